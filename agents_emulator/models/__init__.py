@@ -1,0 +1,27 @@
+"""Language models of the local service: a small real one, any OpenAI endpoint, and a scripted fake."""
+
+from agents_emulator.models.base import (
+    ChatMessage,
+    ChatModel,
+    ChatRequest,
+    Finished,
+    ModelConfigurationError,
+    ModelError,
+    TextDelta,
+    ToolCall,
+    ToolSpec,
+    load_model,
+)
+
+__all__ = [
+    "ChatMessage",
+    "ChatModel",
+    "ChatRequest",
+    "Finished",
+    "ModelConfigurationError",
+    "ModelError",
+    "TextDelta",
+    "ToolCall",
+    "ToolSpec",
+    "load_model",
+]

@@ -1,0 +1,187 @@
+"""What the local service asks of a language model, and how a model is named on the command line.
+
+A model is anything with :class:`ChatModel`'s four members. The service builds a :class:`ChatRequest` out of
+an agent, a thread and the tool results so far, and reads back text deltas and one :class:`Finished`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+FORCED_TOOL_PREFIX = "function:"
+"""How ``ChatRequest.tool_choice`` names one function that the model has to call."""
+
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
+
+
+@dataclass(frozen=True)
+class ToolSpec:
+    """A function that the model may call; ``parameters`` is a JSON schema of type object."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A call that the model asks for; ``arguments`` is JSON text, as on the wire."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True)
+class ChatMessage:
+    """One message of the conversation.
+
+    ``tool_calls`` belongs to assistant messages; ``tool_call_id`` and ``name`` (of the function) to tool
+    messages.
+    """
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class ChatRequest:
+    """One question to a model.
+
+    ``model`` is the agent's model name (a deployment name; local models answer to any).
+    ``tool_choice`` is ``auto``, ``none``, ``required`` or ``function:NAME``.
+    ``response_schema`` is the JSON schema that the answer has to follow; ``{}`` asks for any JSON object.
+    ``max_tokens`` limits the answer, in tokens of the model.
+    """
+
+    model: str
+    messages: tuple[ChatMessage, ...]
+    tools: tuple[ToolSpec, ...] = ()
+    tool_choice: str = "auto"
+    response_schema: dict[str, Any] | None = None
+    schema_name: str | None = None
+    max_tokens: int | None = None
+    temperature: float = 1.0
+    top_p: float = 1.0
+    parallel_tool_calls: bool = True
+
+    @property
+    def forced_tool(self) -> str | None:
+        """Name of the function that has to be called, or None."""
+        if self.tool_choice.startswith(FORCED_TOOL_PREFIX):
+            return self.tool_choice.removeprefix(FORCED_TOOL_PREFIX)
+        return None
+
+    @property
+    def instructions(self) -> str:
+        """All system messages, in order, joined by blank lines."""
+        return "\n\n".join(m.content for m in self.messages if m.role == "system" and m.content)
+
+    @property
+    def last_user_message(self) -> str:
+        """Text of the newest user message, or an empty string."""
+        return next((m.content for m in reversed(self.messages) if m.role == "user"), "")
+
+    @property
+    def tool_results(self) -> tuple[ChatMessage, ...]:
+        """Tool messages that came after the newest user message, oldest first."""
+        results: list[ChatMessage] = []
+        for message in reversed(self.messages):
+            if message.role == "user":
+                break
+            if message.role == "tool":
+                results.append(message)
+        return tuple(reversed(results))
+
+
+@dataclass(frozen=True)
+class TextDelta:
+    """A piece of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The end of an answer, with what it cost in tokens."""
+
+    tool_calls: tuple[ToolCall, ...]
+    finish_reason: FinishReason
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class ChatModel(Protocol):
+    """A language model.
+
+    ``name`` is shown to people; ``context_tokens`` is how many tokens of sources file search may put into
+    a prompt.
+    """
+
+    name: str
+    context_tokens: int
+
+    def generate(self, request: ChatRequest) -> AsyncIterator[TextDelta | Finished]:
+        """Answer a request: any number of text deltas, then exactly one :class:`Finished`.
+
+        Closing the iterator, or cancelling the task that reads it, stops the work.
+        Raises :class:`ModelError`.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Release what the model holds; it is not used afterwards."""
+        ...
+
+
+class ModelError(Exception):
+    """A model could not answer; becomes ``last_error`` of the run.
+
+    ``code`` is a run error code (``rate_limit_exceeded``, ``server_error``, ``context_length_exceeded``,
+    ``content_filter``, ``invalid_request``); ``retry_after`` is a wait in seconds, where one is known.
+    """
+
+    def __init__(self, code: str, message: str, retry_after: float | None = None) -> None:
+        super().__init__(code, message, retry_after)
+        self.code = code
+        self.message = message
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+
+class ModelConfigurationError(ValueError):
+    """A model specification, its rules file or its key is wrong; the message says what to write instead."""
+
+
+def load_model(spec: str) -> ChatModel:
+    """Make the model that a specification names; weights are loaded later, on first use.
+
+    ``smollm2`` is the small real model; ``scripted:RULES.yaml`` is a fake that follows a rules file;
+    ``openai:BASE_URL`` or ``openai:BASE_URL#MODEL`` is any OpenAI-compatible chat endpoint (with ``#MODEL``
+    every agent uses that model, whatever its own model is called; the key is read from the environment
+    variable ``AGENTS_EMULATOR_OPENAI_API_KEY``). Raises :class:`ModelConfigurationError`.
+    """
+    kind, _, rest = spec.partition(":")
+    if kind == "smollm2" and not rest:
+        from agents_emulator.models.smollm2 import SmolLM2Model
+
+        return SmolLM2Model()
+    if kind == "scripted" and rest:
+        from agents_emulator.models.scripted import ScriptedModel
+
+        return ScriptedModel.from_file(Path(rest))
+    if kind == "openai" and rest:
+        from agents_emulator.models.openai import OpenAIModel
+
+        return OpenAIModel.from_spec(rest)
+    raise ModelConfigurationError(
+        f"unknown model {spec!r}: write smollm2, scripted:RULES.yaml or openai:BASE_URL[#MODEL]"
+    )
