@@ -1,0 +1,47 @@
+"""Function tools of the example pipeline: the register of suppliers, and a sum check.
+
+An agent's tool is a typed Python function with a docstring; `pipeline.yaml` names it as `supplier_tools:FUNCTION`.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+
+REGISTER = Path(__file__).parent / "suppliers.csv"
+SIMILAR_ENOUGH = 0.6
+"""Smallest likeness (0 to 1, `difflib.SequenceMatcher.ratio`) of two names that counts as the same supplier."""
+
+
+@cache
+def _suppliers() -> tuple[dict[str, str], ...]:
+    with REGISTER.open(encoding="utf-8", newline="") as table:
+        return tuple(csv.DictReader(table))
+
+
+def lookup_supplier(name: str) -> dict[str, str]:
+    """Look up a supplier in the company's register of suppliers.
+
+    Args:
+        name: Name of the company that wrote the document.
+    """
+    wanted = name.casefold().strip()
+    by_name = {row["name"].casefold(): row for row in _suppliers()}
+    closest = difflib.get_close_matches(wanted, by_name, n=1, cutoff=SIMILAR_ENOUGH)
+    if not closest:
+        return {"found": "no", "searched": name}
+    return {"found": "yes", **by_name[closest[0]]}
+
+
+def check_total(amounts: list[Decimal], total: Decimal) -> dict[str, str]:
+    """Check whether the amounts of a document's lines add up to its total.
+
+    Args:
+        amounts: Amount of each line.
+        total: The total that the document states.
+    """
+    added = sum(amounts, Decimal(0))
+    return {"adds_up": "yes" if added == total else "no", "sum": str(added), "total": str(total)}
