@@ -1,7 +1,7 @@
 """Write the binary example documents: one PDF, one DOCX, one damaged PDF and one empty file.
 
-The plain-text documents are edited by hand; these four are made by `python examples/make_documents.py`, so that a
-change of their text can be reviewed. Two runs write the same bytes (with the same python-docx and zlib versions).
+The plain-text documents are edited by hand; these four are made by `python examples/make_documents.py`, so that
+a change of their text can be reviewed. Two runs write the same bytes (given the same python-docx and zlib).
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ CONTRACT_TABLE = (
     ("Yearly fee", "CHF 1'860.00"),
 )
 CONTRACT_CLAUSES = (
-    "The contractor maintains the goods lift in the customer's workshop, rated load 1,200 kg, twice a year.",
-    "Faults are repaired within two working days after they were reported. Spare parts are invoiced separately.",
-    "The contract begins on 1 September 2026 and runs for three years. It is prolonged by one year at a time unless "
-    "one of the parties ends it with a notice period of three months.",
-    "The contractor is liable for damage caused by its own staff. It does not replace the yearly inspection by the "
-    "authorities.",
+    "The contractor maintains the goods lift in the customer's workshop, rated load 1,200 kg, twice yearly.",
+    "Faults are repaired within two working days after the report. Spare parts are invoiced separately.",
+    "The contract begins on 1 September 2026 and runs for three years. It is prolonged by one year at a time "
+    "unless one of the parties ends it with a notice period of three months.",
+    "The contractor is liable for damage caused by its own staff. It does not replace the yearly inspection "
+    "by the authorities.",
 )
 
 

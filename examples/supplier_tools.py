@@ -1,6 +1,6 @@
 """Function tools of the example pipeline: the register of suppliers, and a sum check.
 
-An agent's tool is a typed Python function with a docstring; `pipeline.yaml` names it as `supplier_tools:FUNCTION`.
+An agent's tool is a typed Python function with a docstring; `pipeline.yaml` names it `supplier_tools:FUNCTION`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 REGISTER = Path(__file__).parent / "suppliers.csv"
 SIMILAR_ENOUGH = 0.6
-"""Smallest likeness (0 to 1, `difflib.SequenceMatcher.ratio`) of two names that counts as the same supplier."""
+"""Smallest likeness (0 to 1, by `difflib.SequenceMatcher`) of two names that counts as the same supplier."""
 
 
 @cache
@@ -30,10 +30,12 @@ def lookup_supplier(name: str) -> dict[str, str]:
     """
     wanted = name.casefold().strip()
     by_name = {row["name"].casefold(): row for row in _suppliers()}
-    closest = difflib.get_close_matches(wanted, by_name, n=1, cutoff=SIMILAR_ENOUGH)
-    if not closest:
-        return {"found": "no", "searched": name}
-    return {"found": "yes", **by_name[closest[0]]}
+    matches = difflib.get_close_matches(wanted, by_name, n=1, cutoff=SIMILAR_ENOUGH)
+    if not matches and wanted:
+        # A short form ("Hexley") is unlike the whole name, and yet clear if only one supplier begins with it.
+        starting = [known for known in by_name if known.startswith(wanted)]
+        matches = starting if len(starting) == 1 else []
+    return {"found": "yes", **by_name[matches[0]]} if matches else {"found": "no", "searched": name}
 
 
 def check_total(amounts: list[Decimal], total: Decimal) -> dict[str, str]:
