@@ -1,0 +1,194 @@
+"""Opening the journal's database: engine, pragmas, migrations, and the translation of its failures.
+
+A journal that can't be read stops everything with a typed error. It is never taken for an empty one: that
+would repeat paid work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from agent_tasks.errors import ConfigurationError, JournalUnreadableError, JournalVersionError
+from agent_tasks.journal.schema import SCHEMA_REVISION
+
+BUSY_TIMEOUT = 30.0
+"""Seconds that a SQLite writer waits for another process's write before it gives up."""
+
+_MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+class Database:
+    """An async SQLAlchemy engine with one writer at a time and translated errors.
+
+    Args:
+        url: an SQLAlchemy address: `sqlite+aiosqlite:///PATH` or `postgresql+asyncpg://...`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = _parse(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._engine = _create_engine(self.url, is_sqlite=self.is_sqlite)
+        self._write_lock = asyncio.Lock()
+
+    @property
+    def path(self) -> Path | None:
+        """The database file, or None for a server."""
+        return Path(self.url.database) if self.is_sqlite and self.url.database else None
+
+    @property
+    def address(self) -> str:
+        """The address without its password, fit for messages."""
+        return self.url.render_as_string(hide_password=True)
+
+    async def open(self) -> None:
+        """Create or migrate the tables.
+
+        Raises:
+            JournalVersionError: the journal was written by a newer version.
+            JournalUnreadableError: the file or server can't be used.
+        """
+        if self.path is not None:
+            await asyncio.to_thread(self._prepare_file, self.path)
+        async with self.write() as connection:
+            found = await connection.run_sync(_revision)
+            if found == SCHEMA_REVISION:
+                return
+            known = {file.name.split("_")[0] for file in (_MIGRATIONS / "versions").glob("[0-9]*.py")}
+            if found is not None and found not in known:
+                raise JournalVersionError(
+                    f"The journal {self.address} has schema {found}, this version knows up to "
+                    f"{SCHEMA_REVISION}. "
+                    "Install the newer prefect-azure-agents that wrote it."
+                )
+            if found is None and await connection.run_sync(_has_foreign_tables):
+                raise JournalUnreadableError(
+                    f"{self.address} is not a journal: it holds other tables and no schema revision. "
+                    "Name an empty database in AGENT_TASKS_JOURNAL_URL."
+                )
+            await connection.run_sync(_upgrade)
+
+    def _prepare_file(self, path: Path) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise JournalUnreadableError(
+                f"The folder of the journal {path} can't be made ({error}). Set AGENT_TASKS_JOURNAL_URL or "
+                "AGENT_TASKS_STATE_DIR to a writable place."
+            ) from error
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that may write; committed at the end, rolled back on an exception."""
+        async with self._write_lock:
+            with _translated(self.address):
+                async with self._engine.connect() as connection:
+                    await connection.execution_options(journal_writes=True)
+                    async with connection.begin():
+                        yield connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that only reads."""
+        with _translated(self.address):
+            async with self._engine.connect() as connection, connection.begin():
+                yield connection
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._engine.dispose()
+
+
+class _translated:  # noqa: N801 - reads as a statement: `with _translated(...)`
+    """Turn a database driver's errors into journal errors that say what to do."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if not isinstance(error, SQLAlchemyError | OSError):
+            return
+        text = str(error.orig) if isinstance(error, DBAPIError) and error.orig else str(error)
+        if "locked" in text:
+            remedy = "Another process holds it: end that process, or use PostgreSQL for several workers."
+        elif "not a database" in text or "malformed" in text:
+            remedy = (
+                "The file is damaged or not a journal: restore a copy. Deleting it makes every step run, "
+                "and be paid for, again."
+            )
+        else:
+            remedy = "Check AGENT_TASKS_JOURNAL_URL, the disk and the server; nothing was sent meanwhile."
+        raise JournalUnreadableError(
+            f"The journal {self._address} can't be used: {text}. {remedy}"
+        ) from error
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ConfigurationError(
+            "AGENT_TASKS_JOURNAL_URL is not a database address. Use sqlite+aiosqlite:///PATH or "
+            "postgresql+asyncpg://USER@HOST/DATABASE."
+        ) from error
+    drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+    driver = drivers.get(parsed.get_backend_name())
+    if driver is None:
+        raise ConfigurationError(
+            f"The journal can't live in {parsed.get_backend_name()!r} (AGENT_TASKS_JOURNAL_URL): "
+            "use SQLite or PostgreSQL."
+        )
+    return parsed.set(drivername=driver)
+
+
+def _create_engine(url: URL, *, is_sqlite: bool) -> AsyncEngine:
+    if not is_sqlite:
+        return create_async_engine(url, pool_pre_ping=True)
+    engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT})
+
+    @sa.event.listens_for(engine.sync_engine, "connect")
+    def _on_connect(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # SQLAlchemy, not the driver, opens transactions
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            # FULL: an intent must be on the disk before its request leaves, also when the machine loses power
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @sa.event.listens_for(engine.sync_engine, "begin")
+    def _on_begin(connection: sa.Connection) -> None:
+        writes = connection.get_execution_options().get("journal_writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+
+
+def _has_foreign_tables(connection: sa.Connection) -> bool:
+    return bool(sa.inspect(connection).get_table_names())
+
+
+def _upgrade(connection: sa.Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,481 @@
+"""The journal: intents, results, tool calls, owned resources and documents in one SQL database."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from agent_tasks.errors import LeaseLostError
+from agent_tasks.journal.database import Database
+from agent_tasks.journal.records import (
+    Claim,
+    Claimed,
+    DocumentRecord,
+    NewResource,
+    Operation,
+    OperationState,
+    Resource,
+    ToolCallRecord,
+    ToolCallState,
+)
+from agent_tasks.journal.schema import documents, operations, resources, tool_calls
+from agent_tasks.journal.workers import WorkerPresence, worker_name
+
+LEASE_SECONDS = 60.0
+"""How long a worker's claim holds without renewal; workers renew at a third of it."""
+
+_UNSETTLED = (OperationState.INTENDED, OperationState.ATTACHED)
+
+
+class Journal:
+    """The durable memory of one worker. Open it with `async with Journal(url)`.
+
+    Every method is one transaction. Methods that change an operation check that this worker still holds it
+    and raise `LeaseLostError` otherwise, so that a worker that was frozen past its lease can't overwrite what
+    its successor did.
+
+    Args:
+        url: `sqlite+aiosqlite:///PATH` or `postgresql+asyncpg://...`.
+        lease_seconds: how long a claim holds without renewal.
+        clock: seconds since the epoch; tests pass their own.
+    """
+
+    def __init__(
+        self, url: str, *, lease_seconds: float = LEASE_SECONDS, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.worker = worker_name()
+        self.lease_seconds = lease_seconds
+        self._database = Database(url)
+        self._clock = clock
+        path = self._database.path
+        folder = Path(f"{path}.workers") if path is not None and str(path) != ":memory:" else None
+        self._presence = WorkerPresence(folder, self.worker)
+
+    async def __aenter__(self) -> Self:
+        await self._database.open()
+        self._presence.announce()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._database.close()
+        self._presence.leave()
+
+    # --- operations -----------------------------------------------------------------------------------------
+
+    async def claim(self, scope: str, key: str, kind: str, fingerprint: dict[str, Any]) -> Claimed:
+        """Ask for an operation, and commit the intent if it is this worker's to carry out.
+
+        Args:
+            scope: the service that the operation speaks to.
+            key: what the operation is (`agent_tasks.operations.keys.operation_key`).
+            kind: its kind, such as `turn` or `upload`.
+            fingerprint: what the key was made of, for people who read the journal. No secrets.
+
+        Returns:
+            Whether to go ahead, to recover, to take the result or to wait, and the row.
+        """
+        now = self._clock()
+        async with self._database.write() as connection:
+            found = await self._operation(connection, scope, key)
+            if found is None:
+                values = {
+                    "scope": scope, "key": key, "kind": kind, "fingerprint": fingerprint,
+                    "state": OperationState.INTENDED, "attempt": 1, "worker": self.worker,
+                    "lease_until": now + self.lease_seconds, "remote": {}, "intended_at": now,
+                    "updated_at": now,
+                }  # fmt: skip
+                await connection.execute(operations.insert().values(values))
+                claim = Claim.FRESH
+            elif found.state is OperationState.DONE:
+                return Claimed(Claim.DONE, found)
+            elif found.state in _UNSETTLED:
+                held = found.worker != self.worker and now < found.lease_until
+                if held and not self._presence.is_dead(found.worker):
+                    return Claimed(Claim.BUSY, found)
+                await self._change(connection, scope, key, None, lease_until=now + self.lease_seconds)
+                claim = Claim.ORPHAN
+            else:  # failed or released: a new attempt, with a mark of its own
+                await self._change(
+                    connection, scope, key, None, state=OperationState.INTENDED, attempt=found.attempt + 1,
+                    lease_until=now + self.lease_seconds, remote={}, result=None, error=None, intended_at=now,
+                )  # fmt: skip
+                claim = Claim.FRESH
+            return Claimed(claim, await self._require(connection, scope, key))
+
+    async def attach(
+        self, scope: str, key: str, remote: dict[str, Any], new_resources: Sequence[NewResource] = ()
+    ) -> Operation:
+        """Commit the remote ids as soon as they are known, and put what was created into the ledger.
+
+        Args:
+            scope: the service.
+            key: the operation.
+            remote: ids to add to those known before.
+            new_resources: what the operation created.
+
+        Raises:
+            LeaseLostError: another worker has taken the operation over.
+        """
+        async with self._database.write() as connection:
+            found = await self._require(connection, scope, key)
+            await self._change(
+                connection,
+                scope,
+                key,
+                self.worker,
+                state=OperationState.ATTACHED,
+                remote=found.remote | remote,
+            )
+            await self._own(connection, scope, key, new_resources)
+            return await self._require(connection, scope, key)
+
+    async def next_attempt(self, scope: str, key: str, *, keep: Sequence[str] = ()) -> Operation:
+        """Commit the intent to send once more under the same key, after an attempt that provably ended.
+
+        Args:
+            scope: the service.
+            key: the operation.
+            keep: names of remote ids that stay valid (a conversation that goes on).
+
+        Raises:
+            LeaseLostError: another worker has taken the operation over.
+        """
+        now = self._clock()
+        async with self._database.write() as connection:
+            found = await self._require(connection, scope, key)
+            remote = {name: found.remote[name] for name in keep if name in found.remote}
+            await self._change(
+                connection, scope, key, self.worker, state=OperationState.INTENDED, attempt=found.attempt + 1,
+                remote=remote, intended_at=now,
+            )  # fmt: skip
+            return await self._require(connection, scope, key)
+
+    async def finish(
+        self,
+        scope: str,
+        key: str,
+        result: Any,
+        new_resources: Sequence[NewResource] = (),
+        *,
+        remote: dict[str, Any] | None = None,
+    ) -> None:
+        """Commit the outcome: from now on the operation is never carried out again.
+
+        Raises:
+            LeaseLostError: another worker has taken the operation over.
+        """
+        async with self._database.write() as connection:
+            changes: dict[str, Any] = {"state": OperationState.DONE, "result": result, "error": None}
+            if remote is not None:
+                changes["remote"] = remote
+            await self._change(connection, scope, key, self.worker, **changes)
+            await self._own(connection, scope, key, new_resources)
+
+    async def fail(self, scope: str, key: str, error: BaseException) -> None:
+        """Commit that the operation ended without a result; the next claim may try again.
+
+        Raises:
+            LeaseLostError: another worker has taken the operation over.
+        """
+        described = {"type": type(error).__name__, "message": str(error)[:2000]}
+        async with self._database.write() as connection:
+            await self._change(
+                connection, scope, key, self.worker, state=OperationState.FAILED, error=described
+            )
+
+    async def release(self, scope: str, key: str) -> None:
+        """Commit that what a finished operation made is gone, so that the next claim makes it anew."""
+        async with self._database.write() as connection:
+            await connection.execute(
+                operations.update()
+                .where(operations.c.scope == scope, operations.c.key == key)
+                .where(operations.c.state == OperationState.DONE)
+                .values(state=OperationState.RELEASED, updated_at=self._clock())
+            )
+
+    async def renew_leases(self) -> int:
+        """Prolong all claims of this worker; returns how many there are."""
+        now = self._clock()
+        async with self._database.write() as connection:
+            answer = await connection.execute(
+                operations.update()
+                .where(operations.c.worker == self.worker, operations.c.state.in_(_UNSETTLED))
+                .values(lease_until=now + self.lease_seconds)
+            )
+            return answer.rowcount
+
+    async def operation(self, scope: str, key: str) -> Operation | None:
+        """The row of an operation, or None."""
+        async with self._database.read() as connection:
+            return await self._operation(connection, scope, key)
+
+    # --- tool calls -----------------------------------------------------------------------------------------
+
+    async def begin_tool_call(
+        self, scope: str, operation_key: str, turn_id: str, call_id: str, name: str, arguments_hash: str
+    ) -> ToolCallRecord | None:
+        """Commit that a tool call starts now.
+
+        Returns:
+            None if the call is new; otherwise the row that was there: finished, or cut off in the middle.
+        """
+        where = _call(scope, turn_id, call_id)
+        async with self._database.write() as connection:
+            row = (await connection.execute(tool_calls.select().where(*where))).mappings().one_or_none()
+            if row is not None:
+                return _tool_call(row)
+            await connection.execute(
+                tool_calls.insert().values(
+                    scope=scope, turn_id=turn_id, call_id=call_id, operation_key=operation_key, name=name,
+                    arguments_hash=arguments_hash, state=ToolCallState.STARTED, started_at=self._clock(),
+                )
+            )  # fmt: skip
+            return None
+
+    async def finish_tool_call(
+        self,
+        scope: str,
+        turn_id: str,
+        call_id: str,
+        output: str,
+        *,
+        error_type: str | None = None,
+        state: ToolCallState = ToolCallState.DONE,
+    ) -> None:
+        """Commit a tool call's output: from now on the tool is never run again for this call."""
+        async with self._database.write() as connection:
+            await connection.execute(
+                tool_calls.update()
+                .where(*_call(scope, turn_id, call_id))
+                .values(state=state, output=output, error_type=error_type, finished_at=self._clock())
+            )
+
+    async def tool_calls(self, scope: str, operation_key: str) -> list[ToolCallRecord]:
+        """All tool calls of an operation, in the order in which they began."""
+        query = (
+            tool_calls.select()
+            .where(tool_calls.c.scope == scope, tool_calls.c.operation_key == operation_key)
+            .order_by(tool_calls.c.started_at, tool_calls.c.call_id)
+        )
+        async with self._database.read() as connection:
+            return [_tool_call(row) for row in (await connection.execute(query)).mappings()]
+
+    # --- the ledger of resources ----------------------------------------------------------------------------
+
+    async def live_resources(
+        self, scope: str, *, owner: str | None = None, kind: str | None = None
+    ) -> list[Resource]:
+        """Resources that are not known to be deleted, oldest first; of one owner or kind if named."""
+        query = resources.select().where(resources.c.scope == scope, resources.c.state != "deleted")
+        if owner is not None:
+            query = query.where(resources.c.owner == owner)
+        if kind is not None:
+            query = query.where(resources.c.kind == kind)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query.order_by(resources.c.created_at))).mappings()
+            return [_resource(row) for row in rows]
+
+    async def mark_deleted(self, scope: str, kind: str, remote_id: str) -> None:
+        """Commit that a resource is gone; the operation that made it is released in the same transaction.
+
+        Turns stay done: their conversation is gone, their result is not.
+        """
+        now = self._clock()
+        where = (
+            resources.c.scope == scope, resources.c.kind == kind, resources.c.remote_id == remote_id,
+        )  # fmt: skip
+        async with self._database.write() as connection:
+            await connection.execute(resources.update().where(*where).values(state="deleted", deleted_at=now))
+            makers = sa.select(resources.c.operation_key).where(*where)
+            await connection.execute(
+                operations.update()
+                .where(operations.c.scope == scope, operations.c.key.in_(makers))
+                .where(operations.c.state == OperationState.DONE, operations.c.kind != "turn")
+                .values(state=OperationState.RELEASED, updated_at=now)
+            )
+
+    async def names(self, scope: str, kind: str, remote_ids: Sequence[str]) -> dict[str, str]:
+        """The names that people know resources by (a file's own name), as far as the ledger has them."""
+        query = sa.select(resources.c.remote_id, resources.c.name).where(
+            resources.c.scope == scope, resources.c.kind == kind, resources.c.remote_id.in_(remote_ids)
+        )
+        async with self._database.read() as connection:
+            return {row.remote_id: row.name for row in await connection.execute(query)}
+
+    # --- documents ------------------------------------------------------------------------------------------
+
+    async def get_document(self, scope: str, batch: str, name: str) -> DocumentRecord | None:
+        """The latest outcome of a document of a batch, or None."""
+        query = documents.select().where(*_document_key(scope, batch, name))
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).mappings().one_or_none()
+            return _document(row) if row is not None else None
+
+    async def put_document(self, scope: str, batch: str, record: DocumentRecord) -> None:
+        """Commit a document's outcome in place of the one before."""
+        values = {
+            "content_hash": record.content_hash, "fingerprint": record.fingerprint, "status": record.status,
+            "body": record.body, "updated_at": self._clock(),
+        }  # fmt: skip
+        where = _document_key(scope, batch, record.name)
+        async with self._database.write() as connection:
+            changed = await connection.execute(documents.update().where(*where).values(values))
+            if not changed.rowcount:
+                await connection.execute(
+                    documents.insert().values(scope=scope, batch=batch, name=record.name, **values)
+                )
+
+    async def drop_document(self, scope: str, batch: str, name: str) -> None:
+        """Forget a document that is no longer part of its batch."""
+        async with self._database.write() as connection:
+            await connection.execute(documents.delete().where(*_document_key(scope, batch, name)))
+
+    async def documents(
+        self, scope: str, batch: str, *, page_size: int = 500
+    ) -> AsyncIterator[DocumentRecord]:
+        """The documents of a batch by name, read in pages so that memory does not grow with their number."""
+        after = ""
+        while True:
+            query = (
+                documents.select()
+                .where(documents.c.scope == scope, documents.c.batch == batch, documents.c.name > after)
+                .order_by(documents.c.name)
+                .limit(page_size)
+            )
+            async with self._database.read() as connection:
+                page = [_document(row) for row in (await connection.execute(query)).mappings()]
+            for record in page:
+                yield record
+            if len(page) < page_size:
+                return
+            after = page[-1].name
+
+    async def document_counts(self, scope: str, batch: str) -> dict[str, int]:
+        """How many documents of a batch are in which status."""
+        query = (
+            sa.select(documents.c.status, sa.func.count().label("documents"))
+            .where(documents.c.scope == scope, documents.c.batch == batch)
+            .group_by(documents.c.status)
+        )
+        async with self._database.read() as connection:
+            return {row.status: row.documents for row in await connection.execute(query)}
+
+    # --- inside a transaction -------------------------------------------------------------------------------
+
+    async def _operation(self, connection: AsyncConnection, scope: str, key: str) -> Operation | None:
+        query = operations.select().where(operations.c.scope == scope, operations.c.key == key)
+        if connection.dialect.name == "postgresql":
+            query = query.with_for_update()
+        row = (await connection.execute(query)).mappings().one_or_none()
+        return _operation(row) if row is not None else None
+
+    async def _require(self, connection: AsyncConnection, scope: str, key: str) -> Operation:
+        found = await self._operation(connection, scope, key)
+        if found is None:
+            raise LeaseLostError(
+                f"Operation {key} is no longer in the journal, so its outcome can't be committed. "
+                "Was the journal replaced while this worker ran?"
+            )
+        return found
+
+    async def _change(
+        self, connection: AsyncConnection, scope: str, key: str, held_by: str | None, **values: Any
+    ) -> None:
+        """Update an operation; `held_by` None takes it over for this worker."""
+        query = operations.update().where(operations.c.scope == scope, operations.c.key == key)
+        if held_by is not None:
+            query = query.where(operations.c.worker == held_by, operations.c.state.in_(_UNSETTLED))
+        changed = await connection.execute(
+            query.values(worker=self.worker, updated_at=self._clock(), **values)
+        )
+        if not changed.rowcount:
+            raise LeaseLostError(
+                f"Another worker has taken over operation {key}; this worker's outcome is not committed. "
+                "It was silent for longer than its lease."
+            )
+
+    async def _own(
+        self, connection: AsyncConnection, scope: str, key: str, new_resources: Sequence[NewResource]
+    ) -> None:
+        now = self._clock()
+        for new in new_resources:
+            known = sa.select(resources.c.state).where(
+                resources.c.scope == scope,
+                resources.c.kind == new.kind,
+                resources.c.remote_id == new.remote_id,
+            )
+            if (await connection.execute(known)).one_or_none() is not None:
+                continue
+            await connection.execute(
+                resources.insert().values(
+                    scope=scope, kind=new.kind, remote_id=new.remote_id, operation_key=key, owner=new.owner,
+                    name=new.name, state="live", created_at=now, expires_at=now + new.time_to_live,
+                )
+            )  # fmt: skip
+
+
+def _call(scope: str, turn_id: str, call_id: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return tool_calls.c.scope == scope, tool_calls.c.turn_id == turn_id, tool_calls.c.call_id == call_id
+
+
+def _document_key(scope: str, batch: str, name: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return documents.c.scope == scope, documents.c.batch == batch, documents.c.name == name
+
+
+def _operation(row: sa.RowMapping) -> Operation:
+    return Operation(
+        scope=row["scope"],
+        key=row["key"],
+        kind=row["kind"],
+        state=OperationState(row["state"]),
+        attempt=row["attempt"],
+        worker=row["worker"],
+        lease_until=row["lease_until"],
+        remote=row["remote"],
+        result=row["result"],
+        error=row["error"],
+        intended_at=row["intended_at"],
+    )
+
+
+def _tool_call(row: sa.RowMapping) -> ToolCallRecord:
+    return ToolCallRecord(
+        turn_id=row["turn_id"],
+        call_id=row["call_id"],
+        name=row["name"],
+        arguments_hash=row["arguments_hash"],
+        state=ToolCallState(row["state"]),
+        output=row["output"],
+        error_type=row["error_type"],
+    )
+
+
+def _resource(row: sa.RowMapping) -> Resource:
+    return Resource(
+        kind=row["kind"],
+        remote_id=row["remote_id"],
+        operation_key=row["operation_key"],
+        owner=row["owner"],
+        name=row["name"],
+        state=row["state"],
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+    )
+
+
+def _document(row: sa.RowMapping) -> DocumentRecord:
+    return DocumentRecord(
+        name=row["name"],
+        content_hash=row["content_hash"],
+        fingerprint=row["fingerprint"],
+        status=row["status"],
+        body=row["body"],
+    )

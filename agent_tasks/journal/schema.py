@@ -1,0 +1,84 @@
+"""The journal's tables (SQLAlchemy Core).
+
+Times are seconds since the epoch (UTC) as floats. `scope` names the service the row speaks about, so that one
+journal can serve several endpoints without mixing up their ids. Nothing here is a secret: prompts and tool
+arguments appear as hashes, results as the plain JSON that the caller gets.
+
+Change a table only together with a migration in `migrations/versions` and `SCHEMA_REVISION`.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, Column, Float, Index, Integer, MetaData, String, Table, Text
+
+SCHEMA_REVISION = "0001"
+"""The newest migration; a journal that names an unknown one was written by a newer version."""
+
+metadata = MetaData()
+
+operations = Table(
+    "operations",
+    metadata,
+    Column("scope", String(300), primary_key=True),
+    Column("key", String(64), primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("fingerprint", JSON, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("worker", String(200), nullable=False),
+    Column("lease_until", Float, nullable=False),
+    Column("remote", JSON, nullable=False),
+    Column("result", JSON),
+    Column("error", JSON),
+    Column("intended_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Index("operations_by_worker", "worker", "state"),
+)
+
+tool_calls = Table(
+    "tool_calls",
+    metadata,
+    Column("scope", String(300), primary_key=True),
+    Column("turn_id", String(100), primary_key=True),
+    Column("call_id", String(100), primary_key=True),
+    Column("operation_key", String(64), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("arguments_hash", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("output", Text),
+    Column("error_type", String(200)),
+    Column("started_at", Float, nullable=False),
+    Column("finished_at", Float),
+    Index("tool_calls_by_operation", "scope", "operation_key"),
+)
+
+resources = Table(
+    "resources",
+    metadata,
+    Column("scope", String(300), primary_key=True),
+    Column("kind", String(32), primary_key=True),
+    Column("remote_id", String(100), primary_key=True),
+    Column("operation_key", String(64), nullable=False),
+    Column("owner", String(300), nullable=False),
+    Column("name", String(500), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("deleted_at", Float),
+    Index("resources_by_owner", "scope", "owner", "state"),
+    Index("resources_by_operation", "scope", "operation_key"),
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("scope", String(300), primary_key=True),
+    Column("batch", String(64), primary_key=True),
+    Column("name", String(1000), primary_key=True),
+    Column("content_hash", String(64), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("status", String(32), nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Index("documents_by_status", "scope", "batch", "status"),
+)
