@@ -27,6 +27,7 @@ AgentTasksError
 │  ├─ UnknownToolError                 the agent called a tool that is not there
 │  ├─ ToolArgumentsError               the arguments do not fit the tool's schema
 │  ├─ ToolTimeoutError                 the tool took longer than it may
+│  ├─ ToolOutputError                  the result is too long, or cannot be written as JSON
 │  └─ ToolOutcomeUnknownError          the tool was cut off in the middle; it may have had its effect
 ├─ JournalError                        the durable memory refused
 │  ├─ JournalUnreadableError           it cannot be read: never taken as "safe to repeat"
@@ -83,6 +84,7 @@ __all__ = [
     "ToolArgumentsError",
     "ToolError",
     "ToolOutcomeUnknownError",
+    "ToolOutputError",
     "ToolTimeoutError",
     "TransportError",
     "UnknownToolError",
@@ -149,7 +151,8 @@ class CredentialError(ConfigurationError):
 class TransportError(AgentTasksError):
     """No usable answer came back: the connection failed, or a timeout passed.
 
-    `outcome_unknown` is true when the request may have had its effect: look the effect up before repeating it.
+    `outcome_unknown` is true when the request may have had its effect: look the effect up before you
+    repeat it.
     """
 
     default_retryable = True
@@ -270,7 +273,8 @@ class RateLimitedError(ServiceError):
 class ServerError(ServiceError):
     """5xx: the service failed.
 
-    `outcome_unknown` is true when the request may have had its effect: look the effect up before repeating it.
+    `outcome_unknown` is true when the request may have had its effect: look the effect up before you
+    repeat it.
     """
 
     default_retryable = True
@@ -411,6 +415,10 @@ class ToolTimeoutError(ToolError):
     """The tool took longer than its time limit."""
 
     default_retryable = True
+
+
+class ToolOutputError(ToolError):
+    """The tool's result is longer than it may be, or cannot be written as JSON."""
 
 
 class ToolOutcomeUnknownError(ToolError):
