@@ -23,9 +23,9 @@ same order always get the same answers::
       reply: {text: 'I have no rule for this.'}
 
 Strings of a reply are Jinja2 templates (sandboxed) over ``message``, ``instructions``, ``schema``, ``model``,
-``groups`` (named groups of all the rule's expressions), ``tool_results`` (texts), ``results`` (the same,
-parsed where they are JSON) and ``call`` (how often the other conditions have held, from 1). A value that is one
-expression, such as ``'{{ results[0].total }}'``, keeps the type of its result.
+``groups`` (named groups of all the rule's expressions), ``tool_results`` (texts), ``results`` (the same as
+values, where they are JSON) and ``call`` (how often the other conditions have held, from 1). A value that is
+one expression, such as ``'{{ results[0].total }}'``, keeps the type of its result.
 
 Tokens are an estimate: one for each four characters, rounded up, for each message, tool and reply. A reply
 longer than ``max_tokens`` is cut and finishes with ``length``. Replies are not checked against the response
