@@ -1,7 +1,8 @@
 """Write the binary example documents: one PDF, one DOCX, one damaged PDF and one empty file.
 
-The plain-text documents are edited by hand; these four are made by `python examples/make_documents.py`, so that
-a change of their text can be reviewed. Two runs write the same bytes (given the same python-docx and zlib).
+The plain-text documents are edited by hand; these four are made by `python examples/make_documents.py`, so
+that a change of their text can be reviewed. Two runs write the same bytes, given the same python-docx and
+zlib.
 """
 
 from __future__ import annotations

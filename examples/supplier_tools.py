@@ -1,6 +1,7 @@
 """Function tools of the example pipeline: the register of suppliers, and a sum check.
 
-An agent's tool is a typed Python function with a docstring; `pipeline.yaml` names it `supplier_tools:FUNCTION`.
+An agent's tool is a typed Python function with a docstring; `pipeline.yaml` names it
+`supplier_tools:FUNCTION`.
 """
 
 from __future__ import annotations

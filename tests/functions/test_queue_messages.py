@@ -1,0 +1,84 @@
+"""What the queue tools make of a message, whatever its shape."""
+
+from __future__ import annotations
+
+import base64
+import json
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ARGUMENTS = {"iban": "DE89370400440532013000"}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param({**ARGUMENTS, "CorrelationId": "c1"}, id="flat"),
+        pytest.param({"function_args": ARGUMENTS, "CorrelationId": "c1"}, id="nested"),
+        pytest.param({"function_args": {**ARGUMENTS, "CorrelationId": "c1"}}, id="nested-with-its-id"),
+        pytest.param({"function_args": json.dumps(ARGUMENTS), "CorrelationId": "c1"}, id="nested-as-text"),
+        pytest.param({**ARGUMENTS, "correlationid": "c1"}, id="lower-case"),
+        pytest.param({**ARGUMENTS, "CORRELATIONID": "c1"}, id="upper-case"),
+    ],
+)
+@pytest.mark.parametrize("encoded", [False, True], ids=["plain", "base64"])
+def test_reads_every_shape_and_encoding(
+    queue_messages: ModuleType, message: dict[str, Any], encoded: bool
+) -> None:
+    body = json.dumps(message).encode()
+    call = queue_messages.read_call(base64.b64encode(body) if encoded else body)
+    assert call.arguments == ARGUMENTS
+    assert call.correlation_id == "c1"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\xff\xfe",
+        b"{}",
+        b"42",
+        b'{"iban": "X"}',
+        b'{"iban": "X", "CorrelationId": ""}',
+        b'{"iban": "X", "CorrelationId": null}',
+        b'{"iban": ',
+        b"[" * 50_000,
+    ],
+)
+def test_a_message_without_correlation_id_is_refused(queue_messages: ModuleType, body: bytes) -> None:
+    with pytest.raises(queue_messages.NoCorrelationIdError):
+        queue_messages.read_call(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"iban": "X", "correlationId" : "c9", ', "not valid JSON"),
+        (b'[{"CorrelationId": "c9"}]', "a JSON list"),
+        (b'{"CorrelationId": "c9", "function_args": "{"}', "function_args is not valid JSON"),
+        (b'{"CorrelationId": "c9", "function_args": [1]}', "function_args is not a JSON object"),
+    ],
+)
+def test_an_undecodable_message_keeps_its_correlation_id(
+    queue_messages: ModuleType, body: bytes, reason: str
+) -> None:
+    with pytest.raises(queue_messages.UndecodableCallError, match=reason) as caught:
+        queue_messages.read_call(body)
+    assert caught.value.correlation_id == "c9"
+
+
+def test_a_value_too_large_for_the_queue_is_answered_as_an_error(queue_messages: ModuleType) -> None:
+    fits = queue_messages.write_answer("x" * 49_000, "c1")
+    assert json.loads(fits)["Value"] == "x" * 49_000
+    answer = queue_messages.write_answer("x" * 49_152, "c1")
+    assert len(base64.b64encode(answer.encode())) <= 65_536
+    assert json.loads(answer)["CorrelationId"] == "c1"
+    assert json.loads(json.loads(answer)["Value"])["error"]["type"] == "answer_too_large"
+
+
+def test_a_value_with_half_a_character_can_be_sent(queue_messages: ModuleType) -> None:
+    answer = queue_messages.write_answer("\ud83d", "c1")
+    assert answer.encode("utf-8")
+    assert json.loads(answer)["Value"] == "\ud83d"
