@@ -1,0 +1,523 @@
+"""A pipeline as a YAML file: agents, prompts, output fields, questions and limits.
+
+`load_pipeline` reads one, checks all of it before anything is paid for, and names file, line, field and
+remedy of every mistake.
+"""
+
+from __future__ import annotations
+
+import difflib
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+import pydantic_core
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+
+from agent_tasks.errors import ConfigurationError, PipelineError
+from agent_tasks.operations.keys import operation_key
+from agent_tasks.tools import FunctionTool, Toolset, load_function
+from flows.output_schema import FieldName, FieldSpec, OutputSchema
+from flows.prompts import Prompt, PromptError
+from flows.yaml_source import Location, YamlSource, read_yaml
+
+Role: TypeAlias = Literal["extractor", "reviewer", "analyst"]
+Slug: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+
+DEFAULT_SUFFIXES = (".txt", ".md", ".html", ".htm", ".pdf", ".docx")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DocumentsSection(_Section):
+    """Which files of the folder are documents."""
+
+    suffixes: tuple[Annotated[str, StringConstraints(pattern=r"^\.[a-z0-9]+$")], ...] = DEFAULT_SUFFIXES
+    """File name endings that are worked on; others are reported as failed."""
+    ignore: tuple[str, ...] = ()
+    """Patterns (``*``, ``?``) of paths relative to the folder that are no documents at all."""
+
+
+class FunctionEntry(_Section):
+    """A Python function as a tool of an agent."""
+
+    function: str
+    """``module:function``; the module lies next to the pipeline file or is installed."""
+    name: str | None = None
+    """Name for the model; default the function's."""
+    idempotent: bool | None = None
+    """Whether a call that was cut off may be repeated."""
+    timeout: float | None = Field(None, gt=0)
+    """Seconds a call may take."""
+    max_output_chars: int | None = Field(None, gt=0)
+    """Characters a call may return."""
+
+
+class AgentSection(_Section):
+    """What all agents of a pipeline have."""
+
+    name: Slug | None = None
+    """Part of the agent's name on the service; default its role."""
+    model: str | None = Field(None, min_length=1)
+    """Model deployment; default the pipeline's."""
+    instructions: str = ""
+    """The agent's system prompt; plain text."""
+    prompt: str = ""
+    """Template of a turn."""
+    tools: tuple[FunctionEntry, ...] = ()
+    tool_choice: str | None = None
+    """``auto``, ``none``, ``required``, or the name of one of the tools, which is then called first."""
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, gt=0, le=1)
+    max_completion_tokens: int | None = Field(None, ge=1)
+    """Tokens of one turn's answers; default `LimitsSection.max_completion_tokens`."""
+
+
+class ExtractorSection(AgentSection):
+    """The agent that returns the fields of a document."""
+
+    instructions: str = (
+        "You extract fields from a document. Copy values exactly as the document has them; write dates as "
+        "YYYY-MM-DD and numbers as plain numbers. Use null for what the document does not say. Never guess."
+    )
+    prompt: str = (
+        "Extract these fields:\n"
+        "{% for field in fields %}- {{ field.name }} ({{ field.type }})"
+        "{% if field.description %}: {{ field.description }}{% endif %}\n{% endfor %}\n"
+        "Document {{ document.name }}:\n\n{{ document.text }}"
+    )
+    repair_prompt: str = (
+        "Your answer was not valid:\n{% for error in errors %}- {{ error }}\n{% endfor %}"
+        "Answer again, with these errors corrected."
+    )
+    """Template of the turn after an answer that was not valid, in the same conversation."""
+
+
+class ReviewerSection(AgentSection):
+    """The agent that checks an extraction against its document."""
+
+    instructions: str = (
+        "You check fields that were extracted from a document. Approve if every value is what the document "
+        "says and nothing that was asked for is missing; otherwise list the problems."
+    )
+    prompt: str = (
+        "Document {{ document.name }}:\n\n{{ document.text }}\n\nExtracted: {{ extraction | json }}"
+        "{% if not_found %}\n\nNot found in the document's text: {{ not_found | join(', ') }}{% endif %}"
+    )
+
+
+class AnalystSection(AgentSection):
+    """The agent that answers questions about all documents, by file search."""
+
+    instructions: str = (
+        "You answer questions about the documents you can search. Say which document you rely on. If the "
+        "documents do not answer the question, say so."
+    )
+    prompt: str = "{{ question }}"
+
+
+class AgentsSection(_Section):
+    """The agents; without a reviewer there is no review, without an analyst there are no questions."""
+
+    extractor: ExtractorSection
+    reviewer: ReviewerSection | None = None
+    analyst: AnalystSection | None = None
+
+
+class OutputSection(_Section):
+    """What the extractor returns."""
+
+    name: FieldName = "extraction"
+    description: str = ""
+    strict: bool = True
+    """Whether the service enforces the shape; see `OutputSchema.response_format`."""
+    fields: dict[FieldName, FieldSpec] = Field(min_length=1)
+
+
+def _plain_question(value: Any) -> Any:
+    return {"text": value} if isinstance(value, str) else value
+
+
+class QuestionEntry(_Section):
+    """A question for the analyst; its text alone may stand for it."""
+
+    id: Slug | None = None
+    text: str = Field(min_length=1)
+
+
+class LimitsSection(_Section):
+    """What bounds a batch."""
+
+    max_document_tokens: int = Field(50_000, ge=1)
+    """Estimated tokens of a document's text; longer ones fail."""
+    max_document_bytes: int = Field(20_000_000, ge=1)
+    concurrency: int = Field(4, ge=1, le=256)
+    """Documents in flight at a time."""
+    chunk_size: int = Field(50, ge=1, le=10_000)
+    """Documents of one Prefect task run."""
+    repair_turns: int = Field(1, ge=0, le=5)
+    """Turns in which the extractor may correct an answer that is not valid."""
+    turn_deadline: float = Field(600.0, gt=0)
+    """Seconds until a turn is given up."""
+    max_completion_tokens: int = Field(2000, ge=1)
+    """Tokens of one turn's answers, for agents that set none."""
+    max_consecutive_failures: int = Field(5, ge=1)
+    """Failures of the service in a row, all of one kind, after which the batch stops."""
+
+
+class ResourcesSection(_Section):
+    """What becomes of the agents, files and the vector store."""
+
+    on_success: Literal["delete", "keep"] = "delete"
+    ttl_hours: float = Field(24.0, gt=0)
+    """Hours that the ledger gives what is left behind."""
+
+
+class PipelineFile(_Section):
+    """All that a pipeline file may say."""
+
+    name: Slug
+    description: str = ""
+    revision: int = 1
+    """Part of the fingerprint: another number has every document done again."""
+    model: str | None = Field(None, min_length=1)
+    """Model deployment of agents that name none; default ``MODEL_DEPLOYMENT_NAME``."""
+    documents: DocumentsSection = DocumentsSection()
+    agents: AgentsSection
+    output: OutputSection
+    questions: tuple[Annotated[QuestionEntry, BeforeValidator(_plain_question)], ...] = ()
+    limits: LimitsSection = LimitsSection()
+    resources: ResourcesSection = ResourcesSection()
+
+
+_DOCUMENT_NAMES = frozenset({"document", "fields"})
+_PROMPT_NAMES: dict[tuple[Role, str], frozenset[str]] = {
+    ("extractor", "prompt"): _DOCUMENT_NAMES,
+    ("extractor", "repair_prompt"): _DOCUMENT_NAMES | {"errors"},
+    ("reviewer", "prompt"): _DOCUMENT_NAMES | {"extraction", "not_found"},
+    ("analyst", "prompt"): frozenset({"question"}),
+}
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question with its id."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class AgentPlan:
+    """One agent, ready to be made and asked."""
+
+    role: Role
+    name: str
+    """Name on the service."""
+    model: str
+    section: AgentSection
+    tools: Toolset
+    prompts: dict[str, Prompt]
+    """Checked templates: ``prompt``, and the extractor's ``repair_prompt``."""
+
+    @property
+    def tool_choice(self) -> dict[str, Any] | str | None:
+        """The choice as on the wire."""
+        choice = self.section.tool_choice
+        if choice is None or choice in ("auto", "none", "required"):
+            return choice
+        return {"type": "function", "function": {"name": choice}}
+
+    def facts(self) -> dict[str, Any]:
+        """All that its answers depend on, as JSON."""
+        return {
+            **self.section.model_dump(mode="json", exclude={"tools"}),
+            "name": self.name,
+            "model": self.model,
+            "tools": self.tools.definitions(),
+        }
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A checked pipeline."""
+
+    path: Path
+    file: PipelineFile
+    output: OutputSchema
+    extractor: AgentPlan
+    reviewer: AgentPlan | None
+    analyst: AgentPlan | None
+    questions: tuple[Question, ...] = ()
+    fingerprint: str = field(default="", compare=False)
+    """Hash of all that a document's row depends on, besides the document."""
+
+    @property
+    def name(self) -> str:
+        """Name of the pipeline."""
+        return self.file.name
+
+    @property
+    def limits(self) -> LimitsSection:
+        """What bounds a batch."""
+        return self.file.limits
+
+
+def load_pipeline(path: str | Path, *, default_model: str | None = None) -> Pipeline:
+    """Read and check a pipeline file, and load the functions that it names (their modules are executed).
+
+    Args:
+        path: The YAML file.
+        default_model: Model deployment for agents where the file names none.
+
+    Raises:
+        PipelineError: Whatever is wrong in the file; it names path, line, field and remedy. When several
+            things are wrong, the text goes on with one line for each.
+    """
+    source = read_yaml(Path(path))
+    if not isinstance(source.data, dict):
+        raise source.error((), "is not a mapping of settings.", "Begin with `name:` and `agents:`.")
+    try:
+        file = PipelineFile.model_validate(source.data)
+    except ValidationError as error:
+        raise _first(_problems(source, error)) from error
+    return _Checker(source, file, default_model).pipeline()
+
+
+class _Checker:
+    """What pydantic cannot see: templates, tools, models, patterns and references between sections."""
+
+    def __init__(self, source: YamlSource, file: PipelineFile, default_model: str | None) -> None:
+        self.source = source
+        self.file = file
+        self.default_model = default_model
+        self.problems: list[PipelineError] = []
+
+    def pipeline(self) -> Pipeline:
+        file = self.file
+        output = self.output()
+        questions = self.questions()
+        extractor = self.agent("extractor", file.agents.extractor, output)
+        reviewer = self.agent("reviewer", file.agents.reviewer, output) if file.agents.reviewer else None
+        analyst = self.agent("analyst", file.agents.analyst, output) if file.agents.analyst else None
+        if questions and analyst is None:
+            self.problem(
+                ("questions",), "there is nobody to answer them.", "Add `agents.analyst`, or remove them."
+            )
+        if self.problems or output is None:
+            raise _first(self.problems)
+        fingerprint = operation_key(
+            "pipeline",
+            name=file.name,
+            revision=file.revision,
+            extractor=extractor.facts(),
+            reviewer=reviewer.facts() if reviewer else None,
+            output=file.output.model_dump(mode="json"),
+            repair_turns=file.limits.repair_turns,
+            max_document_tokens=file.limits.max_document_tokens,
+            max_completion_tokens=file.limits.max_completion_tokens,
+        )
+        return Pipeline(
+            self.source.path, file, output, extractor, reviewer, analyst, questions, fingerprint=fingerprint
+        )
+
+    def problem(self, location: Location, message: str, remedy: str, *, line: int | None = None) -> None:
+        self.problems.append(self.source.error(location, message, remedy, line=line))
+
+    def output(self) -> OutputSchema | None:
+        section = self.file.output
+        before = len(self.problems)
+        self.patterns(section.fields, ("output", "fields"))
+        if len(self.problems) > before:
+            return None
+        return OutputSchema(
+            section.name, section.fields, description=section.description, strict=section.strict
+        )
+
+    def patterns(self, fields: dict[str, FieldSpec], location: Location) -> None:
+        for name, spec in fields.items():
+            if spec.pattern is not None:
+                try:  # pydantic's own engine is the one that has to understand it
+                    pydantic_core.SchemaValidator(pydantic_core.core_schema.str_schema(pattern=spec.pattern))
+                except pydantic_core.SchemaError as error:
+                    reason = str(error).strip().splitlines()[-1].strip()
+                    self.problem(
+                        (*location, name, "pattern"),
+                        f"is not a regular expression that can be used: {reason}.",
+                        "Correct it (look-around and back-references are not supported).",
+                    )
+            if spec.fields:
+                self.patterns(spec.fields, (*location, name, "fields"))
+
+    def questions(self) -> tuple[Question, ...]:
+        questions: list[Question] = []
+        for index, entry in enumerate(self.file.questions):
+            question = Question(entry.id or f"q{index + 1}", entry.text.strip())
+            if any(other.id == question.id for other in questions):
+                self.problem(
+                    ("questions", index, "id"),
+                    f"'{question.id}' is there twice.",
+                    "Give each question its own id.",
+                )
+            questions.append(question)
+        return tuple(questions)
+
+    def agent(self, role: Role, section: AgentSection, output: OutputSchema | None) -> AgentPlan:
+        location: Location = ("agents", role)
+        model = section.model or self.file.model or self.default_model
+        if not model:
+            self.problem(
+                (*location, "model"), "no model deployment is named.",
+                "Add `model:` here or at the top, or set MODEL_DEPLOYMENT_NAME.",
+            )  # fmt: skip
+        tools = self.tools(section, location)
+        choice = section.tool_choice
+        if choice is not None and choice not in ("auto", "none", "required", *tools):
+            there = ", ".join(("auto", "none", "required", *tools))
+            self.problem((*location, "tool_choice"), f"'{choice}' is not possible.", f"Use one of: {there}.")
+        elif choice not in (None, "none", "auto") and not tools:
+            self.problem((*location, "tool_choice"), "the agent has no tools.", "Add `tools`, or remove it.")
+        prompts = {
+            key: self.prompt((*location, key), getattr(section, key), names, output)
+            for (owner, key), names in _PROMPT_NAMES.items()
+            if owner == role
+        }
+        return AgentPlan(
+            role=role,
+            name=f"{self.file.name}-{section.name or role}",
+            model=model or "",
+            section=section,
+            tools=tools,
+            prompts={key: prompt for key, prompt in prompts.items() if prompt is not None},
+        )
+
+    def tools(self, section: AgentSection, location: Location) -> Toolset:
+        loaded: list[FunctionTool] = []
+        for index, entry in enumerate(section.tools):
+            here: Location = (*location, "tools", index, "function")
+            try:
+                tool = load_function(entry.function, self.source.path.parent).configured(
+                    name=entry.name,
+                    idempotent=entry.idempotent,
+                    timeout=entry.timeout,
+                    max_output_chars=entry.max_output_chars,
+                )
+                Toolset([*loaded, tool])
+            except ConfigurationError as error:
+                self.problem(here, f"{error}.", "Correct the reference or the function.")
+            else:
+                loaded.append(tool)
+        return Toolset(loaded)
+
+    def prompt(
+        self, location: Location, text: str, names: frozenset[str], output: OutputSchema | None
+    ) -> Prompt | None:
+        first_line = self.source.text_lines.get(location, self.source.line(location))
+        try:
+            prompt = Prompt.parse(text, names)
+            if output is not None:
+                rendered = prompt.render(_samples(output))
+                if not rendered:
+                    raise PromptError("the template gives an empty prompt", 1)
+        except PromptError as error:
+            self.problem(
+                location,
+                f"template error: {error}.",
+                f"Names known here: {', '.join(sorted(names))}.",
+                line=first_line + error.line - 1,
+            )
+            return None
+        return prompt
+
+
+def _samples(output: OutputSchema) -> dict[str, Any]:
+    """Plausible values for trying a template out before anything is paid for."""
+    return {
+        "document": {"name": "document.txt", "text": "Text of a document."},
+        "fields": output.described(),
+        "errors": ["total: Input should be a valid number"],
+        "extraction": output.example(),
+        "not_found": output.paths(),
+        "question": "What is in the documents?",
+    }
+
+
+def _first(problems: list[PipelineError]) -> PipelineError:
+    """The first problem by line; its text goes on with the others."""
+    ordered = sorted(problems, key=lambda problem: problem.line or 0)
+    first = ordered[0]
+    more = "".join(f"\n{problem}" for problem in ordered[1:])
+    return PipelineError(
+        first.message,
+        path=first.path,
+        line=first.line,
+        field=first.field,
+        remedy=f"{first.remedy or ''}{more}",
+    )
+
+
+def _problems(source: YamlSource, error: ValidationError) -> list[PipelineError]:
+    problems: list[PipelineError] = []
+    for detail in error.errors(include_url=False):
+        location: Location = tuple(part for part in detail["loc"] if part != "[key]")
+        message = detail["msg"].removeprefix("Value error, ")
+        message = message[:1].lower() + message[1:] + "."
+        remedy = "Correct the value."
+        kind = detail["type"]
+        if kind == "extra_forbidden":
+            known = _known_keys(location[:-1])
+            close = difflib.get_close_matches(str(location[-1]), known, n=1)
+            message = "is not a known setting."
+            remedy = f"Did you mean '{close[0]}'?" if close else f"Known here: {', '.join(known)}."
+        elif kind == "missing":
+            message = "is required, but missing."
+            remedy = f"Add `{location[-1]}:`."
+        elif kind in ("string_type", "string_unicode"):
+            remedy = "Write text; put it in quotes if it looks like a number, a date or yes/no."
+        elif kind in ("model_type", "dict_type", "model_attributes_type"):
+            message = "must be a mapping of settings."
+            remedy = "Indent its settings below it, each as `key: value`."
+        elif kind in ("list_type", "tuple_type"):
+            message = "must be a list."
+            remedy = "Write each item on its own line after `- `."
+        problems.append(source.error(location, message, remedy))
+    return problems
+
+
+def _known_keys(location: Location) -> list[str]:
+    """Settings that may stand at a place of the file, found by walking the models."""
+    model: type[BaseModel] | None = PipelineFile
+    inside: Any = None
+    for part in location:
+        if inside is not None:  # a list item, or a value of a mapping with free keys
+            annotation, inside = inside, None
+        elif model is not None and part in model.model_fields:
+            annotation = model.model_fields[str(part)].annotation
+        else:
+            return []
+        model, inside = _content(annotation)
+    return list(model.model_fields) if model is not None else []
+
+
+def _content(annotation: Any) -> tuple[type[BaseModel] | None, Any]:
+    """The model an annotation stands for, or the annotation of what its list or mapping contains."""
+    origin = typing.get_origin(annotation)
+    arguments = typing.get_args(annotation)
+    if origin is Annotated:
+        return _content(arguments[0])
+    if origin in (typing.Union, types.UnionType):
+        return _content(next(option for option in arguments if option is not type(None)))
+    if origin is tuple:
+        return None, arguments[0]
+    if origin is dict:
+        return None, arguments[1]
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation, None
+    return None, None
+
+
+__all__ = ["AgentPlan", "Pipeline", "PipelineFile", "Question", "load_pipeline"]

@@ -1,0 +1,101 @@
+"""Prompt templates: Jinja2 in its sandbox, checked when the pipeline file is read.
+
+A template is the pipeline author's; what is put into it (documents, model answers) is anybody's and is only
+ever data: it is never parsed as a template.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+from jinja2 import meta, nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+DOCUMENT_ATTRIBUTES = frozenset({"name", "text"})
+
+
+class PromptError(Exception):
+    """A template is wrong; `line` counts from 1 within the template."""
+
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+
+
+def _environment() -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=False)
+    environment.filters["json"] = _as_json
+    return environment
+
+
+_ENVIRONMENT = _environment()
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A checked template."""
+
+    source: str
+    names: frozenset[str]
+    """Names the template may use."""
+    _template: jinja2.Template
+
+    @classmethod
+    def parse(cls, source: str, names: frozenset[str]) -> Prompt:
+        """Check a template: its syntax, the filters and the names that it uses.
+
+        Raises:
+            PromptError: With the line in the template.
+        """
+        try:
+            tree = _ENVIRONMENT.parse(source)
+            template = _ENVIRONMENT.from_string(source)
+        except jinja2.TemplateSyntaxError as error:
+            raise PromptError(error.message or "not a valid template", error.lineno) from error
+        for unknown in sorted(meta.find_undeclared_variables(tree) - names):
+            line = next((n.lineno for n in tree.find_all(nodes.Name) if n.name == unknown), 1)
+            raise PromptError(f"'{unknown}' is not known here", line)
+        for attribute in tree.find_all(nodes.Getattr):
+            owner = attribute.node
+            about_document = isinstance(owner, nodes.Name) and owner.name == "document"
+            if about_document and attribute.attr not in DOCUMENT_ATTRIBUTES:
+                raise PromptError(f"'document.{attribute.attr}' is not known", attribute.lineno)
+        return cls(source, names, template)
+
+    def render(self, values: Mapping[str, Any]) -> str:
+        """The prompt for these values, without surrounding blank space.
+
+        Raises:
+            PromptError: A name or attribute is missing, or an expression fails on these values.
+        """
+        try:
+            return self._template.render(
+                {name: values[name] for name in self.names if name in values}
+            ).strip()
+        except (
+            jinja2.TemplateError,
+            ArithmeticError,
+            LookupError,
+            TypeError,
+            ValueError,
+            AttributeError,
+        ) as error:
+            raise PromptError(str(error), _failing_line(error)) from error
+
+
+def _failing_line(error: BaseException) -> int:
+    """The template's line in a traceback; Jinja2 puts one there under the file name ``<template>``."""
+    line, trace = 1, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == "<template>":
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
