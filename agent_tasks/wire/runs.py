@@ -212,8 +212,8 @@ class ToolApproval(WireModel):
 class ThreadRun(WireModel):
     """A run.
 
-    Recorded: `expires_at` moves (30 minutes at first, 10 hours once it waits for outputs) and is null once the
-    run completed; `started_at` starts again on resume; `tool_resources` is `{}` in REST bodies.
+    Recorded: `expires_at` moves (30 minutes at first, 10 hours once it waits for outputs) and is null once
+    the run completed; `started_at` starts again on resume; `tool_resources` is `{}` in REST bodies.
     """
 
     id: str

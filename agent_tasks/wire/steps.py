@@ -1,7 +1,7 @@
 """Run steps: what an agent did in a run, as results and as deltas of a stream.
 
-Payloads of tool calls may be missing: the wire does not always follow the spec here (an `openapi` call carries
-its payload under `function`), and a step must be readable all the same.
+Payloads of tool calls may be missing: the wire does not always follow the spec here (an `openapi` call
+carries its payload under `function`), and a step must be readable all the same.
 """
 
 from __future__ import annotations
