@@ -1,0 +1,110 @@
+"""The ASGI application: routes of all resources below any project, and the service's own pages."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+
+from agents_emulator.dispatch import Operation, check_access, handle_http_exception, json_response
+from agents_emulator.errors import Fault, bad_request
+from agents_emulator.models.base import ChatModel
+from agents_emulator.requestlog import RequestLogMiddleware
+from agents_emulator.resources import (
+    agents,
+    file_batches,
+    files,
+    messages,
+    run_steps,
+    runs,
+    threads,
+    vector_store_files,
+    vector_stores,
+)
+from agents_emulator.service import Service, ServiceConfig
+from agents_emulator.store import Record
+
+# `/threads/runs` has to come before `/threads/{thread_id}`.
+OPERATIONS: tuple[Operation, ...] = (
+    *agents.OPERATIONS,
+    *files.OPERATIONS,
+    *runs.OPERATIONS,
+    *threads.OPERATIONS,
+    *messages.OPERATIONS,
+    *run_steps.OPERATIONS,
+    *vector_stores.OPERATIONS,
+    *vector_store_files.OPERATIONS,
+    *file_batches.OPERATIONS,
+)
+"""All operations of the service, those of api-version `2025-05-15-preview`."""
+
+
+def create_app(data_dir: Path, model: ChatModel, config: ServiceConfig | None = None) -> Starlette:
+    """Return the service over `data_dir`, as an ASGI application.
+
+    The service exists from the application's lifespan start to its end, so whatever runs it has to run the
+    lifespan (uvicorn does; httpx's `ASGITransport` alone does not). Base path: `/api/projects/{any name}`.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        service = app.state.service = Service(data_dir, model, config or ServiceConfig())
+        await service.start()
+        try:
+            yield
+        finally:
+            await service.stop()
+
+    app = Starlette(
+        routes=[
+            Mount("/api/projects/{project}", routes=[operation.route() for operation in OPERATIONS]),
+            Route("/_emulator/health", _own_page(_health)),
+            Route("/_emulator/requests", _own_page(_requests)),
+            Route("/_emulator/generations", _own_page(_generations)),
+        ],
+        exception_handlers={HTTPException: handle_http_exception, Exception: handle_http_exception},
+        middleware=[Middleware(RequestLogMiddleware, log_of=lambda: app.state.service.log)],
+        lifespan=lifespan,
+    )
+    return app
+
+
+OwnPage = Callable[[Service, Request], Awaitable[Record]]
+
+
+def _own_page(page: OwnPage) -> Callable[[Request], Awaitable[Response]]:
+    async def serve(request: Request) -> Response:
+        service: Service = request.app.state.service
+        try:
+            check_access(request, service.config.token)
+            return json_response(await page(service, request))
+        except Fault as fault:
+            return json_response(fault.body, fault.status)
+
+    return serve
+
+
+def _after(request: Request) -> int:
+    text = request.query_params.get("after", "0")
+    if not (text.isascii() and text.isdecimal() and len(text) <= 18):
+        raise bad_request(f"Invalid 'after': expected a row number, but got '{text}'.", param="after")
+    return int(text)
+
+
+async def _health(service: Service, request: Request) -> Record:
+    return {"status": "ok", "model": service.model.name, "operations": len(OPERATIONS)}
+
+
+async def _requests(service: Service, request: Request) -> Record:
+    return {"data": await service.log.requests(_after(request))}
+
+
+async def _generations(service: Service, request: Request) -> Record:
+    return {"data": await service.log.generations(_after(request))}

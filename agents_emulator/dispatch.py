@@ -1,0 +1,270 @@
+"""From an HTTP request to a handler and back: credentials, api-version, body, log entry, errors.
+
+Every operation passes through `endpoint`, so what is true of all of them is written here once.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from agent_tasks.wire.base import WireModel
+from agents_emulator.errors import (
+    Fault,
+    GatewayFault,
+    bad_request,
+    internal_error,
+    missing_parameter,
+    resource_not_found,
+)
+from agents_emulator.requestlog import LogEntry, entry_of
+from agents_emulator.store import Record
+
+if TYPE_CHECKING:
+    from agents_emulator.service import Service
+
+logger = logging.getLogger("agents_emulator")
+
+API_VERSIONS = (
+    "v1",
+    "2025-05-15-preview",
+    "2025-05-01",
+    "2025-05-01-preview",
+    "2024-12-01-preview",
+    "2024-07-01-preview",
+)
+MAX_JSON_BYTES = 16 * 1024 * 1024
+MAX_UPLOAD_BYTES = 512 * 1024 * 1024
+# A multipart body is a little longer than the file in it.
+_MULTIPART_ALLOWANCE = 64 * 1024
+
+
+@dataclass
+class Call:
+    """One request of an operation, as its handler sees it."""
+
+    service: Service
+    request: Request
+    entry: LogEntry
+    body: Any = None
+
+    @property
+    def path(self) -> dict[str, str]:
+        """Identifiers from the path."""
+        return self.request.path_params
+
+    @property
+    def query(self) -> dict[str, str]:
+        """Query parameters (the last one of each name)."""
+        return dict(self.request.query_params)
+
+    @property
+    def include(self) -> list[str]:
+        """The `include[]` parameters (some clients send `include`)."""
+        params = self.request.query_params
+        return [*params.getlist("include[]"), *params.getlist("include")]
+
+    def parsed(self, model: type[WireModel]) -> Record:
+        """Return the JSON body, checked against the request model; an empty body counts as `{}`.
+
+        The body is returned as it came, so that unknown fields and tools survive.
+        """
+        body = {} if self.body is None else self.body
+        if not isinstance(body, dict):
+            raise bad_request("The request body must be a JSON object.", code="invalid_type")
+        try:
+            model.model_validate(body)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            param = ".".join(str(part) for part in first["loc"])
+            if first["type"] == "missing":
+                raise missing_parameter(param) from None
+            raise bad_request(f"Invalid '{param}': {first['msg']}.", param=param, code="invalid_type") from None
+        return body
+
+    def created(self, body: Record) -> Record:
+        """Note the id of what was created or changed in the request log; returns the body."""
+        self.entry.response_id = body["id"]
+        return body
+
+
+Handler = Callable[[Call], Awaitable[Response | Record]]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation of the API: its name in the log, its method and path below the project, its handler."""
+
+    name: str
+    method: str
+    path: str
+    handler: Handler
+    multipart: bool = False
+
+    def route(self) -> Route:
+        """Return the route that serves this operation."""
+
+        async def serve(request: Request) -> Response:
+            return await endpoint(self, request)
+
+        return Route(self.path, serve, methods=[self.method], name=self.name)
+
+
+def json_response(body: Record, status: int = 200) -> Response:
+    """Render a body as the service does: UTF-8 JSON, keys in the order of the dict."""
+    content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return Response(content, status, media_type="application/json", headers=common_headers())
+
+
+def common_headers() -> dict[str, str]:
+    """Return the headers that every recorded answer carries."""
+    identifier = secrets.token_hex(16)
+    return {"X-Request-ID": identifier, "apim-request-id": identifier, "openai-version": "2020-10-01"}
+
+
+async def endpoint(operation: Operation, request: Request) -> Response:
+    """Serve one request of `operation`."""
+    entry = entry_of(request.scope)
+    entry.operation = operation.name
+    service: Service = request.app.state.service
+    call = Call(service, request, entry)
+    try:
+        check_access(request, service.config.token)
+        _check_version(request)
+        if not operation.multipart:
+            call.body = entry.body = await _json_body(request)
+            if operation.method != "GET":
+                await service.log.begin(entry)
+        answer = await operation.handler(call)
+        return answer if isinstance(answer, Response) else json_response(answer)
+    except Fault as fault:
+        entry.error = fault.code
+        return json_response(fault.body, fault.status)
+    except ClientDisconnect:
+        entry.error = "client_disconnected"
+        return json_response(bad_request("The request body was not sent completely.").body, 400)
+    except Exception:
+        logger.exception("%s %s failed", request.method, request.url.path)
+        entry.error = "server_error"
+        return json_response(internal_error().body, 500)
+
+
+def check_access(request: Request, token: str | None) -> None:
+    """Refuse a request without the service's token or, where none is set, from a page that was let in by DNS.
+
+    Without a token the service answers on loopback only; a browser page that resolves its own name to
+    127.0.0.1 still sends that name as Host.
+    """
+    if token is None:
+        if request.url.hostname not in ("127.0.0.1", "localhost", "::1"):
+            raise GatewayFault(
+                403,
+                "PermissionDenied",
+                "Without a token this service answers requests to 127.0.0.1 or localhost only. "
+                "Start it with a token to use another host name.",
+            )
+        return
+    scheme, _, credential = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not hmac.compare_digest(credential.strip().encode(), token.encode()):
+        raise GatewayFault(
+            401,
+            "PermissionDenied",
+            "The request has no valid bearer token. Send the service's token in the Authorization header.",
+        )
+
+
+def _check_version(request: Request) -> None:
+    version = request.query_params.get("api-version")
+    if version not in API_VERSIONS:
+        supported = ", ".join(API_VERSIONS)
+        raise GatewayFault(
+            400,
+            "UnsupportedApiVersionValue",
+            f"The api-version '{version}' is not supported. Supported api-versions: {supported}."
+            if version
+            else f"The api-version query parameter is required. Supported api-versions: {supported}.",
+        )
+
+
+async def _json_body(request: Request) -> Any:
+    """Return the parsed body, None if there is none."""
+    chunks: list[bytes] = []
+    async for chunk in limited_stream(request, MAX_JSON_BYTES):
+        chunks.append(chunk)
+    raw = b"".join(chunks)
+    if not raw:
+        return None
+    try:
+        body = json.loads(raw, parse_constant=_refuse_constant)
+        # Half a surrogate pair is valid JSON but no text: it could be neither stored nor answered.
+        json.dumps(body, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise bad_request(
+            f"We could not parse the JSON body of your request ({type(error).__name__}).", code="invalid_json"
+        ) from None
+    return body
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+async def limited_stream(request: Request, limit: int) -> Any:
+    """Yield the body's chunks; raise 413 as soon as it is longer than `limit` bytes."""
+    declared = request.headers.get("content-length", "")
+    if declared.isascii() and declared.isdecimal() and int(declared) > limit:
+        raise too_large(limit)
+    received = 0
+    async for chunk in request.stream():
+        received += len(chunk)
+        if received > limit:
+            raise too_large(limit)
+        yield chunk
+
+
+def limit_upload(request: Request) -> Request:
+    """Return the request with its body cut off, by a 413, above the upload limit."""
+    limit = MAX_UPLOAD_BYTES + _MULTIPART_ALLOWANCE
+    declared = request.headers.get("content-length", "")
+    if declared.isascii() and declared.isdecimal() and int(declared) > limit:
+        raise too_large(MAX_UPLOAD_BYTES)
+    received = 0
+    receive = request.receive
+
+    async def counted() -> Any:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > limit:
+            raise too_large(MAX_UPLOAD_BYTES)
+        return message
+
+    return Request(request.scope, counted)
+
+
+def too_large(limit: int) -> GatewayFault:
+    """The answer to a body of more than `limit` bytes."""
+    return GatewayFault(413, "PayloadTooLarge", f"The request body is larger than {limit // (1024 * 1024)} MB.")
+
+
+async def handle_http_exception(request: Request, error: Exception) -> Response:
+    """Answer what no route matched (404, 405) in the gateway's shape."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    if status == 404:
+        fault: Fault = resource_not_found()
+    elif status == 405:
+        fault = GatewayFault(405, "405", "Method not allowed")
+    else:
+        fault = internal_error()
+    return json_response(fault.body, fault.status)

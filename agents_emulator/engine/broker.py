@@ -1,0 +1,98 @@
+"""Events of runs on their way to the clients that stream them (server-sent events).
+
+Frames are exactly as recorded: `event: NAME`, one `data:` line, LF only, and `event: done` / `data: [DONE]` at
+the end. A run publishes whether or not anybody listens, so a client that goes away changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+
+from agents_emulator.store import Record
+
+DONE_FRAME = b"event: done\ndata: [DONE]\n\n"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event of a stream: its name and the body of its `data` line."""
+
+    name: str
+    body: Record
+
+    def frame(self) -> bytes:
+        """Return the event as it goes over the wire."""
+        data = json.dumps(self.body, ensure_ascii=False, separators=(",", ":"))
+        return f"event: {self.name}\ndata: {data}\n\n".encode("utf-8", "replace")
+
+
+class Subscription:
+    """The frames of one run from the moment of subscription until it stops."""
+
+    def __init__(self, broker: EventBroker, run_id: str) -> None:
+        self._broker = broker
+        self._run_id = run_id
+        self._frames: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    def send(self, frame: bytes | None) -> None:
+        """Queue a frame; None ends the stream."""
+        self._frames.put_nowait(frame)
+
+    async def frames(self) -> AsyncIterator[bytes]:
+        """Yield frames until the end of the stream."""
+        try:
+            while (frame := await self._frames.get()) is not None:
+                yield frame
+        finally:
+            self._broker.unsubscribe(self._run_id, self)
+
+
+class EventBroker:
+    """Hands the events of each run to its subscribers."""
+
+    def __init__(self) -> None:
+        self._subscriptions: dict[str, list[Subscription]] = defaultdict(list)
+        self._closed = False
+
+    def subscribe(self, run_id: str) -> Subscription:
+        """Listen to a run from now on."""
+        subscription = Subscription(self, run_id)
+        if self._closed:
+            subscription.send(None)
+        self._subscriptions[run_id].append(subscription)
+        return subscription
+
+    def unsubscribe(self, run_id: str, subscription: Subscription) -> None:
+        """Stop listening."""
+        remaining = [other for other in self._subscriptions.get(run_id, []) if other is not subscription]
+        if remaining:
+            self._subscriptions[run_id] = remaining
+        else:
+            self._subscriptions.pop(run_id, None)
+
+    def publish(self, run_id: str, events: Iterable[Event]) -> None:
+        """Send events to whoever listens to the run."""
+        subscriptions = self._subscriptions.get(run_id)
+        if not subscriptions:
+            return
+        for event in events:
+            frame = event.frame()
+            for subscription in subscriptions:
+                subscription.send(frame)
+
+    def finish(self, run_id: str) -> None:
+        """End the streams of a run that reached a final state or waits for its client."""
+        for subscription in self._subscriptions.pop(run_id, []):
+            subscription.send(DONE_FRAME)
+            subscription.send(None)
+
+    def close(self) -> None:
+        """Break off every stream, without `done`: the service stops, the runs go on at its next start."""
+        self._closed = True
+        for run_id in list(self._subscriptions):
+            for subscription in self._subscriptions.pop(run_id, []):
+                subscription.send(None)

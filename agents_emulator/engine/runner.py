@@ -1,0 +1,286 @@
+"""Runs as background tasks of the service: start, continue, cancel, expire, recover.
+
+A run belongs to the service, not to the request that created it: it goes on when the client goes away, and a
+run found queued or in progress at the start of the service is continued.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import time
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, cast
+
+from agents_emulator.engine import lifecycle
+from agents_emulator.engine.bodies import step_delta
+from agents_emulator.engine.broker import Event, EventBroker
+from agents_emulator.engine.context import Conversation, build_request, load_conversation
+from agents_emulator.engine.file_search import FileSearch, SearchFailed, SearchOutcome, wants_search
+from agents_emulator.engine.lifecycle import Ending, RunMovedOn
+from agents_emulator.engine.turn import Turn, throttling_message
+from agents_emulator.models.base import ChatModel, ChatRequest, Finished, ModelError
+from agents_emulator.requestlog import RequestLog
+from agents_emulator.store import RUNS, Record, Store
+
+logger = logging.getLogger("agents_emulator")
+
+EXECUTED_TOOLS = ("function", "file_search")
+_SERVER_ERROR = {"code": "server_error", "message": "Sorry, something went wrong."}
+
+
+@dataclass
+class _Worker:
+    """The task that works on a run, and the turn it is in: that holds the message written so far."""
+
+    task: asyncio.Task[None] | None = None
+    turn: Turn | None = None
+
+
+class RunFailed(Exception):
+    """The run ends as failed with this `last_error`."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.error = {"code": code, "message": message}
+
+
+class RunEngine:
+    """All runs of the service that are not at rest."""
+
+    def __init__(
+        self,
+        store: Store,
+        log: RequestLog,
+        broker: EventBroker,
+        model: ChatModel,
+        search: FileSearch,
+        *,
+        max_concurrent_runs: int,
+        action_ttl: int,
+    ) -> None:
+        self._store = store
+        self._log = log
+        self._broker = broker
+        self._model = model
+        self._search = search
+        self._action_ttl = action_ttl
+        self._slots = asyncio.Semaphore(max_concurrent_runs)
+        self._workers: dict[str, _Worker] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._endings: set[asyncio.Task[None]] = set()
+
+    async def recover(self) -> None:
+        """Continue the runs that a stopped service left behind; those that wait for their client keep waiting."""
+        for run in await self._store.read(_active_runs):
+            await self._recover_run(run)
+
+    async def _recover_run(self, run: Record) -> None:
+        if run["status"] == "cancelling":
+            await self._end(run, "cancelled")
+        elif run["expires_at"] is not None and run["expires_at"] <= time.time():
+            await self._end(run, "expired")
+        elif run["status"] == "requires_action":
+            self._watch(run)
+        else:
+            logger.info("continuing run %s", run["id"])
+            self.start(await self._store.write(lambda db: lifecycle.discard_unfinished(db, run)))
+
+    def start(self, run: Record) -> None:
+        """Work on a queued run in the background."""
+        self._watch(run)
+        worker = self._workers[run["id"]] = _Worker()
+        worker.task = asyncio.create_task(self._work(run, worker), name=run["id"])
+
+    def end_soon(self, run: Record, ending: Ending) -> None:
+        """Stop working on a run and bring it to `cancelled` or `expired`, in the background."""
+        task = asyncio.create_task(self._end(run, ending))
+        self._endings.add(task)
+        task.add_done_callback(self._endings.discard)
+
+    async def forget(self, run: Record) -> None:
+        """Stop working on a run whose thread was deleted."""
+        await self._stop_worker(run["id"])
+        self._unwatch(run["id"])
+        self._broker.finish(run["id"])
+
+    async def close(self) -> None:
+        """Stop all work; what is unfinished continues at the next start."""
+        for timer in self._timers.values():
+            timer.cancel()
+        working = [worker.task for worker in self._workers.values() if worker.task is not None]
+        for task in working:
+            task.cancel()
+        await asyncio.gather(*self._endings, *working, return_exceptions=True)
+
+    # -- time limits
+
+    def _watch(self, run: Record) -> None:
+        self._unwatch(run["id"])
+        if run["expires_at"] is not None:
+            delay = max(0.0, run["expires_at"] - time.time())
+            loop = asyncio.get_running_loop()
+            self._timers[run["id"]] = loop.call_later(delay, self.end_soon, run, "expired")
+
+    def _unwatch(self, run_id: str) -> None:
+        timer = self._timers.pop(run_id, None)
+        if timer is not None:
+            timer.cancel()
+
+    async def _stop_worker(self, run_id: str) -> Turn | None:
+        worker = self._workers.pop(run_id, None)
+        if worker is None or worker.task is None:
+            return None
+        worker.task.cancel()
+        await asyncio.wait([worker.task])
+        return worker.turn
+
+    async def _end(self, run: Record, ending: Ending) -> None:
+        turn = await self._stop_worker(run["id"])
+        partial = turn.content() if turn is not None else None
+
+        def end(db: sqlite3.Connection) -> list[Event]:
+            stored = RUNS.find(db, run["id"], run["thread_id"])
+            if stored is None:
+                return []
+            if stored["status"] not in lifecycle.ACTIVE:
+                # It came to its end while it was being stopped, perhaps before it could say so.
+                return [lifecycle.run_event(stored)]
+            return lifecycle.end_run(db, stored, ending, partial=partial)
+
+        self._broker.publish(run["id"], await self._store.write(end))
+        self._rest(run["id"])
+
+    def _rest(self, run_id: str) -> None:
+        self._unwatch(run_id)
+        self._broker.finish(run_id)
+
+    # -- the work on one run
+
+    async def _work(self, run: Record, worker: _Worker) -> None:
+        run_id = run["id"]
+        try:
+            async with self._slots:
+                run, events = await self._store.write(lambda db: lifecycle.begin(db, run))
+                self._broker.publish(run_id, events)
+                run = await self._advance(run, worker)
+            if run["status"] == "requires_action":
+                self._watch(run)
+                self._broker.finish(run_id)
+            else:
+                self._rest(run_id)
+        except RunMovedOn as moved:
+            logger.debug("stopped working: %s", moved)
+        except RunFailed as failure:
+            await self._fail(run, worker, failure.error)
+        except Exception:
+            logger.exception("run %s failed", run_id)
+            await self._fail(run, worker, dict(_SERVER_ERROR))
+        finally:
+            if self._workers.get(run_id) is worker:
+                del self._workers[run_id]
+
+    async def _fail(self, run: Record, worker: _Worker, error: Record) -> None:
+        partial = worker.turn.content() if worker.turn is not None else None
+
+        def fail(db: sqlite3.Connection) -> list[Event]:
+            stored = lifecycle.expect(db, run, "queued", "in_progress")
+            return lifecycle.end_run(db, stored, "failed", error=error, partial=partial)
+
+        try:
+            self._broker.publish(run["id"], await self._store.write(fail))
+        except RunMovedOn as moved:
+            logger.debug("not failed: %s", moved)
+            return
+        self._rest(run["id"])
+
+    async def _advance(self, run: Record, worker: _Worker) -> Record:
+        """Search if the run wants it, ask the model once, settle; returns the run in its new state."""
+        self._check_tools(run)
+        conversation = await self._store.read(lambda db: load_conversation(db, run))
+        if conversation.has_images:
+            raise RunFailed(
+                "unsupported_content", "The local service passes text to its models only; a message holds an image."
+            )
+        outcome = await self._find_sources(run, conversation)
+        if outcome is not None and not conversation.has_searched:
+            conversation = await self._store.read(lambda db: load_conversation(db, run))
+        request = build_request(run, conversation, outcome.sources if outcome else [])
+        if request.max_tokens is not None and request.max_tokens <= 0:
+            return await self._incomplete(run, "max_completion_tokens")
+        limit = run["max_prompt_tokens"]
+        if limit is not None and run["spent"]["prompt_tokens"] >= limit:
+            return await self._incomplete(run, "max_prompt_tokens")
+        turn = worker.turn = Turn(self._store, self._broker, run, self._action_ttl, outcome)
+        return await turn.settle(await self._ask(run, request, turn))
+
+    def _check_tools(self, run: Record) -> None:
+        for tool in run["tools"]:
+            if tool["type"] not in EXECUTED_TOOLS:
+                raise RunFailed(
+                    "unsupported_tool",
+                    f"The local service does not execute the tool '{tool['type']}' yet; it executes "
+                    f"{' and '.join(EXECUTED_TOOLS)}. Remove it from the agent or use an Azure endpoint.",
+                )
+
+    async def _find_sources(self, run: Record, conversation: Conversation) -> SearchOutcome | None:
+        """Search files; the first time in a run, the search is one of its steps."""
+        if not wants_search(run):
+            return None
+        try:
+            outcome = await self._search.search(
+                run, conversation.last_user_text, token_budget=self._model.context_tokens
+            )
+        except SearchFailed as failure:
+            raise RunFailed(failure.code, failure.message) from failure
+        if not conversation.has_searched:
+            events = await self._store.write(lambda db: _search_step(db, run, outcome))
+            self._broker.publish(run["id"], events)
+        return outcome
+
+    async def _ask(self, run: Record, request: ChatRequest, turn: Turn) -> Finished:
+        row = await self._log.generation_started(run, self._model.name)
+        started = time.monotonic()
+        outcome, tokens = "interrupted", {"prompt_tokens": 0, "completion_tokens": 0}
+        try:
+            async with aclosing(cast("Any", self._model.generate(request))) as answer:
+                finished = await turn.consume(answer)
+            outcome = finished.finish_reason
+            tokens = {"prompt_tokens": finished.prompt_tokens, "completion_tokens": finished.completion_tokens}
+            return finished
+        except ModelError as error:
+            outcome = error.code
+            message = error.message
+            if error.code == "rate_limit_exceeded":
+                message = throttling_message(message, error.retry_after)
+            raise RunFailed(error.code, message) from error
+        finally:
+            milliseconds = (time.monotonic() - started) * 1000
+            await asyncio.shield(self._log.generation_finished(row, outcome, milliseconds, **tokens))
+
+    async def _incomplete(self, run: Record, reason: str) -> Record:
+        def end(db: sqlite3.Connection) -> tuple[Record, list[Event]]:
+            stored = lifecycle.expect(db, run, "in_progress")
+            return stored, lifecycle.end_run(db, stored, "incomplete", reason=reason)
+
+        run, events = await self._store.write(end)
+        self._broker.publish(run["id"], events)
+        return run
+
+
+def _search_step(db: sqlite3.Connection, run: Record, outcome: SearchOutcome) -> list[Event]:
+    """The step of a file search. Recorded: announced, one delta without results, then completed with them."""
+    lifecycle.expect(db, run, "in_progress")
+    step, events = lifecycle.open_step(db, run, "tool_calls", [outcome.call])  # type: ignore[arg-type]
+    call = outcome.call
+    found = {"ranking_options": call["file_search"]["ranking_options"], "results": []}
+    delta = {"index": 0, "id": call["id"], "type": "file_search", "file_search": found}
+    events.append(Event("thread.run.step.delta", step_delta(step["id"], delta)))
+    events.append(lifecycle.close_step(db, run, step, None))
+    return events
+
+
+def _active_runs(db: sqlite3.Connection) -> list[Record]:
+    return [run for status in lifecycle.ACTIVE for run in RUNS.select(db, None, {"status": status})]

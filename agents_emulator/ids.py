@@ -1,0 +1,27 @@
+"""Identifiers in the shapes the service was recorded with (`wire/FACTS.md`, "Identifiers")."""
+
+from __future__ import annotations
+
+import secrets
+import string
+
+_ALPHABET = string.ascii_letters + string.digits
+
+
+def _token(length: int) -> str:
+    return "".join(secrets.choice(_ALPHABET) for _ in range(length))
+
+
+def new_id(prefix: str) -> str:
+    """Return `<prefix>_` and 24 random alphanumerics (`asst`, `thread`, `msg`, `run`, `step`, `call`, `vs`)."""
+    return f"{prefix}_{_token(24)}"
+
+
+def new_file_id() -> str:
+    """Return a file id: `assistant-` and 22 alphanumerics. It also names the stored content on disk."""
+    return f"assistant-{_token(22)}"
+
+
+def new_batch_id() -> str:
+    """Return a vector store file batch id: `vsfb_` and 32 hexadecimal digits."""
+    return f"vsfb_{secrets.token_hex(16)}"

@@ -1,0 +1,157 @@
+"""Uploaded files (`/files`). Content lies in the data directory under the file's id, never under its name."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from agents_emulator.dispatch import Call, Operation, common_headers, limit_upload
+from agents_emulator.engine.lifecycle import now
+from agents_emulator.errors import bad_request, missing_parameter
+from agents_emulator.ids import new_file_id
+from agents_emulator.store import FILES, VECTOR_STORE_FILES, Record
+
+PURPOSES = (
+    "fine-tune",
+    "fine-tune-results",
+    "assistants",
+    "assistants_output",
+    "batch",
+    "batch_output",
+    "vision",
+)
+_CHUNK_BYTES = 256 * 1024
+
+
+def file_body(file: Record) -> Record:
+    """Return a file in the recorded key order, which is the order it is stored in."""
+    return file
+
+
+async def upload(call: Call) -> Record:
+    """POST /files: multipart `file` (with a file name), `purpose`, and optionally `filename`."""
+    async with _form(limit_upload(call.request)) as form:
+        part, purpose, name = form.get("file"), form.get("purpose"), form.get("filename")
+        if not isinstance(part, UploadFile):
+            raise missing_parameter("file")
+        if not isinstance(purpose, str):
+            raise missing_parameter("purpose")
+        if purpose not in PURPOSES:
+            raise bad_request(f"'{purpose}' is not one of {list(PURPOSES)}.", param="purpose", code="invalid_value")
+        filename = name if isinstance(name, str) and name else part.filename or "file"
+        call.entry.body = {"purpose": purpose, "filename": filename, "bytes": part.size}
+        await call.service.log.begin(call.entry)
+        file: Record = {
+            "object": "file",
+            "id": new_file_id(),
+            "purpose": purpose,
+            "filename": filename,
+            "bytes": part.size or 0,
+            "created_at": now(),
+            "expires_at": None,
+            "status": "processed",
+            "status_details": None,
+        }
+        await asyncio.to_thread(_keep, cast("BinaryIO", part.file), call.service.files_dir / file["id"])
+    await call.service.store.write(lambda db: FILES.insert(db, file))
+    return call.created(file_body(file))
+
+
+class _form:  # noqa: N801 - used like a function
+    """The parsed multipart body, its temporary files closed at the end."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    async def __aenter__(self) -> FormData:
+        if not self._request.headers.get("content-type", "").startswith("multipart/form-data"):
+            raise bad_request("Expected a multipart/form-data body with the parts 'file' and 'purpose'.")
+        try:
+            return await self._request.form(max_files=1, max_fields=10)
+        except Exception as error:
+            if isinstance(error, MultiPartException) or _is_multipart_error(error):
+                raise bad_request(f"The multipart body cannot be read: {error}") from None
+            raise
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._request.close()
+
+
+def _is_multipart_error(error: Exception) -> bool:
+    # Starlette turns parser errors into a 400 HTTPException when the request belongs to an application.
+    return getattr(error, "status_code", None) == 400
+
+
+def _keep(source: BinaryIO, path: Path) -> None:
+    """Copy an upload into the data directory; it appears there complete or not at all."""
+    partial = path.with_suffix(".partial")
+    source.seek(0)
+    with partial.open("wb") as target:
+        shutil.copyfileobj(source, target, _CHUNK_BYTES)
+        target.flush()
+        os.fsync(target.fileno())
+    partial.replace(path)
+
+
+async def list_all(call: Call) -> Record:
+    """GET /files: all of them, newest first; this list has no pages."""
+    purpose = call.query.get("purpose")
+    where = {"purpose": purpose} if purpose else None
+    files = await call.service.store.read(lambda db: FILES.select(db, "", where))
+    return {"object": "list", "data": [file_body(file) for file in reversed(files)]}
+
+
+async def get(call: Call) -> Record:
+    """GET /files/{id}."""
+    return file_body(await call.service.store.read(lambda db: FILES.get(db, call.path["file_id"])))
+
+
+async def content(call: Call) -> Response:
+    """GET /files/{id}/content."""
+    file = await call.service.store.read(lambda db: FILES.get(db, call.path["file_id"]))
+    source = await asyncio.to_thread((call.service.files_dir / file["id"]).open, "rb")
+
+    async def chunks() -> AsyncIterator[bytes]:
+        with source:
+            while chunk := await asyncio.to_thread(source.read, _CHUNK_BYTES):
+                yield chunk
+
+    headers = {**common_headers(), "content-length": str(file["bytes"])}
+    return StreamingResponse(chunks(), media_type="application/octet-stream", headers=headers)
+
+
+async def delete(call: Call) -> Record:
+    """DELETE /files/{id}; the file also leaves the vector stores that hold it."""
+
+    def remove(db: sqlite3.Connection) -> tuple[str, list[str]]:
+        file_id = FILES.get(db, call.path["file_id"])["id"]
+        stores = VECTOR_STORE_FILES.parents_of(db, file_id)
+        for store_id in stores:
+            VECTOR_STORE_FILES.delete(db, file_id, store_id)
+        FILES.delete(db, file_id)
+        return file_id, stores
+
+    file_id, stores = await call.service.store.write(remove)
+    for store_id in stores:
+        await call.service.ingestion.remove_file(store_id, file_id)
+    await asyncio.to_thread((call.service.files_dir / file_id).unlink, missing_ok=True)
+    return call.created({"object": "file", "deleted": True, "id": file_id})
+
+
+OPERATIONS = (
+    Operation("files.list", "GET", "/files", list_all),
+    Operation("files.upload", "POST", "/files", upload, multipart=True),
+    Operation("files.delete", "DELETE", "/files/{file_id}", delete),
+    Operation("files.get", "GET", "/files/{file_id}", get),
+    Operation("files.content", "GET", "/files/{file_id}/content", content),
+)

@@ -1,0 +1,173 @@
+"""The service as a process: options, listening socket, ready file, stop on a signal."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import ipaddress
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+
+from agents_emulator.app import create_app
+from agents_emulator.models import ModelConfigurationError, load_model
+from agents_emulator.service import DEFAULT_ACTION_TTL, DEFAULT_RUN_TTL, Service, ServiceConfig
+
+_GRACE_SECONDS = 2
+_BACKLOG = 512
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the service's options."""
+    parser = argparse.ArgumentParser(
+        prog="agents_emulator", description="A local Agents service that speaks the wire protocol of Azure AI agents."
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 picks a free one (default: 0)")
+    parser.add_argument("--data-dir", type=Path, required=True, help="folder of the database and the files")
+    parser.add_argument(
+        "--model", required=True, help="smollm2, scripted:RULES.yaml or openai:BASE_URL[#MODEL]"
+    )
+    parser.add_argument("--ready-file", type=Path, help="JSON file to write once the service listens")
+    parser.add_argument(
+        "--token",
+        default=os.environ.get("AGENTS_EMULATOR_TOKEN"),
+        help="bearer token that requests must carry (default: environment variable AGENTS_EMULATOR_TOKEN)",
+    )
+    parser.add_argument(
+        "--run-ttl", type=int, default=DEFAULT_RUN_TTL, metavar="SECONDS", help="life of a run (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--action-ttl",
+        type=int,
+        default=DEFAULT_ACTION_TTL,
+        metavar="SECONDS",
+        help="life of a run that waits for tool outputs (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max-concurrent-runs", type=int, default=4, metavar="N", help="runs at work at a time (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--log-level", default="warning", choices=["critical", "error", "warning", "info", "debug"]
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve until SIGTERM or SIGINT; returns the exit status (0, or 2 for options that cannot be served)."""
+    parser = build_parser()
+    options = parser.parse_args(argv)
+    logging.basicConfig(
+        level=options.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    token = options.token or None
+    if token is None and not is_loopback(options.host):
+        parser.error(
+            f"--host {options.host} is reachable from other machines: give a --token that clients must send, "
+            "or listen on 127.0.0.1"
+        )
+    if min(options.run_ttl, options.action_ttl, options.max_concurrent_runs) < 1:
+        parser.error("--run-ttl, --action-ttl and --max-concurrent-runs must be at least 1")
+    try:
+        model = load_model(options.model)
+        options.data_dir.mkdir(parents=True, exist_ok=True)
+        listener = _listen(options.host, options.port)
+    except (ModelConfigurationError, OSError) as error:
+        print(f"agents_emulator: {error}", file=sys.stderr)
+        return 2
+    config = ServiceConfig(token, options.run_ttl, options.action_ttl, options.max_concurrent_runs)
+    app = create_app(options.data_dir, model, config)
+    return serve(app, listener, model_name=model.name, ready_file=options.ready_file)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a service that listens on `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise OSError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    listener.listen(_BACKLOG)
+    return listener
+
+
+def serve(app: Starlette, listener: socket.socket, *, model_name: str, ready_file: Path | None = None) -> int:
+    """Serve `app` on a listening socket until a signal stops it."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        ws="none",
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        backlog=_BACKLOG,
+    )
+    address = listener.getsockname()
+    host = f"[{address[0]}]" if ":" in address[0] else address[0]
+    ready = {
+        "endpoint": f"http://{host}:{address[1]}/api/projects/local",
+        "pid": os.getpid(),
+        "model": model_name,
+    }
+    server = _Server(config, app, ready, ready_file)
+    asyncio.run(server.serve([listener]))
+    return 0 if server.started else 1
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn that says when it listens, and breaks off open event streams when it has to stop."""
+
+    def __init__(
+        self, config: uvicorn.Config, app: Starlette, ready: dict[str, object], ready_file: Path | None
+    ) -> None:
+        super().__init__(config)
+        self._app = app
+        self._ready = ready
+        self._ready_file = ready_file
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.should_exit:
+            return
+        text = json.dumps(self._ready)
+        if self._ready_file is not None:
+            partial = self._ready_file.with_name(self._ready_file.name + ".partial")
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(self._ready_file)
+        print(f"agents_emulator listens on {self._ready['endpoint']} with the model {self._ready['model']}", flush=True)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        service: Service = self._app.state.service
+        service.broker.close()
+        await super().shutdown(sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # Uvicorn's own version sends the signal to the process again at the end; a stop on demand is no failure.
+        previous = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)

@@ -1,0 +1,70 @@
+"""The parts of a running service, put together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from agents_emulator.engine.broker import EventBroker
+from agents_emulator.engine.file_search import FileSearch
+from agents_emulator.engine.ingestion import Ingestion
+from agents_emulator.engine.runner import RunEngine
+from agents_emulator.models.base import ChatModel
+from agents_emulator.requestlog import RequestLog
+from agents_emulator.store import Store
+
+DEFAULT_RUN_TTL = 600
+DEFAULT_ACTION_TTL = 36000
+
+
+@dataclass(frozen=True)
+class ServiceConfig:
+    """Settings of a service.
+
+    Attributes:
+        token: bearer token that requests must carry; None asks for none (loopback only).
+        run_ttl: seconds after its creation at which an unfinished run expires.
+        action_ttl: the same for a run that has waited for tool outputs.
+        max_concurrent_runs: runs at work at the same time; further ones stay queued.
+    """
+
+    token: str | None = None
+    run_ttl: int = DEFAULT_RUN_TTL
+    action_ttl: int = DEFAULT_ACTION_TTL
+    max_concurrent_runs: int = 4
+
+
+class Service:
+    """Store, log, engine and ingestion of one data directory."""
+
+    def __init__(self, data_dir: Path, model: ChatModel, config: ServiceConfig) -> None:
+        self.files_dir = data_dir / "files"
+        self.files_dir.mkdir(parents=True, exist_ok=True)
+        self.config = config
+        self.model = model
+        self.store = Store(data_dir / "service.db")
+        self.log = RequestLog(self.store)
+        self.broker = EventBroker()
+        self.ingestion = Ingestion(self.store, self.files_dir, data_dir / "retrieval.db")
+        self.engine = RunEngine(
+            self.store,
+            self.log,
+            self.broker,
+            model,
+            FileSearch(self.store, self.ingestion),
+            max_concurrent_runs=config.max_concurrent_runs,
+            action_ttl=config.action_ttl,
+        )
+
+    async def start(self) -> None:
+        """Continue what the last service of this data directory left unfinished."""
+        await self.ingestion.recover()
+        await self.engine.recover()
+
+    async def stop(self) -> None:
+        """Stop all work, leaving a consistent data directory behind."""
+        self.broker.close()
+        await self.engine.close()
+        await self.ingestion.close()
+        await self.model.aclose()
+        self.store.close()
