@@ -164,9 +164,10 @@ class TransportError(AgentTasksError):
         method: str | None = None,
         path: str | None = None,
         outcome_unknown: bool = False,
+        retryable: bool | None = None,
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(message, retry_after=retry_after)
+        super().__init__(message, retryable=retryable, retry_after=retry_after)
         self.method = method
         self.path = path
         self.outcome_unknown = outcome_unknown

@@ -85,5 +85,5 @@ class DeletionStatus(WireModel):
     """Answer of every delete; `object` says of what. The kinds differ in that word alone."""
 
     id: str
-    object: str
+    object: str = "deleted"
     deleted: bool = True

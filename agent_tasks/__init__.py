@@ -1,0 +1,193 @@
+"""Durable multi-agent pipelines on Azure AI agents, as a Prefect integration.
+
+Everything public is importable from here; a name loads its module when it is first used, so that importing one
+part (the wire models, say) does not load the others (Prefect, SQLAlchemy, httpx).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agent_tasks.blocks import AgentsProject
+    from agent_tasks.client import AsyncAgentsClient, RetryPolicy, StreamEvent, Timeouts
+    from agent_tasks.errors import (
+        AgentTasksError,
+        AuthenticationError,
+        BadRequestError,
+        ConfigurationError,
+        ConflictError,
+        CredentialError,
+        DocumentError,
+        DocumentTooLongError,
+        EmbeddedServiceError,
+        EmptyAnswerError,
+        EmptyDocumentError,
+        InsecureEndpointError,
+        InvalidAnswerError,
+        JournalError,
+        JournalUnreadableError,
+        JournalVersionError,
+        LeaseLostError,
+        NotFoundError,
+        PayloadTooLargeError,
+        PermissionDeniedError,
+        PipelineError,
+        RateLimitedError,
+        RunCancelledError,
+        RunExpiredError,
+        RunFailedError,
+        RunIncompleteError,
+        RunServerError,
+        RunThrottledError,
+        ServerError,
+        ServiceError,
+        StreamBrokenError,
+        ToolArgumentsError,
+        ToolError,
+        ToolOutcomeUnknownError,
+        ToolTimeoutError,
+        TransportError,
+        UnknownToolError,
+        UnreadableDocumentError,
+        UnsupportedDocumentError,
+    )
+    from agent_tasks.operations import (
+        AgentSpec,
+        Citation,
+        RemoteAgent,
+        RemoteFile,
+        RemoteStore,
+        TurnResult,
+        TurnSpec,
+        Usage,
+        Workspace,
+        build_vector_store,
+        delete_conversation,
+        delete_resource,
+        ensure_agent,
+        release_owner,
+        run_turn,
+        upload_file,
+    )
+    from agent_tasks.settings import Settings
+    from agent_tasks.tools import FunctionTool, ToolContext, Toolset, function_tool
+
+    __version__: str
+
+__all__ = [
+    "AgentSpec",
+    "AgentTasksError",
+    "AgentsProject",
+    "AsyncAgentsClient",
+    "AuthenticationError",
+    "BadRequestError",
+    "Citation",
+    "ConfigurationError",
+    "ConflictError",
+    "CredentialError",
+    "DocumentError",
+    "DocumentTooLongError",
+    "EmbeddedServiceError",
+    "EmptyAnswerError",
+    "EmptyDocumentError",
+    "FunctionTool",
+    "InsecureEndpointError",
+    "InvalidAnswerError",
+    "JournalError",
+    "JournalUnreadableError",
+    "JournalVersionError",
+    "LeaseLostError",
+    "NotFoundError",
+    "PayloadTooLargeError",
+    "PermissionDeniedError",
+    "PipelineError",
+    "RateLimitedError",
+    "RemoteAgent",
+    "RemoteFile",
+    "RemoteStore",
+    "RetryPolicy",
+    "RunCancelledError",
+    "RunExpiredError",
+    "RunFailedError",
+    "RunIncompleteError",
+    "RunServerError",
+    "RunThrottledError",
+    "ServerError",
+    "ServiceError",
+    "Settings",
+    "StreamBrokenError",
+    "StreamEvent",
+    "Timeouts",
+    "ToolArgumentsError",
+    "ToolContext",
+    "ToolError",
+    "ToolOutcomeUnknownError",
+    "ToolTimeoutError",
+    "Toolset",
+    "TransportError",
+    "TurnResult",
+    "TurnSpec",
+    "UnknownToolError",
+    "UnreadableDocumentError",
+    "UnsupportedDocumentError",
+    "Usage",
+    "Workspace",
+    "__version__",
+    "build_vector_store",
+    "delete_conversation",
+    "delete_resource",
+    "ensure_agent",
+    "function_tool",
+    "release_owner",
+    "run_turn",
+    "upload_file",
+]
+
+# Names by their module; every name that is not listed is an error class.
+_MODULES: dict[str, str] = {
+    name: module
+    for module, names in {
+        "agent_tasks.blocks": ("AgentsProject",),
+        "agent_tasks.client": ("AsyncAgentsClient", "RetryPolicy", "StreamEvent", "Timeouts"),
+        "agent_tasks.operations": (
+            "AgentSpec",
+            "Citation",
+            "RemoteAgent",
+            "RemoteFile",
+            "RemoteStore",
+            "TurnResult",
+            "TurnSpec",
+            "Usage",
+            "Workspace",
+            "build_vector_store",
+            "delete_conversation",
+            "delete_resource",
+            "ensure_agent",
+            "release_owner",
+            "run_turn",
+            "upload_file",
+        ),
+        "agent_tasks.settings": ("Settings",),
+        "agent_tasks.tools": ("FunctionTool", "ToolContext", "Toolset", "function_tool"),
+    }.items()
+    for name in names
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value: Any = version("prefect-azure-agents")
+    elif name in __all__:
+        value = getattr(import_module(_MODULES.get(name, "agent_tasks.errors")), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,20 @@
+"""Client of the Agents service: typed requests and answers, sign-in, retries, streams."""
+
+from __future__ import annotations
+
+from agent_tasks.client._async.client import AsyncAgentsClient
+from agent_tasks.client._async.credentials import Credential
+from agent_tasks.client._async.streams import AsyncEventStream
+from agent_tasks.client._options import DEFAULT_API_VERSION, TOKEN_SCOPE, RetryPolicy, Timeouts
+from agent_tasks.wire import StreamEvent
+
+__all__ = [
+    "DEFAULT_API_VERSION",
+    "TOKEN_SCOPE",
+    "AsyncAgentsClient",
+    "AsyncEventStream",
+    "Credential",
+    "RetryPolicy",
+    "StreamEvent",
+    "Timeouts",
+]

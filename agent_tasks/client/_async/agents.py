@@ -1,0 +1,45 @@
+"""Agents."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Literal
+
+from agent_tasks.client._async.resource import AsyncResource, request_body
+from agent_tasks.client._calls import path_of
+from agent_tasks.wire import Agent, AgentDeletionStatus, CreateAgentRequest, UpdateAgentRequest
+
+
+class AsyncAgents(AsyncResource):
+    """Operations on agents (`/assistants`)."""
+
+    async def create(self, request: CreateAgentRequest | None = None, /, **fields: Any) -> Agent:
+        """Creates an agent from a request or its fields (`model=`, `instructions=`, `tools=`, ...)."""
+        return await self._create(Agent, "/assistants", request_body(CreateAgentRequest, request, fields))
+
+    async def get(self, agent_id: str) -> Agent:
+        """Reads an agent. Raises NotFoundError."""
+        return await self._get(Agent, path_of("assistants", agent_id))
+
+    async def update(
+        self, agent_id: str, request: UpdateAgentRequest | None = None, /, **fields: Any
+    ) -> Agent:
+        """Changes the given fields of an agent."""
+        body = request_body(UpdateAgentRequest, request, fields)
+        return await self._update(Agent, path_of("assistants", agent_id), body)
+
+    async def delete(self, agent_id: str) -> AgentDeletionStatus:
+        """Deletes an agent. Raises NotFoundError."""
+        return await self._delete(AgentDeletionStatus, path_of("assistants", agent_id), agent_id)
+
+    def list(
+        self,
+        *,
+        limit: int | None = None,
+        order: Literal["asc", "desc"] | None = None,
+        after: str | None = None,
+        before: str | None = None,
+    ) -> AsyncIterator[Agent]:
+        """All agents, newest first unless `order="asc"`; `limit` (1 to 100) is the size of a page."""
+        params = {"limit": limit, "order": order, "after": after, "before": before}
+        return self._list(Agent, "/assistants", params)

@@ -1,0 +1,81 @@
+"""The client: one object for a project, with a resource for each kind of thing."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from agent_tasks.client._async.agents import AsyncAgents
+from agent_tasks.client._async.credentials import AsyncTokenSource, Credential
+from agent_tasks.client._async.files import AsyncFiles
+from agent_tasks.client._async.messages import AsyncMessages
+from agent_tasks.client._async.run_steps import AsyncRunSteps
+from agent_tasks.client._async.runs import AsyncRuns
+from agent_tasks.client._async.threads import AsyncThreads
+from agent_tasks.client._async.transport import AsyncTransport
+from agent_tasks.client._async.vector_store_file_batches import AsyncVectorStoreFileBatches
+from agent_tasks.client._async.vector_store_files import AsyncVectorStoreFiles
+from agent_tasks.client._async.vector_stores import AsyncVectorStores
+from agent_tasks.client._endpoint import Endpoint
+from agent_tasks.client._options import DEFAULT_API_VERSION, RetryPolicy, Timeouts
+
+
+class AsyncAgentsClient:
+    """Speaks to the Agents service of one project.
+
+    `endpoint` is the project's address, `https://<resource>.services.ai.azure.com/api/projects/<project>`.
+    `credential` is any credential of azure-identity, blocking or async, or a token as `SecretStr`; None only
+    for an endpoint on this machine. The credential stays the caller's to close. `logging_enable` adds bodies
+    to the DEBUG log `agent_tasks.client`. `transport` replaces the network, for tests.
+
+    Raises ConfigurationError for an endpoint or credential that cannot be used, InsecureEndpointError where
+    a token would travel over plain http to another machine. Methods raise ServiceError for answers with
+    status >= 400 and TransportError where none came; a request that creates something is never repeated while
+    its outcome is not known (`outcome_unknown`).
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        credential: Credential | None,
+        *,
+        api_version: str = DEFAULT_API_VERSION,
+        timeout: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
+        logging_enable: bool = False,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        checked = Endpoint(endpoint, with_token=credential is not None)
+        self.endpoint = checked.url
+        self._transport = AsyncTransport(
+            checked,
+            AsyncTokenSource(credential),
+            api_version=api_version,
+            timeouts=timeout or Timeouts(),
+            retry=retry or RetryPolicy(),
+            logging_enable=logging_enable,
+            transport=transport,
+        )
+        self.agents = AsyncAgents(self._transport)
+        self.threads = AsyncThreads(self._transport)
+        self.messages = AsyncMessages(self._transport)
+        self.runs = AsyncRuns(self._transport)
+        self.run_steps = AsyncRunSteps(self._transport)
+        self.files = AsyncFiles(self._transport)
+        self.vector_stores = AsyncVectorStores(self._transport)
+        self.vector_store_files = AsyncVectorStoreFiles(self._transport)
+        self.vector_store_file_batches = AsyncVectorStoreFileBatches(self._transport)
+
+    async def aclose(self) -> None:
+        """Closes all connections; runs go on."""
+        await self._transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()

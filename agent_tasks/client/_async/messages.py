@@ -1,0 +1,54 @@
+"""Messages of a thread."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Literal
+
+from agent_tasks.client._async.resource import AsyncResource, request_body
+from agent_tasks.client._calls import path_of
+from agent_tasks.wire import CreateMessageRequest, MessageDeletionStatus, ThreadMessage, UpdateMessageRequest
+
+
+class AsyncMessages(AsyncResource):
+    """Operations on messages."""
+
+    async def create(
+        self, thread_id: str, request: CreateMessageRequest | None = None, /, **fields: Any
+    ) -> ThreadMessage:
+        """Adds a message (`role=`, `content=`, `attachments=`, `metadata=`).
+
+        Raises BadRequestError while a run is active on the thread.
+        """
+        body = request_body(CreateMessageRequest, request, fields)
+        return await self._create(ThreadMessage, path_of("threads", thread_id, "messages"), body)
+
+    async def get(self, thread_id: str, message_id: str) -> ThreadMessage:
+        """Reads a message. Raises NotFoundError."""
+        return await self._get(ThreadMessage, path_of("threads", thread_id, "messages", message_id))
+
+    async def update(
+        self, thread_id: str, message_id: str, request: UpdateMessageRequest | None = None, /, **fields: Any
+    ) -> ThreadMessage:
+        """Changes the `metadata=` of a message."""
+        body = request_body(UpdateMessageRequest, request, fields)
+        return await self._update(ThreadMessage, path_of("threads", thread_id, "messages", message_id), body)
+
+    async def delete(self, thread_id: str, message_id: str) -> MessageDeletionStatus:
+        """Deletes a message; only in api-version 2025-05-15-preview. Raises NotFoundError."""
+        path = path_of("threads", thread_id, "messages", message_id)
+        return await self._delete(MessageDeletionStatus, path, message_id)
+
+    def list(
+        self,
+        thread_id: str,
+        *,
+        run_id: str | None = None,
+        limit: int | None = None,
+        order: Literal["asc", "desc"] | None = None,
+        after: str | None = None,
+        before: str | None = None,
+    ) -> AsyncIterator[ThreadMessage]:
+        """The messages of a thread (of one run, if named), newest first unless `order="asc"`."""
+        params = {"run_id": run_id, "limit": limit, "order": order, "after": after, "before": before}
+        return self._list(ThreadMessage, path_of("threads", thread_id, "messages"), params)

@@ -1,0 +1,116 @@
+"""Streams of events of a run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from agent_tasks.client._async.transport import AsyncTransport
+from agent_tasks.client._calls import Call, transport_errors
+from agent_tasks.client._failures import error_from_run
+from agent_tasks.client._sse import Frame, FrameDecoder
+from agent_tasks.errors import InvalidAnswerError, StreamBrokenError, TransportError
+from agent_tasks.wire import AgentStreamEvent, AgentThread, AgentV1Error, StreamEvent, ThreadRun, parse_event
+
+
+class AsyncEventStream:
+    """The events of a run, in order: `async with ... as events: async for event in events: ...`
+
+    Entering sends the request. Iterating gives typed events, `done` included, and raises
+
+    - StreamBrokenError when the stream ends, falls silent or becomes unreadable before `done`. The run goes
+      on without its listener: follow it by its id;
+    - RunThrottledError, RunServerError or RunFailedError for an `error` event. What became of the run is read
+      from the run.
+
+    `thread_id` and `run_id` are the last ones seen. Leaving closes the connection; the run goes on.
+    """
+
+    def __init__(
+        self, transport: AsyncTransport, call: Call, *, thread_id: str | None, run_id: str | None
+    ) -> None:
+        self._transport = transport
+        self._call = call
+        self._response: httpx.Response | None = None
+        self._events: AsyncGenerator[StreamEvent, None] | None = None
+        self.thread_id = thread_id
+        self.run_id = run_id
+
+    async def __aenter__(self) -> Self:
+        if self._response is not None:
+            raise RuntimeError("a stream of events is entered once")
+        response = await self._transport.open(
+            self._call, accept="text/event-stream", limits=self._transport.timeouts.for_stream()
+        )
+        self._response = response
+        kind = response.headers.get("content-type", "")
+        if not kind.startswith("text/event-stream"):
+            await response.aclose()
+            raise InvalidAnswerError(
+                f"{self._call.method} {self._call.path} answered {kind or 'without a content type'} where a "
+                "stream of events was asked for",
+                method=self._call.method,
+                path=self._call.path,
+                outcome_unknown=True,
+                retryable=False,
+            )
+        self._events = self._read(response)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._events is not None:
+            await self._events.aclose()
+        if self._response is not None:
+            await self._response.aclose()
+
+    def __aiter__(self) -> AsyncIterator[StreamEvent]:
+        if self._events is None:
+            raise RuntimeError("enter the stream first: async with ... as events")
+        return self._events
+
+    async def _read(self, response: httpx.Response) -> AsyncGenerator[StreamEvent, None]:
+        decoder = FrameDecoder()
+        try:
+            with transport_errors(self._call):
+                async for chunk in response.aiter_bytes():
+                    for frame in decoder.feed(chunk):
+                        event = self._event(frame)
+                        yield event
+                        if event.event == AgentStreamEvent.DONE:
+                            return
+        except TransportError as error:
+            if isinstance(error, StreamBrokenError):
+                raise
+            raise self._broken(str(error.__cause__ or error)) from error
+        except ValueError as error:
+            raise self._broken(str(error)) from error
+        raise self._broken("it ended before `done`")
+
+    def _event(self, frame: Frame) -> StreamEvent:
+        try:
+            event = parse_event(frame.event, frame.data)
+        except ValueError as error:
+            raise self._broken(f"event {frame.event} cannot be read: {error}") from error
+        if isinstance(event.data, ThreadRun):
+            self.run_id = event.data.id
+            self.thread_id = event.data.thread_id
+        elif isinstance(event.data, AgentThread):
+            self.thread_id = event.data.id
+        elif isinstance(event.data, AgentV1Error):
+            raise error_from_run(event.data.error, run_id=self.run_id, thread_id=self.thread_id)
+        return event
+
+    def _broken(self, why: str) -> StreamBrokenError:
+        whose = f"run {self.run_id}" if self.run_id else "a run whose id had not been seen yet"
+        return StreamBrokenError(
+            f"the stream of {whose} broke: {why}",
+            method=self._call.method,
+            path=self._call.path,
+            thread_id=self.thread_id,
+            run_id=self.run_id,
+        )

@@ -1,0 +1,199 @@
+"""Sends calls: sign-in, retries, typed errors, logging."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from importlib.metadata import version
+from typing import Any
+
+import httpx
+from tenacity import AsyncRetrying
+
+from agent_tasks.client._async import _runtime
+from agent_tasks.client._async.credentials import AsyncTokenSource
+from agent_tasks.client._calls import Call, RetryWait, retry_condition, retry_stop, transport_errors
+from agent_tasks.client._endpoint import Endpoint
+from agent_tasks.client._failures import error_from_answer, request_id
+from agent_tasks.client._options import RetryPolicy, Timeouts
+from agent_tasks.errors import InvalidAnswerError, NotFoundError
+
+logger = logging.getLogger("agent_tasks.client")
+
+_USER_AGENT = f"prefect-azure-agents/{version('prefect-azure-agents')}"
+# Below the 5 seconds after which common servers close an idle connection: a request that meets a closing
+# connection fails with an unknown outcome.
+_KEEP_ALIVE = 4.0
+
+
+class AsyncTransport:
+    """The way to one project. `logging_enable` adds bodies (never tokens) to the DEBUG log."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        tokens: AsyncTokenSource,
+        *,
+        api_version: str,
+        timeouts: Timeouts,
+        retry: RetryPolicy,
+        logging_enable: bool,
+        transport: httpx.AsyncBaseTransport | None,
+    ) -> None:
+        self.timeouts = timeouts
+        self._endpoint = endpoint
+        self._tokens = tokens
+        self._api_version = api_version
+        self._retry = retry
+        self._log_bodies = logging_enable
+        self._http = httpx.AsyncClient(
+            timeout=timeouts.for_answer(),
+            headers={"User-Agent": _USER_AGENT},
+            follow_redirects=False,  # a token must not follow to wherever an answer points
+            limits=httpx.Limits(
+                max_connections=200, max_keepalive_connections=50, keepalive_expiry=_KEEP_ALIVE
+            ),
+            # Proxies of the environment are for other machines.
+            mounts={f"all://{endpoint.host}": None} if endpoint.loopback else None,
+            transport=transport,
+        )
+
+    async def aclose(self) -> None:
+        """Closes all connections."""
+        await self._http.aclose()
+
+    async def json(self, call: Call) -> dict[str, Any]:
+        """Sends a call and gives the JSON object of its answer."""
+        async for attempt in self._attempts(call):
+            with attempt:
+                return await self._json(call)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def delete(self, path: str) -> dict[str, Any] | None:
+        """Deletes; None when the thing was gone at a repeated try, since an earlier try may have done it."""
+        call = Call("DELETE", path)
+        async for attempt in self._attempts(call):
+            with attempt:
+                try:
+                    return await self._json(call)
+                except NotFoundError:
+                    if attempt.retry_state.attempt_number == 1:
+                        raise
+                    return None
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def open(self, call: Call, *, accept: str, limits: httpx.Timeout) -> httpx.Response:
+        """Sends a call; gives its answer unread, for the caller to close. Once it begins, no retries."""
+        async for attempt in self._attempts(call):
+            with attempt:
+                return await self._send(call, accept=accept, limits=limits)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _attempts(self, call: Call) -> AsyncRetrying:
+        return AsyncRetrying(
+            sleep=_runtime.async_sleep,
+            retry=retry_condition(call),
+            stop=retry_stop(self._retry),
+            wait=RetryWait(self._retry),
+            reraise=True,
+        )
+
+    async def _json(self, call: Call) -> dict[str, Any]:
+        response = await self._send(call, accept="application/json", limits=self.timeouts.for_answer())
+        try:
+            with transport_errors(call):
+                content = await response.aread()
+        finally:
+            await response.aclose()
+        self._log_body("answer", call, content)
+        try:
+            body = json.loads(content)
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            raise InvalidAnswerError(
+                f"{call.method} {call.path} answered {response.status_code} with something other than a JSON "
+                f"object: {content[:120]!r}. Check that PROJECT_ENDPOINT is the address of a project.",
+                method=call.method,
+                path=call.path,
+                outcome_unknown=call.changes,
+                retryable=False,
+            )
+        return body
+
+    async def _send(self, call: Call, *, accept: str, limits: httpx.Timeout) -> httpx.Response:
+        token = await self._tokens.token()
+        response = await self._send_once(call, token, accept, limits)
+        if response.status_code == 401 and await self._tokens.renew(token):
+            await response.aclose()
+            response = await self._send_once(call, await self._tokens.token(), accept, limits)
+        if response.is_success:
+            return response
+        try:
+            with transport_errors(call):
+                content = await response.aread()
+        finally:
+            await response.aclose()
+        self._log_body("answer", call, content)
+        if response.status_code < 400:
+            raise InvalidAnswerError(
+                f"{call.method} {call.path} was redirected ({response.status_code}), which is not followed "
+                "with a token. Check PROJECT_ENDPOINT.",
+                method=call.method,
+                path=call.path,
+                retryable=False,
+            )
+        raise error_from_answer(
+            response.status_code,
+            response.headers,
+            content,
+            method=call.method,
+            path=call.path,
+            creates=call.creates,
+        )
+
+    async def _send_once(
+        self, call: Call, token: str | None, accept: str, limits: httpx.Timeout
+    ) -> httpx.Response:
+        headers = {"Accept": accept}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        url = self._endpoint.url + call.path
+        params = {"api-version": self._api_version, **call.params}
+        started = time.monotonic()
+        with transport_errors(call):
+            if call.upload is not None:
+                with call.upload.open() as content:
+                    request = self._http.build_request(
+                        call.method,
+                        url,
+                        params=params,
+                        headers=headers,
+                        timeout=limits,
+                        data={"purpose": call.upload.purpose},
+                        files={"file": (call.upload.filename, content, "application/octet-stream")},
+                    )
+                    response = await self._http.send(request, stream=True)
+            else:
+                body = call.content()
+                if body is not None:
+                    headers["Content-Type"] = "application/json"
+                    self._log_body("request", call, body)
+                request = self._http.build_request(
+                    call.method, url, params=params, headers=headers, timeout=limits, content=body
+                )
+                response = await self._http.send(request, stream=True)
+        logger.debug(
+            "%s %s answered %d in %d ms (request id %s)",
+            call.method,
+            call.path,
+            response.status_code,
+            (time.monotonic() - started) * 1000,
+            request_id(response.headers),
+        )
+        return response
+
+    def _log_body(self, what: str, call: Call, content: bytes) -> None:
+        if self._log_bodies:
+            logger.debug("%s %s %s: %s", call.method, call.path, what, content.decode("utf-8", "replace"))

@@ -1,0 +1,52 @@
+"""Vector stores."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Literal
+
+from agent_tasks.client._async.resource import AsyncResource, request_body
+from agent_tasks.client._calls import path_of
+from agent_tasks.wire import (
+    CreateVectorStoreRequest,
+    UpdateVectorStoreRequest,
+    VectorStore,
+    VectorStoreDeletionStatus,
+)
+
+
+class AsyncVectorStores(AsyncResource):
+    """Operations on vector stores."""
+
+    async def create(self, request: CreateVectorStoreRequest | None = None, /, **fields: Any) -> VectorStore:
+        """Creates a store from a request or its fields (`name=`, at most 500 `file_ids=`, ...)."""
+        body = request_body(CreateVectorStoreRequest, request, fields)
+        return await self._create(VectorStore, "/vector_stores", body)
+
+    async def get(self, vector_store_id: str) -> VectorStore:
+        """Reads a store with the counts of its files. Raises NotFoundError."""
+        return await self._get(VectorStore, path_of("vector_stores", vector_store_id))
+
+    async def update(
+        self, vector_store_id: str, request: UpdateVectorStoreRequest | None = None, /, **fields: Any
+    ) -> VectorStore:
+        """Changes the given fields of a store (`name=`, `expires_after=`, `metadata=`)."""
+        body = request_body(UpdateVectorStoreRequest, request, fields)
+        return await self._update(VectorStore, path_of("vector_stores", vector_store_id), body)
+
+    async def delete(self, vector_store_id: str) -> VectorStoreDeletionStatus:
+        """Deletes a store; the uploaded files stay. Raises NotFoundError."""
+        path = path_of("vector_stores", vector_store_id)
+        return await self._delete(VectorStoreDeletionStatus, path, vector_store_id)
+
+    def list(
+        self,
+        *,
+        limit: int | None = None,
+        order: Literal["asc", "desc"] | None = None,
+        after: str | None = None,
+        before: str | None = None,
+    ) -> AsyncIterator[VectorStore]:
+        """All stores, newest first unless `order="asc"`; `limit` (1 to 100) is the size of a page."""
+        params = {"limit": limit, "order": order, "after": after, "before": before}
+        return self._list(VectorStore, "/vector_stores", params)

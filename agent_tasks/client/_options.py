@@ -1,0 +1,56 @@
+"""How patient the client is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import httpx
+
+DEFAULT_API_VERSION = "v1"
+TOKEN_SCOPE = "https://ai.azure.com/.default"  # noqa: S105  (a scope, not a secret)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often a request is tried, and how long in all.
+
+    Retried are connection errors and timeouts, 408, 429, 5xx, and every answer >= 400 with Retry-After;
+    a request that creates something only where it provably had no effect.
+    """
+
+    attempts: int = 6
+    """Tries in all, the first included."""
+    total_time: float = 180.0
+    """Seconds from the first try after which no other one is started."""
+    initial_delay: float = 0.5
+    """Seconds before the second try; doubles each time, with jitter, unless the service names a time."""
+    max_delay: float = 30.0
+    """Seconds: the longest wait of our own choice. What the service asks for is obeyed up to `total_time`."""
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1 or min(self.total_time, self.initial_delay, self.max_delay) < 0:
+            raise ValueError("a retry policy needs at least one attempt and no negative times")
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Limits on waiting, in seconds."""
+
+    connect: float = 10.0
+    read: float = 120.0
+    """Between two pieces of an answer."""
+    write: float = 60.0
+    """Between two pieces of a request."""
+    pool: float = 60.0
+    """For a free connection."""
+    stream_idle: float = 300.0
+    """Between two pieces of a stream of events; then it counts as broken. A stream has no limit in all: the
+    run behind it has its own expiry."""
+
+    def for_answer(self) -> httpx.Timeout:
+        """Limits of a plain request."""
+        return httpx.Timeout(connect=self.connect, read=self.read, write=self.write, pool=self.pool)
+
+    def for_stream(self) -> httpx.Timeout:
+        """Limits of a streamed one."""
+        return httpx.Timeout(connect=self.connect, read=self.stream_idle, write=self.write, pool=self.pool)

@@ -1,0 +1,71 @@
+"""Server-sent events: from bytes to frames (WHATWG HTML, "Server-sent events")."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+LARGEST_FRAME = 64 * 1024 * 1024
+"""Characters; far above any event of the service, far below what hurts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One event as it came: its name (`message` where none was given) and its data."""
+
+    event: str
+    data: str
+
+
+class FrameDecoder:
+    """Takes pieces of a stream, cut anywhere, and gives the frames that they complete.
+
+    Lines end in LF, CRLF or CR; comments and fields other than `event` and `data` are passed over; several
+    `data` lines are joined by LF. A frame without its empty line at the end of the stream is not complete and
+    is dropped, as the specification asks. Raises ValueError when one frame exceeds `LARGEST_FRAME`.
+    """
+
+    def __init__(self) -> None:
+        self._text = codecs.getincrementaldecoder("utf-8")("replace")
+        self._rest = ""
+        self._after_cr = False
+        self._start = True
+        self._event = ""
+        self._data: list[str] = []
+        self._size = 0
+
+    def feed(self, chunk: bytes) -> Iterator[Frame]:
+        """The frames that this piece completes."""
+        for line in self._lines(self._text.decode(chunk)):
+            frame = self._take(line)
+            if frame is not None:
+                yield frame
+
+    def _lines(self, text: str) -> Iterator[str]:
+        if self._start and text:
+            text = text.removeprefix("\ufeff")
+            self._start = False
+        if self._after_cr and text:
+            text = text.removeprefix("\n")  # the second half of a CRLF cut in two
+            self._after_cr = False
+        if len(self._rest) + len(text) + self._size > LARGEST_FRAME:
+            raise ValueError(f"an event exceeds {LARGEST_FRAME} characters")
+        text = self._rest + text
+        self._after_cr = text.endswith("\r")
+        *lines, self._rest = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        yield from lines
+
+    def _take(self, line: str) -> Frame | None:
+        if not line:
+            frame = Frame(self._event or "message", "\n".join(self._data)) if self._data else None
+            self._event, self._data, self._size = "", [], 0
+            return frame
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if name == "event":
+            self._event = value
+        elif name == "data":
+            self._data.append(value)
+            self._size += len(value)
+        return None
