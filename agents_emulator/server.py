@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         model = load_model(options.model)
         options.data_dir.mkdir(parents=True, exist_ok=True)
-        listener = _listen(options.host, options.port)
+        listener = listen(options.host, options.port)
     except (ModelConfigurationError, OSError) as error:
         print(f"agents_emulator: {error}", file=sys.stderr)
         return 2
@@ -99,7 +100,8 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket; port 0 picks a free one. Raises OSError that names the address."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -114,48 +116,47 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def serve(app: Starlette, listener: socket.socket, *, model_name: str, ready_file: Path | None = None) -> int:
     """Serve `app` on a listening socket until a signal stops it."""
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        lifespan="on",
-        ws="none",
-        timeout_graceful_shutdown=_GRACE_SECONDS,
-        backlog=_BACKLOG,
-    )
-    address = listener.getsockname()
-    host = f"[{address[0]}]" if ":" in address[0] else address[0]
-    ready = {
-        "endpoint": f"http://{host}:{address[1]}/api/projects/local",
-        "pid": os.getpid(),
-        "model": model_name,
-    }
-    server = _Server(config, app, ready, ready_file)
+    server = EmulatorServer(app, listener, model_name=model_name, ready_file=ready_file)
     asyncio.run(server.serve([listener]))
     return 0 if server.started else 1
 
 
-class _Server(uvicorn.Server):
-    """Uvicorn that says when it listens, and breaks off open event streams when it has to stop."""
+class EmulatorServer(uvicorn.Server):
+    """Uvicorn that says when it listens, and breaks off open event streams when it has to stop.
+
+    `should_exit = True` stops it, from any thread; it is gone within 3 s.
+    """
 
     def __init__(
-        self, config: uvicorn.Config, app: Starlette, ready: dict[str, object], ready_file: Path | None
+        self, app: Starlette, listener: socket.socket, *, model_name: str, ready_file: Path | None = None
     ) -> None:
-        super().__init__(config)
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                lifespan="on",
+                ws="none",
+                timeout_graceful_shutdown=_GRACE_SECONDS,
+                backlog=_BACKLOG,
+            )
+        )
         self._app = app
-        self._ready = ready
+        self._model_name = model_name
         self._ready_file = ready_file
+        address, port = listener.getsockname()[:2]
+        self.endpoint = f"http://{f'[{address}]' if ':' in address else address}:{port}/api/projects/local"
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.should_exit:
             return
-        text = json.dumps(self._ready)
         if self._ready_file is not None:
+            ready = {"endpoint": self.endpoint, "pid": os.getpid(), "model": self._model_name}
             partial = self._ready_file.with_name(self._ready_file.name + ".partial")
-            partial.write_text(text, encoding="utf-8")
+            partial.write_text(json.dumps(ready), encoding="utf-8")
             partial.replace(self._ready_file)
-        print(f"agents_emulator listens on {self._ready['endpoint']} with the model {self._ready['model']}", flush=True)
+        print(f"agents_emulator listens on {self.endpoint} with the model {self._model_name}", flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         service: Service = self._app.state.service
@@ -165,6 +166,9 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         # Uvicorn's own version sends the signal to the process again at the end; a stop on demand is no failure.
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         previous = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             yield

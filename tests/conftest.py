@@ -1,0 +1,73 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from agents_emulator.models import ChatModel
+from agents_emulator.service import ServiceConfig
+from tests.support.service import (
+    HELLO,
+    ProcessService,
+    Rules,
+    RunningService,
+    start_in_thread,
+    start_process,
+    write_rules,
+)
+
+
+class ServiceFactory(Protocol):
+    """Starts a local Agents service; see `tests.support.service`."""
+
+    def __call__(
+        self,
+        *,
+        rules: Rules | None = None,
+        model: ChatModel | str | None = None,
+        process: bool = False,
+        options: Sequence[str] = (),
+        config: ServiceConfig | None = None,
+        data_dir: Path | None = None,
+    ) -> Any: ...
+
+
+@pytest.fixture
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceFactory]:
+    """Starter of local Agents services, in a thread or (`process=True`) a process; they are stopped at the end.
+
+    Give `rules` of the scripted model, or a `model` (object, or specification for a process). `config` is for
+    threads, `options` (command line) for processes.
+    """
+    started: list[RunningService] = []
+
+    def start(
+        *,
+        rules: Rules | None = None,
+        model: ChatModel | str | None = None,
+        process: bool = False,
+        options: Sequence[str] = (),
+        config: ServiceConfig | None = None,
+        data_dir: Path | None = None,
+    ) -> RunningService:
+        folder = tmp_path_factory.mktemp("service")
+        chosen = model if model is not None else write_rules(folder, HELLO if rules is None else rules)
+        running: RunningService
+        if process:
+            assert isinstance(chosen, str), "a process takes a model specification"
+            running = start_process(data_dir or folder / "data", chosen, options)
+        else:
+            running = start_in_thread(data_dir or folder / "data", chosen, config)
+        started.append(running)
+        return running
+
+    yield start
+    for running in started:
+        running.stop()
+
+
+__all__ = ["ProcessService", "RunningService", "ServiceFactory", "service"]
