@@ -45,6 +45,7 @@ __all__ = [
     "local_service",
     "prefect_environment",
     "prefect_server",
+    "use_prefect_api",
     "use_prefect_environment",
 ]
 
@@ -175,13 +176,12 @@ class EmbeddedServer(Server):
     def close(self) -> None:
         if self._hold is None:
             return
-        os.close(self._hold)
-        self._hold = None
-        if not self._token:
+        others = self._let_go()
+        if others or not self._token:
             return
         limit = (self.spec.settle.limit if self.spec.settle else 0) + self.spec.stop_timeout + 10
         deadline = time.monotonic() + limit
-        # If others use the server, its record stays. If not, the guardian takes the record away at once.
+        # The guardian takes the record away at once. Where it stays, somebody has joined in this very moment.
         shared_after = time.monotonic() + 1.0
         while time.monotonic() < deadline and self._is_guarded():
             if time.monotonic() > shared_after and self._current_record() is not None:
@@ -226,6 +226,16 @@ class EmbeddedServer(Server):
         finally:
             os.close(other)
         return True
+
+    def _let_go(self) -> bool:
+        """Ends the hold; True: others go on using the server."""
+        assert self._hold is not None  # noqa: S101 - the caller holds it
+        # Asking for the lock alone gives the shared one back. It fails if others share it, and also if the
+        # guardian was quicker; in that case it can't be shared either.
+        others = not _lock(self._hold, fcntl.LOCK_EX) and _lock(self._hold, fcntl.LOCK_SH)
+        os.close(self._hold)
+        self._hold = None
+        return others
 
     def _start_guardian(self, descriptor: int) -> None:
         if self._started == START_ATTEMPTS:
@@ -426,13 +436,13 @@ def _home_variables(settings: Settings) -> dict[str, str]:
     return {"PREFECT_HOME": str(home), "PREFECT_PROFILES_PATH": str(home / "profiles.toml")}
 
 
-def prefect_environment(settings: Settings, api_url: str) -> dict[str, str]:
-    """The variables that make Prefect in this process use the server at `api_url`, quietly.
+def prefect_environment(settings: Settings) -> dict[str, str]:
+    """The variables that keep Prefect in this process to the state folder, and quiet; without the address.
 
     With a server of the person's own (`PREFECT_API_URL`), only the quietness is ours. What a flow logs goes
-    to the server all the same; the terminal sees errors only, since the progress display is there.
+    to the server all the same; the terminal has the progress display, and the command tells errors.
     """
-    quiet = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "ERROR"}
+    quiet = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"}
     if settings.prefect_api_url:
         return quiet
     hosts = [host for host in os.environ.get("NO_PROXY", os.environ.get("no_proxy", "")).split(",") if host]
@@ -440,7 +450,6 @@ def prefect_environment(settings: Settings, api_url: str) -> dict[str, str]:
     return {
         **quiet,
         **_home_variables(settings),
-        "PREFECT_API_URL": api_url,
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
         "DO_NOT_TRACK": "1",
         # A proxy of the environment must not come between this process and a server on the same machine.
@@ -449,7 +458,7 @@ def prefect_environment(settings: Settings, api_url: str) -> dict[str, str]:
     }
 
 
-def use_prefect_environment(settings: Settings, api_url: str) -> None:
+def use_prefect_environment(settings: Settings) -> None:
     """Sets `prefect_environment` in this process; to be called before Prefect is imported.
 
     Raises:
@@ -461,4 +470,16 @@ def use_prefect_environment(settings: Settings, api_url: str) -> None:
         # The person's profile and keys belong to another server.
         for name in ("PREFECT_PROFILE", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING"):
             os.environ.pop(name, None)
-    os.environ.update(prefect_environment(settings, api_url))
+    os.environ.update(prefect_environment(settings))
+
+
+def use_prefect_api(api_url: str) -> None:
+    """Makes Prefect in this process talk to the server at `api_url`, whether it has been imported or not.
+
+    So the import, which takes seconds, can go on while the server starts.
+    """
+    os.environ["PREFECT_API_URL"] = api_url
+    if "prefect" in sys.modules:
+        from prefect.context import refresh_global_settings_context
+
+        refresh_global_settings_context()

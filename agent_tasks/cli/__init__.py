@@ -1,7 +1,7 @@
 """The command `agent-tasks`.
 
-Modules at import time are light (typer, nothing of Prefect): `--help` answers at once, and Prefect may only be
-imported after its environment is set.
+Modules at import time are light (typer, nothing of Prefect): `--help` answers at once, and Prefect may only
+be imported after its environment is set.
 """
 
 from __future__ import annotations

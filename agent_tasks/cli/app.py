@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from agent_tasks.cli.errors import ExitCode, reported, say
+from agent_tasks.cli.errors import reported
 
 __all__ = ["app", "main"]
 
-EXIT_CODES = (
-    "[bold]Exit codes[/]  0 done · 1 the run failed · 2 wrong arguments, settings or pipeline file · "
-    "130 Ctrl-C · 143 SIGTERM"
-)
+# Help is shown as it stands here, line by line: lines of help texts stay below 78 characters.
+EXIT_CODES = "[bold]Exit codes[/]  0 done · 1 failed · 2 arguments or settings · 130 interrupted"
+
+
+class FailOn(StrEnum):
+    """Which documents make a run fail."""
+
+    NEEDS_REVIEW = "needs_review"
+    FAILED = "failed"
+
 
 app = typer.Typer(
     name="agent-tasks",
@@ -43,18 +50,18 @@ def run(
     ],
     pipeline: Annotated[
         Path,
-        typer.Option("--pipeline", "-p", metavar="FILE", help="Pipeline file: agents, prompts, fields, questions."),
+        typer.Option("--pipeline", "-p", metavar="FILE", help="Pipeline file: agents, fields, questions."),
     ],
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", metavar="DIR2", help="Folder for results.jsonl and report.md; made if needed."),
+        typer.Option("--out", "-o", metavar="DIR2", help="Folder for results.jsonl and report.md."),
     ],
     fail_on: Annotated[
-        str | None,
+        FailOn | None,
         typer.Option(
-            metavar="needs_review|failed",
-            help="Exit with 1 when a document ends in this state (needs_review includes failed).",
-            show_default="a document does not fail the run",
+            metavar="STATE",
+            help="Exit with 1 if a document ends as: failed; needs_review (or failed).",
+            show_default="never",
         ),
     ] = None,
     quiet: Annotated[
@@ -63,19 +70,19 @@ def run(
 ) -> None:
     """Process a folder of documents through a pipeline.
 
-    What was done before is not done again: unchanged documents cost nothing, and a run that was killed goes on
-    where it was.
+    What was done before is not done again: unchanged documents cost nothing,
+    and a run that was killed goes on where it was.
 
     [bold]Example[/]
 
-        agent-tasks run examples/documents --pipeline examples/pipeline.yaml --out out
+        agent-tasks run invoices --pipeline invoices.yaml --out results
 
-    [bold]Settings[/] come from the environment or from the file .env of the working directory:
+    [bold]Settings[/], from the environment or the file .env of this folder
 
-    PROJECT_ENDPOINT  the Azure AI project; not set: the local Agents service
-    MODEL_DEPLOYMENT_NAME  the model deployment of agents that name none
-    PREFECT_API_URL  the Prefect server; not set: one of the state folder
-    AGENT_TASKS_STATE_DIR  the state folder; default .agent-tasks
+        PROJECT_ENDPOINT       the project; not set: the local service
+        MODEL_DEPLOYMENT_NAME  the model of agents that name none
+        PREFECT_API_URL        the Prefect server; not set: our own
+        AGENT_TASKS_STATE_DIR  what we keep; default .agent-tasks
     """
     from agent_tasks.cli.run import run_batch
 
@@ -91,12 +98,59 @@ def dashboard(
 ) -> None:
     """Open the Prefect dashboard of the state folder.
 
-    It shows the runs of `agent-tasks run`, those that are going on and those of the past. The server stays until
-    Ctrl-C.
+    It shows the runs that are going on, and those of the past. The server
+    stays until Ctrl-C.
     """
     from agent_tasks.cli.dashboard import show_dashboard
 
     show_dashboard(browser=browser)
+
+
+@app.command(epilog=EXIT_CODES)
+@reported
+def emulator(
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; one that other machines reach needs a token.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")
+    ] = 8700,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of its database and files.", show_default="STATE/emulator"),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPEC",
+            help="smollm2, scripted:RULES.yaml or openai:BASE_URL#MODEL.",
+            show_default="AGENT_TASKS_LOCAL_MODEL, or smollm2",
+        ),
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="AGENTS_EMULATOR_TOKEN", metavar="TOKEN", help="Bearer token that requests must carry."
+        ),
+    ] = None,
+    log_level: Annotated[
+        str, typer.Option(metavar="LEVEL", help="critical, error, warning, info or debug.")
+    ] = "warning",
+) -> None:
+    """Run the local Agents service by itself, until Ctrl-C.
+
+    It speaks the protocol of the Azure AI Agents service. `agent-tasks run`
+    starts its own when PROJECT_ENDPOINT is not set; this one is for other
+    programs, and for runs of several state folders.
+
+    [bold]Example[/]
+
+        agent-tasks emulator --port 8700
+        export PROJECT_ENDPOINT=http://127.0.0.1:8700/api/projects/local
+    """
+    from agent_tasks.cli.emulator import become_emulator
+
+    become_emulator(host, port, data_dir, model, token, log_level)
 
 
 @app.command(epilog=EXIT_CODES)

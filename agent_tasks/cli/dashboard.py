@@ -7,8 +7,8 @@ import time
 import webbrowser
 from types import FrameType
 
-from agent_tasks.cli.errors import say
-from agent_tasks.cli.interrupts import SIGNALS, InterruptedBySignal
+from agent_tasks.cli.errors import InterruptedBySignal, say
+from agent_tasks.cli.interrupts import SIGNALS
 from agent_tasks.embedded import prefect_server
 from agent_tasks.settings import Settings
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import signal
 import sys
 from collections.abc import Callable
 from enum import IntEnum
@@ -10,10 +11,9 @@ from typing import ParamSpec
 
 import typer
 
-from agent_tasks.cli.interrupts import InterruptedBySignal
 from agent_tasks.errors import AgentTasksError, ConfigurationError, PipelineError
 
-__all__ = ["ExitCode", "reported", "say"]
+__all__ = ["ExitCode", "InterruptedBySignal", "debugging", "reported", "say"]
 
 P = ParamSpec("P")
 
@@ -26,6 +26,15 @@ class ExitCode(IntEnum):
     """The run failed, or documents are in a state named by --fail-on."""
     USAGE = 2
     """Arguments, settings or the pipeline file are not usable; nothing was sent."""
+
+
+class InterruptedBySignal(Exception):  # noqa: N818 - not an error of the program
+    """The person or the system asked the program to end; `exit_code` is 128 + number, as shells have it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"interrupted by {signal.Signals(number).name}")
+        self.number = number
+        self.exit_code = 128 + number
 
 
 def say(text: str, *, style: str = "") -> None:
@@ -44,8 +53,8 @@ def reported(command: Callable[P, None]) -> Callable[P, None]:
             command(*args, **kwargs)
         except typer.Exit:
             raise
-        except InterruptedBySignal as signal:
-            raise typer.Exit(signal.exit_code) from None
+        except InterruptedBySignal as interrupt:
+            raise typer.Exit(interrupt.exit_code) from None
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
         except Exception as error:

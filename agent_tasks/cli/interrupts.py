@@ -1,8 +1,8 @@
 """Runs a coroutine so that Ctrl-C and SIGTERM cancel it in order.
 
-Prefect installs its own handler for SIGTERM while a flow runs in the main thread, and kills the process when the
-flow has ended. In another thread it leaves signals alone. So the coroutine runs in a thread of its own, and the main
-thread waits and owns the signals.
+Prefect installs its own handler for SIGTERM while a flow runs in the main thread, and kills the process when
+the flow has ended. In another thread it leaves signals alone. So the coroutine runs in a thread of its own,
+and the main thread waits and owns the signals.
 """
 
 from __future__ import annotations
@@ -14,20 +14,13 @@ from collections.abc import Callable, Coroutine
 from types import FrameType
 from typing import Any, TypeVar
 
-__all__ = ["InterruptedBySignal", "run_interruptible"]
+from agent_tasks.cli.errors import InterruptedBySignal
+
+__all__ = ["SIGNALS", "run_interruptible"]
 
 T = TypeVar("T")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-class InterruptedBySignal(Exception):  # noqa: N818 - not an error of the program
-    """The person or the system asked the program to end. `exit_code` is what a shell expects: 128 + number."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"interrupted by {signal.Signals(number).name}")
-        self.number = number
-        self.exit_code = 128 + number
 
 
 def run_interruptible(
@@ -35,8 +28,8 @@ def run_interruptible(
 ) -> T:
     """Runs `main()` to its end, or until a signal; call it in the main thread.
 
-    The first signal cancels the coroutine, which may clean up for as long as it needs; the second one does not wait
-    for that.
+    The first signal cancels the coroutine, which may clean up for as long as it needs; the second one does
+    not wait for that.
 
     Args:
         main: makes the coroutine.

@@ -1,0 +1,140 @@
+"""`agent-tasks run`: local servers, Prefect's environment, the flow under its display, an exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent_tasks.cli.errors import ExitCode, debugging, say
+from agent_tasks.cli.interrupts import run_interruptible
+from agent_tasks.embedded import (
+    Server,
+    local_service,
+    prefect_server,
+    use_prefect_api,
+    use_prefect_environment,
+)
+from agent_tasks.errors import ConfigurationError
+from agent_tasks.settings import Settings
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from flows.rows import BatchSummary
+
+__all__ = ["run_batch"]
+
+CANCEL_SECONDS = 10.0
+
+
+def run_batch(
+    documents: Path, pipeline: Path, out: Path, *, fail_on: str | None = None, quiet: bool = False
+) -> ExitCode:
+    """Runs the flow `document_batch` over a folder and shows how it goes.
+
+    Args:
+        documents: the folder of documents.
+        pipeline: the pipeline file.
+        out: the folder for results; made if needed.
+        fail_on: `failed` or `needs_review`: the state of a document that makes the exit code 1.
+        quiet: no progress display.
+
+    Raises:
+        ConfigurationError: a path or a setting is not usable; nothing was started.
+        PipelineError: the pipeline file is invalid; nothing was started.
+        EmbeddedServiceError: a local server did not start.
+        InterruptedBySignal: Ctrl-C or SIGTERM; the flow run is cancelled, the servers are stopped.
+    """
+    settings = Settings()
+    _check_paths(documents, pipeline, out)
+    use_prefect_environment(settings)
+    if debugging():
+        os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "WARNING"
+    with ExitStack() as stack:
+        server = _launched(stack, prefect_server(settings))
+        service = None if settings.project_endpoint else _launched(stack, local_service(settings))
+        with _waiting("Starting ...", quiet=quiet):
+            # While the servers start: the imports take seconds, and find mistakes in the pipeline file.
+            from flows.document_batch import document_batch  # noqa: F401 - used by _process
+            from flows.pipeline import load_pipeline
+
+            load_pipeline(pipeline, default_model=settings.model_deployment_name or settings.local_model)
+            use_prefect_api(server.wait())
+            if service is not None:
+                service.wait()
+        summary = run_interruptible(
+            lambda: _process(documents, pipeline, out, quiet=quiet),
+            on_interrupt=lambda _: say("Stopping: the same command goes on from here.", style="yellow"),
+        )
+    return _exit_code(summary, fail_on)
+
+
+def _launched(stack: ExitStack, server: Server) -> Server:
+    stack.callback(server.close)
+    return server.launch()
+
+
+def _waiting(text: str, *, quiet: bool) -> Any:
+    from rich.console import Console
+
+    return Console(stderr=True, quiet=quiet).status(text)
+
+
+async def _process(documents: Path, pipeline: Path, out: Path, *, quiet: bool) -> BatchSummary:
+    from flows.console import BatchConsole
+    from flows.document_batch import document_batch
+
+    flow_run_ids: list[UUID] = []
+
+    def remember(flow: Any, flow_run: Any, state: Any) -> None:
+        flow_run_ids.append(flow_run.id)
+
+    observed = document_batch.with_options(on_running=[*document_batch.on_running_hooks, remember])
+    try:
+        with BatchConsole(quiet=quiet):
+            return await observed(documents=str(documents), pipeline=str(pipeline), out=str(out))
+    except asyncio.CancelledError:
+        for flow_run_id in flow_run_ids:
+            await _mark_cancelled(flow_run_id)
+        raise
+
+
+async def _mark_cancelled(flow_run_id: UUID) -> None:
+    """Prefect calls an interrupted run crashed; the person has cancelled it."""
+    from httpx import HTTPError
+    from prefect.client.orchestration import get_client
+    from prefect.states import Cancelled
+
+    # A server that is gone too can't be told; the run is over all the same.
+    with suppress(HTTPError, TimeoutError):
+        async with asyncio.timeout(CANCEL_SECONDS), get_client() as client:
+            state = Cancelled(message="Interrupted in the terminal.")
+            await client.set_flow_run_state(flow_run_id, state, force=True)
+
+
+def _check_paths(documents: Path, pipeline: Path, out: Path) -> None:
+    if not documents.exists():
+        raise ConfigurationError(f"There is no folder {documents}. Give the folder that holds the documents.")
+    if not documents.is_dir():
+        raise ConfigurationError(f"{documents} is a file. Give the folder that holds the documents.")
+    if not pipeline.exists():
+        raise ConfigurationError(f"There is no pipeline file {pipeline}. Give one with --pipeline.")
+    if not pipeline.is_file():
+        raise ConfigurationError(f"{pipeline} is a folder. Give the pipeline file itself with --pipeline.")
+    if out.exists() and not out.is_dir():
+        raise ConfigurationError(f"{out} is a file. Give a folder for the results with --out.")
+    if out.resolve() == documents.resolve():
+        raise ConfigurationError(
+            "The results would be written among the documents. Give another folder with --out."
+        )
+    parent = next(path for path in [out.absolute(), *out.absolute().parents] if path.exists())
+    if not os.access(parent, os.W_OK):
+        raise ConfigurationError(f"{parent} is not writable. Give another folder for the results with --out.")
+
+
+def _exit_code(summary: BatchSummary, fail_on: str | None) -> ExitCode:
+    bad = {None: 0, "failed": summary.failed, "needs_review": summary.failed + summary.needs_review}[fail_on]
+    return ExitCode.FAILED if bad else ExitCode.OK
