@@ -1,7 +1,7 @@
 """Durable multi-agent pipelines on Azure AI agents, as a Prefect integration.
 
-Everything public is importable from here; a name loads its module when it is first used, so that importing one
-part (the wire models, say) does not load the others (Prefect, SQLAlchemy, httpx).
+Everything public is importable from here. A name loads its module when it is first used, so that importing
+one part does not load the others.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from agent_tasks.errors import InvalidAnswerError, StreamBrokenError, TransportE
 from agent_tasks.wire import AgentStreamEvent, AgentThread, AgentV1Error, StreamEvent, ThreadRun, parse_event
 
 
-class AsyncEventStream:
+class AsyncEventStream(AsyncIterator[StreamEvent]):
     """The events of a run, in order: `async with ... as events: async for event in events: ...`
 
     Entering sends the request. Iterating gives typed events, `done` included, and raises
@@ -69,9 +69,12 @@ class AsyncEventStream:
             await self._response.aclose()
 
     def __aiter__(self) -> AsyncIterator[StreamEvent]:
+        return self
+
+    async def __anext__(self) -> StreamEvent:
         if self._events is None:
             raise RuntimeError("enter the stream first: async with ... as events")
-        return self._events
+        return await self._events.__anext__()
 
     async def _read(self, response: httpx.Response) -> AsyncGenerator[StreamEvent, None]:
         decoder = FrameDecoder()
