@@ -397,7 +397,7 @@ def prefect_server(settings: Settings) -> Server:
     )
 
 
-def local_service(settings: Settings) -> Server:
+def local_service(settings: Settings) -> EmbeddedServer:
     """The local Agents service of the state folder; its address is a project endpoint.
 
     Its data is in `STATE/service`, its log in `STATE/logs/agents-service.log`, its model is

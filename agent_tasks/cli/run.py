@@ -58,10 +58,10 @@ def run_batch(
         service = None if settings.project_endpoint else _launched(stack, local_service(settings))
         with _waiting("Starting ...", quiet=quiet):
             # While the servers start: the imports take seconds, and find mistakes in the pipeline file.
-            from flows.document_batch import document_batch  # noqa: F401 - used by _process
+            from flows.document_batch import default_model
             from flows.pipeline import load_pipeline
 
-            load_pipeline(pipeline, default_model=settings.model_deployment_name or settings.local_model)
+            load_pipeline(pipeline, default_model=default_model(settings))
             use_prefect_api(server.wait())
             if service is not None:
                 service.wait()
@@ -85,6 +85,7 @@ def _waiting(text: str, *, quiet: bool) -> Any:
 
 async def _process(documents: Path, pipeline: Path, out: Path, *, quiet: bool) -> BatchSummary:
     from flows.console import BatchConsole
+
     from flows.document_batch import document_batch
 
     flow_run_ids: list[UUID] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -33,6 +34,17 @@ def alive(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state != "Z"
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Command lines and working directories of running processes that have to do with `folder`."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it ends while it is looked at
+            line = process.joinpath("cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if str(folder) in line or str(process.joinpath("cwd").readlink()).startswith(str(folder)):
+                found.append(line)
+    return found
 
 
 class StandIn:
