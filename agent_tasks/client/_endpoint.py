@@ -22,7 +22,8 @@ def is_loopback(host: str) -> bool:
 
 
 class Endpoint:
-    """A checked endpoint: `url` without a slash at its end, `host`, and `loopback`.
+    """A checked endpoint: `url` without a slash at its end, `host` (`netloc_host` as it
+    stands in an address), and `loopback`.
 
     Raises ConfigurationError for text that is not a project's address, and InsecureEndpointError for plain
     http to another machine where a token would travel (`with_token`).
@@ -44,6 +45,7 @@ class Endpoint:
             _refuse(text, "the path of the project is missing")
         if parts.query or parts.fragment or parts.username or parts.password:
             _refuse(text, "it has a query, a fragment or a user name")
+        self.netloc_host = f"[{self.host}]" if ":" in self.host else self.host
         self.loopback = is_loopback(self.host)
         if self.loopback:
             return

@@ -55,7 +55,7 @@ class AsyncTransport:
                 max_connections=200, max_keepalive_connections=50, keepalive_expiry=_KEEP_ALIVE
             ),
             # Proxies of the environment are for other machines.
-            mounts={f"all://{endpoint.host}": None} if endpoint.loopback else None,
+            mounts={f"all://{endpoint.netloc_host}": None} if endpoint.loopback else None,
             transport=transport,
         )
 
