@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from agents_emulator.dispatch import Operation, check_access, handle_http_exception, json_response
-from agents_emulator.errors import Fault, bad_request
+from agents_emulator.errors import ApiError, bad_request
 from agents_emulator.models.base import ChatModel
 from agents_emulator.requestlog import RequestLogMiddleware
 from agents_emulator.resources import (
@@ -62,7 +62,7 @@ def create_app(data_dir: Path, model: ChatModel, config: ServiceConfig | None = 
         finally:
             await service.stop()
 
-    app = Starlette(
+    app: Starlette = Starlette(
         routes=[
             Mount("/api/projects/{project}", routes=[operation.route() for operation in OPERATIONS]),
             Route("/_emulator/health", _own_page(_health)),
@@ -85,7 +85,7 @@ def _own_page(page: OwnPage) -> Callable[[Request], Awaitable[Response]]:
         try:
             check_access(request, service.config.token)
             return json_response(await page(service, request))
-        except Fault as fault:
+        except ApiError as fault:
             return json_response(fault.body, fault.status)
 
     return serve

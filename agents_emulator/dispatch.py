@@ -9,7 +9,7 @@ import hmac
 import json
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +21,8 @@ from starlette.routing import Route
 
 from agent_tasks.wire.base import WireModel
 from agents_emulator.errors import (
-    Fault,
-    GatewayFault,
+    ApiError,
+    GatewayError,
     bad_request,
     internal_error,
     missing_parameter,
@@ -90,7 +90,9 @@ class Call:
             param = ".".join(str(part) for part in first["loc"])
             if first["type"] == "missing":
                 raise missing_parameter(param) from None
-            raise bad_request(f"Invalid '{param}': {first['msg']}.", param=param, code="invalid_type") from None
+            raise bad_request(
+                f"Invalid '{param}': {first['msg']}.", param=param, code="invalid_type"
+            ) from None
         return body
 
     def created(self, body: Record) -> Record:
@@ -148,7 +150,7 @@ async def endpoint(operation: Operation, request: Request) -> Response:
                 await service.log.begin(entry)
         answer = await operation.handler(call)
         return answer if isinstance(answer, Response) else json_response(answer)
-    except Fault as fault:
+    except ApiError as fault:
         entry.error = fault.code
         return json_response(fault.body, fault.status)
     except ClientDisconnect:
@@ -168,7 +170,7 @@ def check_access(request: Request, token: str | None) -> None:
     """
     if token is None:
         if request.url.hostname not in ("127.0.0.1", "localhost", "::1"):
-            raise GatewayFault(
+            raise GatewayError(
                 403,
                 "PermissionDenied",
                 "Without a token this service answers requests to 127.0.0.1 or localhost only. "
@@ -177,7 +179,7 @@ def check_access(request: Request, token: str | None) -> None:
         return
     scheme, _, credential = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not hmac.compare_digest(credential.strip().encode(), token.encode()):
-        raise GatewayFault(
+        raise GatewayError(
             401,
             "PermissionDenied",
             "The request has no valid bearer token. Send the service's token in the Authorization header.",
@@ -188,7 +190,7 @@ def _check_version(request: Request) -> None:
     version = request.query_params.get("api-version")
     if version not in API_VERSIONS:
         supported = ", ".join(API_VERSIONS)
-        raise GatewayFault(
+        raise GatewayError(
             400,
             "UnsupportedApiVersionValue",
             f"The api-version '{version}' is not supported. Supported api-versions: {supported}."
@@ -199,10 +201,7 @@ def _check_version(request: Request) -> None:
 
 async def _json_body(request: Request) -> Any:
     """Return the parsed body, None if there is none."""
-    chunks: list[bytes] = []
-    async for chunk in limited_stream(request, MAX_JSON_BYTES):
-        chunks.append(chunk)
-    raw = b"".join(chunks)
+    raw = b"".join([chunk async for chunk in limited_stream(request, MAX_JSON_BYTES)])
     if not raw:
         return None
     try:
@@ -220,7 +219,7 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(name)
 
 
-async def limited_stream(request: Request, limit: int) -> Any:
+async def limited_stream(request: Request, limit: int) -> AsyncIterator[bytes]:
     """Yield the body's chunks; raise 413 as soon as it is longer than `limit` bytes."""
     declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdecimal() and int(declared) > limit:
@@ -253,18 +252,20 @@ def limit_upload(request: Request) -> Request:
     return Request(request.scope, counted)
 
 
-def too_large(limit: int) -> GatewayFault:
+def too_large(limit: int) -> GatewayError:
     """The answer to a body of more than `limit` bytes."""
-    return GatewayFault(413, "PayloadTooLarge", f"The request body is larger than {limit // (1024 * 1024)} MB.")
+    return GatewayError(
+        413, "PayloadTooLarge", f"The request body is larger than {limit // (1024 * 1024)} MB."
+    )
 
 
 async def handle_http_exception(request: Request, error: Exception) -> Response:
     """Answer what no route matched (404, 405) in the gateway's shape."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     if status == 404:
-        fault: Fault = resource_not_found()
+        fault: ApiError = resource_not_found()
     elif status == 405:
-        fault = GatewayFault(405, "405", "Method not allowed")
+        fault = GatewayError(405, "405", "Method not allowed")
     else:
         fault = internal_error()
     return json_response(fault.body, fault.status)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 
-class Fault(Exception):
+class ApiError(Exception):
     """An answer with status >= 400; raised anywhere in a handler, turned into JSON by the dispatcher.
 
     Attributes:
@@ -25,7 +25,7 @@ class Fault(Exception):
         self.code = code
 
 
-class ServiceFault(Fault):
+class ServiceError(ApiError):
     """A refusal by the service itself."""
 
     def __init__(
@@ -41,33 +41,35 @@ class ServiceFault(Fault):
         super().__init__(status, body, code or type)
 
 
-class GatewayFault(Fault):
+class GatewayError(ApiError):
     """A refusal by the gateway in front of the service."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(status, {"error": {"code": code, "message": message}}, code)
 
 
-def bad_request(message: str, *, param: str | None = None, code: str | None = None) -> ServiceFault:
+def bad_request(message: str, *, param: str | None = None, code: str | None = None) -> ServiceError:
     """A 400 of type `invalid_request_error`."""
-    return ServiceFault(400, message, param=param, code=code)
+    return ServiceError(400, message, param=param, code=code)
 
 
-def not_found(noun: str, identifier: str) -> ServiceFault:
+def not_found(noun: str, identifier: str) -> ServiceError:
     """The parent API's 404: "No thread found with id 'X'."."""
-    return ServiceFault(404, f"No {noun} found with id '{identifier}'.")
+    return ServiceError(404, f"No {noun} found with id '{identifier}'.")
 
 
-def missing_parameter(name: str) -> ServiceFault:
+def missing_parameter(name: str) -> ServiceError:
     """A required body parameter is absent."""
-    return bad_request(f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter")
+    return bad_request(
+        f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter"
+    )
 
 
-def resource_not_found() -> GatewayFault:
+def resource_not_found() -> GatewayError:
     """The gateway's recorded answer to a path it does not know."""
-    return GatewayFault(404, "404", "Resource not found")
+    return GatewayError(404, "404", "Resource not found")
 
 
-def internal_error() -> ServiceFault:
+def internal_error() -> ServiceError:
     """What a client sees of an unexpected failure; the details are in the service's log only."""
-    return ServiceFault(500, "Sorry, something went wrong.", type="server_error", code="server_error")
+    return ServiceError(500, "Sorry, something went wrong.", type="server_error", code="server_error")

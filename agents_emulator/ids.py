@@ -13,7 +13,7 @@ def _token(length: int) -> str:
 
 
 def new_id(prefix: str) -> str:
-    """Return `<prefix>_` and 24 random alphanumerics (`asst`, `thread`, `msg`, `run`, `step`, `call`, `vs`)."""
+    """Return `<prefix>_` (`asst`, `thread`, `msg`, `run`, `step`, `call`, `vs`) and 24 alphanumerics."""
     return f"{prefix}_{_token(24)}"
 
 

@@ -28,9 +28,13 @@ def page_from_query(query: Mapping[str, str]) -> Page:
     order = query.get("order", "desc")
     if order not in ("asc", "desc"):
         raise bad_request(
-            f"Invalid 'order': expected 'asc' or 'desc', but got '{order}'.", param="order", code="invalid_value"
+            f"Invalid 'order': expected 'asc' or 'desc', but got '{order}'.",
+            param="order",
+            code="invalid_value",
         )
-    return Page(limit=limit, order=order, after=query.get("after") or None, before=query.get("before") or None)
+    return Page(
+        limit=limit, order=order, after=query.get("after") or None, before=query.get("before") or None
+    )
 
 
 def list_body(data: Sequence[dict[str, Any]], has_more: bool) -> dict[str, Any]:

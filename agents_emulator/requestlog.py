@@ -85,7 +85,8 @@ class RequestLog:
 
         def insert(db: sqlite3.Connection) -> int:
             cursor = db.execute(
-                "INSERT INTO generations (time, run_id, thread_id, model, outcome) VALUES (?, ?, ?, ?, 'started')",
+                "INSERT INTO generations (time, run_id, thread_id, model, outcome) "
+                "VALUES (?, ?, ?, ?, 'started')",
                 (time.time(), run["id"], run["thread_id"], model),
             )
             return int(cursor.lastrowid or 0)
@@ -93,12 +94,19 @@ class RequestLog:
         return await self._store.write(insert)
 
     async def generation_finished(
-        self, row: int, outcome: str, milliseconds: float, *, prompt_tokens: int = 0, completion_tokens: int = 0
+        self,
+        row: int,
+        outcome: str,
+        milliseconds: float,
+        *,
+        prompt_tokens: int = 0,
+        completion_tokens: int = 0,
     ) -> None:
         """Record how a model invocation ended, its tokens and its duration."""
         await self._store.write(
             lambda db: db.execute(
-                "UPDATE generations SET outcome = ?, prompt_tokens = ?, completion_tokens = ?, ms = ? WHERE id = ?",
+                "UPDATE generations SET outcome = ?, prompt_tokens = ?, completion_tokens = ?, ms = ? "
+                "WHERE id = ?",
                 (outcome, prompt_tokens, completion_tokens, round(milliseconds, 1), row),
             )
         )

@@ -21,7 +21,13 @@ from starlette.applications import Starlette
 
 from agents_emulator.app import create_app
 from agents_emulator.models import ModelConfigurationError, load_model
-from agents_emulator.service import DEFAULT_ACTION_TTL, DEFAULT_RUN_TTL, Service, ServiceConfig
+from agents_emulator.service import (
+    DEFAULT_ACTION_TTL,
+    DEFAULT_RUN_TTL,
+    Service,
+    ServiceConfig,
+    await_data_directory,
+)
 
 _GRACE_SECONDS = 2
 _BACKLOG = 512
@@ -30,10 +36,13 @@ _BACKLOG = 512
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the service's options."""
     parser = argparse.ArgumentParser(
-        prog="agents_emulator", description="A local Agents service that speaks the wire protocol of Azure AI agents."
+        prog="agents_emulator",
+        description="A local Agents service that speaks the wire protocol of Azure AI agents.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 picks a free one (default: 0)")
+    parser.add_argument(
+        "--port", type=int, default=0, help="port to listen on; 0 picks a free one (default: 0)"
+    )
     parser.add_argument("--data-dir", type=Path, required=True, help="folder of the database and the files")
     parser.add_argument(
         "--model", required=True, help="smollm2, scripted:RULES.yaml or openai:BASE_URL[#MODEL]"
@@ -45,7 +54,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="bearer token that requests must carry (default: environment variable AGENTS_EMULATOR_TOKEN)",
     )
     parser.add_argument(
-        "--run-ttl", type=int, default=DEFAULT_RUN_TTL, metavar="SECONDS", help="life of a run (default: %(default)s)"
+        "--run-ttl",
+        type=int,
+        default=DEFAULT_RUN_TTL,
+        metavar="SECONDS",
+        help="life of a run (default: %(default)s)",
     )
     parser.add_argument(
         "--action-ttl",
@@ -55,7 +68,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="life of a run that waits for tool outputs (default: %(default)s)",
     )
     parser.add_argument(
-        "--max-concurrent-runs", type=int, default=4, metavar="N", help="runs at work at a time (default: %(default)s)"
+        "--max-concurrent-runs",
+        type=int,
+        default=4,
+        metavar="N",
+        help="runs at work at a time (default: %(default)s)",
     )
     parser.add_argument(
         "--log-level", default="warning", choices=["critical", "error", "warning", "info", "debug"]
@@ -68,7 +85,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser()
     options = parser.parse_args(argv)
     logging.basicConfig(
-        level=options.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+        level=options.log_level.upper(),
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     token = options.token or None
     if token is None and not is_loopback(options.host):
@@ -80,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("--run-ttl, --action-ttl and --max-concurrent-runs must be at least 1")
     try:
         model = load_model(options.model)
-        options.data_dir.mkdir(parents=True, exist_ok=True)
+        await_data_directory(options.data_dir)
         listener = listen(options.host, options.port)
     except (ModelConfigurationError, OSError) as error:
         print(f"agents_emulator: {error}", file=sys.stderr)
@@ -165,11 +184,14 @@ class EmulatorServer(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        # Uvicorn's own version sends the signal to the process again at the end; a stop on demand is no failure.
+        # Uvicorn's own version sends the signal to the process again at the end; but a stop on demand is
+        # no failure.
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        previous = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
+        previous = {
+            number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)
+        }
         try:
             yield
         finally:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
+import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +15,7 @@ from agents_emulator.engine.ingestion import Ingestion
 from agents_emulator.engine.runner import RunEngine
 from agents_emulator.models.base import ChatModel
 from agents_emulator.requestlog import RequestLog
-from agents_emulator.store import Store
+from agents_emulator.store import FILES, Store
 
 DEFAULT_RUN_TTL = 600
 DEFAULT_ACTION_TTL = 36000
@@ -34,10 +38,34 @@ class ServiceConfig:
     max_concurrent_runs: int = 4
 
 
+class DataDirectoryInUseError(OSError):
+    """Another service works on the data directory."""
+
+
+def await_data_directory(data_dir: Path, seconds: float = 5.0) -> None:
+    """Wait until no other service works on the data directory (one may be about to stop).
+
+    Raises `DataDirectoryInUseError` after `seconds`.
+    """
+    data_dir.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            os.close(_lock(data_dir))
+        except DataDirectoryInUseError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
+
+
 class Service:
     """Store, log, engine and ingestion of one data directory."""
 
     def __init__(self, data_dir: Path, model: ChatModel, config: ServiceConfig) -> None:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(data_dir)
         self.files_dir = data_dir / "files"
         self.files_dir.mkdir(parents=True, exist_ok=True)
         self.config = config
@@ -58,6 +86,8 @@ class Service:
 
     async def start(self) -> None:
         """Continue what the last service of this data directory left unfinished."""
+        known = await self.store.read(lambda db: {file["id"] for file in FILES.select(db)})
+        await asyncio.to_thread(_remove_orphans, self.files_dir, known)
         await self.ingestion.recover()
         await self.engine.recover()
 
@@ -68,3 +98,24 @@ class Service:
         await self.ingestion.close()
         await self.model.aclose()
         self.store.close()
+        os.close(self._lock)
+
+
+def _lock(data_dir: Path) -> int:
+    """Hold the data directory; the kernel lets go of it however the process ends."""
+    descriptor = os.open(data_dir / "service.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise DataDirectoryInUseError(
+            f"another service works on the data directory {data_dir}: stop it, or choose another --data-dir"
+        ) from None
+    return descriptor
+
+
+def _remove_orphans(files_dir: Path, known: set[str]) -> None:
+    """Remove contents whose upload or deletion was cut off by the end of the last service."""
+    for path in files_dir.iterdir():
+        if path.name not in known:
+            path.unlink()

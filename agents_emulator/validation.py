@@ -1,4 +1,4 @@
-"""Checks of request values against the published limits (`spec/published-v1-facts.json`, FACTS.md "Limits")."""
+"""Checks of request values against the published limits of api-version `v1` (counts, lengths)."""
 
 from __future__ import annotations
 
@@ -26,11 +26,13 @@ def require(body: Mapping[str, Any], name: str) -> Any:
 
 
 def check_metadata(metadata: Any) -> Record:
-    """Return the metadata (null becomes `{}`) within its limits: 16 pairs, keys of 64, values of 512 characters."""
+    """Return the metadata (null becomes `{}`): up to 16 pairs, keys of 64 and values of 512 characters."""
     if metadata is None:
         return {}
     if not isinstance(metadata, dict):
-        raise bad_request("Invalid type for 'metadata': expected an object.", param="metadata", code="invalid_type")
+        raise bad_request(
+            "Invalid type for 'metadata': expected an object.", param="metadata", code="invalid_type"
+        )
     if len(metadata) > MAX_METADATA_PAIRS:
         raise bad_request(
             f"Invalid 'metadata': too many properties. Expected at most {MAX_METADATA_PAIRS}, "
@@ -64,7 +66,9 @@ def check_tools(tools: Any) -> list[Record]:
     if tools is None:
         return []
     if not isinstance(tools, list) or not all(isinstance(tool, dict) and tool.get("type") for tool in tools):
-        raise bad_request("Invalid 'tools': expected a list of tools with a type.", param="tools", code="invalid_type")
+        raise bad_request(
+            "Invalid 'tools': expected a list of tools with a type.", param="tools", code="invalid_type"
+        )
     if len(tools) > MAX_TOOLS:
         raise bad_request(
             f"Invalid 'tools': array too long. Expected at most {MAX_TOOLS}, but got {len(tools)}.",
@@ -107,7 +111,9 @@ def check_count(body: Mapping[str, Any], name: str, low: int = 1) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise bad_request(f"Invalid '{name}': expected an integer >= {low}.", param=name, code="invalid_value")
+        raise bad_request(
+            f"Invalid '{name}': expected an integer >= {low}.", param=name, code="invalid_value"
+        )
     return value
 
 

@@ -15,20 +15,19 @@ from agents_emulator.store import Record
 RESULT_CONTENT = "step_details.tool_calls[*].file_search.results[*].content"
 
 _RUN_KEYS = (
-    "id object created_at assistant_id thread_id status started_at expires_at cancelled_at failed_at "
-    "completed_at required_action last_error model instructions tools tool_resources metadata temperature "
-    "top_p max_completion_tokens max_prompt_tokens truncation_strategy incomplete_details usage "
-    "response_format tool_choice parallel_tool_calls"
-).split()
+    *("id", "object", "created_at", "assistant_id", "thread_id", "status", "started_at", "expires_at"),
+    *("cancelled_at", "failed_at", "completed_at", "required_action", "last_error", "model", "instructions"),
+    *("tools", "tool_resources", "metadata", "temperature", "top_p", "max_completion_tokens"),
+    *("max_prompt_tokens", "truncation_strategy", "incomplete_details", "usage", "response_format"),
+    *("tool_choice", "parallel_tool_calls"),
+)
 _STEP_KEYS = (
-    "id object created_at run_id assistant_id thread_id type status cancelled_at completed_at expires_at "
-    "failed_at last_error step_details usage"
-).split()
-_MESSAGE_KEYS = "id object created_at assistant_id thread_id run_id role content attachments metadata".split()
-_STREAMED_MESSAGE_KEYS = (
-    "id object created_at assistant_id thread_id run_id status incomplete_details incomplete_at completed_at "
-    "role content attachments metadata"
-).split()
+    *("id", "object", "created_at", "run_id", "assistant_id", "thread_id", "type", "status", "cancelled_at"),
+    *("completed_at", "expires_at", "failed_at", "last_error", "step_details", "usage"),
+)
+_MESSAGE_HEAD = ("id", "object", "created_at", "assistant_id", "thread_id", "run_id")
+_MESSAGE_STATE = ("status", "incomplete_details", "incomplete_at", "completed_at")
+_MESSAGE_TAIL = ("role", "content", "attachments", "metadata")
 
 
 def usage_body(prompt_tokens: int, completion_tokens: int) -> Record:
@@ -51,7 +50,8 @@ def run_body(run: Record, *, streamed: bool = False) -> Record:
 
 def message_body(message: Record, *, streamed: bool = False) -> Record:
     """Return a message as answered, or as sent in a stream."""
-    return {key: message[key] for key in (_STREAMED_MESSAGE_KEYS if streamed else _MESSAGE_KEYS)}
+    state = _MESSAGE_STATE if streamed else ()
+    return {key: message[key] for key in (*_MESSAGE_HEAD, *state, *_MESSAGE_TAIL)}
 
 
 def step_body(step: Record, *, include: list[str], streamed: bool = False) -> Record:

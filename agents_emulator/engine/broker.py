@@ -1,7 +1,7 @@
 """Events of runs on their way to the clients that stream them (server-sent events).
 
-Frames are exactly as recorded: `event: NAME`, one `data:` line, LF only, and `event: done` / `data: [DONE]` at
-the end. A run publishes whether or not anybody listens, so a client that goes away changes nothing.
+Frames are exactly as recorded: `event: NAME`, one `data:` line, LF only, and `event: done` / `data: [DONE]`
+at the end. A run publishes whether or not anybody listens, so a client that goes away changes nothing.
 """
 
 from __future__ import annotations

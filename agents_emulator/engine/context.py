@@ -98,8 +98,8 @@ def _messages(run: Record, conversation: Conversation, sources: Sequence[str]) -
         numbered = "\n\n".join(f"[{number}] {text}" for number, text in enumerate(sources, 1))
         messages.append(ChatMessage("system", f"Sources found in the uploaded files:\n\n{numbered}"))
     for message in conversation.history:
-        role = "assistant" if message["role"] == "assistant" else "user"
-        messages.append(ChatMessage(role, message_text(message)))
+        text = message_text(message)
+        messages.append(ChatMessage("assistant" if message["role"] == "assistant" else "user", text))
     for step in conversation.steps:
         messages += _step_messages(step, conversation)
     return messages

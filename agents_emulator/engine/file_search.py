@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agents_emulator.ids import new_id
-from agents_emulator.store import THREADS, VECTOR_STORE_FILES, VECTOR_STORES, Record, Store
+from agents_emulator.store import THREADS, VECTOR_STORES, Record, Store
 
 if TYPE_CHECKING:
     from agents_emulator.engine.ingestion import Ingestion
@@ -23,10 +23,9 @@ DEFAULT_RESULTS = 20
 MAX_RESULTS = 50
 DEFAULT_RANKING = {"ranker": "default_2024_08_21", "score_threshold": 0.0}
 INGESTION_WAIT_SECONDS = 60.0
-_WAIT_STEP_SECONDS = 0.05
 
 
-class SearchFailed(Exception):
+class SearchError(Exception):
     """The search is impossible; becomes `last_error` of the run."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -86,13 +85,13 @@ class FileSearch:
         """Search with `query` and pick passages of up to `token_budget` tokens for the model.
 
         Waits up to 60 s for files that are still being read, as the real service does for attachments.
-        Raises `SearchFailed` if a store is gone.
+        Raises `SearchError` if a store is gone.
         """
         options = search_tool(run) or {}
         ranking = {**DEFAULT_RANKING, **(options.get("ranking_options") or {})}
         limit = min(int(options.get("max_num_results") or DEFAULT_RESULTS), MAX_RESULTS)
         stores = await self._store.write(lambda db: _searched_stores(db, run))
-        await self._wait_until_read(stores)
+        await self._ingestion.wait(stores, INGESTION_WAIT_SECONDS)
         hits: list[SearchHit] = []
         if stores and query.strip():
             index = await self._ingestion.index()
@@ -100,11 +99,6 @@ class FileSearch:
         hits = [hit for hit in hits if hit.score >= ranking["score_threshold"]]
         passages = await asyncio.to_thread(_passages, hits, query, token_budget) if hits else []
         return SearchOutcome(_tool_call(ranking, hits), hits, passages)
-
-    async def _wait_until_read(self, stores: list[str]) -> None:
-        deadline = time.monotonic() + INGESTION_WAIT_SECONDS
-        while time.monotonic() < deadline and await self._store.read(lambda db: _unread(db, stores)):
-            await asyncio.sleep(_WAIT_STEP_SECONDS)
 
 
 def _passages(hits: list[SearchHit], query: str, token_budget: int) -> list[SearchHit]:
@@ -122,9 +116,9 @@ def _searched_stores(db: sqlite3.Connection, run: Record) -> list[str]:
     for store_id in stores:
         record = VECTOR_STORES.find(db, store_id)
         if record is None:
-            raise SearchFailed("vector_store_not_found", f"No vector store found with id '{store_id}'.")
+            raise SearchError("vector_store_not_found", f"No vector store found with id '{store_id}'.")
         if record["expires_at"] is not None and record["expires_at"] <= time.time():
-            raise SearchFailed("vector_store_expired", f"Vector store '{store_id}' has expired.")
+            raise SearchError("vector_store_expired", f"Vector store '{store_id}' has expired.")
         VECTOR_STORES.put(db, touched(record))
     return stores
 
@@ -135,10 +129,6 @@ def touched(vector_store: Record) -> Record:
     policy = vector_store["expires_after"]
     vector_store["expires_at"] = vector_store["last_active_at"] + policy["days"] * 86400 if policy else None
     return vector_store
-
-
-def _unread(db: sqlite3.Connection, stores: list[str]) -> bool:
-    return any(VECTOR_STORE_FILES.select(db, store_id, {"status": "in_progress"}) for store_id in stores)
 
 
 def _tool_call(ranking: dict[str, Any], hits: list[SearchHit]) -> Record:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,7 @@ class Ingestion:
         self._slots = asyncio.Semaphore(_CONCURRENT_FILES)
         self._opening = asyncio.Lock()
         self._index: RetrievalIndex | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], str] = {}
 
     async def index(self) -> RetrievalIndex:
         """Return the retrieval index, opened on first use."""
@@ -44,15 +45,23 @@ class Ingestion:
 
     async def recover(self) -> None:
         """Start again on the files that a stopped service left in progress."""
-        unread = await self._store.read(lambda db: VECTOR_STORE_FILES.select(db, None, {"status": "in_progress"}))
+        unread = await self._store.read(
+            lambda db: VECTOR_STORE_FILES.select(db, None, {"status": "in_progress"})
+        )
         self.start(unread)
 
     def start(self, store_files: list[Record]) -> None:
         """Read these store files in the background."""
         for store_file in store_files:
             task = asyncio.create_task(self._ingest(store_file))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks[task] = store_file["vector_store_id"]
+            task.add_done_callback(self._tasks.pop)
+
+    async def wait(self, vector_store_ids: Sequence[str], timeout: float) -> None:  # noqa: ASYNC109
+        """Wait, up to `timeout` seconds, until the files of these stores are read."""
+        reading = [task for task, store_id in self._tasks.items() if store_id in vector_store_ids]
+        if reading:
+            await asyncio.wait(reading, timeout=timeout)
 
     async def remove_file(self, vector_store_id: str, file_id: str) -> None:
         """Take a file out of the index of a store."""

@@ -1,7 +1,7 @@
 """Transitions of runs, steps and messages, as work inside one store transaction.
 
 Each function changes records and returns the events to publish once the transaction is committed. A
-transition that finds the run in another state than it expects raises `RunMovedOn`: somebody else (a
+transition that finds the run in another state than it expects raises `RunMovedOnError`: somebody else (a
 cancellation, the expiry) was first, and the caller has nothing more to say about the run.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from typing import Literal
+from typing import Any, Literal
 
 from agents_emulator.engine.bodies import message_body, run_body, step_body, usage_body
 from agents_emulator.engine.broker import Event
@@ -23,7 +23,7 @@ UNUSABLE = ("run_cancelled", "run_failed", "run_expired")
 Ending = Literal["completed", "incomplete", "failed", "cancelled", "expired"]
 
 
-class RunMovedOn(Exception):
+class RunMovedOnError(Exception):
     """The run is no longer in the state that this transition starts from."""
 
 
@@ -41,10 +41,10 @@ def active_run(db: sqlite3.Connection, thread_id: str) -> Record | None:
 
 
 def expect(db: sqlite3.Connection, run: Record, *statuses: str) -> Record:
-    """Return the stored run if it is in one of these states; raise `RunMovedOn` otherwise."""
+    """Return the stored run if it is in one of these states; raise `RunMovedOnError` otherwise."""
     stored = RUNS.find(db, run["id"], run["thread_id"])
     if stored is None or stored["status"] not in statuses:
-        raise RunMovedOn(f"{run['id']} is {stored['status'] if stored else 'deleted'}")
+        raise RunMovedOnError(f"{run['id']} is {stored['status'] if stored else 'deleted'}")
     return stored
 
 
@@ -68,7 +68,7 @@ def begin(db: sqlite3.Connection, run: Record) -> tuple[Record, list[Event]]:
 
 
 def open_step(
-    db: sqlite3.Connection, run: Record, kind: str, details: Record, usage: Record | None = None
+    db: sqlite3.Connection, run: Record, kind: str, details: Any, usage: Record | None = None
 ) -> tuple[Record, list[Event]]:
     """Add a step in progress; `usage` is kept for the time of its completion."""
     step: Record = {
@@ -128,11 +128,17 @@ def open_message(db: sqlite3.Connection, run: Record) -> tuple[Record, Record, l
     step, events = open_step(db, run, "message_creation", {"message_id": message["id"]})
     MESSAGES.insert(db, message, run["thread_id"])
     body = message_body(message, streamed=True)
-    return message, step, [*events, Event("thread.message.created", body), Event("thread.message.in_progress", body)]
+    return (
+        message,
+        step,
+        [*events, Event("thread.message.created", body), Event("thread.message.in_progress", body)],
+    )
 
 
-def close_message(db: sqlite3.Connection, message: Record, content: list[Record], reason: str | None) -> Event:
-    """Complete a message, or make it incomplete for a `reason` (max_tokens, content_filter, run_failed, ...)."""
+def close_message(
+    db: sqlite3.Connection, message: Record, content: list[Record], reason: str | None
+) -> Event:
+    """Complete a message, or make it incomplete for a `reason` (`max_tokens`, `run_failed`, ...)."""
     message["content"] = content
     if reason is None:
         message["status"], message["completed_at"] = "completed", now()
@@ -177,9 +183,11 @@ def end_run(
 def _close_open_parts(
     db: sqlite3.Connection, run: Record, ending: Ending, error: Record | None, partial: list[Record]
 ) -> list[Event]:
-    events: list[Event] = []
-    for message in MESSAGES.select(db, run["thread_id"], {"run_id": run["id"], "status": "in_progress"}):
-        events.append(close_message(db, message, partial, f"run_{ending}"))
+    open_parts = {"run_id": run["id"], "status": "in_progress"}
+    events = [
+        close_message(db, message, partial, f"run_{ending}")
+        for message in MESSAGES.select(db, run["thread_id"], open_parts)
+    ]
     for step in RUN_STEPS.select(db, run["id"], {"status": "in_progress"}):
         step["status"] = "failed" if ending in ("failed", "incomplete", "completed") else ending
         if step["status"] in ("failed", "cancelled"):

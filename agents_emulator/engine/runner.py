@@ -18,8 +18,8 @@ from agents_emulator.engine import lifecycle
 from agents_emulator.engine.bodies import step_delta
 from agents_emulator.engine.broker import Event, EventBroker
 from agents_emulator.engine.context import Conversation, build_request, load_conversation
-from agents_emulator.engine.file_search import FileSearch, SearchFailed, SearchOutcome, wants_search
-from agents_emulator.engine.lifecycle import Ending, RunMovedOn
+from agents_emulator.engine.file_search import FileSearch, SearchError, SearchOutcome, wants_search
+from agents_emulator.engine.lifecycle import Ending, RunMovedOnError
 from agents_emulator.engine.turn import Turn, throttling_message
 from agents_emulator.models.base import ChatModel, ChatRequest, Finished, ModelError
 from agents_emulator.requestlog import RequestLog
@@ -39,7 +39,7 @@ class _Worker:
     turn: Turn | None = None
 
 
-class RunFailed(Exception):
+class RunFailedError(Exception):
     """The run ends as failed with this `last_error`."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -73,7 +73,7 @@ class RunEngine:
         self._endings: set[asyncio.Task[None]] = set()
 
     async def recover(self) -> None:
-        """Continue the runs that a stopped service left behind; those that wait for their client keep waiting."""
+        """Continue the runs that a stopped service left behind; those that wait for their client do so on."""
         for run in await self._store.read(_active_runs):
             await self._recover_run(run)
 
@@ -171,9 +171,9 @@ class RunEngine:
                 self._broker.finish(run_id)
             else:
                 self._rest(run_id)
-        except RunMovedOn as moved:
+        except RunMovedOnError as moved:
             logger.debug("stopped working: %s", moved)
-        except RunFailed as failure:
+        except RunFailedError as failure:
             await self._fail(run, worker, failure.error)
         except Exception:
             logger.exception("run %s failed", run_id)
@@ -191,7 +191,7 @@ class RunEngine:
 
         try:
             self._broker.publish(run["id"], await self._store.write(fail))
-        except RunMovedOn as moved:
+        except RunMovedOnError as moved:
             logger.debug("not failed: %s", moved)
             return
         self._rest(run["id"])
@@ -201,8 +201,9 @@ class RunEngine:
         self._check_tools(run)
         conversation = await self._store.read(lambda db: load_conversation(db, run))
         if conversation.has_images:
-            raise RunFailed(
-                "unsupported_content", "The local service passes text to its models only; a message holds an image."
+            raise RunFailedError(
+                "unsupported_content",
+                "The local service passes text to its models only; a message holds an image.",
             )
         outcome = await self._find_sources(run, conversation)
         if outcome is not None and not conversation.has_searched:
@@ -219,7 +220,7 @@ class RunEngine:
     def _check_tools(self, run: Record) -> None:
         for tool in run["tools"]:
             if tool["type"] not in EXECUTED_TOOLS:
-                raise RunFailed(
+                raise RunFailedError(
                     "unsupported_tool",
                     f"The local service does not execute the tool '{tool['type']}' yet; it executes "
                     f"{' and '.join(EXECUTED_TOOLS)}. Remove it from the agent or use an Azure endpoint.",
@@ -233,8 +234,8 @@ class RunEngine:
             outcome = await self._search.search(
                 run, conversation.last_user_text, token_budget=self._model.context_tokens
             )
-        except SearchFailed as failure:
-            raise RunFailed(failure.code, failure.message) from failure
+        except SearchError as failure:
+            raise RunFailedError(failure.code, failure.message) from failure
         if not conversation.has_searched:
             events = await self._store.write(lambda db: _search_step(db, run, outcome))
             self._broker.publish(run["id"], events)
@@ -248,14 +249,17 @@ class RunEngine:
             async with aclosing(cast("Any", self._model.generate(request))) as answer:
                 finished = await turn.consume(answer)
             outcome = finished.finish_reason
-            tokens = {"prompt_tokens": finished.prompt_tokens, "completion_tokens": finished.completion_tokens}
+            tokens = {
+                "prompt_tokens": finished.prompt_tokens,
+                "completion_tokens": finished.completion_tokens,
+            }
             return finished
         except ModelError as error:
             outcome = error.code
             message = error.message
             if error.code == "rate_limit_exceeded":
                 message = throttling_message(message, error.retry_after)
-            raise RunFailed(error.code, message) from error
+            raise RunFailedError(error.code, message) from error
         finally:
             milliseconds = (time.monotonic() - started) * 1000
             await asyncio.shield(self._log.generation_finished(row, outcome, milliseconds, **tokens))
@@ -273,7 +277,7 @@ class RunEngine:
 def _search_step(db: sqlite3.Connection, run: Record, outcome: SearchOutcome) -> list[Event]:
     """The step of a file search. Recorded: announced, one delta without results, then completed with them."""
     lifecycle.expect(db, run, "in_progress")
-    step, events = lifecycle.open_step(db, run, "tool_calls", [outcome.call])  # type: ignore[arg-type]
+    step, events = lifecycle.open_step(db, run, "tool_calls", [outcome.call])
     call = outcome.call
     found = {"ranking_options": call["file_search"]["ranking_options"], "results": []}
     delta = {"index": 0, "id": call["id"], "type": "file_search", "file_search": found}

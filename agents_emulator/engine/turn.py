@@ -166,10 +166,12 @@ class Turn:
             for call_id, name, arguments in made
         ]
         run["expires_at"] = run["created_at"] + self._action_ttl
-        step, events = lifecycle.open_step(db, run, "tool_calls", details, usage)  # type: ignore[arg-type]
+        step, events = lifecycle.open_step(db, run, "tool_calls", details, usage)
         for index, (call_id, name, arguments) in enumerate(made):
             events += [
-                _call_delta(step, {"index": index, "id": call_id, **_function(name=name, arguments="", output=None)}),
+                _call_delta(
+                    step, {"index": index, "id": call_id, **_function(name=name, arguments="", output=None)}
+                ),
                 _call_delta(step, {"index": index, **_function(arguments=arguments)}),
             ]
         run["status"] = "requires_action"
@@ -177,7 +179,8 @@ class Turn:
             "type": "submit_tool_outputs",
             "submit_tool_outputs": {
                 "tool_calls": [
-                    {"id": call_id, **_function(name=name, arguments=arguments)} for call_id, name, arguments in made
+                    {"id": call_id, **_function(name=name, arguments=arguments)}
+                    for call_id, name, arguments in made
                 ]
             },
         }

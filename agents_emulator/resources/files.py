@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException
@@ -47,7 +47,9 @@ async def upload(call: Call) -> Record:
         if not isinstance(purpose, str):
             raise missing_parameter("purpose")
         if purpose not in PURPOSES:
-            raise bad_request(f"'{purpose}' is not one of {list(PURPOSES)}.", param="purpose", code="invalid_value")
+            raise bad_request(
+                f"'{purpose}' is not one of {list(PURPOSES)}.", param="purpose", code="invalid_value"
+            )
         filename = name if isinstance(name, str) and name else part.filename or "file"
         call.entry.body = {"purpose": purpose, "filename": filename, "bytes": part.size}
         await call.service.log.begin(call.entry)
@@ -62,7 +64,7 @@ async def upload(call: Call) -> Record:
             "status": "processed",
             "status_details": None,
         }
-        await asyncio.to_thread(_keep, cast("BinaryIO", part.file), call.service.files_dir / file["id"])
+        await asyncio.to_thread(_keep, part.file, call.service.files_dir / file["id"])
     await call.service.store.write(lambda db: FILES.insert(db, file))
     return call.created(file_body(file))
 

@@ -50,12 +50,13 @@ def _content_blocks(db: sqlite3.Connection, content: Any) -> list[Record]:
 
 def _image_block(block: Record) -> Record:
     kind = block["type"]
-    return {"type": kind, kind: {"detail": "auto", **block[kind]} if "detail" not in block[kind] else block[kind]}
+    return {
+        "type": kind,
+        kind: {"detail": "auto", **block[kind]} if "detail" not in block[kind] else block[kind],
+    }
 
 
-def add_message(
-    db: sqlite3.Connection, thread: Record, body: Record
-) -> tuple[Record, list[Record]]:
+def add_message(db: sqlite3.Connection, thread: Record, body: Record) -> tuple[Record, list[Record]]:
     """Add a message to a thread; returns it and the files to read for its attachments."""
     if body["role"] not in ("user", "assistant"):
         raise bad_request(
@@ -89,7 +90,11 @@ def _attach(db: sqlite3.Connection, thread: Record, attachments: list[Record]) -
     file_ids: list[str] = []
     for attachment in attachments:
         source = attachment.get("data_source")
-        found = [attachment["file_id"]] if attachment.get("file_id") else source_file_ids([source] if source else [])
+        found = (
+            [attachment["file_id"]]
+            if attachment.get("file_id")
+            else source_file_ids([source] if source else [])
+        )
         for file_id in found:
             FILES.get(db, file_id)
         if any(tool["type"] == "file_search" for tool in attachment.get("tools") or []):
@@ -99,7 +104,9 @@ def _attach(db: sqlite3.Connection, thread: Record, attachments: list[Record]) -
     search = thread["tool_resources"].setdefault("file_search", {})
     store_ids = search.setdefault("vector_store_ids", [])
     if not store_ids:
-        store_ids.append(insert_store(db, name=None, metadata={}, expires_after=dict(_THREAD_STORE_LIFE))["id"])
+        store_ids.append(
+            insert_store(db, name=None, metadata={}, expires_after=dict(_THREAD_STORE_LIFE))["id"]
+        )
         THREADS.put(db, thread)
     return add_files(db, store_ids[0], file_ids, validation.check_chunking(None), param="attachments")
 

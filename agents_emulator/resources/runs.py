@@ -92,7 +92,9 @@ def _without_secrets(resources: Any) -> Any:
     if not isinstance(resources, dict) or not isinstance(resources.get("mcp"), list):
         return resources
     servers = [
-        {**server, "headers": dict.fromkeys(server["headers"], "REDACTED")} if server.get("headers") else server
+        {**server, "headers": dict.fromkeys(server["headers"], "REDACTED")}
+        if server.get("headers")
+        else server
         for server in resources["mcp"]
     ]
     return {**resources, "mcp": servers}
@@ -109,7 +111,11 @@ def _launch(call: Call, run: Record, *, streamed: bool, first: list[Event]) -> R
     call.service.engine.start(run)
     return StreamingResponse(
         subscription.frames(),
-        headers={**common_headers(), "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"},
+        headers={
+            **common_headers(),
+            "content-type": "text/event-stream; charset=utf-8",
+            "cache-control": "no-cache",
+        },
     )
 
 
@@ -207,7 +213,8 @@ async def submit_tool_outputs(call: Call) -> Response | Record:
     body = call.parsed(SubmitToolOutputsRequest)
     if body.get("tool_approvals"):
         raise bad_request(
-            "The local service executes no tool that asks for an approval; no call of this run waits for one.",
+            "The local service executes no tool that asks for an approval; no call of this run waits "
+            "for one.",
             param="tool_approvals",
         )
     outputs = {output["tool_call_id"]: output.get("output") for output in body.get("tool_outputs") or []}
@@ -215,7 +222,7 @@ async def submit_tool_outputs(call: Call) -> Response | Record:
     def resume(db: sqlite3.Connection) -> tuple[Record, list[Event]]:
         run = _run(db, call)
         if run["status"] != "requires_action":
-            raise bad_request(f"Runs in status \"{run['status']}\" do not accept tool outputs.")
+            raise bad_request(f'Runs in status "{run["status"]}" do not accept tool outputs.')
         waiting = [item["id"] for item in run["required_action"]["submit_tool_outputs"]["tool_calls"]]
         given = [output["tool_call_id"] for output in body.get("tool_outputs") or []]
         if sorted(waiting) != sorted(given):
@@ -245,5 +252,7 @@ OPERATIONS = (
     Operation("runs.get", "GET", f"{_PATH}/{{run_id}}", get),
     Operation("runs.update", "POST", f"{_PATH}/{{run_id}}", update),
     Operation("runs.cancel", "POST", f"{_PATH}/{{run_id}}/cancel", cancel),
-    Operation("runs.submit_tool_outputs", "POST", f"{_PATH}/{{run_id}}/submit_tool_outputs", submit_tool_outputs),
+    Operation(
+        "runs.submit_tool_outputs", "POST", f"{_PATH}/{{run_id}}/submit_tool_outputs", submit_tool_outputs
+    ),
 )

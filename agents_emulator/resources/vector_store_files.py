@@ -17,15 +17,25 @@ from agents_emulator.store import FILES, VECTOR_STORE_FILES, VECTOR_STORES, Reco
 
 # Recorded in the refusal of a .csv file.
 SUPPORTED_EXTENSIONS = (
-    ".c .cpp .cs .css .doc .docx .go .html .java .js .json .md .pdf .php .pptx .py .rb .sh .tex .ts .txt"
-).split()
+    *(".c", ".cpp", ".cs", ".css", ".doc", ".docx", ".go", ".html", ".java", ".js", ".json", ".md", ".pdf"),
+    *(".php", ".pptx", ".py", ".rb", ".sh", ".tex", ".ts", ".txt"),
+)
 STATUSES = ("in_progress", "completed", "failed", "cancelled")
 MAX_STORE_FILES = 10_000
 
 
 def store_file_body(file: Record) -> Record:
     """Return a vector store file in the recorded key order."""
-    keys = ("id", "object", "usage_bytes", "created_at", "vector_store_id", "status", "last_error", "chunking_strategy")
+    keys = (
+        "id",
+        "object",
+        "usage_bytes",
+        "created_at",
+        "vector_store_id",
+        "status",
+        "last_error",
+        "chunking_strategy",
+    )
     return {key: file[key] for key in keys}
 
 
@@ -119,7 +129,9 @@ async def list_store_files(call: Call, where: Record) -> Record:
     status = call.query.get("filter")
     if status:
         if status not in STATUSES:
-            raise bad_request(f"'{status}' is not one of {list(STATUSES)}.", param="filter", code="invalid_value")
+            raise bad_request(
+                f"'{status}' is not one of {list(STATUSES)}.", param="filter", code="invalid_value"
+            )
         where = {**where, "status": status}
 
     def read(db: sqlite3.Connection) -> Record:

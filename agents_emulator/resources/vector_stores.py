@@ -41,7 +41,9 @@ def store_body(db: sqlite3.Connection, vector_store: Record) -> Record:
     }
 
 
-def insert_store(db: sqlite3.Connection, *, name: str | None, metadata: Record, expires_after: Record | None) -> Record:
+def insert_store(
+    db: sqlite3.Connection, *, name: str | None, metadata: Record, expires_after: Record | None
+) -> Record:
     """Add an empty vector store."""
     vector_store = touched(
         {
