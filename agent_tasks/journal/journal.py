@@ -68,7 +68,7 @@ class Journal:
         await self._database.close()
         self._presence.leave()
 
-    # --- operations -----------------------------------------------------------------------------------------
+    # --- operations ------------------------------------------------------------------------------------
 
     async def claim(self, scope: str, key: str, kind: str, fingerprint: dict[str, Any]) -> Claimed:
         """Ask for an operation, and commit the intent if it is this worker's to carry out.
@@ -217,7 +217,7 @@ class Journal:
         async with self._database.read() as connection:
             return await self._operation(connection, scope, key)
 
-    # --- tool calls -----------------------------------------------------------------------------------------
+    # --- tool calls ------------------------------------------------------------------------------------
 
     async def begin_tool_call(
         self, scope: str, operation_key: str, turn_id: str, call_id: str, name: str, arguments_hash: str
@@ -268,7 +268,7 @@ class Journal:
         async with self._database.read() as connection:
             return [_tool_call(row) for row in (await connection.execute(query)).mappings()]
 
-    # --- the ledger of resources ----------------------------------------------------------------------------
+    # --- the ledger of resources -----------------------------------------------------------------------
 
     async def live_resources(
         self, scope: str, *, owner: str | None = None, kind: str | None = None
@@ -310,7 +310,7 @@ class Journal:
         async with self._database.read() as connection:
             return {row.remote_id: row.name for row in await connection.execute(query)}
 
-    # --- documents ------------------------------------------------------------------------------------------
+    # --- documents -------------------------------------------------------------------------------------
 
     async def get_document(self, scope: str, batch: str, name: str) -> DocumentRecord | None:
         """The latest outcome of a document of a batch, or None."""
@@ -368,7 +368,7 @@ class Journal:
         async with self._database.read() as connection:
             return {row.status: row.documents for row in await connection.execute(query)}
 
-    # --- inside a transaction -------------------------------------------------------------------------------
+    # --- inside a transaction --------------------------------------------------------------------------
 
     async def _operation(self, connection: AsyncConnection, scope: str, key: str) -> Operation | None:
         query = operations.select().where(operations.c.scope == scope, operations.c.key == key)

@@ -1,0 +1,244 @@
+"""The seam between durable operations and a service of agents.
+
+Operations speak of agents, files, stores, conversations and turns. A backend turns those words into the
+requests of one service: `AgentsBackend` into assistants, threads and runs. Nothing above this module knows of
+threads and runs.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel
+
+ResourceKind = Literal["agent", "file", "store", "conversation"]
+"""What a service creates on request and keeps until it is deleted."""
+
+JsonObject = dict[str, Any]
+
+
+class Citation(BaseModel):
+    """A place of an answer that points to where it comes from."""
+
+    mark: str
+    """The text that stands in the answer, such as `【4:0†source】`."""
+    file_id: str | None = None
+    file_name: str | None = None
+    """The file's own name, where it is known."""
+    url: str | None = None
+    start: int | None = None
+    """Index of the mark's first character in the answer."""
+    end: int | None = None
+    quote: str | None = None
+
+
+class Usage(BaseModel):
+    """What a turn cost, in tokens of the model."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    total_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            total_tokens=self.total_tokens + other.total_tokens,
+        )
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What an effect carries so that it can be found again: the operation's key and the attempt."""
+
+    key: str
+    attempt: int = 1
+
+    @property
+    def text(self) -> str:
+        """The mark as one word, for names that can carry nothing else."""
+        return f"{self.key[:20]}-{self.attempt}"
+
+
+@dataclass(frozen=True)
+class AgentRequest:
+    """An agent to be created; fields as on the wire."""
+
+    name: str
+    model: str
+    instructions: str
+    description: str = ""
+    tools: Sequence[JsonObject] = ()
+    tool_resources: JsonObject = field(default_factory=dict)
+    temperature: float | None = None
+    top_p: float | None = None
+    response_format: JsonObject | str | None = None
+
+
+@dataclass(frozen=True)
+class TurnRequest:
+    """One prompt to one agent."""
+
+    agent_id: str
+    prompt: str | None
+    """None: the prompt is in the conversation already, only the turn is to be started."""
+    conversation: str | None = None
+    """None: a new conversation."""
+    tool_choice: JsonObject | str | None = None
+    response_format: JsonObject | str | None = None
+    instructions: str | None = None
+    max_completion_tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class TurnRef:
+    """Where a turn is."""
+
+    conversation: str
+    turn_id: str
+
+
+@dataclass(frozen=True)
+class ToolCallRequest:
+    """A function that the agent wants called."""
+
+    call_id: str
+    name: str
+    arguments: str
+    """JSON text, as the model wrote it: not necessarily valid."""
+
+
+class TurnStatus(enum.StrEnum):
+    """How a turn ended."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    INCOMPLETE = "incomplete"
+
+
+@dataclass(frozen=True)
+class TurnStarted:
+    """The service has the turn; from here on it can be followed by its id."""
+
+    ref: TurnRef
+
+
+@dataclass(frozen=True)
+class TurnText:
+    """A piece of the answer, as it is written."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class TurnNeedsTools:
+    """The turn waits for the outputs of these calls."""
+
+    ref: TurnRef
+    calls: tuple[ToolCallRequest, ...]
+
+
+@dataclass(frozen=True)
+class TurnEnded:
+    """The turn's outcome."""
+
+    ref: TurnRef
+    status: TurnStatus
+    text: str = ""
+    citations: tuple[Citation, ...] = ()
+    usage: Usage = field(default_factory=Usage)
+    error_code: str | None = None
+    error_message: str | None = None
+
+
+TurnUpdate = TurnStarted | TurnText | TurnNeedsTools | TurnEnded
+
+
+@dataclass(frozen=True)
+class FoundTurn:
+    """What a look-up by mark found of a turn whose answer was lost."""
+
+    conversation: str
+    turn_id: str | None
+    """None: the conversation is there, the turn was never started."""
+    prompt_posted: bool
+    """Whether the prompt is in the conversation."""
+
+
+@dataclass(frozen=True)
+class StoreStatus:
+    """How far a store has taken its files in."""
+
+    pending: int
+    failed: dict[str, str]
+    """File id to the service's reason."""
+
+
+class Backend(Protocol):
+    """One service of agents. All methods raise `agent_tasks.errors`; none repeats an effect by itself."""
+
+    @property
+    def identity(self) -> str:
+        """The service's address without secrets: the scope of everything that the journal says about it."""
+        ...
+
+    async def create_agent(self, request: AgentRequest, mark: Mark) -> str:
+        """Create an agent; returns its id."""
+        ...
+
+    async def upload_file(self, content: bytes, name: str, purpose: str, mark: Mark) -> str:
+        """Upload a file under a name that carries the mark; returns its id."""
+        ...
+
+    async def create_store(self, name: str, file_ids: Sequence[str], mark: Mark) -> str:
+        """Create a vector store that takes these files in (at most 500); returns its id."""
+        ...
+
+    async def add_files(self, store_id: str, file_ids: Sequence[str]) -> None:
+        """Let a store take more files in (at most 500 a call)."""
+        ...
+
+    async def store_files(self, store_id: str) -> set[str]:
+        """The ids of all files that a store knows of, whatever became of them."""
+        ...
+
+    async def store_status(self, store_id: str) -> StoreStatus:
+        """How far a store has come."""
+        ...
+
+    def start_turn(self, request: TurnRequest, mark: Mark) -> AsyncIterator[TurnUpdate]:
+        """Start a turn and follow it, in one request."""
+        ...
+
+    def follow_turn(self, ref: TurnRef) -> AsyncIterator[TurnUpdate]:
+        """Follow a turn that was started before, from wherever it is now."""
+        ...
+
+    def answer_tools(self, ref: TurnRef, outputs: Sequence[tuple[str, str]]) -> AsyncIterator[TurnUpdate]:
+        """Hand over the outputs of all waiting calls, as (call id, output), and follow the turn on."""
+        ...
+
+    async def cancel_turn(self, ref: TurnRef) -> None:
+        """Ask the service to stop a turn; one that has ended is left as it is."""
+        ...
+
+    async def find(self, kind: Literal["agent", "file", "store"], mark: Mark, *, since: float) -> str | None:
+        """The id of what carries the mark, looked for back to `since` (seconds since the epoch)."""
+        ...
+
+    async def find_turn(self, mark: Mark, *, conversation: str | None, since: float) -> FoundTurn | None:
+        """A turn by its mark, in `conversation` if it is known; None if there is provably none."""
+        ...
+
+    async def exists(self, kind: ResourceKind, remote_id: str) -> bool:
+        """Whether a resource is still there."""
+        ...
+
+    async def delete(self, kind: ResourceKind, remote_id: str) -> None:
+        """Delete a resource; one that is gone already counts as deleted."""
+        ...

@@ -1,0 +1,175 @@
+"""Prefect blocks: where the agents are, and how to sign in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, ClassVar
+
+from prefect.blocks.abstract import CredentialsBlock
+from pydantic import Field, HttpUrl, SecretStr
+
+from agent_tasks.client import AsyncAgentsClient
+from agent_tasks.credentials import make_credential
+from agent_tasks.embedded import local_service
+from agent_tasks.errors import ConfigurationError
+from agent_tasks.operations import Workspace
+from agent_tasks.settings import CredentialKind, Settings
+
+_LOCAL_SCOPE = "local service in {folder}"
+
+
+class AgentsProject(CredentialsBlock):
+    """An Azure AI agents project and the journal of what was done in it.
+
+    With an empty endpoint the project is the local Agents service, started when it is needed and stopped
+    afterwards. What is not given comes from the environment (`PROJECT_ENDPOINT`, `MODEL_DEPLOYMENT_NAME`,
+    ...).
+
+    Attributes:
+        endpoint: Address of the project.
+        credential: How to sign in.
+        token: Bearer token for the credential kind `token`.
+        model: Model deployment for agents that name none.
+        journal_url: Database of the journal.
+
+    Example:
+        Run an agent in a flow:
+
+        ```python
+        from prefect import flow
+        from agent_tasks import AgentSpec, AgentsProject, TurnSpec, tasks
+
+        @flow
+        async def ask(question: str) -> str:
+            project = await AgentsProject.load("production")
+            agent = await tasks.ensure_agent(
+                project,
+                AgentSpec(name="helper", model=project.model, instructions="Answer briefly."),
+                owner="ask",
+            )
+            turn = TurnSpec(step="ask", agent=agent, prompt=question, owner="ask")
+            return (await tasks.run_turn(project, turn)).text
+        ```
+    """
+
+    _block_type_name: ClassVar[str | None] = "Azure AI Agents Project"
+    _block_type_slug: ClassVar[str | None] = "azure-agents-project"
+    _description: ClassVar[str | None] = (
+        "Connects durable agent tasks to an Azure AI agents project, or to the local Agents service."
+    )
+    _documentation_url = HttpUrl("https://learn.microsoft.com/azure/ai-services/agents/")
+    _logo_url = HttpUrl(
+        "https://cdn.sanity.io/images/3ugk85nk/production/54e3fa7e00197a4fbd1d82ed62494cb58d08c96a-250x250.png"
+    )
+
+    endpoint: str = Field(
+        default="",
+        description="Address of the project, https://RESOURCE.services.ai.azure.com/api/projects/PROJECT; "
+        "empty for PROJECT_ENDPOINT or else the local service.",
+    )
+    credential: CredentialKind = Field(
+        default=CredentialKind.DEFAULT,
+        description="How to sign in: the usual Azure chain or one link of it, or a token.",
+    )
+    token: SecretStr | None = Field(
+        default=None, description="Bearer token for the credential kind `token`; not needed otherwise."
+    )
+    model: str = Field(
+        default="", description="Model deployment for agents that name none; empty for MODEL_DEPLOYMENT_NAME."
+    )
+    journal_url: SecretStr | None = Field(
+        default=None,
+        description="Database of the journal, as sqlite+aiosqlite:///PATH or "
+        "postgresql+asyncpg://USER@HOST/DB; empty for AGENT_TASKS_JOURNAL_URL or a file in the state folder.",
+    )
+
+    def settings(self) -> Settings:
+        """The environment's settings with what this block says on top of them.
+
+        Raises:
+            ConfigurationError: a setting is not valid.
+        """
+        given: dict[str, Any] = {
+            "project_endpoint": self.endpoint,
+            "model_deployment_name": self.model,
+            "journal_url": self.journal_url.get_secret_value() if self.journal_url else None,
+            "token": self.token,
+            "credential": self.credential if self.credential is not CredentialKind.DEFAULT else None,
+        }
+        return Settings(**{name: value for name, value in given.items() if value})
+
+    def get_client(self, *args: Any, **kwargs: Any) -> AsyncAgentsClient:
+        """A client for the project's endpoint, to be closed by the caller.
+
+        Keyword arguments go to `AsyncAgentsClient`.
+
+        Raises:
+            ConfigurationError: there is no endpoint; the local service is reached through `workspace`.
+        """
+        settings = self.settings()
+        if settings.project_endpoint is None:
+            raise ConfigurationError(
+                "The block names no endpoint and PROJECT_ENDPOINT is not set. Set one of them; the local "
+                "service is reached through `workspace()`.",
+                setting="PROJECT_ENDPOINT",
+            )
+        credential = make_credential(settings.credential, settings.token)
+        return AsyncAgentsClient(settings.project_endpoint, credential, *args, **kwargs)
+
+    @asynccontextmanager
+    async def workspace(self) -> AsyncIterator[Workspace]:
+        """The project's service and journal, open; one for all tasks of this process that use it at the
+        same time.
+
+        Raises:
+            ConfigurationError: a setting is not valid.
+            JournalError: the journal can't be read.
+            EmbeddedServiceError: the local service did not start.
+        """
+        async with _shared.use(self.settings()) as workspace:
+            yield workspace
+
+
+class _Shared:
+    """Workspaces in use, by event loop and settings; the last user closes."""
+
+    def __init__(self) -> None:
+        self._open: dict[tuple[int, tuple[tuple[str, Any], ...]], tuple[asyncio.Lock, list[Any]]] = {}
+
+    @asynccontextmanager
+    async def use(self, settings: Settings) -> AsyncIterator[Workspace]:
+        key = (id(asyncio.get_running_loop()), tuple(settings.model_dump().items()))
+        lock, state = self._open.setdefault(key, (asyncio.Lock(), [0, None, None]))
+        state[0] += 1
+        try:
+            async with lock:
+                if state[1] is None:
+                    state[2] = AsyncExitStack()
+                    state[1] = await state[2].enter_async_context(_open(settings))
+            yield state[1]
+        finally:
+            state[0] -= 1
+            if state[0] == 0:
+                self._open.pop(key, None)
+                if state[2] is not None:
+                    await state[2].aclose()
+
+
+_shared = _Shared()
+
+
+@asynccontextmanager
+async def _open(settings: Settings) -> AsyncIterator[Workspace]:
+    if settings.project_endpoint:
+        credential = make_credential(settings.credential, settings.token)
+        async with Workspace.open(settings.project_endpoint, credential, settings.journal_url) as workspace:
+            yield workspace
+        return
+    scope = _LOCAL_SCOPE.format(folder=settings.state_dir)
+    async with (
+        local_service(settings) as endpoint,
+        Workspace.open(endpoint, None, settings.journal_url, scope=scope) as workspace,
+    ):
+        yield workspace

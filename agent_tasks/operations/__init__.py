@@ -1,0 +1,50 @@
+"""Durable steps as plain async functions: each has its effect once, however often it is called or killed."""
+
+from __future__ import annotations
+
+from agent_tasks.operations.agents import DEFAULT_TTL, agent_key, ensure_agent
+from agent_tasks.operations.cleanup import delete_conversation, delete_resource, exclusive, release_owner
+from agent_tasks.operations.dispatch import dispatch_tools
+from agent_tasks.operations.files import build_vector_store, upload_file
+from agent_tasks.operations.keys import content_hash, operation_key
+from agent_tasks.operations.models import (
+    AgentSpec,
+    Citation,
+    RemoteAgent,
+    RemoteFile,
+    RemoteStore,
+    ToolCallOutcome,
+    TurnResult,
+    TurnSpec,
+    Usage,
+)
+from agent_tasks.operations.turns import run_turn, turn_key
+from agent_tasks.operations.workspace import Held, Workspace
+
+__all__ = [
+    "DEFAULT_TTL",
+    "AgentSpec",
+    "Citation",
+    "Held",
+    "RemoteAgent",
+    "RemoteFile",
+    "RemoteStore",
+    "ToolCallOutcome",
+    "TurnResult",
+    "TurnSpec",
+    "Usage",
+    "Workspace",
+    "agent_key",
+    "build_vector_store",
+    "content_hash",
+    "delete_conversation",
+    "delete_resource",
+    "dispatch_tools",
+    "ensure_agent",
+    "exclusive",
+    "operation_key",
+    "release_owner",
+    "run_turn",
+    "turn_key",
+    "upload_file",
+]

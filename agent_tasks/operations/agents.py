@@ -1,0 +1,74 @@
+"""Agents: made once for each owner and specification, and kept until their owner is released."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from agent_tasks.backend.protocol import AgentRequest
+from agent_tasks.journal import NewResource
+from agent_tasks.operations.effects import create_or_find
+from agent_tasks.operations.keys import operation_key
+from agent_tasks.operations.models import AgentSpec, RemoteAgent
+from agent_tasks.operations.workspace import Workspace
+
+DEFAULT_TTL = timedelta(hours=24)
+"""How long a resource may live before the sweep removes it, unless its owner is released before."""
+
+
+def agent_key(spec: AgentSpec) -> str:
+    """What an agent is: a hash of its specification, with stores by what they hold and not by their ids."""
+    described = spec.model_dump(mode="json", exclude={"stores"})
+    return operation_key("agent", spec=described, stores=[store.key for store in spec.stores])
+
+
+async def ensure_agent(
+    ws: Workspace, spec: AgentSpec, *, owner: str, ttl: timedelta = DEFAULT_TTL
+) -> RemoteAgent:
+    """Make sure that an agent of this specification is there, and belongs to `owner`.
+
+    Args:
+        ws: where to work.
+        spec: the agent as it shall be.
+        owner: what it is for; `release_owner` deletes it.
+        ttl: how long it may live.
+
+    Raises:
+        ServiceError: the service refused it.
+        TransportError: the service could not be reached.
+        JournalError: nothing could be committed, so nothing was sent.
+    """
+    key = agent_key(spec)
+    operation = operation_key("ensure-agent", agent=key, owner=owner)
+    resources = dict(spec.tool_resources)
+    if spec.stores:
+        resources["file_search"] = {"vector_store_ids": [store.id for store in spec.stores]}
+    request = AgentRequest(
+        name=spec.name,
+        model=spec.model,
+        instructions=spec.instructions,
+        description=spec.description,
+        tools=spec.tools,
+        tool_resources=resources,
+        temperature=spec.temperature,
+        top_p=spec.top_p,
+        response_format=spec.response_format,
+    )
+    while True:
+        async with ws.hold(
+            operation, "agent", {"agent": spec.name, "model": spec.model, "owner": owner}
+        ) as held:
+            if held.is_done:
+                agent_id: str = held.operation.result["id"]
+                if await ws.backend.exists("agent", agent_id):
+                    return RemoteAgent(id=agent_id, key=key, name=spec.name, reused=True)
+            else:
+                agent_id = await create_or_find(
+                    held.operation,
+                    is_orphan=held.is_orphan,
+                    create=lambda mark: ws.backend.create_agent(request, mark),
+                    find=lambda mark, since: ws.backend.find("agent", mark, since=since),
+                )
+                made = NewResource("agent", agent_id, owner, spec.name, ttl.total_seconds())
+                await ws.journal.finish(ws.scope, operation, {"id": agent_id}, [made])
+                return RemoteAgent(id=agent_id, key=key, name=spec.name)
+        await ws.journal.mark_deleted(ws.scope, "agent", agent_id)  # somebody else deleted it: make it anew

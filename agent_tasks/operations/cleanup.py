@@ -1,0 +1,66 @@
+"""Deleting what was made, and keeping two workers off the same batch."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from agent_tasks.backend.protocol import ResourceKind
+from agent_tasks.operations.keys import operation_key
+from agent_tasks.operations.workspace import Workspace
+
+_ORDER: tuple[ResourceKind, ...] = ("conversation", "agent", "store", "file")
+"""Users before what they use."""
+
+
+async def delete_resource(ws: Workspace, kind: ResourceKind, remote_id: str) -> None:
+    """Delete a resource and commit that it is gone; one that is gone already counts as deleted.
+
+    Raises:
+        ServiceError: the service refused; the resource stays in the ledger.
+        TransportError: the service could not be reached; likewise.
+    """
+    await ws.backend.delete(kind, remote_id)
+    await ws.journal.mark_deleted(ws.scope, kind, remote_id)
+
+
+async def delete_conversation(ws: Workspace, conversation: str) -> None:
+    """Delete a conversation with all its messages; the results of its turns stay in the journal."""
+    await delete_resource(ws, "conversation", conversation)
+
+
+async def release_owner(ws: Workspace, owner: str) -> int:
+    """Delete everything that belongs to an owner; returns how many resources that were.
+
+    Raises:
+        ServiceError: the service refused one; what is left stays in the ledger.
+        TransportError: the service could not be reached; likewise.
+    """
+    found = await ws.journal.live_resources(ws.scope, owner=owner)
+    for kind in _ORDER:
+        for resource in found:
+            if resource.kind == kind:
+                await delete_resource(ws, kind, resource.remote_id)
+    return len(found)
+
+
+@asynccontextmanager
+async def exclusive(ws: Workspace, name: str, *, wait: float | None = None) -> AsyncIterator[None]:
+    """Hold a name so that no other worker does the same thing at the same time; not remembered afterwards.
+
+    Args:
+        ws: where to work.
+        name: what is held, such as a batch's key.
+        wait: seconds to wait for the worker that holds it; None means not at all.
+
+    Raises:
+        JournalError: another living worker holds it.
+    """
+    key = operation_key("exclusive", name=name)
+    async with ws.hold(key, "exclusive", {"name": name}, wait=wait) as held:
+        try:
+            yield
+        finally:
+            if not held.is_done:
+                await ws.journal.finish(ws.scope, key, None)
+            await ws.journal.release(ws.scope, key)

@@ -1,0 +1,93 @@
+"""One effect on the service: sent once, and looked up by its mark whenever its answer was lost."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from agent_tasks.backend.protocol import Mark
+from agent_tasks.errors import AgentTasksError, ServerError, TransportError
+from agent_tasks.journal import Operation
+
+_Found = TypeVar("_Found")
+
+CLOCK_SKEW = 120.0
+"""Seconds that the service's clock may differ from ours; look-ups go back this much further."""
+
+LOOKUP_GRACE = (0.2, 0.8, 2.0)
+"""Seconds to wait before each look-up for an effect whose answer was lost: it may still be under way."""
+
+_SENDS = 3  # how often one intent is sent when each time it is provably absent afterwards
+
+
+def mark_of(operation: Operation) -> Mark:
+    """What the current attempt of an operation carries."""
+    return Mark(operation.key, operation.attempt)
+
+
+def is_outcome_unknown(error: AgentTasksError) -> bool:
+    """Whether the request may have had its effect although it gave an error."""
+    return isinstance(error, TransportError | ServerError) and error.outcome_unknown
+
+
+async def look_up(find: Callable[[float], Awaitable[_Found | None]], operation: Operation) -> _Found | None:
+    """Look for what an operation may have made, patiently enough to call it absent if it is not found.
+
+    Args:
+        find: the look-up, given the time to go back to (seconds since the epoch).
+        operation: its intent's time bounds the look-up.
+    """
+    since = operation.intended_at - CLOCK_SKEW
+    found = await find(since)
+    if found is not None:
+        return found
+    for pause in LOOKUP_GRACE:
+        if time.time() - operation.intended_at > sum(LOOKUP_GRACE):
+            return None  # the request left long ago; an effect would be there by now
+        await asyncio.sleep(pause)
+        found = await find(since)
+        if found is not None:
+            return found
+    return None
+
+
+async def create_or_find(
+    operation: Operation,
+    *,
+    is_orphan: bool,
+    create: Callable[[Mark], Awaitable[str]],
+    find: Callable[[Mark, float], Awaitable[str | None]],
+) -> str:
+    """Create something once; returns its id.
+
+    An orphan is looked up first. A request whose outcome is unknown is looked up, and sent again only when
+    its effect is provably absent.
+
+    Args:
+        operation: the intent, committed.
+        is_orphan: whether an earlier worker may have sent it.
+        create: sends the request with the mark and returns the id.
+        find: finds what carries the mark, given the time to go back to.
+
+    Raises:
+        AgentTasksError: what the service or the connection answered, for good.
+    """
+    mark = mark_of(operation)
+    if is_orphan:
+        found = await look_up(lambda since: find(mark, since), operation)
+        if found is not None:
+            return found
+    for sent in range(1, _SENDS + 1):
+        try:
+            return await create(mark)
+        except (TransportError, ServerError) as error:
+            if not is_outcome_unknown(error):
+                raise
+            found = await look_up(lambda since: find(mark, since), operation)
+            if found is not None:
+                return found
+            if sent == _SENDS:
+                raise
+    raise AssertionError("the loop returns or raises")

@@ -1,0 +1,130 @@
+"""What operations take and give: plain pydantic models, fit for Prefect, the journal and JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from agent_tasks.backend.protocol import Citation, Usage
+
+__all__ = [
+    "AgentSpec",
+    "Citation",
+    "RemoteAgent",
+    "RemoteFile",
+    "RemoteStore",
+    "ToolCallOutcome",
+    "TurnResult",
+    "TurnSpec",
+    "Usage",
+]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RemoteFile(_Model):
+    """A file on the service."""
+
+    id: str
+    key: str
+    """What it is: a hash of its content and name."""
+    name: str
+    """The file's own name (the service knows it under a name that carries the mark)."""
+    bytes: int
+    reused: bool = False
+    """True: an earlier call uploaded it, nothing was sent."""
+
+
+class RemoteStore(_Model):
+    """A vector store on the service, with all its files taken in or refused."""
+
+    id: str
+    key: str
+    """What it is: a hash of its name and its files' keys."""
+    name: str
+    file_ids: list[str]
+    failed: dict[str, str] = Field(default_factory=dict)
+    """File id to the service's reason, for files that it could not take in."""
+    reused: bool = False
+
+
+class AgentSpec(_Model):
+    """An agent as it shall be; what it is called on the service follows from it."""
+
+    name: str
+    model: str
+    """The model deployment."""
+    instructions: str
+    description: str = ""
+    tools: list[dict[str, Any]] = Field(default_factory=list)
+    """Tool definitions as on the wire."""
+    stores: list[RemoteStore] = Field(default_factory=list)
+    """Vector stores for its file search (the service takes one). The agent's key is made of their keys."""
+    tool_resources: dict[str, Any] = Field(default_factory=dict)
+    """Other tool resources as on the wire. Ids in here become part of the agent's key."""
+    temperature: float | None = None
+    top_p: float | None = None
+    response_format: dict[str, Any] | str | None = None
+
+
+class RemoteAgent(_Model):
+    """An agent on the service."""
+
+    id: str
+    key: str
+    """What it is: a hash of its specification."""
+    name: str
+    reused: bool = False
+
+
+class TurnSpec(_Model):
+    """One prompt to one agent, and what bounds it."""
+
+    step: str
+    """The step's name in its pipeline, such as `extract`."""
+    agent: RemoteAgent
+    prompt: str
+    conversation: str | None = None
+    """The conversation of an earlier turn, to go on in it; None begins a new one."""
+    after: str | None = None
+    """The key of that earlier turn. Keys are made of it and not of the conversation's id."""
+    tool_choice: dict[str, Any] | str | None = None
+    response_format: dict[str, Any] | str | None = None
+    instructions: str | None = None
+    """In place of the agent's own, for this turn."""
+    max_completion_tokens: int | None = None
+    deadline: float = 600.0
+    """Seconds until the turn is given up and cancelled, whatever it is doing."""
+    owner: str
+    """What the turn is for, such as a document of a batch; part of the turn's key, and the owner of its
+    conversation in the ledger."""
+
+
+class ToolCallOutcome(_Model):
+    """A function call that a turn made."""
+
+    call_id: str
+    name: str
+    output: str
+    """What the agent was told."""
+    error_type: str | None = None
+    """The kind of error, if the output is one."""
+
+
+class TurnResult(_Model):
+    """What came of a turn."""
+
+    key: str
+    turn_id: str
+    conversation: str
+    text: str
+    citations: list[Citation] = Field(default_factory=list)
+    usage: Usage = Field(default_factory=Usage)
+    tool_calls: list[ToolCallOutcome] = Field(default_factory=list)
+    attempts: int = 1
+    """How many turns the service was asked for until this one (1 unless some failed)."""
+    reused: bool = False
+    """True: an earlier call paid for it, nothing was sent."""

@@ -1,0 +1,156 @@
+"""What every operation works in: one service, one journal, and the claims of this process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+
+from azure.core.credentials import TokenCredential
+from azure.core.credentials_async import AsyncTokenCredential
+from pydantic import SecretStr
+
+from agent_tasks.backend.agents import AgentsBackend
+from agent_tasks.backend.protocol import Backend
+from agent_tasks.errors import AgentTasksError, JournalError
+from agent_tasks.journal import Claim, Journal, Operation
+
+logger = logging.getLogger("agent_tasks.operations")
+
+_BUSY_POLL = 0.5  # seconds between looks at an operation that another worker holds
+
+
+@dataclass
+class _Flight:
+    lock: asyncio.Lock
+    users: int = 0
+
+
+@dataclass(frozen=True)
+class Held:
+    """An operation that this worker may carry out now, or whose result is there already."""
+
+    operation: Operation
+    claim: Claim
+
+    @property
+    def is_done(self) -> bool:
+        """Whether an earlier call finished it."""
+        return self.claim is Claim.DONE
+
+    @property
+    def is_orphan(self) -> bool:
+        """Whether an effect may exist already and has to be looked up."""
+        return self.claim is Claim.ORPHAN
+
+
+class Workspace:
+    """One service and one journal, opened together.
+
+    Args:
+        backend: the service.
+        journal: the durable memory, open.
+        scope: the name under which the journal keeps what it knows of this service; the backend's identity if
+            not given. A local service whose port changes from run to run has a scope of its own.
+    """
+
+    def __init__(self, backend: Backend, journal: Journal, *, scope: str | None = None) -> None:
+        self.backend = backend
+        self.journal = journal
+        self.scope = scope or backend.identity
+        self._flights: dict[str, _Flight] = {}
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        endpoint: str,
+        credential: AsyncTokenCredential | TokenCredential | SecretStr | None,
+        journal_url: str,
+        *,
+        scope: str | None = None,
+    ) -> AsyncIterator[Self]:
+        """Open the Agents service at `endpoint` and the journal at `journal_url`, and keep this worker's
+        leases.
+
+        Args:
+            endpoint: the project's address (`PROJECT_ENDPOINT`).
+            credential: any azure-identity credential, a token, or None for a local service on loopback.
+            journal_url: `sqlite+aiosqlite:///PATH` or `postgresql+asyncpg://...`.
+            scope: see the class.
+
+        Raises:
+            ConfigurationError: the endpoint or the journal's address can't be used.
+            JournalError: the journal can't be read.
+        """
+        async with (
+            Journal(journal_url) as journal,
+            AgentsBackend.open(endpoint, credential) as backend,
+        ):
+            workspace = cls(backend, journal, scope=scope)
+            heartbeat = asyncio.create_task(workspace._keep_leases(), name="journal-heartbeat")
+            try:
+                yield workspace
+            finally:
+                heartbeat.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await heartbeat
+
+    async def _keep_leases(self) -> None:
+        while True:
+            await asyncio.sleep(self.journal.lease_seconds / 3)
+            try:
+                await self.journal.renew_leases()
+            except JournalError as error:
+                # The claims may be lost now; each operation finds out for itself when it commits.
+                logger.warning("The leases could not be renewed: %s", error)
+
+    @asynccontextmanager
+    async def hold(
+        self, key: str, kind: str, fingerprint: dict[str, Any], *, wait: float | None = 3600.0
+    ) -> AsyncIterator[Held]:
+        """Hold an operation: nobody else, in this process or another, carries it out meanwhile.
+
+        Args:
+            key: what the operation is.
+            kind: its kind.
+            fingerprint: what the key was made of, for people. No secrets.
+            wait: seconds to wait for another living worker that holds it; None means not at all.
+
+        Raises:
+            JournalError: another worker held it for longer than `wait`.
+        """
+        flight = self._flights.setdefault(key, _Flight(asyncio.Lock()))
+        flight.users += 1
+        try:
+            async with flight.lock:
+                yield await self._claim(key, kind, fingerprint, wait)
+        finally:
+            flight.users -= 1
+            if not flight.users:
+                self._flights.pop(key, None)
+
+    async def _claim(self, key: str, kind: str, fingerprint: dict[str, Any], wait: float | None) -> Held:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + (wait or 0)
+        while True:
+            claimed = await self.journal.claim(self.scope, key, kind, fingerprint)
+            if claimed.claim is not Claim.BUSY:
+                return Held(claimed.operation, claimed.claim)
+            if loop.time() >= deadline:
+                raise JournalError(
+                    f"The {kind} {key} is held by worker {claimed.operation.worker}, which is alive. "
+                    "Wait for it, or end it and try again."
+                )
+            await asyncio.sleep(_BUSY_POLL)
+
+    async def fail(self, key: str, error: BaseException) -> None:
+        """Commit a failure; a journal that refuses is logged, so that it does not hide the failure itself."""
+        try:
+            await self.journal.fail(self.scope, key, error)
+        except AgentTasksError as refused:
+            logger.warning("The failure of %s could not be journaled: %s", key, refused)

@@ -1,0 +1,252 @@
+"""The journal keeps what was intended and done, and never lets two workers hold the same operation."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from agent_tasks.errors import JournalUnreadableError, JournalVersionError, LeaseLostError
+from agent_tasks.journal import Claim, DocumentRecord, Journal, NewResource, OperationState, ToolCallState
+
+SCOPE = "https://example.com/api/projects/p"
+
+
+class Clock:
+    """A clock that the test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> str:
+    return f"sqlite+aiosqlite:///{tmp_path}/state/journal.db"
+
+
+@pytest.fixture
+async def journal(address: str, clock: Clock) -> AsyncIterator[Journal]:
+    async with Journal(address, clock=clock) as opened:
+        yield opened
+
+
+async def test_the_first_claim_is_fresh_and_a_finished_one_gives_its_result(journal: Journal) -> None:
+    first = await journal.claim(SCOPE, "k", "turn", {"step": "extract"})
+    assert (first.claim, first.operation.attempt) == (Claim.FRESH, 1)
+    await journal.attach(SCOPE, "k", {"turn_id": "run_1"})
+    await journal.finish(SCOPE, "k", {"text": "42"})
+    again = await journal.claim(SCOPE, "k", "turn", {})
+    assert again.claim is Claim.DONE
+    assert again.operation.result == {"text": "42"}
+    assert again.operation.remote == {"turn_id": "run_1"}
+
+
+async def test_scopes_do_not_share_operations(journal: Journal) -> None:
+    await journal.claim(SCOPE, "k", "turn", {})
+    assert (await journal.claim("other", "k", "turn", {})).claim is Claim.FRESH
+
+
+async def test_an_unsettled_claim_of_the_same_worker_is_an_orphan(journal: Journal) -> None:
+    await journal.claim(SCOPE, "k", "turn", {})
+    assert (await journal.claim(SCOPE, "k", "turn", {})).claim is Claim.ORPHAN
+
+
+async def test_a_failed_operation_is_a_fresh_attempt_without_the_old_ids(
+    journal: Journal, clock: Clock
+) -> None:
+    await journal.claim(SCOPE, "k", "turn", {})
+    await journal.attach(SCOPE, "k", {"turn_id": "run_1"})
+    await journal.fail(SCOPE, "k", ValueError("no"))
+    clock.now += 5
+    again = await journal.claim(SCOPE, "k", "turn", {})
+    assert (again.claim, again.operation.attempt, again.operation.remote) == (Claim.FRESH, 2, {})
+    assert again.operation.intended_at == clock.now
+
+
+async def test_a_living_worker_keeps_others_waiting_until_its_lease_ends(
+    journal: Journal, address: str, clock: Clock
+) -> None:
+    await journal.claim(SCOPE, "k", "turn", {})
+    async with Journal(address, clock=clock) as other:
+        assert (await other.claim(SCOPE, "k", "turn", {})).claim is Claim.BUSY
+        clock.now += journal.lease_seconds - 1
+        await journal.renew_leases()
+        clock.now += journal.lease_seconds - 1
+        assert (await other.claim(SCOPE, "k", "turn", {})).claim is Claim.BUSY
+        clock.now += 2
+        assert (await other.claim(SCOPE, "k", "turn", {})).claim is Claim.ORPHAN
+
+
+@pytest.mark.parametrize(
+    "commit",
+    [
+        lambda j: j.attach(SCOPE, "k", {"turn_id": "late"}),
+        lambda j: j.finish(SCOPE, "k", "late"),
+        lambda j: j.fail(SCOPE, "k", ValueError("late")),
+        lambda j: j.next_attempt(SCOPE, "k"),
+    ],
+    ids=["attach", "finish", "fail", "next_attempt"],
+)
+async def test_a_worker_past_its_lease_cannot_commit(
+    journal: Journal, address: str, clock: Clock, commit: Callable[[Journal], object]
+) -> None:
+    await journal.claim(SCOPE, "k", "turn", {})
+    clock.now += journal.lease_seconds + 1
+    async with Journal(address, clock=clock) as other:
+        assert (await other.claim(SCOPE, "k", "turn", {})).claim is Claim.ORPHAN
+        with pytest.raises(LeaseLostError, match="taken over"):
+            await commit(journal)  # type: ignore[misc]
+        await other.finish(SCOPE, "k", "mine")
+        assert (await journal.claim(SCOPE, "k", "turn", {})).operation.result == "mine"
+
+
+async def test_a_killed_worker_is_succeeded_at_once(journal: Journal, address: str) -> None:
+    script = (
+        "import asyncio, sys, time\n"
+        "from agent_tasks.journal import Journal\n"
+        "async def main():\n"
+        "    async with Journal(sys.argv[1]) as journal:\n"
+        "        await journal.claim(sys.argv[2], 'k', 'turn', {})\n"
+        "        print('claimed', flush=True)\n"
+        "        time.sleep(60)\n"
+        "asyncio.run(main())\n"
+    )
+    worker = subprocess.Popen([sys.executable, "-c", script, address, SCOPE], stdout=subprocess.PIPE)
+    try:
+        assert worker.stdout is not None
+        assert await asyncio.to_thread(worker.stdout.readline) == b"claimed\n"
+        async with Journal(address) as other:
+            assert (await other.claim(SCOPE, "k", "turn", {})).claim is Claim.BUSY
+            os.kill(worker.pid, signal.SIGKILL)
+            worker.wait(10)
+            assert (await other.claim(SCOPE, "k", "turn", {})).claim is Claim.ORPHAN
+    finally:
+        worker.kill()
+        worker.wait(10)
+        worker.stdout.close()  # type: ignore[union-attr]
+
+
+async def test_a_tool_call_begins_once_and_keeps_its_output(journal: Journal) -> None:
+    begin = ("op", "run_1", "call_1", "lookup", "hash")
+    assert await journal.begin_tool_call(SCOPE, *begin) is None
+    cut_off = await journal.begin_tool_call(SCOPE, *begin)
+    assert cut_off is not None
+    assert cut_off.state is ToolCallState.STARTED
+    await journal.finish_tool_call(SCOPE, "run_1", "call_1", "7", error_type=None)
+    done = await journal.begin_tool_call(SCOPE, *begin)
+    assert done is not None
+    assert (done.state, done.output) == (ToolCallState.DONE, "7")
+    assert [call.call_id for call in await journal.tool_calls(SCOPE, "op")] == ["call_1"]
+
+
+async def test_deleting_a_resource_releases_what_made_it_but_keeps_turns(journal: Journal) -> None:
+    for key, kind, resource in (("a", "agent", "agent"), ("t", "turn", "conversation")):
+        await journal.claim(SCOPE, key, kind, {})
+        made = NewResource(resource, f"{key}_1", owner="batch", name="n", time_to_live=60)
+        await journal.finish(SCOPE, key, {"id": f"{key}_1"}, [made])
+    assert [r.remote_id for r in await journal.live_resources(SCOPE, owner="batch")] == ["a_1", "t_1"]
+    await journal.mark_deleted(SCOPE, "agent", "a_1")
+    await journal.mark_deleted(SCOPE, "conversation", "t_1")
+    assert await journal.live_resources(SCOPE) == []
+    assert (await journal.claim(SCOPE, "t", "turn", {})).claim is Claim.DONE
+    remade = await journal.claim(SCOPE, "a", "agent", {})
+    assert (remade.claim, remade.operation.attempt) == (Claim.FRESH, 2)
+    assert remade.operation.state is OperationState.INTENDED
+
+
+async def test_names_are_found_for_known_files(journal: Journal) -> None:
+    await journal.claim(SCOPE, "u", "upload", {})
+    made = NewResource("file", "assistant-1", owner="b", name="Rechnung März.pdf", time_to_live=60)
+    await journal.finish(SCOPE, "u", {}, [made])
+    names = await journal.names(SCOPE, "file", ["assistant-1", "assistant-2"])
+    assert names == {"assistant-1": "Rechnung März.pdf"}
+
+
+async def test_documents_are_replaced_counted_and_read_in_pages(journal: Journal) -> None:
+    for number in range(7):
+        record = DocumentRecord(f"{number}.txt", "h", "f", "failed", {"number": number})
+        await journal.put_document(SCOPE, "b", record)
+    await journal.put_document(SCOPE, "b", DocumentRecord("3.txt", "h2", "f", "done", {"number": 33}))
+    names = [record.name async for record in journal.documents(SCOPE, "b", page_size=2)]
+    assert names == [f"{number}.txt" for number in range(7)]
+    assert await journal.document_counts(SCOPE, "b") == {"failed": 6, "done": 1}
+    await journal.drop_document(SCOPE, "b", "3.txt")
+    assert await journal.get_document(SCOPE, "b", "3.txt") is None
+
+
+async def test_writers_in_several_processes_do_not_disturb_each_other(address: str) -> None:
+    script = (
+        "import asyncio, sys\n"
+        "from agent_tasks.journal import Journal\n"
+        "async def main():\n"
+        "    async with Journal(sys.argv[1]) as journal:\n"
+        "        async def one(n):\n"
+        "            key = f'{sys.argv[2]}-{n}'\n"
+        "            await journal.claim('s', key, 'turn', {})\n"
+        "            await journal.finish('s', key, n)\n"
+        "        await asyncio.gather(*(one(n) for n in range(40)))\n"
+        "asyncio.run(main())\n"
+    )
+    workers = [subprocess.Popen([sys.executable, "-c", script, address, name]) for name in "abc"]
+    codes = await asyncio.gather(*(asyncio.to_thread(worker.wait, 60) for worker in workers))
+    assert codes == [0, 0, 0]
+    async with Journal(address) as journal:
+        done = [await journal.claim("s", f"{name}-{n}", "turn", {}) for name in "abc" for n in range(40)]
+    assert {claimed.claim for claimed in done} == {Claim.DONE}
+
+
+async def test_a_damaged_journal_is_an_error_and_not_an_empty_one(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    path.write_bytes(b"this is not a database, it is a note about one" * 100)
+    with pytest.raises(JournalUnreadableError, match="restore a copy"):
+        async with Journal(f"sqlite+aiosqlite:///{path}"):
+            pass
+    assert path.read_bytes().startswith(b"this is not")
+
+
+async def test_a_foreign_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "crm.db"
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE customers (name TEXT)")
+    with pytest.raises(JournalUnreadableError, match="not a journal"):
+        async with Journal(f"sqlite+aiosqlite:///{path}"):
+            pass
+
+
+async def test_a_journal_of_a_newer_version_is_refused(address: str, tmp_path: Path) -> None:
+    async with Journal(address):
+        pass
+    with sqlite3.connect(tmp_path / "state" / "journal.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(JournalVersionError, match="9999"):
+        async with Journal(address):
+            pass
+
+
+async def test_a_locked_journal_is_an_error_that_says_so(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent_tasks.journal.database.BUSY_TIMEOUT", 0.1)
+    async with Journal(address) as journal:
+        blocker = sqlite3.connect(tmp_path / "state" / "journal.db", isolation_level=None)
+        blocker.execute("BEGIN IMMEDIATE")
+        with pytest.raises(JournalUnreadableError, match="locked"):
+            await journal.claim(SCOPE, "k", "turn", {})
+        blocker.execute("ROLLBACK")
+        blocker.close()
+        assert (await journal.claim(SCOPE, "k", "turn", {})).claim is Claim.FRESH
