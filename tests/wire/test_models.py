@@ -1,7 +1,5 @@
 """Open for what is unknown, exact about what was set."""
 
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -239,15 +237,3 @@ def test_all_names_exactly_the_public_names() -> None:
     }
     modules = {name for name in public if type(getattr(wire, name)).__name__ == "module"}
     assert set(wire.__all__) == public - modules - {"annotations"}
-
-
-def test_importing_the_wire_is_light() -> None:
-    code = (
-        "import sys, agent_tasks.wire\n"
-        "heavy = {'prefect', 'httpx', 'sqlalchemy', 'azure', 'tenacity'} & set(sys.modules)\n"
-        "sys.exit(str(heavy) if heavy else 0)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stderr
