@@ -6,6 +6,8 @@ an agent, a thread and the tool results so far, and reads back text deltas and o
 
 from __future__ import annotations
 
+import secrets
+import string
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +117,12 @@ class Finished:
     finish_reason: FinishReason
     prompt_tokens: int
     completion_tokens: int
+
+
+def new_call_id() -> str:
+    """An identifier of a tool call, in the service's shape."""
+    alphabet = string.ascii_letters + string.digits
+    return "call_" + "".join(secrets.choice(alphabet) for _ in range(24))
 
 
 class ChatModel(Protocol):

@@ -37,8 +37,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import secrets
-import string
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -56,11 +54,11 @@ from agents_emulator.models.base import (
     ModelError,
     TextDelta,
     ToolCall,
+    new_call_id,
 )
 
 CHARACTERS_PER_TOKEN = 4
 _EXPRESSION = re.compile(r"\s*\{\{(?P<expression>(?:(?!\}\}|\{\{).)+)\}\}\s*", re.DOTALL)
-_CALL_ID_ALPHABET = string.ascii_letters + string.digits
 
 
 def _check_regex(value: str) -> str:
@@ -249,8 +247,7 @@ class ScriptedModel:
     def _call(self, call: ScriptedCall, context: Mapping[str, Any], label: str) -> ToolCall:
         rendered = self._render(call.arguments, context, label)
         arguments = rendered if isinstance(rendered, str) else json.dumps(rendered, ensure_ascii=False)
-        call_id = "call_" + "".join(secrets.choice(_CALL_ID_ALPHABET) for _ in range(24))
-        return ToolCall(call_id, call.name, arguments)
+        return ToolCall(new_call_id(), call.name, arguments)
 
     def _render(self, value: Any, context: Mapping[str, Any], label: str) -> Any:
         """The value with every string in it rendered as a template."""

@@ -1,0 +1,262 @@
+"""Prompts and output schemas for a model that knows neither tool calls nor schemas.
+
+Tools are described in the system text, and the output is held to a JSON schema while it is decoded: the
+arguments of a forced tool, or a union of calls, or a union of calls and an answer. :func:`shape` prepares
+a request, :meth:`Shaped.decode` reads the output.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from agents_emulator.models.base import ChatMessage, ChatRequest, ModelError, ToolCall, ToolSpec, new_call_id
+
+MAX_STRING = 160
+"""Longest string in constrained output, in characters: a small model repeats itself until it is stopped."""
+MAX_ANSWER = 800
+"""The same for the answer beside tools."""
+MAX_ITEMS = 8
+"""Longest array in constrained output."""
+DATE_PATTERN = "^(19|20)[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
+
+_ANNOTATIONS = frozenset(
+    (
+        "title",
+        "description",
+        "default",
+        "examples",
+        "deprecated",
+        "readOnly",
+        "writeOnly",
+        "$schema",
+        "$id",
+        "$comment",
+    )
+)
+# fmt: off
+_UNSUPPORTED = frozenset((
+    "not", "if", "then", "else", "uniqueItems", "contains", "minContains", "maxContains", "propertyNames",
+    "dependentRequired", "dependentSchemas", "unevaluatedProperties", "unevaluatedItems", "contentEncoding",
+))
+# fmt: on
+_MAPS_OF_SCHEMAS = frozenset(("properties", "$defs", "definitions", "patternProperties"))
+_COMPACT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+
+
+@dataclass(frozen=True)
+class Shaped:
+    """A request as the small model gets it.
+
+    ``messages`` in the chat API's form; ``schema`` to hold the output to, or None for free text; ``streams``:
+    whether the output is the answer itself, so that it can be passed on while it grows.
+    """
+
+    messages: list[dict[str, str]]
+    schema: dict[str, Any] | None
+    streams: bool
+    forced: str | None
+    structured_answer: bool
+
+    def decode(self, output: str) -> tuple[str, tuple[ToolCall, ...]]:
+        """The answer (empty if a tool is called) and the calls. Raises ModelError if the output was cut
+        off.
+        """
+        if self.streams:
+            return output, ()
+        try:
+            value = json.loads(output)
+        except ValueError as error:
+            raise ModelError(
+                "server_error",
+                f"the model's tool call was cut off after {len(output)} characters; allow more tokens",
+            ) from error
+        if self.forced is not None:
+            return "", (ToolCall(new_call_id(), self.forced, json.dumps(value, ensure_ascii=False)),)
+        if "tool" in value:
+            arguments = json.dumps(value["arguments"], ensure_ascii=False)
+            return "", (ToolCall(new_call_id(), value["tool"], arguments),)
+        answer = value["answer"]
+        return (json.dumps(answer, ensure_ascii=False) if self.structured_answer else answer), ()
+
+
+def shape(request: ChatRequest) -> Shaped:
+    """Prompt and output schema for a request."""
+    tools = _offered(request)
+    forced = request.forced_tool
+    if forced is None and request.tool_choice == "required" and len(tools) == 1:
+        forced = tools[0].name
+    parts = [request.instructions] if request.instructions else []
+    if tools:
+        parts.append(_describe_tools(tools, forced))
+    if request.response_schema and forced is None:
+        parts.append("Answer with JSON:\n" + describe_schema(request.response_schema))
+
+    answer: dict[str, Any] | None = None
+    if request.response_schema is not None:
+        answer = prepare_schema(request.response_schema or {"type": "object"})
+    if forced is not None:
+        schema: dict[str, Any] | None = prepare_schema(tools[0].parameters)
+    elif tools:
+        options = [_call_schema(tool) for tool in tools]
+        if request.tool_choice != "required":
+            options.append(_object({"answer": answer or {"type": "string", "maxLength": MAX_ANSWER}}))
+        schema = {"anyOf": options}
+    else:
+        schema = answer
+    return Shaped(
+        messages=_messages(request, "\n\n".join(parts)),
+        schema=None if schema is None else {**schema, "x-guidance": _COMPACT},
+        streams=not tools,
+        forced=forced,
+        structured_answer=answer is not None,
+    )
+
+
+def _offered(request: ChatRequest) -> tuple[ToolSpec, ...]:
+    if request.tool_choice == "none":
+        return ()
+    name = request.forced_tool
+    if name is None:
+        return request.tools
+    found = tuple(tool for tool in request.tools if tool.name == name)
+    if not found:
+        raise ModelError(
+            "invalid_request", f"tool_choice asks for the function {name!r}, which the agent does not have"
+        )
+    return found
+
+
+def _messages(request: ChatRequest, system: str) -> list[dict[str, str]]:
+    """The conversation in the three roles that the model was trained on."""
+    messages = [{"role": "system", "content": system}] if system else []
+    for message in request.messages:
+        if message.role == "system":
+            continue
+        role, content = _plain(message)
+        if messages and messages[-1]["role"] == role:
+            messages[-1]["content"] += "\n\n" + content
+        else:
+            messages.append({"role": role, "content": content})
+    return messages
+
+
+def _plain(message: ChatMessage) -> tuple[str, str]:
+    if message.role == "tool":
+        return "user", f"Result of {message.name or 'the tool'}: {message.content}"
+    if message.tool_calls:
+        calls = "\n".join(
+            f'{{"tool": "{call.name}", "arguments": {call.arguments}}}' for call in message.tool_calls
+        )
+        return "assistant", f"{message.content}\n{calls}" if message.content else calls
+    return message.role, message.content
+
+
+def _describe_tools(tools: tuple[ToolSpec, ...], forced: str | None) -> str:
+    lines = [f"{tool.name}: {tool.description}\n{describe_schema(tool.parameters)}".strip() for tool in tools]
+    if forced is not None:
+        return f"Write the arguments of this function as JSON.\n{lines[0]}"
+    return "You can call these functions, as JSON:\n" + "\n".join(lines)
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _call_schema(tool: ToolSpec) -> dict[str, Any]:
+    return _object({"tool": {"const": tool.name}, "arguments": prepare_schema(tool.parameters)})
+
+
+def describe_schema(schema: dict[str, Any]) -> str:
+    """The fields of an object schema in few tokens, one a line: name, kind or choices, description."""
+    definitions = {**schema.get("definitions", {}), **schema.get("$defs", {})}
+    return "\n".join(_field_lines(_resolved(schema, definitions), definitions, ""))
+
+
+def _field_lines(schema: dict[str, Any], definitions: dict[str, Any], prefix: str) -> list[str]:
+    lines: list[str] = []
+    for name, raw in schema.get("properties", {}).items():
+        field = _resolved(raw, definitions)
+        text = " ".join(part for part in (_kind(field, definitions), field.get("description", "")) if part)
+        lines.append(f"{prefix}{name}: {text}".rstrip())
+        nested = _resolved(field.get("items", field), definitions)
+        if nested.get("properties") and prefix.count(".") < 3:
+            lines.extend(_field_lines(nested, definitions, f"{prefix}{name}."))
+    return lines
+
+
+def _kind(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
+    """A field's type in a word or two; a described string needs none."""
+    options = schema.get("anyOf") or schema.get("oneOf")
+    if options:
+        return " or ".join(
+            dict.fromkeys(_kind(_resolved(option, definitions), definitions) or "text" for option in options)
+        )
+    if "enum" in schema:
+        return " or ".join("null" if value is None else str(value) for value in schema["enum"])
+    if "const" in schema:
+        return str(schema["const"])
+    if schema.get("format") == "date":
+        return "YYYY-MM-DD"
+    kind = schema.get("type", "")
+    if isinstance(kind, list):
+        return " or ".join("text" if item == "string" else item for item in kind)
+    if kind == "array":
+        inner = _kind(_resolved(schema.get("items", {}), definitions), definitions)
+        return f"list of {inner or 'text'}"
+    if kind == "object":
+        return ""
+    if kind == "string":
+        return "" if schema.get("description") else "text"
+    return str(kind)
+
+
+def _resolved(schema: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+    """The schema, with a reference to a definition replaced by it; own keywords win."""
+    if not isinstance(schema, dict):
+        return {}
+    reference = schema.get("$ref", "")
+    target = definitions.get(reference.rpartition("/")[2])
+    return {**target, **{k: v for k, v in schema.items() if k != "$ref"}} if target else schema
+
+
+def prepare_schema(schema: Any) -> Any:
+    """A schema for the decoder: same fields in the same order, only what can be enforced, nothing endless.
+
+    Annotations and keywords that cannot be enforced while decoding are left out, dates get a pattern,
+    strings and arrays without a limit get one.
+    """
+    if not isinstance(schema, dict):
+        return schema
+    prepared: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key in _ANNOTATIONS or key in _UNSUPPORTED or key.startswith("x-"):
+            continue
+        if key in _MAPS_OF_SCHEMAS and isinstance(value, dict):
+            prepared[key] = {name: prepare_schema(item) for name, item in value.items()}
+        elif key in ("anyOf", "oneOf", "allOf", "prefixItems"):
+            # one of the options is what a decoder can hold to; that exactly one fits, it cannot
+            prepared["anyOf" if key == "oneOf" else key] = [prepare_schema(item) for item in value]
+        elif key in ("items", "additionalProperties"):
+            prepared[key] = prepare_schema(value)
+        else:
+            prepared[key] = value
+    kinds = prepared.get("type", ())
+    kinds = (kinds,) if isinstance(kinds, str) else kinds
+    if "enum" not in prepared and "const" not in prepared:
+        if "string" in kinds:
+            if prepared.pop("format", None) == "date":
+                prepared.setdefault("pattern", DATE_PATTERN)
+            elif "pattern" not in prepared:
+                prepared.setdefault("maxLength", MAX_STRING)
+        if "array" in kinds:
+            prepared.setdefault("maxItems", max(MAX_ITEMS, prepared.get("minItems", 0)))
+        if "object" in kinds and "properties" in prepared:
+            prepared.setdefault("additionalProperties", False)
+    return prepared
