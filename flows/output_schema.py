@@ -24,6 +24,7 @@ Ground: TypeAlias = Literal["exact", "number", "date", "none"]
 
 FieldName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
 
+_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _DEFAULT_GROUND: dict[str, Ground] = {
     "string": "exact",
     "integer": "number",
@@ -201,7 +202,7 @@ def parse_answer(model: type[BaseModel], text: str) -> tuple[dict[str, Any] | No
         return model.model_validate_json(body.strip(), strict=True).model_dump(mode="json"), []
     except ValidationError as error:
         return None, [
-            f"{_path(problem['loc']) or 'answer'}: {problem['msg']}"
+            f"{_path(problem['loc']) or 'answer'}: {problem['msg'].removeprefix('Value error, ')}"
             for problem in error.errors(include_url=False, include_input=False)
         ]
 
@@ -218,13 +219,22 @@ def _blank_is_null(value: Any) -> Any:
     return None if isinstance(value, str) and value.strip().lower() in ("", "null") else value
 
 
+def _iso_date(value: Any) -> date:
+    """A date as the schema asks for it; pydantic alone would also take times and seconds since 1970."""
+    if not isinstance(value, str) or not _ISO_DATE.fullmatch(value.strip()):
+        raise ValueError("write the date as YYYY-MM-DD")
+    return date.fromisoformat(value.strip())
+
+
 def _model(owner: str, fields: Mapping[str, FieldSpec]) -> type[BaseModel]:
     definitions: dict[str, Any] = {}
     for position, (name, field) in enumerate(fields.items()):
         kind = _annotation(f"{owner}_{name}", field)
         default: Any = ...
         if field.optional:
-            kind, default = Annotated[kind | None, BeforeValidator(_blank_is_null)], None
+            kind, default = kind | None, None
+            if field.type != "object" and not field.list:
+                kind = Annotated[kind, BeforeValidator(_blank_is_null)]
         # A neutral field name and the real one as alias: `copy` or `model_x` are fine as names in a document.
         definitions[f"field_{position}"] = (kind, Field(default, alias=name))
     config = ConfigDict(extra="forbid", serialize_by_alias=True, str_strip_whitespace=True)
@@ -243,8 +253,10 @@ def _annotation(name: str, field: FieldSpec) -> Any:
         kind = Annotated[float, Field(ge=field.minimum, le=field.maximum, allow_inf_nan=False)]
     elif field.type == "integer":
         kind = Annotated[int, Field(ge=field.minimum, le=field.maximum)]
+    elif field.type == "date":
+        kind = Annotated[date, BeforeValidator(_iso_date)]
     else:
-        kind = bool if field.type == "boolean" else date
+        kind = bool
     if field.list:
         kind = Annotated[list[kind], Field(max_length=field.max_items)]
     return kind

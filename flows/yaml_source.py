@@ -79,8 +79,8 @@ def read_yaml(path: Path) -> YamlSource:
         ) from error
     except UnicodeDecodeError as error:
         raise source.error((), f"is not UTF-8 text (byte {error.start}).", "Save it as UTF-8.") from error
-    loader = yaml.SafeLoader(text)
     try:
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         source.data = _Walk(source, loader).value(node, ()) if node is not None else None
     except yaml.MarkedYAMLError as error:
@@ -91,12 +91,15 @@ def read_yaml(path: Path) -> YamlSource:
             "Check indentation, colons and quotes on this line and the one above.",
             line=mark.line + 1 if mark else 1,
         ) from error
-    except yaml.YAMLError as error:
-        raise source.error((), f"is not valid YAML: {error}.", "Remove the characters it names.") from error
+    except yaml.reader.ReaderError as error:
+        raise source.error(
+            (),
+            f"has a character that YAML does not allow: #x{ord(text[error.position]):04x}.",
+            "Remove it.",
+            line=text.count("\n", 0, error.position) + 1,
+        ) from error
     except ValueError as error:  # a scalar such as 2026-02-30
         raise source.error((), f"has an impossible value: {error}.", "Quote it if it is text.") from error
-    finally:
-        loader.dispose()
     return source
 
 

@@ -1,0 +1,40 @@
+"""The steps of a batch as Prefect tasks: names for the dashboard, the work is in plain functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from flows.batch import Batch
+from flows.corpus import answer_questions
+from flows.discovery import DocumentFile
+from flows.documents import process_documents
+from flows.rows import AnswerRow, BatchSummary
+from flows.run import Steps, publish
+
+# No retries: a turn has its own, the journal knows what is done, and a batch that stopped has to be seen.
+
+
+@task(
+    name="process-documents", task_run_name="documents {label}", cache_policy=NO_CACHE, persist_result=False
+)
+async def process_chunk(batch: Batch, files: Sequence[DocumentFile], label: str) -> None:
+    """Bring a chunk of documents to their states."""
+    await process_documents(batch, files)
+
+
+@task(name="answer-questions", task_run_name="questions", cache_policy=NO_CACHE, persist_result=False)
+async def answer_all(batch: Batch, files: Sequence[DocumentFile]) -> list[AnswerRow]:
+    """Answer the pipeline's questions about all documents."""
+    return await answer_questions(batch, files)
+
+
+@task(name="publish-results", task_run_name="results and report", cache_policy=NO_CACHE, persist_result=False)
+async def publish_results(batch: Batch, summary: BatchSummary) -> BatchSummary:
+    """Write results.jsonl and report.md."""
+    return await publish(batch, summary)
+
+
+PREFECT_STEPS = Steps(process=process_chunk, answer=answer_all, publish=publish_results)

@@ -1,0 +1,104 @@
+"""The Prefect flow `document-batch`: a folder of documents through a pipeline of agents."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from prefect import flow
+from prefect.runtime import flow_run
+from prefect.states import Completed, Failed
+
+from agent_tasks.blocks import AgentsProject
+from agent_tasks.settings import Settings
+from flows.artifacts import ProgressArtifact, publish_artifacts
+from flows.batch import Batch
+from flows.batch_tasks import PREFECT_STEPS
+from flows.pipeline import load_pipeline
+from flows.rows import AllDocumentsFailedError, BatchSummary
+from flows.run import run_batch
+
+
+def _run_name() -> str:
+    folder = Path(str(flow_run.parameters.get("documents") or "documents")).resolve().name
+    return f"{folder} {datetime.now():%Y-%m-%d %H:%M:%S}"
+
+
+@flow(
+    name="document-batch",
+    description="Extracts, checks and reviews the fields of every document in a folder, and answers "
+    "questions about all of them. Unchanged documents cost nothing again.",
+    flow_run_name=_run_name,
+    persist_result=False,
+)
+async def document_batch(
+    documents: str,
+    pipeline: str,
+    out: str,
+    project: AgentsProject | str | None = None,
+) -> BatchSummary:
+    """Process a folder of documents.
+
+    Args:
+        documents: Folder of documents; looked through recursively.
+        pipeline: Pipeline file (YAML), see `flows.pipeline`.
+        out: Folder for results.jsonl and report.md.
+        project: The project as a block, or the name of a saved block; default the environment's
+            (PROJECT_ENDPOINT, or else the local service).
+
+    Returns:
+        The summary. The flow run's state says "10 done, 3 need review, 2 failed".
+
+    Raises:
+        AllDocumentsFailedError: Not one document gave a result (the flow run is Failed).
+        PipelineError: The pipeline file is not valid.
+        ConfigurationError: Something that concerns all documents is wrong.
+        JournalError: The journal cannot be used, or another process works on this batch.
+        BatchStoppedError: The service failed too often in a row.
+    """
+    return await _run(documents, pipeline, out, project)  # type: ignore[no-any-return]
+
+
+async def _run(documents: str, pipeline: str, out: str, project: AgentsProject | str | None) -> Any:
+    where = await _project(project)
+    plan = load_pipeline(pipeline, default_model=default_model(where.settings()))
+    progress = ProgressArtifact()
+    batches: list[Batch] = []
+
+    def watch(batch: Batch) -> None:
+        batches.append(batch)
+        progress.watch(batch)
+
+    async with where.workspace() as ws:
+        try:
+            async with progress.shown():
+                summary = await run_batch(ws, plan, documents, out, steps=PREFECT_STEPS, watch=watch)
+        except AllDocumentsFailedError as error:
+            await publish_artifacts(batches[0], error.summary)
+            return Failed(message=error.summary.headline(), data=error)
+        await publish_artifacts(batches[0], summary)
+    return Completed(message=summary.headline(), data=summary)
+
+
+async def _project(project: AgentsProject | str | None) -> AgentsProject:
+    if isinstance(project, str):
+        loaded = await AgentsProject.aload(project)
+        assert isinstance(loaded, AgentsProject)  # noqa: S101 - `aload` is typed too loosely
+        return loaded
+    return project or AgentsProject()
+
+
+def default_model(settings: Settings) -> str | None:
+    """The model deployment for agents that name none: the environment's, or what a local service runs.
+
+    The local service has one model whatever it is called; its name still belongs in the fingerprint, since
+    other models give other results.
+    """
+    if settings.model_deployment_name:
+        return settings.model_deployment_name
+    host = urlsplit(settings.project_endpoint or "http://localhost").hostname
+    if host in ("localhost", "127.0.0.1", "::1"):
+        return settings.local_model.partition(":")[0]
+    return None

@@ -1,0 +1,282 @@
+"""One document: from its file to exactly one state.
+
+extract -> validate (-> repair) -> ground -> review -> done | needs_review | failed. The row is committed to
+the journal as soon as it is known; a document is not worked on again while file and pipeline stay the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from agent_tasks.errors import AgentTasksError, DocumentError, DocumentTooLongError, JournalError
+from agent_tasks.journal import DocumentRecord
+from agent_tasks.operations import RemoteAgent, TurnResult, content_hash
+from agent_tasks.text import extract_text
+from flows.batch import Batch
+from flows.discovery import DocumentFile
+from flows.grounding import GroundingStatus, SourceText
+from flows.output_schema import json_schema_format, parse_answer
+from flows.pipeline import AgentPlan
+from flows.progress import observer
+from flows.prompts import PromptError
+from flows.rows import DocumentRow, DocumentStatus, Failure, Review
+
+logger = logging.getLogger("flows.documents")
+
+_TOKEN = re.compile(r"\w+|[^\w\s]")
+
+
+class ReviewAnswer(BaseModel):
+    """What a reviewer answers."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    approved: bool
+    problems: list[str] = []
+
+
+def review_format(*, strict: bool) -> dict[str, Any]:
+    """The ``response_format`` of a review; without strict mode the list has bounds: some models ramble."""
+    problem: dict[str, Any] = {"type": "string"} if strict else {"type": "string", "maxLength": 200}
+    problems: dict[str, Any] = {"type": "array", "items": problem}
+    if not strict:
+        problems["maxItems"] = 5
+    schema = {
+        "type": "object",
+        "properties": {"approved": {"type": "boolean"}, "problems": problems},
+        "required": ["approved", "problems"],
+        "additionalProperties": False,
+    }
+    return json_schema_format("review", schema, strict=strict)
+
+
+def estimate_tokens(text: str) -> int:
+    """Tokens of a text, roughly and rather too many: the deployed model's tokenizer is not at hand."""
+    return max(len(text.encode()) // 4, len(_TOKEN.findall(text)))
+
+
+async def process_documents(batch: Batch, files: Sequence[DocumentFile]) -> list[DocumentStatus]:
+    """Bring a chunk of documents to their states, as many at a time as the batch has slots.
+
+    Returns:
+        The states, in the order of the files.
+
+    Raises:
+        AgentTasksError: The reason why the whole batch stops. Documents in flight are finished first, since
+            their turns are paid for.
+    """
+
+    async def one(file: DocumentFile) -> DocumentStatus:
+        async with batch.slots:
+            batch.breaker.check()
+            batch.tally.in_flight.add(file.name)
+            observer().document_started(file.name)
+            try:
+                return await process_document(batch, file)
+            finally:
+                batch.tally.in_flight.discard(file.name)
+
+    states = await asyncio.gather(*(one(file) for file in files), return_exceptions=True)
+    batch.breaker.check()
+    settled: list[DocumentStatus] = []
+    for state in states:
+        if isinstance(state, BaseException):
+            raise state
+        settled.append(state)
+    return settled
+
+
+async def process_document(batch: Batch, file: DocumentFile) -> DocumentStatus:
+    """Bring one document to its state, commit the row, and delete its conversations.
+
+    Raises:
+        AgentTasksError: The reason why the whole batch stops; the document has no state then.
+    """
+    journal, scope = batch.ws.journal, batch.ws.scope
+    work = _DocumentWork(batch, file)
+    try:
+        row = await work.known_row()
+        reused = row is not None
+        if row is None:
+            row = await work.new_row()
+            record = DocumentRecord(
+                name=file.name,
+                content_hash=row.content_hash,
+                fingerprint=batch.pipeline.fingerprint,
+                status=row.status.value,
+                body=row.model_dump(mode="json"),
+            )
+            await journal.put_document(scope, batch.key, record)
+            await work.release()
+    except JournalError as error:
+        batch.breaker.stop(error)
+        raise
+    batch.tally.count_document(row, reused=reused)
+    observer().document_finished(row, reused=reused)
+    return row.status
+
+
+class _DocumentWork:
+    """The state of working on one document."""
+
+    def __init__(self, batch: Batch, file: DocumentFile) -> None:
+        self.batch = batch
+        self.file = file
+        self.owner = batch.owner_of(file.name)
+        self.started = time.monotonic()
+        self.content: bytes | None = None
+        self.row = DocumentRow(document=file.name, status=DocumentStatus.FAILED)
+
+    async def known_row(self) -> DocumentRow | None:
+        """The row of an earlier run, if it did not fail and neither file nor pipeline has changed."""
+        try:
+            self.content = await asyncio.to_thread(
+                self.file.read, self.batch.pipeline.limits.max_document_bytes
+            )
+        except DocumentError as error:
+            self._fail(error, readable=False)
+            return None
+        self.row.content_hash = content_hash(self.content)
+        known = await self.batch.ws.journal.get_document(self.batch.ws.scope, self.batch.key, self.file.name)
+        if (
+            known is None
+            or known.content_hash != self.row.content_hash
+            or known.fingerprint != self.batch.pipeline.fingerprint
+            or known.status == DocumentStatus.FAILED
+        ):
+            return None
+        return DocumentRow.model_validate(known.body)
+
+    async def new_row(self) -> DocumentRow:
+        """The row, worked out now."""
+        if self.content is not None:
+            try:
+                await self._work(self.content)
+            except DocumentError as error:
+                self._fail(error, readable=False)
+            except JournalError:
+                raise
+            except PromptError as error:
+                self._fail(error)
+            except Exception as error:
+                self.batch.retained.add(self.owner)
+                if not isinstance(error, AgentTasksError):
+                    logger.exception("Document %s failed in an unforeseen way", self.file.name)
+                self.batch.breaker.failed(error)  # raises if this is everybody's failure
+                self._fail(error)
+        self.row.seconds = round(time.monotonic() - self.started, 3)
+        return self.row
+
+    async def release(self) -> None:
+        """Delete the document's conversations; those of a failed turn stay for a look, until swept."""
+        if self.owner not in self.batch.retained:
+            await self.batch.release(self.owner)
+
+    def _fail(self, error: Exception, *, readable: bool = True) -> None:
+        self.row.status = DocumentStatus.FAILED
+        self.row.error = Failure.of(error)
+        self.row.reasons = [str(error)]
+        self.row.readable = readable
+
+    async def _work(self, content: bytes) -> None:
+        pipeline = self.batch.pipeline
+        text = unicodedata.normalize("NFC", await asyncio.to_thread(extract_text, content, self.file.name))
+        tokens = estimate_tokens(text)
+        if tokens > pipeline.limits.max_document_tokens:
+            raise DocumentTooLongError(
+                f"{self.file.name} has about {tokens:,} tokens; at most "
+                f"{pipeline.limits.max_document_tokens:,} are allowed (limits.max_document_tokens).",
+                document=self.file.name,
+            )
+        values = {
+            "document": {"name": self.file.name, "text": text},
+            "fields": pipeline.output.described(),
+        }
+        reasons = await self._extract(values)
+        if self.row.fields is not None:
+            reasons += await asyncio.to_thread(self._ground, text)
+            if pipeline.reviewer is not None:
+                reasons += await self._review(pipeline.reviewer, values)
+        self.row.reasons = reasons
+        self.row.status = DocumentStatus.NEEDS_REVIEW if reasons else DocumentStatus.DONE
+
+    async def _extract(self, values: dict[str, Any]) -> list[str]:
+        """Ask for the fields, and again with the errors shown; returns reasons for a person to look at it."""
+        pipeline, plan = self.batch.pipeline, self.batch.pipeline.extractor
+        agent = await self.batch.agent(plan, response_format=pipeline.output.response_format())
+        prompt = plan.prompts["prompt"].render(values)
+        result = await self._turn(plan, agent, "extract", prompt, tool_choice=plan.tool_choice)
+        self.row.fields, errors = pipeline.output.parse(result.text)
+        repairs = 0
+        while errors and repairs < pipeline.limits.repair_turns:
+            repairs += 1
+            prompt = plan.prompts["repair_prompt"].render({**values, "errors": errors})
+            # What its tools said is in the conversation; a forced call would only be made again.
+            choice = "none" if plan.tools else None
+            result = await self._turn(
+                plan, agent, f"repair-{repairs}", prompt, follows=result, tool_choice=choice
+            )
+            self.row.fields, errors = pipeline.output.parse(result.text)
+        if not errors:
+            return []
+        self.row.answer = result.text
+        after = f" after {repairs} repair turn{'s' if repairs != 1 else ''}" if repairs else ""
+        return [f"the extraction is not valid{after}: {'; '.join(errors[:10])}"]
+
+    def _ground(self, text: str) -> list[str]:
+        """Look every value up in the text; returns reasons."""
+        assert self.row.fields is not None  # noqa: S101 - the caller asks only then
+        self.row.grounding = SourceText(text).ground(self.batch.pipeline.output.leaves(self.row.fields))
+        return [
+            f"{entry.path} {entry.value!r} is not in the document"
+            for entry in self.row.grounding
+            if entry.status is GroundingStatus.NOT_FOUND
+        ]
+
+    async def _review(self, plan: AgentPlan, values: dict[str, Any]) -> list[str]:
+        """Have the extraction checked; returns reasons."""
+        agent = await self.batch.agent(
+            plan, response_format=review_format(strict=self.batch.pipeline.output.strict)
+        )
+        not_found = [e.path for e in self.row.grounding if e.status is GroundingStatus.NOT_FOUND]
+        prompt = plan.prompts["prompt"].render(
+            {**values, "extraction": self.row.fields, "not_found": not_found}
+        )
+        result = await self._turn(plan, agent, "review", prompt, tool_choice=plan.tool_choice)
+        answer, errors = parse_answer(ReviewAnswer, result.text)
+        if answer is None:
+            return [f"the reviewer's answer is not valid: {'; '.join(errors[:3])}"]
+        self.row.review = Review.model_validate(answer)
+        if self.row.review.approved:
+            return []
+        return [f"reviewer: {problem}" for problem in self.row.review.problems] or [
+            "the reviewer did not approve"
+        ]
+
+    async def _turn(
+        self,
+        plan: AgentPlan,
+        agent: RemoteAgent,
+        step: str,
+        prompt: str,
+        *,
+        follows: TurnResult | None = None,
+        tool_choice: dict[str, Any] | str | None = None,
+    ) -> TurnResult:
+        observer().step_started(self.file.name, step)
+        result = await self.batch.turn(
+            plan, agent, step, prompt, owner=self.owner, follows=follows, tool_choice=tool_choice
+        )
+        self.row.turns += 1
+        self.row.usage = self.row.usage + result.usage
+        self.row.tool_calls += result.tool_calls
+        self.row.ids[step] = result.turn_id
+        return result

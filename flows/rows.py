@@ -1,0 +1,139 @@
+"""What a batch says in the end: a row for each document, an answer for each question, a summary."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from agent_tasks.errors import AgentTasksError
+from agent_tasks.operations import Citation, ToolCallOutcome, Usage
+from flows.grounding import FieldGrounding
+
+MAX_LISTED = 200
+"""Documents that a summary or a table on the dashboard names; the rest is in results.jsonl."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class DocumentStatus(StrEnum):
+    """The one state a document ends in."""
+
+    DONE = "done"
+    NEEDS_REVIEW = "needs_review"
+    FAILED = "failed"
+
+
+class Failure(_Record):
+    """Why something failed."""
+
+    type: str
+    """Name of the error, as in `agent_tasks.errors`."""
+    message: str
+
+    @classmethod
+    def of(cls, error: Exception) -> Failure:
+        """An error as a record."""
+        return cls(type=type(error).__name__, message=str(error)[:2000])
+
+
+class Review(_Record):
+    """The reviewer's verdict."""
+
+    approved: bool
+    problems: list[str] = Field(default_factory=list)
+
+
+class DocumentRow(_Record):
+    """One line of results.jsonl."""
+
+    document: str
+    status: DocumentStatus
+    reasons: list[str] = Field(default_factory=list)
+    """Why it needs review or failed, one sentence each."""
+    fields: dict[str, Any] | None = None
+    """What was extracted, as the pipeline's output schema has it; None if nothing valid was."""
+    answer: str | None = None
+    """The extractor's last answer where it was not valid."""
+    grounding: list[FieldGrounding] = Field(default_factory=list)
+    review: Review | None = None
+    error: Failure | None = None
+    usage: Usage = Field(default_factory=Usage)
+    """Tokens that the document cost."""
+    turns: int = 0
+    """Turns of agents that it took."""
+    tool_calls: list[ToolCallOutcome] = Field(default_factory=list)
+    ids: dict[str, str] = Field(default_factory=dict)
+    """Ids on the service: the turn of each step."""
+    seconds: float = 0.0
+    content_hash: str = ""
+    """SHA-256 of the file; empty if it could not be read."""
+    readable: bool = True
+    """Whether there was text in it, so that questions can be asked about it."""
+
+
+class AnswerRow(_Record):
+    """The answer to a question about all documents."""
+
+    id: str
+    question: str
+    answer: str = ""
+    """The analyst's words; citation marks are replaced by [1], [2], ... as in `sources`."""
+    sources: list[str] = Field(default_factory=list)
+    """Names of the cited documents; the first is [1]."""
+    citations: list[Citation] = Field(default_factory=list)
+    error: Failure | None = None
+    usage: Usage = Field(default_factory=Usage)
+    turns: int = 0
+    tool_calls: list[ToolCallOutcome] = Field(default_factory=list)
+    ids: dict[str, str] = Field(default_factory=dict)
+
+
+class BatchSummary(_Record):
+    """What `document_batch` returns."""
+
+    pipeline: str
+    documents: str
+    """The folder."""
+    total: int = 0
+    done: int = 0
+    needs_review: int = 0
+    failed: int = 0
+    reused: int = 0
+    """Documents whose row came from the journal."""
+    answers: list[AnswerRow] = Field(default_factory=list)
+    warnings: list[str] = Field(default_factory=list)
+    turns: int = 0
+    """Turns made now."""
+    turns_reused: int = 0
+    """Turns paid for by an earlier run."""
+    usage: Usage = Field(default_factory=Usage)
+    """Tokens spent now."""
+    usage_total: Usage = Field(default_factory=Usage)
+    """Tokens that all results together have cost."""
+    seconds: float = 0.0
+    results: str = ""
+    """Path of results.jsonl."""
+    report: str = ""
+    """Path of report.md."""
+    reasons: dict[str, list[str]] = Field(default_factory=dict)
+    """Document to reasons, for those not done (at most `MAX_LISTED`)."""
+
+    def headline(self) -> str:
+        """Such as "10 done, 3 need review, 2 failed"."""
+        if not self.total:
+            return "no documents"
+        needs = "needs" if self.needs_review == 1 else "need"
+        return f"{self.done} done, {self.needs_review} {needs} review, {self.failed} failed"
+
+
+class AllDocumentsFailedError(AgentTasksError):
+    """Not one document of a batch gave a result; `summary` says why for each."""
+
+    def __init__(self, summary: BatchSummary) -> None:
+        first = next(iter(summary.reasons.values()), [""])
+        super().__init__(f"all {summary.total} documents failed; the first: {' '.join(first)}")
+        self.summary = summary

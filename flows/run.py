@@ -1,0 +1,151 @@
+"""A whole batch, step by step, with or without Prefect around the steps."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent_tasks.operations import Workspace, exclusive
+from flows.batch import Batch
+from flows.corpus import answer_questions
+from flows.discovery import DocumentFile, discover
+from flows.documents import process_documents
+from flows.outputs import prepare_folder, total_usage, write_report, write_results
+from flows.pipeline import Pipeline
+from flows.progress import observer
+from flows.rows import AllDocumentsFailedError, AnswerRow, BatchSummary, DocumentStatus
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The steps of a batch as they are called; the flow puts Prefect tasks in their place."""
+
+    process: Callable[[Batch, Sequence[DocumentFile], str], Awaitable[Any]]
+    answer: Callable[[Batch, Sequence[DocumentFile]], Awaitable[list[AnswerRow]]]
+    publish: Callable[[Batch, BatchSummary], Awaitable[BatchSummary]]
+
+
+async def _process(batch: Batch, files: Sequence[DocumentFile], label: str) -> None:
+    await process_documents(batch, files)
+
+
+async def publish(batch: Batch, summary: BatchSummary) -> BatchSummary:
+    """Write results and report; returns the summary with what the results say."""
+    written = await write_results(batch)
+    summary.done = written.counts[DocumentStatus.DONE]
+    summary.needs_review = written.counts[DocumentStatus.NEEDS_REVIEW]
+    summary.failed = written.counts[DocumentStatus.FAILED]
+    summary.usage_total = written.usage + total_usage(summary.answers)
+    write_report(batch, summary, written)
+    return summary
+
+
+PLAIN_STEPS = Steps(process=_process, answer=answer_questions, publish=publish)
+
+
+async def run_batch(
+    ws: Workspace,
+    pipeline: Pipeline,
+    documents: str | Path,
+    out: str | Path,
+    *,
+    steps: Steps = PLAIN_STEPS,
+    watch: Callable[[Batch], None] | None = None,
+) -> BatchSummary:
+    """Bring every document of a folder to its state, answer the questions, and write the results.
+
+    What an earlier run over the same folder and pipeline has done is not done again.
+
+    Args:
+        ws: The service and the journal.
+        pipeline: What to do.
+        documents: The folder of documents.
+        out: The folder for results.jsonl and report.md; made if needed.
+        steps: How the steps are called.
+        watch: Called with the batch before it begins, for whoever shows its progress.
+
+    Raises:
+        ConfigurationError: Something that concerns all documents is wrong.
+        JournalError: The journal cannot be used, or another process works on this batch.
+        BatchStoppedError: The service failed too often in a row.
+        AllDocumentsFailedError: There were documents and none gave a result; the results are written.
+    """
+    started = time.monotonic()
+    folder, out = Path(documents), prepare_folder(Path(out))
+    section = pipeline.file.documents
+    files = discover(folder, suffixes=section.suffixes, ignore=section.ignore, exclude=out)
+    batch = Batch(ws, pipeline, folder, out)
+    batch.tally.total = len(files)
+    if watch is not None:
+        watch(batch)
+    observer().batch_started(pipeline.name, str(folder), len(files))
+    async with exclusive(ws, f"batch {batch.key}"):
+        await _forget_removed(batch, {file.name for file in files})
+        observer().phase_started("documents")
+        await _in_chunks(batch, files, steps)
+        answers = await steps.answer(batch, files)
+        observer().phase_started("results")
+        summary = BatchSummary(
+            pipeline=pipeline.name,
+            documents=str(folder),
+            total=len(files),
+            reused=batch.tally.reused,
+            answers=answers,
+            warnings=batch.warnings,
+            turns=batch.tally.turns,
+            turns_reused=batch.tally.turns_reused,
+            usage=batch.tally.usage,
+            reasons=batch.tally.reasons,
+            results=str(out / "results.jsonl"),
+            report=str(out / "report.md"),
+        )
+        summary = await steps.publish(batch, summary)
+        all_failed = summary.total > 0 and summary.failed == summary.total
+        if not all_failed and pipeline.file.resources.on_success == "delete":
+            await _release(batch)
+    summary.seconds = round(time.monotonic() - started, 2)
+    observer().batch_finished(summary)
+    if all_failed:
+        raise AllDocumentsFailedError(summary)
+    return summary
+
+
+async def _in_chunks(batch: Batch, files: Sequence[DocumentFile], steps: Steps) -> None:
+    """Process all documents; enough chunks are open at a time to keep every slot busy."""
+    size = batch.pipeline.limits.chunk_size
+    open_chunks = asyncio.Semaphore(batch.pipeline.limits.concurrency // size + 2)
+    digits = len(str(len(files)))
+
+    async def chunk(first: int) -> None:
+        async with open_chunks:
+            batch.breaker.check()
+            part = files[first : first + size]
+            await steps.process(batch, part, f"{first + 1:0{digits}}-{first + len(part):0{digits}}")
+
+    chunks = (chunk(first) for first in range(0, len(files), size))
+    outcomes = await asyncio.gather(*chunks, return_exceptions=True)
+    batch.breaker.check()
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+
+
+async def _forget_removed(batch: Batch, present: set[str]) -> None:
+    """Documents that are no longer in the folder leave the batch."""
+    journal, scope = batch.ws.journal, batch.ws.scope
+    async for record in journal.documents(scope, batch.key):
+        if record.name not in present:
+            await journal.drop_document(scope, batch.key, record.name)
+
+
+async def _release(batch: Batch) -> None:
+    """Delete what the batch made on the service, and conversations that a killed run of it left behind."""
+    await batch.release(batch.owner)
+    conversations = await batch.ws.journal.live_resources(batch.ws.scope, kind="conversation")
+    mine = {found.owner for found in conversations if found.owner.startswith(f"{batch.owner}/")}
+    for owner in sorted(mine - batch.retained):
+        await batch.release(owner)
