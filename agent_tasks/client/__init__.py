@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from agent_tasks.client._async.client import AsyncAgentsClient
-from agent_tasks.client._async.credentials import Credential
 from agent_tasks.client._async.streams import AsyncEventStream
-from agent_tasks.client._options import DEFAULT_API_VERSION, TOKEN_SCOPE, RetryPolicy, Timeouts
+from agent_tasks.client._options import DEFAULT_API_VERSION, TOKEN_SCOPE, Credential, RetryPolicy, Timeouts
 from agent_tasks.wire import StreamEvent
 
 __all__ = [

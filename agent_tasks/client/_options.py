@@ -1,13 +1,19 @@
-"""How patient the client is."""
+"""How the client signs in, and how patient it is."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import httpx
+from azure.core.credentials import TokenCredential
+from azure.core.credentials_async import AsyncTokenCredential
+from pydantic import SecretStr
 
 DEFAULT_API_VERSION = "v1"
 TOKEN_SCOPE = "https://ai.azure.com/.default"  # noqa: S105  (a scope, not a secret)
+
+Credential = AsyncTokenCredential | TokenCredential | SecretStr
+"""Any credential of azure-identity, or the token itself."""
 
 
 @dataclass(frozen=True, slots=True)

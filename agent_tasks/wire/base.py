@@ -34,7 +34,6 @@ class WireModel(BaseModel):
         serialize_by_alias=True,
         validate_by_name=True,
         validate_by_alias=True,
-        use_attribute_docstrings=True,
     )
 
     _constants: ClassVar[frozenset[str]] = frozenset()

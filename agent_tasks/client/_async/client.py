@@ -8,7 +8,7 @@ from typing import Self
 import httpx
 
 from agent_tasks.client._async.agents import AsyncAgents
-from agent_tasks.client._async.credentials import AsyncTokenSource, Credential
+from agent_tasks.client._async.credentials import AsyncTokenSource
 from agent_tasks.client._async.files import AsyncFiles
 from agent_tasks.client._async.messages import AsyncMessages
 from agent_tasks.client._async.run_steps import AsyncRunSteps
@@ -19,7 +19,7 @@ from agent_tasks.client._async.vector_store_file_batches import AsyncVectorStore
 from agent_tasks.client._async.vector_store_files import AsyncVectorStoreFiles
 from agent_tasks.client._async.vector_stores import AsyncVectorStores
 from agent_tasks.client._endpoint import Endpoint
-from agent_tasks.client._options import DEFAULT_API_VERSION, RetryPolicy, Timeouts
+from agent_tasks.client._options import DEFAULT_API_VERSION, Credential, RetryPolicy, Timeouts
 
 
 class AsyncAgentsClient:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from azure.core.credentials import AccessToken, TokenCredential
-from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.credentials import AccessToken
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 from pydantic import SecretStr
 
 from agent_tasks.client._async._runtime import AsyncLock, call_any
-from agent_tasks.client._options import TOKEN_SCOPE
+from agent_tasks.client._options import TOKEN_SCOPE, Credential
 from agent_tasks.errors import ConfigurationError, CredentialError, TransportError
-
-Credential = AsyncTokenCredential | TokenCredential | SecretStr
 
 _REFRESH_BEFORE_EXPIRY = 300.0  # seconds
 _TOKEN_TIMEOUT = 90.0  # seconds; some credentials ask several sources in turn
