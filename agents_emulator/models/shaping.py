@@ -8,18 +8,21 @@ a request, :meth:`Shaped.decode` reads the output.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from agents_emulator.models.base import ChatMessage, ChatRequest, ModelError, ToolCall, ToolSpec, new_call_id
+from agents_emulator.models.grammar import build_grammar
 
+DEFAULT_SYSTEM = "You are a helpful assistant."
+"""Where there are no instructions: the model's own default makes it answer in riddles."""
 MAX_STRING = 160
 """Longest string in constrained output, in characters: a small model repeats itself until it is stopped."""
 MAX_ANSWER = 800
 """The same for the answer beside tools."""
 MAX_ITEMS = 8
 """Longest array in constrained output."""
-DATE_PATTERN = "^(19|20)[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
 
 _ANNOTATIONS = frozenset(
     (
@@ -42,19 +45,18 @@ _UNSUPPORTED = frozenset((
 ))
 # fmt: on
 _MAPS_OF_SCHEMAS = frozenset(("properties", "$defs", "definitions", "patternProperties"))
-_COMPACT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 
 
 @dataclass(frozen=True)
 class Shaped:
     """A request as the small model gets it.
 
-    ``messages`` in the chat API's form; ``schema`` to hold the output to, or None for free text; ``streams``:
-    whether the output is the answer itself, so that it can be passed on while it grows.
+    ``messages`` in the chat API's form; ``grammar`` to hold the output to, or None for free text;
+    ``streams``: whether the output is the answer itself, so that it can be passed on while it grows.
     """
 
     messages: list[dict[str, str]]
-    schema: dict[str, Any] | None
+    grammar: str | None
     streams: bool
     forced: str | None
     structured_answer: bool
@@ -107,11 +109,16 @@ def shape(request: ChatRequest) -> Shaped:
         schema = answer
     return Shaped(
         messages=_messages(request, "\n\n".join(parts)),
-        schema=None if schema is None else {**schema, "x-guidance": _COMPACT},
+        grammar=None if schema is None else build_grammar(schema, _sources(request)),
         streams=not tools,
         forced=forced,
         structured_answer=answer is not None,
     )
+
+
+def _sources(request: ChatRequest) -> str:
+    """What people and tools have said: where values may be copied from."""
+    return "\n".join(message.content for message in request.messages if message.role in ("user", "tool"))
 
 
 def _offered(request: ChatRequest) -> tuple[ToolSpec, ...]:
@@ -130,12 +137,12 @@ def _offered(request: ChatRequest) -> tuple[ToolSpec, ...]:
 
 def _messages(request: ChatRequest, system: str) -> list[dict[str, str]]:
     """The conversation in the three roles that the model was trained on."""
-    messages = [{"role": "system", "content": system}] if system else []
+    messages = [{"role": "system", "content": system or DEFAULT_SYSTEM}]
     for message in request.messages:
         if message.role == "system":
             continue
         role, content = _plain(message)
-        if messages and messages[-1]["role"] == role:
+        if messages[-1]["role"] == role:
             messages[-1]["content"] += "\n\n" + content
         else:
             messages.append({"role": role, "content": content})
@@ -226,6 +233,15 @@ def _resolved(schema: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     return {**target, **{k: v for k, v in schema.items() if k != "$ref"}} if target else schema
 
 
+def _is_plain_regex(pattern: str) -> bool:
+    """Whether the decoder can follow it: a regular expression without look-around and back references."""
+    try:
+        re.compile(pattern)
+    except re.error:
+        return False
+    return re.search(r"\(\?(?!:)|\\[1-9bBAZ]", pattern) is None
+
+
 def prepare_schema(schema: Any) -> Any:
     """A schema for the decoder: same fields in the same order, only what can be enforced, nothing endless.
 
@@ -245,16 +261,15 @@ def prepare_schema(schema: Any) -> Any:
             prepared["anyOf" if key == "oneOf" else key] = [prepare_schema(item) for item in value]
         elif key in ("items", "additionalProperties"):
             prepared[key] = prepare_schema(value)
+        elif key == "pattern" and not _is_plain_regex(value):
+            continue
         else:
             prepared[key] = value
     kinds = prepared.get("type", ())
     kinds = (kinds,) if isinstance(kinds, str) else kinds
     if "enum" not in prepared and "const" not in prepared:
-        if "string" in kinds:
-            if prepared.pop("format", None) == "date":
-                prepared.setdefault("pattern", DATE_PATTERN)
-            elif "pattern" not in prepared:
-                prepared.setdefault("maxLength", MAX_STRING)
+        if "string" in kinds and "pattern" not in prepared and "format" not in prepared:
+            prepared.setdefault("maxLength", MAX_STRING)
         if "array" in kinds:
             prepared.setdefault("maxItems", max(MAX_ITEMS, prepared.get("minItems", 0)))
         if "object" in kinds and "properties" in prepared:

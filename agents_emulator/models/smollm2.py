@@ -154,11 +154,8 @@ def _body(request: ChatRequest, shaped: Shaped) -> dict[str, Any]:
         "stream": True,
         "stream_options": {"include_usage": True},
     }
-    if shaped.schema is not None:
-        body["response_format"] = {
-            "type": "json_schema",
-            "json_schema": {"name": request.schema_name or "answer", "schema": shaped.schema},
-        }
+    if shaped.grammar is not None:
+        body["grammar"] = shaped.grammar
     return body
 
 
