@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -24,7 +23,7 @@ from agent_tasks.errors import (
     ServerError,
     ServiceError,
 )
-from agent_tasks.wire import AgentErrorDetail
+from agent_tasks.wire import AgentErrorDetail, wait_in_text
 
 _BY_STATUS: dict[int, type[ServiceError]] = {
     400: BadRequestError,
@@ -123,18 +122,6 @@ def _detail(content: bytes) -> dict[str, str]:
         return {"message": str(inner)[:_LONGEST_TEXT]} if inner else {}
     named = {"message": inner.get("message") or inner.get("detail"), **inner}
     return {key: str(named[key]) for key in ("message", "code", "type", "param") if named.get(key)}
-
-
-_WAIT_IN_TEXT = re.compile(
-    r"(?:try again|retry) (?:in|after) (\d+(?:\.\d+)?) ?(ms|s\b|sec|min|h)?", re.IGNORECASE
-)
-_SECONDS = {"ms": 0.001, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0}
-
-
-def wait_in_text(text: str | None) -> float | None:
-    """Seconds to wait as an error text puts it ("Try again in 22 seconds."), or None."""
-    found = _WAIT_IN_TEXT.search(text or "")
-    return float(found[1]) * _SECONDS[(found[2] or "s").lower()] if found else None
 
 
 def error_from_run(detail: AgentErrorDetail, *, run_id: str | None, thread_id: str | None) -> RunFailedError:

@@ -42,10 +42,7 @@ from agent_tasks.wire.computer import (
     TypeAction,
     WaitAction,
 )
-from agent_tasks.wire.errors import (
-    AgentErrorDetail,
-    AgentV1Error,
-)
+from agent_tasks.wire.errors import AgentErrorDetail, AgentV1Error, wait_in_text
 from agent_tasks.wire.events import (
     DONE,
     AgentStreamEvent,
@@ -665,4 +662,5 @@ __all__ = [
     "WireModel",
     "event_model",
     "parse_event",
+    "wait_in_text",
 ]

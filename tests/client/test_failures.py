@@ -5,7 +5,6 @@ from typing import Any
 import httpx
 import pytest
 
-from agent_tasks.client._failures import wait_in_text
 from agent_tasks.errors import (
     AuthenticationError,
     BadRequestError,
@@ -101,20 +100,3 @@ async def test_body_that_is_no_json_is_shown_shortened(network: Network) -> None
 @pytest.mark.parametrize("header", ["x-request-id", "x-ms-request-id", "apim-request-id"])
 async def test_request_id_is_found(network: Network, header: str) -> None:
     assert (await failure(network, httpx.Response(404, headers={header: "id"}))).request_id == "id"
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("Rate limit is exceeded. Try again in 22 seconds.", 22),
-        ("Rate limit is exceeded. Try again in 86400 seconds.", 86400),
-        ("Please retry after 1 second.", 1),
-        ("please try again in 1.5s", 1.5),
-        ("Try again in 300ms", 0.3),
-        ("Try again in 2 minutes", 120),
-        ("Sorry, something went wrong.", None),
-        (None, None),
-    ],
-)
-def test_wait_is_read_from_the_text(text: str | None, seconds: float | None) -> None:
-    assert wait_in_text(text) == (pytest.approx(seconds) if seconds is not None else None)

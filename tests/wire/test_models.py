@@ -237,3 +237,20 @@ def test_all_names_exactly_the_public_names() -> None:
     }
     modules = {name for name in public if type(getattr(wire, name)).__name__ == "module"}
     assert set(wire.__all__) == public - modules - {"annotations"}
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("Rate limit is exceeded. Try again in 22 seconds.", 22),
+        ("Rate limit is exceeded. Try again in 86400 seconds.", 86400),
+        ("Please retry after 1 second.", 1),
+        ("please try again in 1.5s", 1.5),
+        ("Try again in 300ms", 0.3),
+        ("Try again in 2 minutes", 120),
+        ("Sorry, something went wrong.", None),
+        (None, None),
+    ],
+)
+def test_wait_is_read_from_the_text(text: str | None, seconds: float | None) -> None:
+    assert wire.wait_in_text(text) == (pytest.approx(seconds) if seconds is not None else None)
