@@ -19,6 +19,7 @@ from agents_emulator.store import FILES, Store
 
 DEFAULT_RUN_TTL = 600
 DEFAULT_ACTION_TTL = 36000
+WAIT_FOR_DATA_DIRECTORY = 5.0
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,13 @@ class DataDirectoryInUseError(OSError):
     """Another service works on the data directory."""
 
 
-def await_data_directory(data_dir: Path, seconds: float = 5.0) -> None:
+def await_data_directory(data_dir: Path) -> None:
     """Wait until no other service works on the data directory (one may be about to stop).
 
-    Raises `DataDirectoryInUseError` after `seconds`.
+    Raises `DataDirectoryInUseError` after 5 s.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + WAIT_FOR_DATA_DIRECTORY
     while True:
         try:
             os.close(_lock(data_dir))

@@ -90,7 +90,9 @@ def test_a_deleted_agent_is_gone(service: Any) -> None:
         ),
     ],
 )
-def test_values_beyond_the_limits_are_refused(service: Any, fields: dict[str, Any], param: str | None) -> None:
+def test_values_beyond_the_limits_are_refused(
+    service: Any, fields: dict[str, Any], param: str | None
+) -> None:
     with service().http() as client:
         error = post(client, "/assistants", fields, status=400)["error"]
     assert error["type"] == "invalid_request_error"

@@ -56,7 +56,9 @@ def test_a_run_is_answered_queued_and_ends_completed(service: Any) -> None:
     assert done["status"] == "completed"
     assert done["expires_at"] is None
     assert done["completed_at"] >= done["started_at"] >= done["created_at"]
-    assert done["usage"]["total_tokens"] == done["usage"]["prompt_tokens"] + done["usage"]["completion_tokens"]
+    assert (
+        done["usage"]["total_tokens"] == done["usage"]["prompt_tokens"] + done["usage"]["completion_tokens"]
+    )
     assert done["usage"]["prompt_token_details"] == {"cached_tokens": 0}
     assert [message["role"] for message in messages] == ["assistant", "user"]
     assert messages[0]["run_id"] == run["id"]
@@ -70,7 +72,9 @@ def test_one_active_run_a_thread_and_no_messages_meanwhile(service: Any) -> None
         run = post(client, "/threads/runs", turn(agent_id, "hi"))
         path = f"/threads/{run['thread_id']}"
         second = post(client, f"{path}/runs", {"assistant_id": agent_id}, status=400)["error"]["message"]
-        message = post(client, f"{path}/messages", {"role": "user", "content": "x"}, status=400)["error"]["message"]
+        message = post(client, f"{path}/messages", {"role": "user", "content": "x"}, status=400)["error"][
+            "message"
+        ]
     assert second == f"Thread {run['thread_id']} already has an active run {run['id']}."
     assert message == f"Can't add messages to {run['thread_id']} while a run {run['id']} is active."
 
@@ -110,7 +114,9 @@ def test_parallel_calls_wait_for_exactly_their_outputs(service: Any) -> None:
         path = f"/threads/{run['thread_id']}/runs/{run['id']}"
         body = answer_calls(waiting, '{"t": 3}', '{"t": 19}')
         for wrong in ([], body["tool_outputs"][:1], body["tool_outputs"] + body["tool_outputs"][:1]):
-            refused = post(client, f"{path}/submit_tool_outputs", {"tool_outputs": wrong}, status=400)["error"]
+            refused = post(client, f"{path}/submit_tool_outputs", {"tool_outputs": wrong}, status=400)[
+                "error"
+            ]
             assert refused["message"].startswith("Expected tool outputs for call_ids ['call_")
         # The order of the outputs is free.
         resumed = post(client, f"{path}/submit_tool_outputs", {"tool_outputs": body["tool_outputs"][::-1]})
@@ -146,9 +152,7 @@ def test_parallel_calls_wait_for_exactly_their_outputs(service: Any) -> None:
         ),
     ],
 )
-def test_a_model_error_is_a_failed_run(
-    service: Any, error: dict[str, Any], code: str, message: str
-) -> None:
+def test_a_model_error_is_a_failed_run(service: Any, error: dict[str, Any], code: str, message: str) -> None:
     with service(rules={"default": {"reply": {"error": error}}}).http() as client:
         run = post(client, "/threads/runs", turn(agent(client), "hi"))
         failed = wait_run(client, run)
@@ -338,7 +342,10 @@ def test_deleting_a_thread_stops_its_run(service: Any) -> None:
 
 
 def test_an_image_fails_the_run_rather_than_being_ignored(service: Any) -> None:
-    content = [{"type": "text", "text": "look"}, {"type": "image_url", "image_url": {"url": "https://x/y.png"}}]
+    content = [
+        {"type": "text", "text": "look"},
+        {"type": "image_url", "image_url": {"url": "https://x/y.png"}},
+    ]
     with service().http() as client:
         body = {"assistant_id": agent(client), "thread": {"messages": [{"role": "user", "content": content}]}}
         run = post(client, "/threads/runs", body)

@@ -69,7 +69,9 @@ def test_a_stream_stops_at_a_tool_call_and_goes_on_with_its_output(service: Any)
         "thread.run.completed",
         "done",
     ]
-    deltas = [body["delta"]["step_details"]["tool_calls"][0] for name, body in first if name.endswith("step.delta")]
+    deltas = [
+        body["delta"]["step_details"]["tool_calls"][0] for name, body in first if name.endswith("step.delta")
+    ]
     assert [delta["index"] for delta in deltas] == [0, 0, 1, 1]
     assert deltas[0]["function"] == {"name": "get_weather", "arguments": "", "output": None}
     assert deltas[1] == {"index": 0, "type": "function", "function": {"arguments": '{"city": "Oslo"}'}}

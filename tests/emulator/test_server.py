@@ -1,0 +1,96 @@
+"""The process: ready file, signals, concurrency."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+
+from agents_emulator.service import ServiceConfig
+from tests.emulator.helpers import agent, get, stream, turn
+
+
+def test_a_signal_ends_it_within_three_seconds_despite_open_streams(service: Any) -> None:
+    running = service(rules={"default": {"reply": {"text": "Late."}, "delay": 60}}, process=True)
+    ready = json.loads((running.data_dir / "ready.json").read_text(encoding="utf-8"))
+    assert ready == {"endpoint": running.endpoint, "pid": running.process.pid, "model": "scripted"}
+    opened, ended = threading.Event(), threading.Event()
+
+    def listen() -> None:
+        with running.http() as client:
+            body = turn(agent(client), "hi", stream=True)
+            with client.stream("POST", "/threads/runs", json=body) as response:
+                for line in response.iter_lines():
+                    if line == "event: thread.run.in_progress":
+                        opened.set()
+                    assert line != "event: done"
+        ended.set()
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    assert opened.wait(10)
+    started = time.monotonic()
+    running.process.terminate()
+    assert running.process.wait(5) == 0
+    assert time.monotonic() - started < 3
+    listener.join(5)
+    assert ended.is_set()
+    log = (running.data_dir / "service.log").read_text(encoding="utf-8")
+    assert "Traceback" not in log
+
+
+def test_eight_streams_at_once_are_all_served_completely(service: Any) -> None:
+    rules = {
+        "rules": [
+            {
+                "when": {"message": "no (?P<n>\\d+)"},
+                "reply": {"text": "{{ groups.n }} " * 40},
+                "chunk": 6,
+                "pause": 0.005,
+            }
+        ]
+    }
+    running = service(rules=rules, config=ServiceConfig(max_concurrent_runs=8))
+    with running.http() as client:
+        agent_id = agent(client)
+
+    def one(number: int) -> str:
+        with running.http() as own:
+            events = stream(own, "/threads/runs", turn(agent_id, f"no {number}"))
+            assert events[-1][0] == "done"
+            assert events[-2][0] == "thread.run.completed"
+            deltas = [
+                body["delta"]["content"][0]["text"]["value"]
+                for name, body in events
+                if name.endswith("message.delta")
+            ]
+            return "".join(deltas)
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(one, range(16)))
+    assert answers == [f"{number} " * 40 for number in range(16)]
+    assert len(running.generations()) == 16
+
+
+def test_health_names_the_model(service: Any) -> None:
+    health = httpx.get(f"{service().origin}/_emulator/health").json()
+    assert health == {"status": "ok", "model": "scripted", "operations": 42}
+
+
+def test_eight_writers_at_once_lose_nothing(service: Any) -> None:
+    running = service()
+
+    def write(number: int) -> None:
+        with running.http() as client:
+            for _ in range(10):
+                client.post("/threads", json={"metadata": {"n": str(number)}}).raise_for_status()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(8)))
+    with running.http() as client:
+        assert len(get(client, "/threads", limit=100)["data"]) == 80
+    assert len(running.requests("threads.create")) == 80
