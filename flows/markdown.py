@@ -14,6 +14,11 @@ _SPECIAL = re.compile(r"[\\`*_\[\]<>|~#&!]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
 
 
+def one_line(text: str) -> str:
+    """Text on one line, without control characters and invisible ones that turn or hide what follows."""
+    return " ".join(_CONTROL.sub(" ", text).split())
+
+
 def escape(value: Any) -> Markup:
     """Text as Markdown that shows just this text, on one line: no markup, HTML, links or cells of its own.
 
@@ -21,7 +26,7 @@ def escape(value: Any) -> Markup:
     """
     if isinstance(value, Markup):
         return value
-    text = " ".join(_CONTROL.sub(" ", str(value)).split())
+    text = one_line(str(value))
     text = _SPECIAL.sub(lambda match: f"\\{match[0]}", text)
     # Renderers make links out of bare addresses.
     text = text.replace("://", ":\\//").replace("www.", "www\\.").replace("@", "\\@")
