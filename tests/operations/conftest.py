@@ -19,8 +19,8 @@ from tests.support.service import RunningService
 class LossyTransport(httpx.AsyncBaseTransport):
     """Real HTTP that can lose answers: the service acts, the client hears nothing.
 
-    `lose` holds (method, end of path) pairs; each loses one answer. `cut` holds pairs whose streamed answer ends
-    after the given number of bytes.
+    `lose` holds (method, end of path) pairs; each loses one answer. `cut` holds pairs whose streamed answer
+    ends after the given number of bytes.
     """
 
     def __init__(self) -> None:

@@ -35,7 +35,8 @@ from tests.operations.conftest import LossyTransport, OpenWorkspace
 
 SPEC = AgentSpec(name="clerk", model="scripted", instructions="You are a clerk.")
 LOOKUP = {"default": {"reply": {"text": "It is {{ results[0] }}."}}, "rules": [
-    {"when": {"tool_results": False}, "reply": {"tool_calls": [{"name": "lookup", "arguments": {"name": "Oak"}}]}},
+    {"when": {"tool_results": False}, "reply": {"tool_calls": [{"name": "lookup", "arguments": {"name":
+    "Oak"}}]}},
 ]}  # fmt: skip
 
 
@@ -331,7 +332,8 @@ async def test_what_goes_wrong_in_a_function_is_told_to_the_agent(
         raise ValueError(f"no {name} in stock")
 
     rules = {"default": {"reply": {"text": "{{ tool_results[0] }}"}}, "rules": [
-        {"when": {"tool_results": False}, "reply": {"tool_calls": [{"name": "lookup", "arguments": arguments}]}},
+        {"when": {"tool_results": False}, "reply": {"tool_calls": [{"name": "lookup", "arguments":
+        arguments}]}},
     ]}  # fmt: skip
     tools = Toolset([lookup])
     async with open_workspace(service(rules=rules)) as ws:
