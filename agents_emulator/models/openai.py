@@ -49,8 +49,8 @@ class OpenAIModel:
     ) -> None:
         """``model`` replaces the model names of agents.
 
-        Raises :class:`ModelConfigurationError` if the address is not one, or if the key would travel over plain
-        http to another machine.
+        Raises :class:`ModelConfigurationError` if the address is not one, or if the key would travel over
+        plain http to another machine.
         """
         url = httpx.URL(base_url)
         if url.scheme not in ("http", "https") or not url.host:

@@ -24,21 +24,10 @@ MAX_ANSWER = 800
 MAX_ITEMS = 8
 """Longest array in constrained output."""
 
-_ANNOTATIONS = frozenset(
-    (
-        "title",
-        "description",
-        "default",
-        "examples",
-        "deprecated",
-        "readOnly",
-        "writeOnly",
-        "$schema",
-        "$id",
-        "$comment",
-    )
-)
 # fmt: off
+_ANNOTATIONS = frozenset((  # but not descriptions: the grammar reads them
+    "title", "default", "examples", "deprecated", "readOnly", "writeOnly", "$schema", "$id", "$comment",
+))
 _UNSUPPORTED = frozenset((
     "not", "if", "then", "else", "uniqueItems", "contains", "minContains", "maxContains", "propertyNames",
     "dependentRequired", "dependentSchemas", "unevaluatedProperties", "unevaluatedItems", "contentEncoding",
@@ -190,7 +179,11 @@ def _field_lines(schema: dict[str, Any], definitions: dict[str, Any], prefix: st
     lines: list[str] = []
     for name, raw in schema.get("properties", {}).items():
         field = _resolved(raw, definitions)
-        text = " ".join(part for part in (_kind(field, definitions), field.get("description", "")) if part)
+        kind, description = (
+            _kind(field, definitions),
+            field.get("description", "").replace(", as written", ""),
+        )
+        text = f"{description} ({kind})" if description and kind else description or kind
         lines.append(f"{prefix}{name}: {text}".rstrip())
         nested = _resolved(field.get("items", field), definitions)
         if nested.get("properties") and prefix.count(".") < 3:
@@ -202,9 +195,8 @@ def _kind(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
     """A field's type in a word or two; a described string needs none."""
     options = schema.get("anyOf") or schema.get("oneOf")
     if options:
-        return " or ".join(
-            dict.fromkeys(_kind(_resolved(option, definitions), definitions) or "text" for option in options)
-        )
+        kinds = (_kind(_resolved(option, definitions), definitions) for option in options)
+        return " or ".join(kind for kind in dict.fromkeys(kinds) if kind != "text")
     if "enum" in schema:
         return " or ".join("null" if value is None else str(value) for value in schema["enum"])
     if "const" in schema:
