@@ -21,6 +21,18 @@ from tests.support.service import (
 )
 
 
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[None]:
+    """A Prefect server with a database of its own for all flow runs of the session; started on first use."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+        patch.setenv("DO_NOT_TRACK", "1")
+        from prefect.testing.utilities import prefect_test_harness
+
+        with prefect_test_harness(server_startup_timeout=120):
+            yield
+
+
 class ServiceFactory(Protocol):
     """Starts a local Agents service; see `tests.support.service`."""
 
@@ -38,7 +50,7 @@ class ServiceFactory(Protocol):
 
 @pytest.fixture
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceFactory]:
-    """Starter of local Agents services, in a thread or (`process=True`) a process; they are stopped at the end.
+    """Starter of local Agents services, in a thread or (`process=True`) a process; all are stopped.
 
     Give `rules` of the scripted model, or a `model` (object, or specification for a process). `config` is for
     threads, `options` (command line) for processes.
@@ -70,4 +82,4 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceFactory
         running.stop()
 
 
-__all__ = ["ProcessService", "RunningService", "ServiceFactory", "service"]
+__all__ = ["ProcessService", "RunningService", "ServiceFactory", "prefect_server", "service"]

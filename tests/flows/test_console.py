@@ -11,6 +11,7 @@ from flows.console import BatchConsole
 from flows.progress import observer
 from flows.rows import AnswerRow, BatchSummary, DocumentRow, DocumentStatus, Failure
 
+FIELDS = {"supplier": "Hexley", "total": 12.5, "tags": ["x", "y"]}
 EVIL = "\x1b[31m[bold]evil\u202e\x07.txt"
 
 
@@ -36,7 +37,8 @@ def _show(console: Console, folder: Path, *, quiet: bool = False) -> None:
         AnswerRow(id="q2", question="Why?", error=Failure(type="RunServerError", message="Sorry.")),
     ]
     summary = BatchSummary(
-        pipeline="papers", documents="docs", total=3, done=1, needs_review=1, failed=1, reused=1, answers=answers,
+        pipeline="papers", documents="docs", total=3, done=1, needs_review=1, failed=1, reused=1,
+        answers=answers,
         turns=2, turns_reused=2, usage=Usage(prompt_tokens=1000, completion_tokens=234, total_tokens=1234),
         seconds=61.2, results=str(results), report="out/report.md", warnings=["b.txt cannot be searched"],
     )  # fmt: skip
