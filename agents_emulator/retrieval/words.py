@@ -75,7 +75,15 @@ def _is_full_stop(text: str, match: re.Match[str]) -> bool:
     if before is None:
         return True
     word = before[1].casefold()
+    if before.start() == _line_start(text, before.start()) and word.isdigit() and len(word) < 3:
+        return False  # the number of a list item
     return word not in _ABBREVIATIONS and not (len(word) == 1 and word.isalpha())
+
+
+def _line_start(text: str, position: int) -> int:
+    """Where the text of the line begins that a position is in."""
+    start = text.rfind("\n", 0, position) + 1
+    return start + len(text[start:]) - len(text[start:].lstrip())
 
 
 def sentences(text: str) -> list[str]:
