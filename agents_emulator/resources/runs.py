@@ -18,7 +18,7 @@ from agents_emulator.dispatch import Call, Operation, common_headers
 from agents_emulator.engine import lifecycle
 from agents_emulator.engine.bodies import run_body
 from agents_emulator.engine.broker import Event
-from agents_emulator.errors import bad_request
+from agents_emulator.errors import bad_request, missing_parameter
 from agents_emulator.ids import new_id
 from agents_emulator.paging import list_body, page_from_query
 from agents_emulator.resources.messages import add_message
@@ -217,19 +217,19 @@ async def submit_tool_outputs(call: Call) -> Response | Record:
             "for one.",
             param="tool_approvals",
         )
-    outputs = {output["tool_call_id"]: output.get("output") for output in body.get("tool_outputs") or []}
+    given = [_output(item, index) for index, item in enumerate(body.get("tool_outputs") or [])]
 
     def resume(db: sqlite3.Connection) -> tuple[Record, list[Event]]:
         run = _run(db, call)
         if run["status"] != "requires_action":
             raise bad_request(f'Runs in status "{run["status"]}" do not accept tool outputs.')
         waiting = [item["id"] for item in run["required_action"]["submit_tool_outputs"]["tool_calls"]]
-        given = [output["tool_call_id"] for output in body.get("tool_outputs") or []]
-        if sorted(waiting) != sorted(given):
+        answered = [call_id for call_id, _ in given]
+        if sorted(waiting) != sorted(answered):
             raise bad_request(
-                f"Expected tool outputs for call_ids {waiting}, got {given}.", param="tool_outputs"
+                f"Expected tool outputs for call_ids {waiting}, got {answered}.", param="tool_outputs"
             )
-        events = [_close_tool_step(db, run, outputs)]
+        events = [_close_tool_step(db, run, dict(given))]
         run["status"], run["required_action"] = "queued", None
         return run, [*events, lifecycle.save_run(db, run)]
 
@@ -237,7 +237,21 @@ async def submit_tool_outputs(call: Call) -> Response | Record:
     return _launch(call, run, streamed=body.get("stream") is True, first=events)
 
 
-def _close_tool_step(db: sqlite3.Connection, run: Record, outputs: dict[str, Any]) -> Event:
+def _output(item: Record, index: int) -> tuple[str, str]:
+    """Return call id and text of a tool output; no tool of the local service takes structured outputs."""
+    call_id, text = item.get("tool_call_id"), item.get("output", "")
+    if not isinstance(call_id, str):
+        raise missing_parameter(f"tool_outputs[{index}].tool_call_id")
+    if not isinstance(text, str | None):
+        raise bad_request(
+            f"Invalid type for 'tool_outputs[{index}].output': expected a string.",
+            param=f"tool_outputs[{index}].output",
+            code="invalid_type",
+        )
+    return call_id, text or ""
+
+
+def _close_tool_step(db: sqlite3.Connection, run: Record, outputs: dict[str, str]) -> Event:
     step = RUN_STEPS.select(db, run["id"], {"status": "in_progress"})[-1]
     for tool_call in step["step_details"]["tool_calls"]:
         tool_call["function"]["output"] = outputs[tool_call["id"]]

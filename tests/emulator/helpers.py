@@ -63,7 +63,9 @@ def parse_events(text: str) -> Events:
     return events
 
 
-def post(client: httpx.Client, path: str, body: Json | None = None, *, status: int = 200, **query: Any) -> Json:
+def post(
+    client: httpx.Client, path: str, body: Json | None = None, *, status: int = 200, **query: Any
+) -> Json:
     """POST JSON and return the answer, which must have the given status."""
     response = client.post(path, json={} if body is None else body, params=query or None)
     assert response.status_code == status, response.text
@@ -150,6 +152,7 @@ def answer_calls(run: Json, *outputs: str) -> Json:
     calls = run["required_action"]["submit_tool_outputs"]["tool_calls"]
     return {
         "tool_outputs": [
-            {"tool_call_id": call["id"], "output": output} for call, output in zip(calls, outputs, strict=True)
+            {"tool_call_id": call["id"], "output": output}
+            for call, output in zip(calls, outputs, strict=True)
         ]
     }

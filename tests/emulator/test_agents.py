@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from tests.emulator.helpers import WEATHER_TOOL, agent, get, post
+from tests.support.service import RunningService
 
 
-def test_an_agent_has_the_recorded_defaults(service: Any) -> None:
-    with service().http() as client:
+def test_an_agent_has_the_recorded_defaults(shared: RunningService) -> None:
+    with shared.http() as client:
         created = post(client, "/assistants", {"model": "gpt-4o"})
     fixed = {key: value for key, value in created.items() if key not in ("id", "created_at")}
     assert fixed == {
@@ -28,9 +29,9 @@ def test_an_agent_has_the_recorded_defaults(service: Any) -> None:
     }
 
 
-def test_a_function_without_parameters_gains_an_empty_schema(service: Any) -> None:
+def test_a_function_without_parameters_gains_an_empty_schema(shared: RunningService) -> None:
     tool = {"type": "function", "function": {"name": "now", "parameters": {}}}
-    with service().http() as client:
+    with shared.http() as client:
         created = post(client, "/assistants", {"model": "m", "tools": [tool]})
     assert created["tools"] == [
         {
@@ -40,8 +41,8 @@ def test_a_function_without_parameters_gains_an_empty_schema(service: Any) -> No
     ]
 
 
-def test_an_update_changes_only_what_it_names(service: Any) -> None:
-    with service().http() as client:
+def test_an_update_changes_only_what_it_names(shared: RunningService) -> None:
+    with shared.http() as client:
         identifier = agent(client, name="a", instructions="Be brief.", tools=[WEATHER_TOOL])
         post(client, f"/assistants/{identifier}", {"name": "b", "metadata": {"k": "v"}})
         changed = get(client, f"/assistants/{identifier}")
@@ -51,15 +52,15 @@ def test_an_update_changes_only_what_it_names(service: Any) -> None:
     assert changed["tools"][0]["function"]["name"] == "get_weather"
 
 
-def test_unknown_tools_and_their_fields_survive(service: Any) -> None:
+def test_unknown_tools_and_their_fields_survive(shared: RunningService) -> None:
     tool = {"type": "tool_of_tomorrow", "tool_of_tomorrow": {"deep": [1, {"x": None}]}}
-    with service().http() as client:
+    with shared.http() as client:
         identifier = agent(client, tools=[tool])
         assert get(client, f"/assistants/{identifier}")["tools"] == [tool]
 
 
-def test_a_deleted_agent_is_gone(service: Any) -> None:
-    with service().http() as client:
+def test_a_deleted_agent_is_gone(shared: RunningService) -> None:
+    with shared.http() as client:
         identifier = agent(client)
         deleted = client.delete(f"/assistants/{identifier}").json()
         assert deleted == {"id": identifier, "object": "assistant.deleted", "deleted": True}
@@ -91,9 +92,9 @@ def test_a_deleted_agent_is_gone(service: Any) -> None:
     ],
 )
 def test_values_beyond_the_limits_are_refused(
-    service: Any, fields: dict[str, Any], param: str | None
+    shared: RunningService, fields: dict[str, Any], param: str | None
 ) -> None:
-    with service().http() as client:
+    with shared.http() as client:
         error = post(client, "/assistants", fields, status=400)["error"]
     assert error["type"] == "invalid_request_error"
     assert error["message"]
@@ -101,7 +102,7 @@ def test_values_beyond_the_limits_are_refused(
         assert error["param"] == param
 
 
-def test_metadata_at_the_limits_is_kept(service: Any) -> None:
+def test_metadata_at_the_limits_is_kept(shared: RunningService) -> None:
     metadata = {f"{n:064}": "v" * 512 for n in range(16)}
-    with service().http() as client:
+    with shared.http() as client:
         assert post(client, "/assistants", {"model": "m", "metadata": metadata})["metadata"] == metadata

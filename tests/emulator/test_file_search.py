@@ -8,6 +8,7 @@ import httpx
 
 from agents_emulator.models import ChatRequest, Finished, TextDelta
 from tests.emulator.helpers import Json, agent, get, names, post, stream, turn, upload, wait_for, wait_run
+from tests.support.service import RunningService
 
 CONTENT = "step_details.tool_calls[*].file_search.results[*].content"
 INVOICE = b"Invoice 4711\n\nThe total of invoice 4711 from Nordwind GmbH is 1,284.50 EUR, due on 1 March.\n"
@@ -37,8 +38,8 @@ def searching_agent(client: httpx.Client, *store_ids: str, **options: Any) -> st
     return agent(client, tools=[tool], tool_resources=resources)
 
 
-def test_a_store_counts_its_files_and_bytes(service: Any) -> None:
-    with service().http() as client:
+def test_a_store_counts_its_files_and_bytes(shared: RunningService) -> None:
+    with shared.http() as client:
         created = post(client, "/vector_stores", {"file_ids": [upload(client, "a.txt", INVOICE)]})
         assert created["status"] == "in_progress"
         assert created["file_counts"]["in_progress"] == 1
@@ -47,8 +48,8 @@ def test_a_store_counts_its_files_and_bytes(service: Any) -> None:
     assert store["usage_bytes"] > 0
 
 
-def test_an_unreadable_and_an_empty_file_fail_and_stop_nothing_else(service: Any) -> None:
-    with service().http() as client:
+def test_an_unreadable_and_an_empty_file_fail_and_stop_nothing_else(shared: RunningService) -> None:
+    with shared.http() as client:
         good, broken, empty = (
             upload(client, "good.txt", INVOICE),
             upload(client, "broken.pdf", b"%PDF-1.7 no more than a header"),
@@ -155,8 +156,8 @@ def test_an_answer_in_json_gets_no_citations(service: Any) -> None:
     assert text["annotations"] == []
 
 
-def test_an_attachment_is_searched_through_the_threads_own_store(service: Any) -> None:
-    with service().http() as client:
+def test_an_attachment_is_searched_through_the_threads_own_store(shared: RunningService) -> None:
+    with shared.http() as client:
         file_id = upload(client, "invoice.md", INVOICE)
         attachment = {"file_id": file_id, "tools": [{"type": "file_search"}]}
         message = {"role": "user", "content": QUESTION, "attachments": [attachment]}
@@ -186,8 +187,8 @@ def test_a_deleted_file_is_no_longer_found(service: Any) -> None:
     assert steps[0]["step_details"]["tool_calls"][0]["file_search"]["results"] == []
 
 
-def test_a_run_over_a_deleted_store_fails_and_names_it(service: Any) -> None:
-    with service().http() as client:
+def test_a_run_over_a_deleted_store_fails_and_names_it(shared: RunningService) -> None:
+    with shared.http() as client:
         store = post(client, "/vector_stores", {})
         agent_id = searching_agent(client, store["id"])
         client.delete(f"/vector_stores/{store['id']}")
@@ -196,17 +197,17 @@ def test_a_run_over_a_deleted_store_fails_and_names_it(service: Any) -> None:
     assert store["id"] in failed["last_error"]["message"]
 
 
-def test_a_data_source_in_a_workspace_is_refused_clearly(service: Any) -> None:
+def test_a_data_source_in_a_workspace_is_refused_clearly(shared: RunningService) -> None:
     source = {"uri": "azureml://somewhere/product_info_1.md", "type": "uri_asset"}
-    with service().http() as client:
+    with shared.http() as client:
         store = post(client, "/vector_stores", {})
         path = f"/vector_stores/{store['id']}/file_batches"
         error = post(client, path, {"data_sources": [source]}, status=400)["error"]
     assert "azureml://somewhere/product_info_1.md" in error["message"]
 
 
-def test_at_most_500_files_a_batch(service: Any) -> None:
-    with service().http() as client:
+def test_at_most_500_files_a_batch(shared: RunningService) -> None:
+    with shared.http() as client:
         store = post(client, "/vector_stores", {})
         path = f"/vector_stores/{store['id']}/file_batches"
         error = post(client, path, {"file_ids": [f"assistant-{n}" for n in range(501)]}, status=400)["error"]
@@ -214,8 +215,8 @@ def test_at_most_500_files_a_batch(service: Any) -> None:
     assert error["code"] == "array_above_max_length"
 
 
-def test_the_expiry_of_a_store_counts_from_its_last_use(service: Any) -> None:
-    with service().http() as client:
+def test_the_expiry_of_a_store_counts_from_its_last_use(shared: RunningService) -> None:
+    with shared.http() as client:
         store = post(client, "/vector_stores", {"expires_after": {"anchor": "last_active_at", "days": 2}})
         changed = post(client, f"/vector_stores/{store['id']}", {"name": "n", "metadata": {"a": "b"}})
     assert store["expires_at"] == store["last_active_at"] + 2 * 86400
@@ -223,8 +224,8 @@ def test_the_expiry_of_a_store_counts_from_its_last_use(service: Any) -> None:
     assert changed["expires_after"] == {"anchor": "last_active_at", "days": 2}
 
 
-def test_chunking_is_echoed_and_limited(service: Any) -> None:
-    with service().http() as client:
+def test_chunking_is_echoed_and_limited(shared: RunningService) -> None:
+    with shared.http() as client:
         store = post(client, "/vector_stores", {})
         path = f"/vector_stores/{store['id']}/files"
         file_id = upload(client, "a.txt", INVOICE)

@@ -8,6 +8,7 @@ import pytest
 
 from agents_emulator import dispatch
 from tests.emulator.helpers import get, upload
+from tests.support.service import RunningService
 
 
 @pytest.mark.parametrize(
@@ -34,9 +35,9 @@ def test_names_are_echoed_and_never_become_paths(service: Any, name: str) -> Non
     assert [path.name for path in (running.data_dir / "files").iterdir()] == [identifier]
 
 
-def test_any_bytes_come_back_unchanged(service: Any) -> None:
+def test_any_bytes_come_back_unchanged(shared: RunningService) -> None:
     content = bytes(range(256)) * 8192  # 2 MB: more than is kept in memory while it is received
-    with service().http() as client:
+    with shared.http() as client:
         identifier = upload(client, "all.bin", content)
         response = client.get(f"/files/{identifier}/content")
     assert response.content == content
@@ -74,8 +75,8 @@ def test_the_list_filters_by_purpose(service: Any) -> None:
         ({"other": ("a.txt", b"x")}, {"purpose": "assistants"}, "file"),
     ],
 )
-def test_an_incomplete_form_is_refused(service: Any, files: Any, data: Any, param: str) -> None:
-    with service().http() as client:
+def test_an_incomplete_form_is_refused(shared: RunningService, files: Any, data: Any, param: str) -> None:
+    with shared.http() as client:
         response = client.post("/files", files=files, data=data)
     assert response.status_code == 400
     assert response.json()["error"]["param"] == param
@@ -84,8 +85,8 @@ def test_an_incomplete_form_is_refused(service: Any, files: Any, data: Any, para
 @pytest.mark.parametrize(
     "content_type", ["application/json", "multipart/form-data", "multipart/form-data; boundary=x"]
 )
-def test_a_broken_form_is_refused(service: Any, content_type: str) -> None:
-    with service().http() as client:
+def test_a_broken_form_is_refused(shared: RunningService, content_type: str) -> None:
+    with shared.http() as client:
         response = client.post("/files", content=b"--y\r\n garbage", headers={"content-type": content_type})
     assert response.status_code == 400
     assert response.json()["error"]["type"] == "invalid_request_error"

@@ -11,12 +11,13 @@ from agents_emulator.app import OPERATIONS
 from agents_emulator.server import main
 from agents_emulator.service import ServiceConfig
 from tests.emulator.helpers import get, post
+from tests.support.service import RunningService
 
 
 @pytest.mark.parametrize("version", [None, "2019-01-01", ""])
-def test_the_api_version_is_required_and_checked(service: Any, version: str | None) -> None:
+def test_the_api_version_is_required_and_checked(shared: RunningService, version: str | None) -> None:
     params = {} if version is None else {"api-version": version}
-    response = httpx.get(f"{service().endpoint}/assistants", params=params)
+    response = httpx.get(f"{shared.endpoint}/assistants", params=params)
     assert response.status_code == 400
     error = response.json()["error"]
     assert list(error) == ["code", "message"]
@@ -25,19 +26,19 @@ def test_the_api_version_is_required_and_checked(service: Any, version: str | No
 
 
 @pytest.mark.parametrize("version", ["v1", "2025-05-15-preview", "2024-07-01-preview"])
-def test_known_versions_are_served(service: Any, version: str) -> None:
-    response = httpx.get(f"{service().endpoint}/assistants", params={"api-version": version})
+def test_known_versions_are_served(shared: RunningService, version: str) -> None:
+    response = httpx.get(f"{shared.endpoint}/assistants", params={"api-version": version})
     assert response.status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/threads/thread_x/nothing", "/../../x"])
-def test_unknown_paths_get_the_gateways_404(service: Any, path: str) -> None:
-    with service().http() as client:
+def test_unknown_paths_get_the_gateways_404(shared: RunningService, path: str) -> None:
+    with shared.http() as client:
         assert get(client, path, status=404) == {"error": {"code": "404", "message": "Resource not found"}}
 
 
-def test_any_project_name_is_served(service: Any) -> None:
-    running = service()
+def test_any_project_name_is_served(shared: RunningService) -> None:
+    running = shared
     response = httpx.get(f"{running.origin}/api/projects/other/assistants", params={"api-version": "v1"})
     assert response.status_code == 200
 
@@ -55,8 +56,8 @@ def test_any_project_name_is_served(service: Any) -> None:
         b'{"n": 1' + b"0" * 5000 + b"}",
     ],
 )
-def test_a_body_that_is_no_json_object_is_refused(service: Any, body: bytes) -> None:
-    with service().http() as client:
+def test_a_body_that_is_no_json_object_is_refused(shared: RunningService, body: bytes) -> None:
+    with shared.http() as client:
         response = client.post("/threads", content=body, headers={"content-type": "application/json"})
     assert response.status_code == 400, response.text
     assert response.json()["error"]["type"] == "invalid_request_error"
@@ -73,8 +74,8 @@ def test_a_body_that_is_no_json_object_is_refused(service: Any, body: bytes) -> 
         ("/vector_stores/nope", "vector store"),
     ],
 )
-def test_what_does_not_exist_is_named(service: Any, path: str, noun: str) -> None:
-    with service().http() as client:
+def test_what_does_not_exist_is_named(shared: RunningService, path: str, noun: str) -> None:
+    with shared.http() as client:
         error = get(client, path, status=404)["error"]
     assert error["message"] == f"No {noun} found with id 'nope'."
     assert list(error) == ["message", "type", "param", "code"]
@@ -94,12 +95,12 @@ def test_with_a_token_every_request_needs_it(service: Any) -> None:
     assert "secret-token" not in log
 
 
-def test_without_a_token_other_host_names_are_refused(service: Any) -> None:
-    response = httpx.get(f"{service().endpoint}/assistants?api-version=v1", headers={"host": "evil.example"})
+def test_without_a_token_other_host_names_are_refused(shared: RunningService) -> None:
+    response = httpx.get(f"{shared.endpoint}/assistants?api-version=v1", headers={"host": "evil.example"})
     assert response.status_code == 403
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])  # noqa: S104
 def test_other_machines_are_not_served_without_a_token(
     host: str, tmp_path: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from tests.emulator.helpers import get, post
+from tests.support.service import RunningService
 
 
 @pytest.fixture
-def listing(service: Any) -> Any:
-    client = service().http()
+def listing(shared: RunningService) -> Any:
+    client = shared.http()
     thread = post(client, "/threads", {"messages": [{"role": "user", "content": str(n)} for n in range(5)]})
     path = f"/threads/{thread['id']}/messages"
     return lambda status=200, **query: get(client, path, status=status, **query)
@@ -63,8 +64,8 @@ def test_an_unknown_cursor_is_not_found(listing: Any) -> None:
     assert "msg_nowhere" in listing(status=404, after="msg_nowhere")["error"]["message"]
 
 
-def test_every_list_has_pages(service: Any) -> None:
-    with service().http() as client:
+def test_every_list_has_pages(shared: RunningService) -> None:
+    with shared.http() as client:
         thread = post(client, "/threads")
         store = post(client, "/vector_stores")
         for path in (

@@ -71,9 +71,7 @@ class Replay:
             assert _ID.match(mine), f"{where}: {mine}"
             assert len(mine) == len(recorded), f"{where}: {mine}"
             assert self.ids.setdefault(recorded, mine) == mine, where
-        elif where.endswith("_at"):
-            assert type(mine) is type(recorded), f"{where}: {mine}"
-        elif where.rpartition(".")[2] in _FREE:
+        elif where.endswith("_at") or where.rpartition(".")[2] in _FREE:
             assert type(mine) is type(recorded), f"{where}: {mine}"
         else:
             assert mine == recorded, where
@@ -227,8 +225,9 @@ def _collapsed(events: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
     return kept
 
 
-def _comparable(body: Any) -> Any:
-    for call in body.get("step_details", {}).get("tool_calls", []) if "step_details" in body else []:
+def _comparable(body: Json) -> Json:
+    details = body.get("step_details", {})
+    for call in details.get("tool_calls", []):
         for result in call["file_search"]["results"]:
             result["file_name"] = "the recorded one is an address in a workspace"
     return body

@@ -18,6 +18,7 @@ from tests.emulator.helpers import (
     turn,
     wait_run,
 )
+from tests.support.service import RunningService
 
 SLOW = {"default": {"reply": {"text": "Late."}, "delay": 30}}
 
@@ -45,8 +46,8 @@ def text_of(message: dict[str, Any]) -> str:
     return text
 
 
-def test_a_run_is_answered_queued_and_ends_completed(service: Any) -> None:
-    with service().http() as client:
+def test_a_run_is_answered_queued_and_ends_completed(shared: RunningService) -> None:
+    with shared.http() as client:
         run = post(client, "/threads/runs", turn(agent(client), "hi"))
         assert run["status"] == "queued"
         assert run["started_at"] is None
@@ -189,8 +190,8 @@ def test_the_limit_on_completion_tokens_makes_a_run_incomplete(service: Any) -> 
     assert len(text_of(answer)) == 20
 
 
-def test_a_tool_that_is_not_executed_fails_the_run_and_says_so(service: Any) -> None:
-    with service().http() as client:
+def test_a_tool_that_is_not_executed_fails_the_run_and_says_so(shared: RunningService) -> None:
+    with shared.http() as client:
         run = post(client, "/threads/runs", turn(agent(client, tools=[{"type": "code_interpreter"}]), "hi"))
         failed = wait_run(client, run)
     assert failed["status"] == "failed"
@@ -254,6 +255,17 @@ def test_truncation_keeps_the_last_messages(service: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    "outputs",
+    [[{}], [{"tool_call_id": 3}], [{"tool_call_id": "call_x", "output": {"not": "text"}}], "text"],
+)
+def test_malformed_outputs_are_refused(shared: RunningService, outputs: Any) -> None:
+    with shared.http() as client:
+        run = post(client, "/threads/runs", turn(agent(client), "hi"))
+        path = f"/threads/{run['thread_id']}/runs/{run['id']}/submit_tool_outputs"
+        post(client, path, {"tool_outputs": outputs}, status=400)
+
+
+@pytest.mark.parametrize(
     "fields",
     [
         {"tool_choice": {"type": "function", "function": {"name": "unknown"}}},
@@ -264,10 +276,11 @@ def test_truncation_keeps_the_last_messages(service: Any) -> None:
         {"response_format": "yaml"},
     ],
 )
-def test_a_refused_run_leaves_nothing_behind(service: Any, fields: dict[str, Any]) -> None:
-    with service().http() as client:
+def test_a_refused_run_leaves_nothing_behind(shared: RunningService, fields: dict[str, Any]) -> None:
+    with shared.http() as client:
+        before = get(client, "/threads")["data"]
         post(client, "/threads/runs", turn(agent(client), "hi") | fields, status=400)
-        assert get(client, "/threads")["data"] == []
+        assert get(client, "/threads")["data"] == before
 
 
 def test_a_required_call_is_asked_for_once(service: Any) -> None:
@@ -341,12 +354,12 @@ def test_deleting_a_thread_stops_its_run(service: Any) -> None:
     assert running.generations()[0]["outcome"] == "interrupted"
 
 
-def test_an_image_fails_the_run_rather_than_being_ignored(service: Any) -> None:
+def test_an_image_fails_the_run_rather_than_being_ignored(shared: RunningService) -> None:
     content = [
         {"type": "text", "text": "look"},
         {"type": "image_url", "image_url": {"url": "https://x/y.png"}},
     ]
-    with service().http() as client:
+    with shared.http() as client:
         body = {"assistant_id": agent(client), "thread": {"messages": [{"role": "user", "content": content}]}}
         run = post(client, "/threads/runs", body)
         assert wait_run(client, run)["last_error"]["code"] == "unsupported_content"
