@@ -30,6 +30,7 @@ from agents_emulator.service import (
 )
 
 _GRACE_SECONDS = 2
+_EXIT_SECONDS = 2.5
 _BACKLOG = 512
 
 
@@ -135,7 +136,9 @@ def listen(host: str, port: int) -> socket.socket:
 
 def serve(app: Starlette, listener: socket.socket, *, model_name: str, ready_file: Path | None = None) -> int:
     """Serve `app` on a listening socket until a signal stops it."""
-    server = EmulatorServer(app, listener, model_name=model_name, ready_file=ready_file)
+    server = EmulatorServer(
+        app, listener, model_name=model_name, ready_file=ready_file, exit_after=_EXIT_SECONDS
+    )
     asyncio.run(server.serve([listener]))
     return 0 if server.started else 1
 
@@ -143,11 +146,19 @@ def serve(app: Starlette, listener: socket.socket, *, model_name: str, ready_fil
 class EmulatorServer(uvicorn.Server):
     """Uvicorn that says when it listens, and breaks off open event streams when it has to stop.
 
-    `should_exit = True` stops it, from any thread; it is gone within 3 s.
+    `should_exit = True` stops it, from any thread. With `exit_after` it ends the whole process that many
+    seconds after it began to stop, whatever is still at work (a file that is being read, a model that is
+    loading): the next start continues what was unfinished, as it does after a kill.
     """
 
     def __init__(
-        self, app: Starlette, listener: socket.socket, *, model_name: str, ready_file: Path | None = None
+        self,
+        app: Starlette,
+        listener: socket.socket,
+        *,
+        model_name: str,
+        ready_file: Path | None = None,
+        exit_after: float | None = None,
     ) -> None:
         super().__init__(
             uvicorn.Config(
@@ -163,6 +174,7 @@ class EmulatorServer(uvicorn.Server):
         self._app = app
         self._model_name = model_name
         self._ready_file = ready_file
+        self._exit_after = exit_after
         address, port = listener.getsockname()[:2]
         self.endpoint = f"http://{f'[{address}]' if ':' in address else address}:{port}/api/projects/local"
 
@@ -178,6 +190,10 @@ class EmulatorServer(uvicorn.Server):
         print(f"agents_emulator listens on {self.endpoint} with the model {self._model_name}", flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._exit_after is not None:
+            limit = threading.Timer(self._exit_after, os._exit, (0,))
+            limit.daemon = True
+            limit.start()
         service: Service = self._app.state.service
         service.broker.close()
         await super().shutdown(sockets)
