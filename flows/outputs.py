@@ -59,7 +59,7 @@ def prepare_folder(out: Path) -> Path:
 async def write_results(batch: Batch) -> Written:
     """Write results.jsonl from the journal, one document at a time, sorted by name."""
     written = Written()
-    with _replacing(batch.out / "results.jsonl") as file:
+    with replacing(batch.out / "results.jsonl") as file:
         async for record in batch.ws.journal.documents(batch.ws.scope, batch.key):
             row = DocumentRow.model_validate(record.body)
             file.write(row.model_dump_json() + "\n")
@@ -84,7 +84,7 @@ def write_report(batch: Batch, summary: BatchSummary, written: Written) -> str:
         columns=list(batch.pipeline.output.fields)[:MAX_COLUMNS],
         cost={"documents": written.usage, "questions": questions},
     )
-    with _replacing(batch.out / "report.md") as file:
+    with replacing(batch.out / "report.md") as file:
         file.write(text)
     return text
 
@@ -121,7 +121,7 @@ def gist(row: DocumentRow, *, fields: int = 4) -> str:
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[TextIO]:
+def replacing(path: Path) -> Iterator[TextIO]:
     """A file to write, put in place of the old one when all is written: no reader sees half of it."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:

@@ -462,7 +462,8 @@ def _first(problems: list[PipelineError]) -> PipelineError:
 
 def _problems(source: YamlSource, error: ValidationError) -> list[PipelineError]:
     problems: list[PipelineError] = []
-    for detail in error.errors(include_url=False):
+    # A misspelt key is told before the key that is missing because of it.
+    for detail in sorted(error.errors(include_url=False), key=lambda detail: detail["type"] == "missing"):
         location: Location = tuple(part for part in detail["loc"] if part != "[key]")
         message = detail["msg"].removeprefix("Value error, ")
         message = message[:1].lower() + message[1:] + "."
