@@ -50,19 +50,26 @@ class Shaped:
     forced: str | None
     structured_answer: bool
 
-    def decode(self, output: str) -> tuple[str, tuple[ToolCall, ...]]:
-        """The answer (empty if a tool is called) and the calls. Raises ModelError if the output was cut
-        off.
+    def decode(self, output: str, *, complete: bool = True) -> tuple[str, tuple[ToolCall, ...]]:
+        """The answer (empty if a tool is called) and the calls.
+
+        ``complete`` is false where the limit on tokens ended the output. Raises :class:`ModelError` if a call
+        was cut off, or if a complete output is not the JSON that it was held to.
         """
-        if self.streams:
+        if self.streams and not (self.structured_answer and complete):
             return output, ()
         try:
             value = json.loads(output)
         except ValueError as error:
-            raise ModelError(
-                "server_error",
-                f"the model's tool call was cut off after {len(output)} characters; allow more tokens",
-            ) from error
+            # The decoder silently lets go of a schema that it does not understand.
+            why = (
+                f"it could not be held to the schema and wrote {output[:80]!r}; simplify the schema"
+                if complete
+                else f"its tool call was cut off after {len(output)} characters; allow more tokens"
+            )
+            raise ModelError("server_error", f"the local model failed: {why}") from error
+        if self.streams:
+            return output, ()
         if self.forced is not None:
             return "", (ToolCall(new_call_id(), self.forced, json.dumps(value, ensure_ascii=False)),)
         if "tool" in value:

@@ -99,7 +99,7 @@ class SmolLM2Model:
             stop.set()
             work.cancel()  # if it has not begun yet
 
-        text, calls = shaped.decode("".join(output))
+        text, calls = shaped.decode("".join(output), complete=finish != "length")
         if text and not shaped.streams:
             yield TextDelta(text)
         reason: FinishReason = "tool_calls" if calls else "length" if finish == "length" else "stop"

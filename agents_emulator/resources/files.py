@@ -7,10 +7,13 @@ import os
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from python_multipart.exceptions import MultipartParseError
 from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -69,29 +72,19 @@ async def upload(call: Call) -> Record:
     return call.created(file_body(file))
 
 
-class _form:  # noqa: N801 - used like a function
-    """The parsed multipart body, its temporary files closed at the end."""
-
-    def __init__(self, request: Request) -> None:
-        self._request = request
-
-    async def __aenter__(self) -> FormData:
-        if not self._request.headers.get("content-type", "").startswith("multipart/form-data"):
-            raise bad_request("Expected a multipart/form-data body with the parts 'file' and 'purpose'.")
-        try:
-            return await self._request.form(max_files=1, max_fields=10)
-        except Exception as error:
-            if isinstance(error, MultiPartException) or _is_multipart_error(error):
-                raise bad_request(f"The multipart body cannot be read: {error}") from None
-            raise
-
-    async def __aexit__(self, *exc: object) -> None:
-        await self._request.close()
-
-
-def _is_multipart_error(error: Exception) -> bool:
-    # Starlette turns parser errors into a 400 HTTPException when the request belongs to an application.
-    return getattr(error, "status_code", None) == 400
+@asynccontextmanager
+async def _form(request: Request) -> AsyncIterator[FormData]:
+    """Yield the parsed multipart body; its temporary files are closed at the end."""
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        raise bad_request("Expected a multipart/form-data body with the parts 'file' and 'purpose'.")
+    try:
+        form = await request.form(max_files=1, max_fields=10)
+    except (HTTPException, MultiPartException, MultipartParseError) as error:
+        raise bad_request(f"The multipart body cannot be read: {error}") from None
+    try:
+        yield form
+    finally:
+        await request.close()
 
 
 def _keep(source: BinaryIO, path: Path) -> None:
