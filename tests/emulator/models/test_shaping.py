@@ -108,9 +108,15 @@ class TestOutput:
         shaped = shape(request(tools=(PING,), response_schema=ROW))
         assert json.loads(shaped.decode('{"answer": {"kind": "letter"}}')[0]) == {"kind": "letter"}
 
-    def test_that_was_cut_off_is_an_error(self) -> None:
+    def test_that_was_cut_off_is_an_error_of_a_call_but_not_of_an_answer(self) -> None:
         with pytest.raises(ModelError, match="cut off"):
-            shape(request(tools=(LOOKUP,), tool_choice="required")).decode('{"na')
+            shape(request(tools=(LOOKUP,), tool_choice="required")).decode('{"na', complete=False)
+        assert shape(request(response_schema=ROW)).decode('{"ki', complete=False) == ('{"ki', ())
+
+    @pytest.mark.parametrize("fields", [{"response_schema": ROW}, {"tools": (PING,)}])
+    def test_that_is_not_json_although_it_had_to_be_is_an_error(self, fields: dict[str, Any]) -> None:
+        with pytest.raises(ModelError, match="simplify the schema"):
+            shape(request(**fields)).decode("Sure! Here it is")
 
     def test_of_a_tool_that_is_not_there_is_refused(self) -> None:
         with pytest.raises(ModelError, match="'nothing', which the agent does not have"):
