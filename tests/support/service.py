@@ -128,7 +128,9 @@ class ProcessService(RunningService):
         self.process = _spawn(command, self.data_dir).process
 
 
-def start_in_thread(data_dir: Path, model: ChatModel | str, config: ServiceConfig | None = None) -> ThreadService:
+def start_in_thread(
+    data_dir: Path, model: ChatModel | str, config: ServiceConfig | None = None
+) -> ThreadService:
     """Serve from a thread. `model` is a model object or a specification such as `scripted:RULES.yaml`."""
     loaded = load_model(model) if isinstance(model, str) else model
     data_dir.mkdir(parents=True, exist_ok=True)
@@ -144,14 +146,25 @@ def start_in_thread(data_dir: Path, model: ChatModel | str, config: ServiceConfi
     thread.start()
     deadline = time.monotonic() + START_SECONDS
     while not server.started:
-        assert thread.is_alive() and time.monotonic() < deadline, "the service did not start"
+        assert thread.is_alive(), "the service failed to start"
+        assert time.monotonic() < deadline, "the service did not start in time"
         time.sleep(0.005)
     return ThreadService(server.endpoint, data_dir, server, thread)
 
 
 def start_process(data_dir: Path, model: str, options: Sequence[str] = ()) -> ProcessService:
     """Run `python -m agents_emulator` with further `options`."""
-    command = [sys.executable, "-m", "agents_emulator", "--port", "0", "--data-dir", str(data_dir), "--model", model]
+    command = [
+        sys.executable,
+        "-m",
+        "agents_emulator",
+        "--port",
+        "0",
+        "--data-dir",
+        str(data_dir),
+        "--model",
+        model,
+    ]
     return _spawn([*command, *options], data_dir)
 
 
