@@ -11,6 +11,9 @@ import difflib
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 REGISTER = Path(__file__).parent / "suppliers.csv"
 SIMILAR_ENOUGH = 0.6
@@ -23,7 +26,7 @@ def _suppliers() -> tuple[dict[str, str], ...]:
         return tuple(csv.DictReader(table))
 
 
-def lookup_supplier(name: str) -> dict[str, str]:
+def lookup_supplier(name: Annotated[str, Field(max_length=40)]) -> dict[str, str]:
     """Look up a supplier in the company's register of suppliers.
 
     Args:
