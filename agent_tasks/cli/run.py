@@ -107,13 +107,14 @@ async def _mark_cancelled(flow_run_id: UUID) -> None:
     """Prefect calls an interrupted run crashed; the person has cancelled it."""
     from httpx import HTTPError
     from prefect.client.orchestration import get_client
+    from prefect.client.schemas import State
     from prefect.states import Cancelled
 
     # A server that is gone too can't be told; the run is over all the same.
     with suppress(HTTPError, TimeoutError):
         async with asyncio.timeout(CANCEL_SECONDS), get_client() as client:
-            state = Cancelled(message="Interrupted in the terminal.")
-            await client.set_flow_run_state(flow_run_id, state, force=True)
+            cancelled: State[Any] = Cancelled(message="Interrupted in the terminal.")
+            await client.set_flow_run_state(flow_run_id, cancelled, force=True)
 
 
 def _check_paths(documents: Path, pipeline: Path, out: Path) -> None:

@@ -147,3 +147,14 @@ def test_emulator_hands_its_token_over_out_of_sight(monkeypatch: pytest.MonkeyPa
     assert "s3cret" not in " ".join(command)
     assert environment["AGENTS_EMULATOR_TOKEN"] == "s3cret"
     assert command[command.index("--model") + 1] == "scripted:r.yaml"
+
+
+def test_dashboard_of_the_persons_own_server_is_only_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:4200/api")
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    shown = runner.invoke(app, ["dashboard"])
+    assert (shown.exit_code, shown.stdout) == (0, "http://127.0.0.1:4200\n")
+    assert opened == ["http://127.0.0.1:4200"]
+    assert runner.invoke(app, ["dashboard", "--no-browser"]).exit_code == 0
+    assert len(opened) == 1
