@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from agent_tasks.backend.protocol import TurnEnded, TurnStatus
@@ -15,20 +14,16 @@ from agent_tasks.errors import (
     RunServerError,
     RunThrottledError,
 )
+from agent_tasks.wire import wait_in_text
 
 DEFAULT_THROTTLE_WAIT = 20.0
 """Seconds to wait after a throttled turn whose text does not say how long."""
 
-_WAIT = re.compile(r"try again in (\d+(?:\.\d+)?)\s*(second|minute|hour)", re.IGNORECASE)
-_UNIT_SECONDS = {"second": 1, "minute": 60, "hour": 3600}
-
 
 def throttle_wait(message: str | None) -> float:
     """Seconds to wait, read from the text of a throttled run (recorded: the wait is nowhere else)."""
-    match = _WAIT.search(message or "")
-    if match is None:
-        return DEFAULT_THROTTLE_WAIT
-    return float(match[1]) * _UNIT_SECONDS[match[2].lower()]
+    wait = wait_in_text(message or "")
+    return DEFAULT_THROTTLE_WAIT if wait is None else wait
 
 
 def turn_error(ended: TurnEnded) -> RunFailedError | None:
