@@ -22,7 +22,7 @@ NUMBER_WEIGHT = 2.0
 """How much more a number counts than a word."""
 WORD_SHARE = 0.75
 """Share of shared words in the support; the rest is likeness in meaning to the hit's nearest sentence."""
-_LIST_MARK = re.compile(r"^\s*\d{1,2}[.)]\s")
+_LIST_MARK = re.compile(r"^\s*\d{1,2}[.)]\s", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class CitationMarker:
 
     def __init__(self, hits: Sequence[SearchHit]) -> None:
         self._pending = ""
-        self._bags = [set(content_words(hit.text)) for hit in hits]
+        self._bags = [set(content_words(_LIST_MARK.sub("", hit.text))) for hit in hits]
         parts = [(number, text) for number, hit in enumerate(hits) for text in sentences(hit.text)]
         self._owners = [number for number, _ in parts]
         self._vectors = embed([text for _, text in parts])

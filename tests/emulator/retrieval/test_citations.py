@@ -19,7 +19,11 @@ HITS = [
         "f1", "note.txt", "Delivery note DN-88\n14 pallets of wool, received by K. Olsen in Bergen.", 0.9, 0
     ),
     SearchHit(
-        "f2", "lease.txt", "Lease\nThe monthly rent is NOK 42,000. The notice period is six months.", 0.8, 0
+        "f2",
+        "lease.txt",
+        "Lease\n3. The monthly rent is NOK 42,000. The notice period is six months.",
+        0.8,
+        0,
     ),
 ]
 
@@ -39,6 +43,7 @@ def mark(answer: str, size: int = 7) -> list[MarkedText]:
         ("K. Olsen received 14 pallets in Bergen.", 1),
         ("1. The notice period is six months.", 2),
         ("The rent is NOK 55,000 a month.", None),  # a number that stands nowhere
+        ("The notice period is 3 months.", None),  # the 3 of the source numbers a paragraph
         ("I do not know.", None),
         ("Penguins live at the South Pole.", None),
         ("42", None),
