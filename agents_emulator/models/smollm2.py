@@ -12,7 +12,7 @@ Differences from a large model, on purpose:
 a limit
   get one (see :mod:`agents_emulator.models.shaping`). The fields are listed in the system text.
 - At most one tool is called in a turn, and an answer beside tools arrives in one piece.
-- Requests are answered one at a time: two slots, or two copies of the model, took as long for the same work.
+- Requests are answered one at a time: on two busy cores two slots, or two copies of the model, were no faster.
 - One thread decodes. With two threads on two cores that are also busy with something else, the threads wait
   for each other: 1 to 8 tokens a second were measured, against 60 to 80 with one thread at the same load.
 """
@@ -33,7 +33,7 @@ from agents_emulator.models.shaping import Shaped, shape
 CONTEXT_TOKENS = 4096
 """Prompt and answer together; the model was trained on 8192, but is of little use beyond about 1000."""
 SOURCE_TOKENS = 180
-"""Sources of file search in a prompt: with twice as many it answered no better, in twice the time."""
+"""Sources of file search in a prompt: it answered no better with twice as many, and prompts cost time."""
 DEFAULT_MAX_TOKENS = 512
 """Longest answer where the request sets no limit, in tokens."""
 GENERATION_TIMEOUT = 300.0
