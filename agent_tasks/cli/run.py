@@ -85,7 +85,6 @@ def _waiting(text: str, *, quiet: bool) -> Any:
 
 async def _process(documents: Path, pipeline: Path, out: Path, *, quiet: bool) -> BatchSummary:
     from flows.console import BatchConsole
-
     from flows.document_batch import document_batch
 
     flow_run_ids: list[UUID] = []
