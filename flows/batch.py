@@ -68,7 +68,7 @@ class Tally:
         if result.reused:
             self.turns_reused += 1
         else:
-            self.turns += result.attempts
+            self.turns += 1
             self.usage = self.usage + result.usage
 
 

@@ -91,11 +91,16 @@ async def answer_questions(batch: Batch, files: Sequence[DocumentFile]) -> list[
     return answers
 
 
-def _fingerprint(batch: Batch, question: Question) -> str:
-    analyst = batch.pipeline.analyst
-    assert analyst is not None  # noqa: S101 - a pipeline with questions has one
+def _fingerprint(batch: Batch, question: Question, status: str) -> str:
+    """What an answer depends on besides the documents; for a failure, the limits too."""
+    pipeline = batch.pipeline
+    assert pipeline.analyst is not None  # noqa: S101 - a pipeline with questions has one
     return operation_key(
-        "question", analyst=analyst.facts(), text=question.text, revision=batch.pipeline.file.revision
+        "question",
+        analyst=pipeline.analyst.facts(),
+        text=question.text,
+        revision=pipeline.file.revision,
+        limits=pipeline.failure_fingerprint if status == _FAILED else None,
     )
 
 
@@ -103,12 +108,12 @@ async def _known_answer(batch: Batch, corpus: Corpus, question: Question) -> Ans
     record = await batch.ws.journal.get_document(batch.ws.scope, batch.answers_key, question.id)
     if (
         record is None
-        or record.status != _ANSWERED
         or record.content_hash != corpus.key
-        or record.fingerprint != _fingerprint(batch, question)
+        or record.fingerprint != _fingerprint(batch, question, record.status)
     ):
         return None
-    return AnswerRow.model_validate(record.body)
+    row = AnswerRow.model_validate(record.body)
+    return None if row.error is not None and row.error.retryable else row
 
 
 async def _make_analyst(
@@ -189,11 +194,12 @@ async def _answer(
             batch.retained.add(owner)
         else:
             _fill(row, result, names)
+        status = _FAILED if row.error else _ANSWERED
         record = DocumentRecord(
             name=question.id,
             content_hash=corpus.key,
-            fingerprint=_fingerprint(batch, question),
-            status=_FAILED if row.error else _ANSWERED,
+            fingerprint=_fingerprint(batch, question, status),
+            status=status,
             body=row.model_dump(mode="json"),
         )
         await batch.ws.journal.put_document(batch.ws.scope, batch.answers_key, record)

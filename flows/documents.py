@@ -16,7 +16,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from agent_tasks.errors import AgentTasksError, DocumentError, DocumentTooLongError, JournalError
+from agent_tasks.errors import (
+    AgentTasksError,
+    DocumentError,
+    DocumentTooLongError,
+    JournalError,
+    RunIncompleteError,
+)
 from agent_tasks.journal import DocumentRecord
 from agent_tasks.operations import RemoteAgent, TurnResult, content_hash
 from agent_tasks.text import extract_text
@@ -110,7 +116,7 @@ async def process_document(batch: Batch, file: DocumentFile) -> DocumentStatus:
             record = DocumentRecord(
                 name=file.name,
                 content_hash=row.content_hash,
-                fingerprint=batch.pipeline.fingerprint,
+                fingerprint=work.fingerprint(row.status),
                 status=row.status.value,
                 body=row.model_dump(mode="json"),
             )
@@ -136,7 +142,7 @@ class _DocumentWork:
         self.row = DocumentRow(document=file.name, status=DocumentStatus.FAILED)
 
     async def known_row(self) -> DocumentRow | None:
-        """The row of an earlier run, if it did not fail and neither file nor pipeline has changed."""
+        """The row of an earlier run, if it still holds."""
         try:
             self.content = await asyncio.to_thread(
                 self.file.read, self.batch.pipeline.limits.max_document_bytes
@@ -149,11 +155,18 @@ class _DocumentWork:
         if (
             known is None
             or known.content_hash != self.row.content_hash
-            or known.fingerprint != self.batch.pipeline.fingerprint
-            or known.status == DocumentStatus.FAILED
+            or known.fingerprint != self.fingerprint(known.status)
         ):
             return None
-        return DocumentRow.model_validate(known.body)
+        row = DocumentRow.model_validate(known.body)
+        # A failure that may pass is tried again, and so is one that cost nothing.
+        again = row.error is not None and (row.error.retryable or not row.readable)
+        return None if again else row
+
+    def fingerprint(self, status: str) -> str:
+        """What a row in this state depends on, besides the document."""
+        pipeline = self.batch.pipeline
+        return pipeline.failure_fingerprint if status == DocumentStatus.FAILED else pipeline.fingerprint
 
     async def new_row(self) -> DocumentRow:
         """The row, worked out now."""
@@ -250,7 +263,12 @@ class _DocumentWork:
         prompt = plan.prompts["prompt"].render(
             {**values, "extraction": self.row.fields, "not_found": not_found}
         )
-        result = await self._turn(plan, agent, "review", prompt, tool_choice=plan.tool_choice)
+        try:
+            result = await self._turn(plan, agent, "review", prompt, tool_choice=plan.tool_choice)
+        except (
+            RunIncompleteError
+        ) as error:  # the extraction stands; a person can do what the reviewer did not
+            return [f"the review was cut off: {error}"]
         answer, errors = parse_answer(ReviewAnswer, result.text)
         if answer is None:
             return [f"the reviewer's answer is not valid: {'; '.join(errors[:3])}"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import types
 import typing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -233,9 +233,9 @@ class AgentPlan:
         return {"type": "function", "function": {"name": choice}}
 
     def facts(self) -> dict[str, Any]:
-        """All that its answers depend on, as JSON."""
+        """All that its answers depend on, as JSON; a limit that was not hit does not change an answer."""
         return {
-            **self.section.model_dump(mode="json", exclude={"tools"}),
+            **self.section.model_dump(mode="json", exclude={"tools", "max_completion_tokens"}),
             "name": self.name,
             "model": self.model,
             "tools": self.tools.definitions(),
@@ -252,9 +252,11 @@ class Pipeline:
     extractor: AgentPlan
     reviewer: AgentPlan | None
     analyst: AgentPlan | None
-    questions: tuple[Question, ...] = ()
-    fingerprint: str = field(default="", compare=False)
+    questions: tuple[Question, ...]
+    fingerprint: str
     """Hash of all that a document's row depends on, besides the document."""
+    failure_fingerprint: str
+    """The same with the limits, for documents that failed: another limit is a reason to try them again."""
 
     @property
     def name(self) -> str:
@@ -318,11 +320,26 @@ class _Checker:
             reviewer=reviewer.facts() if reviewer else None,
             output=file.output.model_dump(mode="json"),
             repair_turns=file.limits.repair_turns,
-            max_document_tokens=file.limits.max_document_tokens,
-            max_completion_tokens=file.limits.max_completion_tokens,
+        )
+        failure_fingerprint = operation_key(
+            "failure",
+            pipeline=fingerprint,
+            limits=file.limits.model_dump(mode="json"),
+            tokens=[
+                plan.section.max_completion_tokens if plan else None
+                for plan in (extractor, reviewer, analyst)
+            ],
         )
         return Pipeline(
-            self.source.path, file, output, extractor, reviewer, analyst, questions, fingerprint=fingerprint
+            path=self.source.path,
+            file=file,
+            output=output,
+            extractor=extractor,
+            reviewer=reviewer,
+            analyst=analyst,
+            questions=questions,
+            fingerprint=fingerprint,
+            failure_fingerprint=failure_fingerprint,
         )
 
     def problem(self, location: Location, message: str, remedy: str, *, line: int | None = None) -> None:

@@ -33,11 +33,14 @@ class Failure(_Record):
     type: str
     """Name of the error, as in `agent_tasks.errors`."""
     message: str
+    retryable: bool = False
+    """Whether the next run tries again; otherwise it would pay for the same failure."""
 
     @classmethod
     def of(cls, error: Exception) -> Failure:
-        """An error as a record."""
-        return cls(type=type(error).__name__, message=str(error)[:2000])
+        """An error as a record. What is not one of ours is a defect, mended by the next run perhaps."""
+        retryable = error.retryable if isinstance(error, AgentTasksError) else True
+        return cls(type=type(error).__name__, message=str(error)[:2000], retryable=retryable)
 
 
 class Review(_Record):

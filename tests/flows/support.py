@@ -43,6 +43,13 @@ questions:
 limits: {concurrency: 2, chunk_size: 2}
 """
 
+SMALL = """\
+name: papers
+model: test-model
+agents: {extractor: {}}
+output: {fields: {number: string}}
+"""
+
 TOOLS = '''
 CALLS = []
 

@@ -10,7 +10,7 @@ from agent_tasks.errors import ConfigurationError
 from flows.markdown import escape, quote
 from flows.outputs import cell, gist, prepare_folder, replacing
 from flows.rows import DocumentRow, DocumentStatus
-from tests.flows.support import Bench
+from tests.flows.support import SMALL, Bench
 
 MakeBench = Callable[..., Bench]
 
@@ -66,8 +66,7 @@ def test_the_gist_of_a_row() -> None:
 
 
 async def test_the_report_cannot_be_written_into(bench: MakeBench) -> None:
-    pipeline = "name: papers\nmodel: m\nagents: {extractor: {}}\noutput: {fields: {number: string}}\n"
-    batch = bench(pipeline=pipeline, rules={"rules": [{"reply": {"json": {"number": EVIL}}}]})
+    batch = bench(pipeline=SMALL, rules={"rules": [{"reply": {"json": {"number": EVIL}}}]})
     batch.write("[a](b) | <i>.txt", EVIL)
     batch.write("b.txt", "other")
     await batch.run()

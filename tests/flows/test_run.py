@@ -9,7 +9,7 @@ from agent_tasks.errors import ConfigurationError
 from flows.breaker import BatchStoppedError
 from flows.progress import Observer, observed_by
 from flows.rows import AllDocumentsFailedError, AnswerRow, BatchSummary, DocumentRow
-from tests.flows.support import PIPELINE, Bench
+from tests.flows.support import PIPELINE, SMALL, Bench
 
 MakeBench = Callable[..., Bench]
 
@@ -200,13 +200,42 @@ async def test_a_missing_deployment_stops_the_batch_at_the_first_document(bench:
     assert batch.turns() <= 2  # those in flight together
 
 
-async def test_failed_documents_are_tried_again_by_the_next_run(bench: MakeBench) -> None:
-    batch = bench()
-    batch.write("1.txt", "Paper P-1 of 2026-03-01, total 10")
-    batch.write("2.txt", "breaks")
-    assert (await batch.run()).failed == 1
-    batch.write("2.txt", "Paper P-2 of 2026-03-01, total 20")
-    assert (await batch.run()).failed == 0
+async def test_a_failure_is_paid_for_again_only_if_it_may_pass(bench: MakeBench) -> None:
+    throttled = {"code": "rate_limit_exceeded", "message": "Quota. Try again in 86400 seconds."}
+    rules = {
+        "rules": [
+            {"when": {"message": "refused", "call": 1}, "reply": {"error": {"code": "content_filter"}}},
+            {"when": {"message": "throttled", "call": 1}, "reply": {"error": throttled}},
+            {"reply": {"json": {"number": "P-1"}}},
+        ]
+    }
+    batch = bench(rules=rules, pipeline=SMALL)
+    batch.write("1.txt", "P-1 refused")
+    batch.write("2.txt", "P-1 throttled")
+    batch.write("3.txt", "P-1")
+    assert (await batch.run()).headline() == "1 done, 0 need review, 2 failed"
+
+    again = await batch.run()
+    assert (again.headline(), again.turns) == ("2 done, 0 need review, 1 failed", 1)
+
+    batch.pipeline += "limits: {max_completion_tokens: 999}\n"  # a reason to try the failed one again
+    third = await batch.run()
+    assert (third.headline(), third.turns, third.reused) == ("3 done, 0 need review, 0 failed", 1, 2)
+
+
+async def test_a_review_that_is_cut_off_leaves_the_extraction_to_a_person(bench: MakeBench) -> None:
+    rules = {
+        "rules": [
+            {"when": {"schema": "review"}, "reply": {"text": '{"approved": tr'}, "finish": "length"},
+            {"reply": {"json": {"number": "P-1"}}},
+        ]
+    }
+    batch = bench(rules=rules, pipeline=SMALL.replace("extractor: {}", "extractor: {}, reviewer: {}"))
+    batch.write("1.txt", "P-1")
+    await batch.run()
+    row = batch.rows()["1.txt"]
+    assert (row["status"], row["fields"]) == ("needs_review", {"number": "P-1"})
+    assert row["reasons"][0].startswith("the review was cut off")
 
 
 async def test_an_observer_hears_of_everything(bench: MakeBench) -> None:
