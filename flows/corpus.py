@@ -21,7 +21,7 @@ from flows.batch import Batch
 from flows.discovery import DocumentFile
 from flows.pipeline import Question
 from flows.progress import observer
-from flows.rows import AnswerRow, DocumentRow, Failure
+from flows.rows import AnswerRow, DocumentRow, Failure, shortened
 
 _ANSWERED = "answered"
 _FAILED = "failed"
@@ -222,5 +222,5 @@ def _fill(row: AnswerRow, result: TurnResult, names: dict[str, str]) -> None:
     row.citations = result.citations
     row.usage = result.usage
     row.turns = 1
-    row.tool_calls = result.tool_calls
+    row.tool_calls = shortened(result.tool_calls)
     row.ids = {"turn": result.turn_id}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -55,7 +55,7 @@ class DocumentFile:
 
 
 def discover(
-    folder: Path, *, suffixes: tuple[str, ...], ignore: tuple[str, ...] = (), exclude: Path | None = None
+    folder: Path, *, suffixes: tuple[str, ...], ignore: tuple[str, ...] = (), exclude: Sequence[Path] = ()
 ) -> list[DocumentFile]:
     """All files below a folder, sorted by name; hidden ones are left out, links are never followed out of it.
 
@@ -63,7 +63,7 @@ def discover(
         folder: Where to look.
         suffixes: Supported endings, lower case with the dot; other files come with a problem.
         ignore: Patterns of names to leave out.
-        exclude: A folder to leave out, such as the one for results.
+        exclude: Files and folders to leave out, such as the one for results.
 
     Raises:
         ConfigurationError: The folder is not there or cannot be read.
@@ -71,7 +71,7 @@ def discover(
     root = folder.resolve()
     if not root.is_dir():
         raise ConfigurationError(f"{folder} is not a folder; give the folder that holds the documents.")
-    excluded = exclude.resolve() if exclude is not None else None
+    excluded = {path.resolve() for path in exclude}
     found = [
         document
         for document in _walk(root, excluded)
@@ -82,7 +82,7 @@ def discover(
     )
 
 
-def _walk(root: Path, excluded: Path | None) -> Iterator[DocumentFile]:
+def _walk(root: Path, excluded: set[Path]) -> Iterator[DocumentFile]:
     def refuse(error: OSError) -> None:
         raise ConfigurationError(f"folder {error.filename} cannot be read: {error.strerror}.")
 
@@ -92,11 +92,11 @@ def _walk(root: Path, excluded: Path | None) -> Iterator[DocumentFile]:
         folders[:] = [
             name
             for name in folders
-            if not name.startswith(".") and name not in links and here / name != excluded
+            if not name.startswith(".") and name not in links and here / name not in excluded
         ]
         for name in [*files, *links]:
-            if not name.startswith("."):
-                path = here / name
+            path = here / name
+            if not name.startswith(".") and path not in excluded:
                 yield DocumentFile(_display(path.relative_to(root).as_posix()), path)
 
 

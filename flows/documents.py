@@ -33,7 +33,7 @@ from flows.output_schema import json_schema_format, parse_answer
 from flows.pipeline import AgentPlan
 from flows.progress import observer
 from flows.prompts import PromptError
-from flows.rows import DocumentRow, DocumentStatus, Failure, Review
+from flows.rows import DocumentRow, DocumentStatus, Failure, Review, shortened
 
 logger = logging.getLogger("flows.documents")
 
@@ -295,6 +295,6 @@ class _DocumentWork:
         )
         self.row.turns += 1
         self.row.usage = self.row.usage + result.usage
-        self.row.tool_calls += result.tool_calls
+        self.row.tool_calls += shortened(result.tool_calls)
         self.row.ids[step] = result.turn_id
         return result

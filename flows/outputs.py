@@ -39,12 +39,15 @@ class Written:
     """The first rows of each state."""
 
 
-def prepare_folder(out: Path) -> Path:
+def prepare_folder(out: Path, *, documents: Path) -> Path:
     """Make the folder for results.
 
     Raises:
-        ConfigurationError: It cannot be made or written to; better known before the first turn is paid for.
+        ConfigurationError: It cannot be made or written to, or it is the folder of documents; better known
+            before the first turn is paid for.
     """
+    if out.resolve() == documents.resolve():
+        raise ConfigurationError("results can't lie among the documents; give another folder for them.")
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):

@@ -14,9 +14,22 @@ from flows.grounding import FieldGrounding
 MAX_LISTED = 200
 """Documents that a summary or a table on the dashboard names; the rest is in results.jsonl."""
 
+MAX_SHOWN_OUTPUT = 2000
+"""Characters of a tool's output in a row."""
+
 
 class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+
+def shortened(calls: list[ToolCallOutcome]) -> list[ToolCallOutcome]:
+    """Tool calls as rows show them: a long output is the journal's to keep."""
+    return [
+        call
+        if len(call.output) <= MAX_SHOWN_OUTPUT
+        else call.model_copy(update={"output": f"{call.output[:MAX_SHOWN_OUTPUT]}..."})
+        for call in calls
+    ]
 
 
 class DocumentStatus(StrEnum):

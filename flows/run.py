@@ -75,9 +75,10 @@ async def run_batch(
         AllDocumentsFailedError: There were documents and none gave a result; the results are written.
     """
     started = time.monotonic()
-    folder, out = Path(documents), prepare_folder(Path(out))
+    folder, out = Path(documents), Path(out)
+    prepare_folder(out, documents=folder)
     section = pipeline.file.documents
-    files = discover(folder, suffixes=section.suffixes, ignore=section.ignore, exclude=out)
+    files = discover(folder, suffixes=section.suffixes, ignore=section.ignore, exclude=[out, pipeline.path])
     batch = Batch(ws, pipeline, folder, out)
     batch.tally.total = len(files)
     if watch is not None:

@@ -28,11 +28,14 @@ def test_documents_are_found_recursively_sorted_and_without_hidden_ones(tmp_path
         "c.xlsx",
         "out/report.md",
         "old/x.txt",
+        "p.md",
     ):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text("x")
-    found = discover(tmp_path, suffixes=(".txt", ".md"), ignore=("old/*",), exclude=tmp_path / "out")
+    found = discover(
+        tmp_path, suffixes=(".txt", ".md"), ignore=("old/*",), exclude=[tmp_path / "out", tmp_path / "p.md"]
+    )
     assert list(_names(found)) == ["a/B.TXT", "a/z.md", "b.txt", "c.xlsx"]
     assert _names(found)["c.xlsx"] == "UnsupportedDocumentError"
 

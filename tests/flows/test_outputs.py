@@ -101,5 +101,7 @@ def test_a_file_is_replaced_in_one_go_or_not_at_all(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_known_before_the_first_turn(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match="Give another folder"):
-        prepare_folder(tmp_path / "file")
-    assert prepare_folder(tmp_path / "a" / "b").is_dir()
+        prepare_folder(tmp_path / "file", documents=tmp_path)
+    with pytest.raises(ConfigurationError, match="another folder"):
+        prepare_folder(tmp_path, documents=tmp_path)
+    assert prepare_folder(tmp_path / "a" / "b", documents=tmp_path).is_dir()

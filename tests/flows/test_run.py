@@ -1,5 +1,6 @@
 """A whole batch against the local service, without Prefect."""
 
+import asyncio
 import pickle
 from collections.abc import Callable
 
@@ -9,7 +10,7 @@ from agent_tasks.errors import ConfigurationError
 from flows.breaker import BatchStoppedError
 from flows.progress import Observer, observed_by
 from flows.rows import AllDocumentsFailedError, AnswerRow, BatchSummary, DocumentRow
-from tests.flows.support import PIPELINE, SMALL, Bench
+from tests.flows.support import PIPELINE, SMALL, TOOLS, Bench
 
 MakeBench = Callable[..., Bench]
 
@@ -198,6 +199,29 @@ async def test_a_missing_deployment_stops_the_batch_at_the_first_document(bench:
     with pytest.raises(ConfigurationError, match="MODEL_DEPLOYMENT_NAME"):
         await batch.run()
     assert batch.turns() <= 2  # those in flight together
+
+
+async def test_two_processes_do_not_work_on_one_batch(bench: MakeBench) -> None:
+    batch = bench(rules={"rules": [{"reply": {"json": {"number": "P-1"}}, "delay": 1.0}]}, pipeline=SMALL)
+    batch.write("1.txt", "P-1")
+    outcomes = await asyncio.gather(batch.run(), batch.run(), return_exceptions=True)
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["BatchSummary", "JournalError"]
+    assert batch.turns() == 1
+
+
+async def test_results_among_the_documents_are_refused(bench: MakeBench) -> None:
+    batch = bench(pipeline=SMALL)
+    batch.out = batch.documents
+    with pytest.raises(ConfigurationError, match="another folder"):
+        await batch.run()
+
+
+async def test_long_outputs_of_tools_are_shortened_in_the_row(bench: MakeBench) -> None:
+    batch = bench(tools=TOOLS.replace('"known": "yes"', '"known": "yes" * 1000'))
+    batch.write("1.txt", "Paper P-1 of 2026-03-01, total 10.5, look up")
+    await batch.run()
+    [call] = batch.rows()["1.txt"]["tool_calls"]
+    assert len(call["output"]) == 2003
 
 
 async def test_a_failure_is_paid_for_again_only_if_it_may_pass(bench: MakeBench) -> None:
