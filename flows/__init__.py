@@ -1,0 +1,1 @@
+"""Prefect flows composed of the durable tasks, and what they are made of."""
