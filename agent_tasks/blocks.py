@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, ClassVar
 
+from azure.core.credentials import TokenCredential
 from prefect.blocks.abstract import CredentialsBlock
 from pydantic import Field, HttpUrl, SecretStr
 
@@ -38,19 +39,21 @@ class AgentsProject(CredentialsBlock):
         Run an agent in a flow:
 
         ```python
+        import asyncio
+
+        from agent_tasks import AgentsProject, AgentSpec, TurnSpec, tasks
         from prefect import flow
-        from agent_tasks import AgentSpec, AgentsProject, TurnSpec, tasks
+
+        project = AgentsProject.load("BLOCK_NAME")
 
         @flow
         async def ask(question: str) -> str:
-            project = await AgentsProject.load("production")
-            agent = await tasks.ensure_agent(
-                project,
-                AgentSpec(name="helper", model=project.model, instructions="Answer briefly."),
-                owner="ask",
-            )
+            spec = AgentSpec(name="helper", model=project.model, instructions="Answer briefly.")
+            agent = await tasks.ensure_agent(project, spec, owner="ask")
             turn = TurnSpec(step="ask", agent=agent, prompt=question, owner="ask")
             return (await tasks.run_turn(project, turn)).text
+
+        asyncio.run(ask("What is a delivery note?"))
         ```
     """
 
@@ -115,7 +118,7 @@ class AgentsProject(CredentialsBlock):
                 "service is reached through `workspace()`.",
                 setting="PROJECT_ENDPOINT",
             )
-        credential = make_credential(settings.credential, settings.token)
+        credential = _credential(settings, settings.project_endpoint)
         return AsyncAgentsClient(settings.project_endpoint, credential, *args, **kwargs)
 
     @asynccontextmanager
@@ -160,10 +163,14 @@ class _Shared:
 _shared = _Shared()
 
 
+def _credential(settings: Settings, endpoint: str) -> TokenCredential | SecretStr | None:
+    return make_credential(settings.credential, settings.token, endpoint=endpoint)
+
+
 @asynccontextmanager
 async def _open(settings: Settings) -> AsyncIterator[Workspace]:
     if settings.project_endpoint:
-        credential = make_credential(settings.credential, settings.token)
+        credential = _credential(settings, settings.project_endpoint)
         async with Workspace.open(settings.project_endpoint, credential, settings.journal_url) as workspace:
             yield workspace
         return

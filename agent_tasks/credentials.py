@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from azure.core.credentials import TokenCredential
 from pydantic import SecretStr
 
+from agent_tasks.client._endpoint import is_loopback
 from agent_tasks.errors import ConfigurationError
 from agent_tasks.settings import CredentialKind
 
 
-def make_credential(kind: CredentialKind, token: SecretStr | None = None) -> TokenCredential | SecretStr:
+def make_credential(
+    kind: CredentialKind, token: SecretStr | None = None, *, endpoint: str
+) -> TokenCredential | SecretStr | None:
     """The credential of a kind. Nothing is asked of the network before the first request.
 
     The blocking credentials are used (in a thread, by the client): the async ones would need a second HTTP
@@ -18,6 +23,7 @@ def make_credential(kind: CredentialKind, token: SecretStr | None = None) -> Tok
     Args:
         kind: which.
         token: a bearer token for the Agents service, for kind `token`.
+        endpoint: where it is for. A service on this machine is not Azure: `default` is no credential there.
 
     Raises:
         ConfigurationError: kind `token` without a token.
@@ -28,6 +34,8 @@ def make_credential(kind: CredentialKind, token: SecretStr | None = None) -> Tok
                 "The credential kind is `token`, but there is none: set AGENT_TASKS_TOKEN or the block's."
             )
         return token
+    if kind is CredentialKind.DEFAULT and is_loopback(urlsplit(endpoint).hostname or ""):
+        return None
     from azure import identity  # half a second: only where somebody signs in
 
     match kind:

@@ -1,4 +1,4 @@
-"""Each operation has its effect once on a real service, however often it is called or its answers are lost."""
+"""Each operation has its effect once on a real service, however often it is called or answers are lost."""
 
 from __future__ import annotations
 
