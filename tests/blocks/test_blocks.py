@@ -34,6 +34,10 @@ class TestAgentsProject(BlockStandardTestSuite):
     def block(self) -> type[Block]:
         return AgentsProject
 
+    def test_has_a_valid_image(self, block: type[Block]) -> None:
+        """In place of the suite's own, which downloads the logo: tests need no network."""
+        assert str(block._logo_url).startswith("https://")
+
 
 def test_the_slug_never_changes() -> None:
     assert AgentsProject.get_block_type_slug() == "azure-agents-project"
