@@ -1,17 +1,17 @@
-"""Function tools of the example pipeline: the register of suppliers, and a sum check.
+"""Function tools of the example pipeline: the register of suppliers, and the company's rules for papers.
 
 An agent's tool is a typed Python function with a docstring; `pipeline.yaml` names it
-`supplier_tools:FUNCTION`.
+`supplier_tools:FUNCTION`. What a parameter's description says "as written" of, the local model copies from
+the text before it (see `agents_emulator.models.grammar`).
 """
 
 from __future__ import annotations
 
 import csv
 import difflib
-from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -19,35 +19,43 @@ REGISTER = Path(__file__).parent / "suppliers.csv"
 SIMILAR_ENOUGH = 0.6
 """Smallest likeness (0 to 1, by `difflib.SequenceMatcher`) of two names that counts as the same supplier."""
 
+Name = Annotated[str, Field(max_length=120)]
+
 
 @cache
-def _suppliers() -> tuple[dict[str, str], ...]:
+def _register() -> dict[str, dict[str, str]]:
+    """The rows of the register, by the form in which names are compared."""
     with REGISTER.open(encoding="utf-8", newline="") as table:
-        return tuple(csv.DictReader(table))
+        return {row["name"].casefold(): row for row in csv.DictReader(table)}
 
 
-def lookup_supplier(name: Annotated[str, Field(max_length=40)]) -> dict[str, str]:
+def _find(name: str) -> dict[str, str] | None:
+    """The supplier of that name: within a longer text, nearly written so, or only begun ("Hexley")."""
+    wanted, register = name.casefold().strip(), _register()
+    matches = [known for known in register if known in wanted]
+    if not matches:
+        matches = difflib.get_close_matches(wanted, register, n=1, cutoff=SIMILAR_ENOUGH)
+    if not matches and wanted:
+        matches = [known for known in register if known.startswith(wanted)]
+    return register[matches[0]] if len(matches) == 1 else None
+
+
+def lookup_supplier(name: Name) -> dict[str, str]:
     """Look up a supplier in the company's register of suppliers.
 
     Args:
-        name: Name of the company that wrote the document.
+        name: Company that wrote the document, as written.
     """
-    wanted = name.casefold().strip()
-    by_name = {row["name"].casefold(): row for row in _suppliers()}
-    matches = difflib.get_close_matches(wanted, by_name, n=1, cutoff=SIMILAR_ENOUGH)
-    if not matches and wanted:
-        # A short form ("Hexley") is unlike the whole name, and yet clear if only one supplier begins with it.
-        starting = [known for known in by_name if known.startswith(wanted)]
-        matches = starting if len(starting) == 1 else []
-    return {"found": "yes", **by_name[matches[0]]} if matches else {"found": "no", "searched": name}
+    supplier = _find(name)
+    return {"found": "no", "searched": name} if supplier is None else {"found": "yes", **supplier}
 
 
-def check_total(amounts: list[Decimal], total: Decimal) -> dict[str, str]:
-    """Check whether the amounts of a document's lines add up to its total.
+def check_sender(sender: Name) -> dict[str, Any]:
+    """Check a copied sender: papers of senders who are not in the register are looked at by a person.
 
     Args:
-        amounts: Amount of each line.
-        total: The total that the document states.
+        sender: The copied sender, as written.
     """
-    added = sum(amounts, Decimal(0))
-    return {"adds_up": "yes" if added == total else "no", "sum": str(added), "total": str(total)}
+    if _find(sender) is not None:
+        return {"approved": True, "problems": []}
+    return {"approved": False, "problems": [f"{sender} is not in the register of suppliers"]}

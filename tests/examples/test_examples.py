@@ -1,0 +1,164 @@
+"""The examples are what they are said to be, and their right values can be found in the documents."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import re
+import sys
+from datetime import date
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import docx
+import pytest
+
+from agent_tasks.errors import DocumentError
+from agent_tasks.text import extract_text
+from flows.grounding import GroundingStatus, SourceText
+from flows.output_schema import Leaf
+from flows.pipeline import Pipeline, load_pipeline
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+DOCUMENTS = EXAMPLES / "documents"
+EXPECTED: dict[str, dict[str, Any]] = json.loads((EXAMPLES / "expected.json").read_text(encoding="utf-8"))
+READABLE = sorted(name for name, right in EXPECTED.items() if "fields" in right)
+BROKEN = sorted(set(EXPECTED) - set(READABLE))
+
+
+def load(name: str) -> ModuleType:
+    """A script or module of the examples, which are no package."""
+    spec = importlib.util.spec_from_file_location(f"examples_{name}", EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> Pipeline:
+    """The example pipeline."""
+    return load_pipeline(EXAMPLES / "pipeline.yaml", default_model="any")
+
+
+def text_of(name: str) -> str:
+    return extract_text((DOCUMENTS / name).read_bytes(), name)
+
+
+def test_every_document_has_its_right_values_and_every_format_is_there() -> None:
+    names = {path.name for path in DOCUMENTS.iterdir()}
+    assert names == set(EXPECTED)
+    assert {Path(name).suffix for name in READABLE} == {".txt", ".md", ".html", ".pdf", ".docx"}
+    assert len(READABLE) >= 12
+
+
+@pytest.mark.parametrize("name", READABLE)
+def test_a_document_is_short_enough_for_the_small_model(name: str) -> None:
+    assert 60 <= len(text_of(name).split()) <= 220
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_the_damaged_documents_cannot_be_read(name: str) -> None:
+    with pytest.raises(DocumentError):
+        text_of(name)
+
+
+@pytest.mark.parametrize("name", READABLE)
+def test_the_right_values_fit_the_pipeline_and_stand_in_the_document(name: str, pipeline: Pipeline) -> None:
+    values, errors = pipeline.output.parse(json.dumps(EXPECTED[name]["fields"]))
+    assert errors == []
+    assert values is not None
+    source = SourceText(text_of(name))
+    missing = [
+        entry.path
+        for entry in source.ground(pipeline.output.leaves(values))
+        if entry.status is GroundingStatus.NOT_FOUND
+    ]
+    assert missing == []
+
+
+def test_a_value_from_elsewhere_is_not_in_the_document(pipeline: Pipeline) -> None:
+    field = pipeline.output.fields["date"]
+    source = SourceText(text_of("invoice-quillfeather-2041.txt"))
+    [entry] = source.ground([Leaf("date", field, date(2025, 1, 1))])
+    assert entry.status is GroundingStatus.NOT_FOUND
+
+
+def test_only_the_trap_among_the_sums_is_wrong() -> None:
+    text = text_of("invoice-brightmallow-5510.txt")
+    amounts = [float(found) for found in re.findall(r"GBP +([\d.]+)", text)]
+    assert sum(amounts[:-1]) == 418.0
+    assert amounts[-1] == EXPECTED["invoice-brightmallow-5510.txt"]["fields"]["total"] == 481.0
+
+
+def test_addresses_are_of_nobody() -> None:
+    text = "\n".join(text_of(name) for name in READABLE)
+    hosts = re.findall(r"@([\w.-]+\w)", text)
+    assert hosts
+    assert all(host.endswith("example.com") for host in hosts)
+
+
+def test_the_binary_documents_are_what_the_script_writes() -> None:
+    for name, content in load("make_documents").documents().items():
+        committed = (DOCUMENTS / name).read_bytes()
+        if name.endswith(".docx"):  # its packing depends on the versions of zlib and python-docx
+            assert _cells(committed) == _cells(content)
+            assert extract_text(committed, name) == extract_text(content, name)
+        else:
+            assert committed == content
+
+
+def _cells(content: bytes) -> list[str]:
+    document = docx.Document(io.BytesIO(content))
+    return [cell.text for table in document.tables for row in table.rows for cell in row.cells]
+
+
+@pytest.mark.parametrize(
+    ("name", "supplier"),
+    [
+        ("Hexley Electric Supply plc", "HEXLEY"),
+        ("HEXLEY", "HEXLEY"),
+        ("Sagewerk Immerfall", "IMMER"),
+        ("Contractor | Pinnacourt Lift Service AG, Seilgasse 2", "PINNA"),
+        ("Tallowmere Joinery Ltd", None),
+        ("", None),
+    ],
+)
+def test_suppliers_are_found_by_what_stands_on_paper(name: str, supplier: str | None) -> None:
+    tools = load("supplier_tools")
+    assert tools.lookup_supplier(name).get("id") == supplier
+    check = tools.check_sender(name)
+    assert check["approved"] is (supplier is not None)
+    assert bool(check["problems"]) is (supplier is None)
+
+
+def test_the_pipeline_has_its_agents_call_a_function_for_every_document(pipeline: Pipeline) -> None:
+    assert list(pipeline.extractor.tools) == ["lookup_supplier"]
+    assert pipeline.extractor.section.tool_choice == "lookup_supplier"
+    assert pipeline.reviewer is not None
+    assert list(pipeline.reviewer.tools) == ["check_sender"]
+    assert len(pipeline.questions) == 3
+
+
+def test_the_score_counts_wrong_values_and_who_was_not_told() -> None:
+    score = load("score").score
+    expected = {
+        "a.txt": {"state": "readable", "fields": {"sender": "A Ltd.", "total": 1.5}},
+        "b.txt": {"state": "readable", "fields": {"sender": "B", "total": None}},
+        "c.txt": {"state": "failed"},
+        "d.txt": {"state": "readable", "fields": {"sender": "D", "total": 2.0}},
+    }
+    rows = {
+        "a.txt": {"status": "done", "fields": {"sender": "a ltd", "total": 1.0}},
+        "b.txt": {"status": "needs_review", "fields": {"sender": "X", "total": None}},
+        "c.txt": {"status": "done"},
+    }
+    result = score(rows, expected)
+    assert (result.right, result.values, result.documents) == (2, 6, 3)
+    assert result.unseen == ["a.txt"]
+    assert result.states == ["c.txt", "d.txt"]
+    assert result.wrong["a.txt"] == ["total is 1.0, not 1.5"]
