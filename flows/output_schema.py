@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -43,6 +45,7 @@ _ONLY_FOR = {
     "max_length": ("string",),
     "minimum": ("integer", "number"),
     "maximum": ("integer", "number"),
+    "multiple_of": ("integer", "number"),
 }
 
 
@@ -65,6 +68,8 @@ class FieldSpec(BaseModel):
     """Regular expression the string contains (anchor it with ^ and $ to cover the whole)."""
     minimum: float | None = None
     maximum: float | None = None
+    multiple_of: float | None = Field(None, gt=0)
+    """Step of a number: 0.01 for amounts of money."""
     max_length: int | None = Field(None, ge=1)
     """Characters of a string."""
     max_items: int | None = Field(None, ge=1)
@@ -219,6 +224,19 @@ def _blank_is_null(value: Any) -> Any:
     return None if isinstance(value, str) and value.strip().lower() in ("", "null") else value
 
 
+def _on_step(step: float | None) -> Callable[[float], float]:
+    """A check that a number is a multiple of `step`; in decimals, since 0.29 / 0.01 is not 29 in floats."""
+
+    def check(value: float) -> float:
+        if step is not None:
+            steps = Decimal(str(value)) / Decimal(str(step))
+            if steps != steps.to_integral_value():
+                raise ValueError(f"Input should be a multiple of {step:g}")
+        return value
+
+    return check
+
+
 def _iso_date(value: Any) -> date:
     """A date as the schema asks for it; pydantic alone would also take times and seconds since 1970."""
     if not isinstance(value, str) or not _ISO_DATE.fullmatch(value.strip()):
@@ -251,8 +269,10 @@ def _annotation(name: str, field: FieldSpec) -> Any:
         kind = Annotated[str, Field(min_length=1, max_length=field.max_length, pattern=field.pattern)]
     elif field.type == "number":
         kind = Annotated[float, Field(ge=field.minimum, le=field.maximum, allow_inf_nan=False)]
+        kind = Annotated[kind, AfterValidator(_on_step(field.multiple_of))]
     elif field.type == "integer":
         kind = Annotated[int, Field(ge=field.minimum, le=field.maximum)]
+        kind = Annotated[kind, AfterValidator(_on_step(field.multiple_of))]
     elif field.type == "date":
         kind = Annotated[date, BeforeValidator(_iso_date)]
     else:
@@ -290,6 +310,7 @@ def _field_schema(field: FieldSpec, constraints: bool) -> dict[str, Any]:
             "maxLength": field.max_length,
             "minimum": field.minimum,
             "maximum": field.maximum,
+            "multipleOf": field.multiple_of,
         }
         schema.update({key: value for key, value in given.items() if value is not None})
     if field.list:

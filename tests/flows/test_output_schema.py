@@ -15,7 +15,7 @@ def _schema(strict: bool = True, **fields: Any) -> OutputSchema:
 FIELDS: dict[str, Any] = {
     "kind": {"enum": ["invoice", "letter"], "description": "What it is."},
     "number": {"pattern": "^[A-Z]+-[0-9]+$", "max_length": 10},
-    "total": {"type": "number", "minimum": 0, "maximum": 100},
+    "total": {"type": "number", "minimum": 0, "maximum": 100, "multiple_of": 0.01},
     "pages": {"type": "integer", "minimum": 1},
     "paid": "boolean",
     "issued": {"type": "date", "optional": True},
@@ -89,6 +89,16 @@ def test_what_is_wrong_is_named(change: dict[str, Any], named: str) -> None:
     values, errors = _schema(**FIELDS).parse(_json({**GOOD, **change}))
     assert values is None
     assert any(error.startswith(named) for error in errors), errors
+
+
+@pytest.mark.parametrize(("amount", "fits"), [(0.29, True), (1e300, True), (-5.25, True), (0.295, False)])
+def test_multiples_are_counted_in_decimals(amount: float, fits: bool) -> None:
+    schema = _schema(strict=False, total={"type": "number", "multiple_of": 0.01})
+    values, errors = schema.parse(_json({"total": amount}))
+    assert (values is not None) is fits
+    assert errors == ([] if fits else ["total: Input should be a multiple of 0.01"])
+    body = schema.response_format()["json_schema"]["schema"]
+    assert body["properties"]["total"] == {"type": "number", "multipleOf": 0.01}
 
 
 def test_answers_that_are_no_json() -> None:

@@ -221,7 +221,7 @@ def test_dates_are_found_in_their_usual_forms(text: str, expected: list[str]) ->
 
 
 def test_numbers_are_found_and_normalised() -> None:
-    text = "1,240.50 | 1.240,50 | 42 000 | 3 pcs | NP-77 | 0.5 | 7/8 | v2 | 10.10.2026"
+    text = "1,240.50 | 1.240,50 | 1'240.50 | 42 000 | 3 pcs | NP-77 | 0.5 | 7/8 | v2 | 10.10.2026"
     assert numbers_in(text) == ["1240.50", "42000", "3", "0.5"]
     assert numbers_in(text, integers=True) == ["42000", "3"]
     assert numbers_in("USD 5 and 6 and $7.5 and 8 EUR and 0.75 l", money=True) == ["5", "7.5", "8", "0.75"]
