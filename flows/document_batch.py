@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from prefect import flow
+from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
@@ -17,8 +17,10 @@ from flows.artifacts import ProgressArtifact, publish_artifacts
 from flows.batch import Batch
 from flows.batch_tasks import PREFECT_STEPS
 from flows.pipeline import load_pipeline
+from flows.progress import observed_by, observer
 from flows.rows import AllDocumentsFailedError, BatchSummary
 from flows.run import run_batch
+from flows.run_log import RunLog
 
 
 def _run_name() -> str:
@@ -73,8 +75,9 @@ async def _run(documents: str, pipeline: str, out: str, project: AgentsProject |
 
     async with where.workspace() as ws:
         try:
-            async with progress.shown():
-                summary = await run_batch(ws, plan, documents, out, steps=PREFECT_STEPS, watch=watch)
+            with observed_by(RunLog(get_run_logger(), observer())):
+                async with progress.shown():
+                    summary = await run_batch(ws, plan, documents, out, steps=PREFECT_STEPS, watch=watch)
         except AllDocumentsFailedError as error:
             await publish_artifacts(batches[0], error.summary)
             return Failed(message=error.summary.headline(), data=error)

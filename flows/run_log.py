@@ -1,0 +1,84 @@
+"""What an operator reads in a flow run's log on the dashboard: documents and answers, as they are done.
+
+A small batch is told document by document; a large one by milestones and by what needs a person.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from agent_tasks.operations import Usage
+from flows.outputs import gist
+from flows.progress import Observer
+from flows.rows import MAX_LISTED, AnswerRow, BatchSummary, DocumentRow, DocumentStatus
+
+SMALL_BATCH = 100
+"""Documents up to which each one has its line: every line is a request's worth of work for the server."""
+
+_MILESTONES = 20  # lines about the progress of a large batch
+
+
+class RunLog(Observer):
+    """Writes to a flow run's logger, and passes everything on to another observer.
+
+    Args:
+        logger: the flow run's logger.
+        inner: who watches as well, such as the terminal's display.
+    """
+
+    def __init__(
+        self, logger: logging.Logger | logging.LoggerAdapter[logging.Logger], inner: Observer
+    ) -> None:
+        self._logger = logger
+        self._inner = inner
+        self._total = 0
+        self._finished = 0
+        self._told = 0
+
+    def batch_started(self, pipeline: str, folder: str, total: int) -> None:
+        self._total = total
+        self._logger.info("Pipeline %s over %s: %d documents", pipeline, folder, total)
+        self._inner.batch_started(pipeline, folder, total)
+
+    def phase_started(self, phase: str) -> None:
+        self._inner.phase_started(phase)
+
+    def document_started(self, name: str) -> None:
+        self._inner.document_started(name)
+
+    def step_started(self, name: str, step: str) -> None:
+        self._inner.step_started(name, step)
+
+    def turn_finished(self, usage: Usage) -> None:
+        self._inner.turn_finished(usage)
+
+    def document_finished(self, row: DocumentRow, *, reused: bool) -> None:
+        self._finished += 1
+        is_done = row.status is DocumentStatus.DONE
+        if not reused and self._total <= SMALL_BATCH and is_done:
+            self._logger.info("%s: done, %s", row.document, gist(row))
+        elif not reused and not is_done and self._told < MAX_LISTED:
+            self._told += 1
+            state = row.status.value.replace("_", " ")
+            self._logger.warning("%s: %s, %s", row.document, state, gist(row))
+        if self._total > SMALL_BATCH and self._finished % (self._total // _MILESTONES) == 0:
+            self._logger.info("%d of %d documents", self._finished, self._total)
+        self._inner.document_finished(row, reused=reused)
+
+    def answer_finished(self, row: AnswerRow, *, reused: bool) -> None:
+        if not reused:
+            said = row.error.message if row.error else row.answer
+            level = logging.WARNING if row.error else logging.INFO
+            self._logger.log(level, "%s %s", row.question, said)
+        self._inner.answer_finished(row, reused=reused)
+
+    def batch_finished(self, summary: BatchSummary) -> None:
+        self._logger.info(
+            "%s (%d unchanged); %d turns, %d tokens; results in %s",
+            summary.headline(),
+            summary.reused,
+            summary.turns,
+            summary.usage.total_tokens,
+            summary.results,
+        )
+        self._inner.batch_finished(summary)
