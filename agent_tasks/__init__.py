@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from agent_tasks.blocks import AgentsProject
-    from agent_tasks.client import AsyncAgentsClient, RetryPolicy, StreamEvent, Timeouts
+    from agent_tasks.client import AgentsClient, AsyncAgentsClient, RetryPolicy, StreamEvent, Timeouts
     from agent_tasks.errors import (
         AgentTasksError,
         AuthenticationError,
@@ -80,6 +80,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AgentSpec",
     "AgentTasksError",
+    "AgentsClient",
     "AgentsProject",
     "AsyncAgentsClient",
     "AuthenticationError",
@@ -152,7 +153,7 @@ _MODULES: dict[str, str] = {
     name: module
     for module, names in {
         "agent_tasks.blocks": ("AgentsProject",),
-        "agent_tasks.client": ("AsyncAgentsClient", "RetryPolicy", "StreamEvent", "Timeouts"),
+        "agent_tasks.client": ("AgentsClient", "AsyncAgentsClient", "RetryPolicy", "StreamEvent", "Timeouts"),
         "agent_tasks.operations": (
             "AgentSpec",
             "Citation",

@@ -53,6 +53,10 @@ async def test_token_is_fetched_once_for_all_requests(network: Network, kind: ty
     network.answers = [OK]
     credential = kind()
     async with network.client(credential, endpoint=REMOTE) as client:
+        if network.blocking and kind is Async:
+            with pytest.raises(ConfigurationError, match="AsyncAgentsClient takes either"):
+                await client.agents.get("asst_1")
+            return
         await asyncio.gather(*(client.agents.get("asst_1") for _ in range(10)))
     assert credential.count == 1
     assert tokens(network) == ["Bearer token-1"] * 10

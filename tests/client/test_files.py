@@ -1,7 +1,6 @@
 """Uploads and downloads."""
 
 import re
-from collections.abc import AsyncIterator
 from email.parser import BytesParser
 from email.policy import HTTP
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 from agent_tasks.client._uploads import safe_file_name
 from agent_tasks.errors import NotFoundError, TransportError
-from tests.client.conftest import Network
+from tests.client.conftest import Network, Pieces
 
 FILE = {
     "id": "assistant-1",
@@ -92,23 +91,8 @@ async def test_name_cannot_break_out_of_its_header(network: Network) -> None:
     assert b"\r\n\r\nevil" not in network.requests[0].content
 
 
-class Body(httpx.AsyncByteStream):
-    def __init__(self, *pieces: bytes | Exception) -> None:
-        self.pieces = pieces
-        self.closed = False
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for piece in self.pieces:
-            if isinstance(piece, Exception):
-                raise piece
-            yield piece
-
-    async def aclose(self) -> None:
-        self.closed = True
-
-
 async def test_content_comes_in_pieces(network: Network) -> None:
-    body = Body(b"one", b"two")
+    body = Pieces(b"one", b"two")
     network.answers = [httpx.Response(503), httpx.Response(200, stream=body)]
     assert [piece async for piece in network.client().files.content("assistant-1")] == [b"one", b"two"]
     assert network.requests[1].url.path.endswith("/files/assistant-1/content")
@@ -116,7 +100,7 @@ async def test_content_comes_in_pieces(network: Network) -> None:
 
 
 async def test_content_that_is_cut_off_is_an_error(network: Network) -> None:
-    body = Body(b"one", httpx.ReadError("reset"))
+    body = Pieces(b"one", httpx.ReadError("reset"))
     network.answers = [httpx.Response(200, stream=body)]
     with pytest.raises(TransportError, match="no complete answer"):
         _ = [piece async for piece in network.client().files.content("assistant-1")]

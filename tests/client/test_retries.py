@@ -17,7 +17,7 @@ from agent_tasks.errors import (
     ServiceError,
     TransportError,
 )
-from tests.client.conftest import AGENT, RUN, Network
+from tests.client.conftest import AGENT, RUN, Network, Pieces
 
 OK = httpx.Response(200, json=AGENT)
 BROKEN: list[Any] = [
@@ -79,12 +79,7 @@ async def test_creating_that_never_got_through_has_a_known_outcome(network: Netw
 
 
 async def test_answer_cut_off_after_its_head_leaves_creating_unknown(network: Network) -> None:
-    class Cut(httpx.AsyncByteStream):
-        async def __aiter__(self):  # type: ignore[no-untyped-def]
-            yield b'{"id"'
-            raise httpx.ReadError("reset")
-
-    network.answers = [lambda _: httpx.Response(200, stream=Cut())]
+    network.answers = [lambda _: httpx.Response(200, stream=Pieces(b'{"id"', httpx.ReadError("reset")))]
     with pytest.raises(TransportError) as caught:
         await network.client().threads.create()
     assert caught.value.outcome_unknown

@@ -1,7 +1,6 @@
 """Streams of a run: typed, and never quietly cut short."""
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -17,7 +16,7 @@ from agent_tasks.errors import (
     StreamBrokenError,
 )
 from agent_tasks.wire import MessageDeltaChunk, StreamEvent, ThreadRun, WireModel
-from tests.client.conftest import RUN, Network
+from tests.client.conftest import RUN, Network, Pieces
 
 MESSAGE_DELTA = {
     "id": "msg_1",
@@ -34,23 +33,6 @@ CREATED = frame("thread.run.created", RUN)
 DELTA = frame("thread.message.delta", MESSAGE_DELTA)
 COMPLETED = frame("thread.run.completed", {**RUN, "status": "completed"})
 DONE = frame("done", "[DONE]")
-
-
-class Pieces(httpx.AsyncByteStream):
-    """A body in pieces; an exception among them is raised. Notes whether it was closed."""
-
-    def __init__(self, *pieces: bytes | Exception) -> None:
-        self.pieces = pieces
-        self.closed = False
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for piece in self.pieces:
-            if isinstance(piece, Exception):
-                raise piece
-            yield piece
-
-    async def aclose(self) -> None:
-        self.closed = True
 
 
 def stream_of(network: Network, *pieces: bytes | Exception) -> tuple[AsyncEventStream, Pieces]:
@@ -197,7 +179,7 @@ async def test_streams_have_their_own_idle_limit(network: Network) -> None:
 
 async def test_stream_is_read_inside_its_context(network: Network) -> None:
     stream, _ = stream_of(network, DONE)
-    with pytest.raises(RuntimeError, match="async with"):
+    with pytest.raises(RuntimeError, match="enter the stream first"):
         await anext(stream)
     await read(stream)
     with pytest.raises(RuntimeError, match="once"):

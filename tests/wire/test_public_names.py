@@ -10,6 +10,7 @@ from agent_tasks import errors
 
 NAMES = {
     # client
+    "AgentsClient",
     "AsyncAgentsClient",
     "RetryPolicy",
     "StreamEvent",

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 AsyncLock = asyncio.Lock
 
@@ -22,3 +25,34 @@ async def call_any(function: Callable[..., Any], *args: Any, seconds: float) -> 
             return await function(*args)
         result = await asyncio.to_thread(function, *args)
         return await result if inspect.isawaitable(result) else result
+
+
+async def in_thread(function: Callable[..., T], *args: Any) -> T:
+    """Calls a function that reads or writes a disk, without holding up the loop."""
+    return await asyncio.to_thread(function, *args)
+
+
+async def settle(function: Callable[..., Any], *args: Any) -> Any:
+    """Calls a function of the caller: an async one here, a blocking one in a thread."""
+    if inspect.iscoroutinefunction(function):
+        return await function(*args)
+    result = await asyncio.to_thread(function, *args)
+    return await result if inspect.isawaitable(result) else result
+
+
+async def for_each(function: Callable[[T], Awaitable[R]], items: Iterable[T], *, at_once: int) -> list[R]:
+    """Calls the function for all items, so many at once; results in order.
+
+    All calls run to their end; then the first exception, if any, is raised.
+    """
+    free = asyncio.Semaphore(at_once)
+
+    async def one(item: T) -> R:
+        async with free:
+            return await function(item)
+
+    results = await asyncio.gather(*(one(item) for item in items), return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return [result for result in results if not isinstance(result, BaseException)]

@@ -26,8 +26,8 @@ class AsyncAgentsClient:
     """Speaks to the Agents service of one project.
 
     `endpoint` is the project's address, `https://<resource>.services.ai.azure.com/api/projects/<project>`.
-    `credential` is any credential of azure-identity, blocking or async, or a token as `SecretStr`; None only
-    for an endpoint on this machine. The credential stays the caller's to close. `logging_enable` adds bodies
+    `credential` is one of azure-identity, or a token as `SecretStr`; None only for an endpoint on this
+    machine. The credential stays the caller's to close. `logging_enable` adds bodies
     to the DEBUG log `agent_tasks.client`. `transport` replaces the network, for tests.
 
     Raises ConfigurationError for an endpoint or credential that cannot be used, InsecureEndpointError where

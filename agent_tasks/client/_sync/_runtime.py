@@ -1,0 +1,89 @@
+"""What the blocking client does where the async one uses asyncio; see the module of this name there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar, cast
+
+from agent_tasks.errors import ConfigurationError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+Lock = threading.Lock
+
+
+def sleep(seconds: float) -> None:
+    """Waits."""
+    time.sleep(seconds)
+
+
+def call_any(function: Callable[..., Any], *args: Any, seconds: float) -> Any:
+    """Calls a blocking function; TimeoutError after so many seconds (its thread is left to itself then).
+
+    Raises ConfigurationError for an async one, which belongs to an event loop.
+    """
+    if inspect.iscoroutinefunction(function):
+        owner = type(getattr(function, "__self__", function)).__name__
+        raise ConfigurationError(
+            f"{owner} is an async credential; AgentsClient takes a blocking one (azure.identity), "
+            "AsyncAgentsClient takes either.",
+            setting="credential",
+        )
+    future: Future[Any] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(function(*args))
+        except BaseException as error:
+            future.set_exception(error)
+
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(work,), name="agent-tasks-credential", daemon=True).start()
+    return future.result(seconds)
+
+
+def in_thread(function: Callable[..., T], *args: Any) -> T:
+    """Calls a function that reads or writes a disk."""
+    return function(*args)
+
+
+def settle(function: Callable[..., Any], *args: Any) -> Any:
+    """Calls a function of the caller: a blocking one here, an async one in an event loop of its own."""
+    result = function(*args)
+    if not inspect.isawaitable(result):
+        return result
+
+    async def whole() -> Any:
+        return await result
+
+    return _with_loop(whole())
+
+
+def _with_loop(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Runs a coroutine to its end, also where the calling thread has a running loop (as notebooks do)."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    with ThreadPoolExecutor(1, thread_name_prefix="agent-tasks") as pool:
+        return pool.submit(contextvars.copy_context().run, asyncio.run, coroutine).result()
+
+
+def for_each(function: Callable[[T], R], items: Iterable[T], *, at_once: int) -> list[R]:
+    """Calls the function for all items, so many at once in threads; results in order.
+
+    All calls run to their end; then the first exception, if any, is raised.
+    """
+    with ThreadPoolExecutor(at_once, thread_name_prefix="agent-tasks") as pool:
+        futures = [
+            pool.submit(cast("Callable[..., R]", contextvars.copy_context().run), function, item)
+            for item in items
+        ]
+    return [future.result() for future in futures]
