@@ -5,6 +5,7 @@ Every operation passes through `endpoint`, so what is true of all of them is wri
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 import logging
@@ -30,6 +31,7 @@ from agents_emulator.errors import (
 )
 from agents_emulator.requestlog import LogEntry, entry_of
 from agents_emulator.store import Record
+from agents_emulator.strictness import check_body, check_depth, check_query
 
 if TYPE_CHECKING:
     from agents_emulator.service import Service
@@ -48,6 +50,8 @@ MAX_JSON_BYTES = 16 * 1024 * 1024
 MAX_UPLOAD_BYTES = 512 * 1024 * 1024
 # A multipart body is a little longer than the file in it.
 _MULTIPART_ALLOWANCE = 64 * 1024
+# Validating more than this would keep the event loop from other requests for too long.
+_INLINE_VALIDATION_BYTES = 32 * 1024
 
 
 @dataclass
@@ -146,8 +150,10 @@ async def endpoint(operation: Operation, request: Request) -> Response:
         _check_version(request)
         if not operation.multipart:
             call.body = entry.body = await _json_body(request)
-            if operation.method != "GET":
-                await service.log.begin(entry)
+        if service.config.strict:
+            await _check_schema(operation, call)
+        if not operation.multipart and operation.method != "GET":
+            await service.log.begin(entry)
         answer = await operation.handler(call)
         return answer if isinstance(answer, Response) else json_response(answer)
     except ApiError as fault:
@@ -199,6 +205,17 @@ def _check_version(request: Request) -> None:
         )
 
 
+async def _check_schema(operation: Operation, call: Call) -> None:
+    check_query(operation.name, call.request.query_params.multi_items())
+    if operation.multipart:
+        return
+    size = call.request.headers.get("content-length", "")
+    if size.isascii() and size.isdecimal() and int(size) <= _INLINE_VALIDATION_BYTES:
+        check_body(operation.name, call.body)
+    else:
+        await asyncio.to_thread(check_body, operation.name, call.body)
+
+
 async def _json_body(request: Request) -> Any:
     """Return the parsed body, None if there is none."""
     raw = b"".join([chunk async for chunk in limited_stream(request, MAX_JSON_BYTES)])
@@ -212,6 +229,7 @@ async def _json_body(request: Request) -> Any:
         raise bad_request(
             f"We could not parse the JSON body of your request ({type(error).__name__}).", code="invalid_json"
         ) from None
+    check_depth(body)
     return body
 
 

@@ -76,6 +76,9 @@ def build_parser() -> argparse.ArgumentParser:
         help="runs at work at a time (default: %(default)s)",
     )
     parser.add_argument(
+        "--loose", action="store_true", help="do not validate requests against the published schemas"
+    )
+    parser.add_argument(
         "--log-level", default="warning", choices=["critical", "error", "warning", "info", "debug"]
     )
     return parser
@@ -105,7 +108,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ModelConfigurationError, OSError) as error:
         print(f"agents_emulator: {error}", file=sys.stderr)
         return 2
-    config = ServiceConfig(token, options.run_ttl, options.action_ttl, options.max_concurrent_runs)
+    config = ServiceConfig(
+        token, options.run_ttl, options.action_ttl, options.max_concurrent_runs, strict=not options.loose
+    )
     app = create_app(options.data_dir, model, config)
     return serve(app, listener, model_name=model.name, ready_file=options.ready_file)
 

@@ -31,12 +31,14 @@ class ServiceConfig:
         run_ttl: seconds after its creation at which an unfinished run expires.
         action_ttl: the same for a run that has waited for tool outputs.
         max_concurrent_runs: runs at work at the same time; further ones stay queued.
+        strict: validate requests against the published schemas.
     """
 
     token: str | None = None
     run_ttl: int = DEFAULT_RUN_TTL
     action_ttl: int = DEFAULT_ACTION_TTL
     max_concurrent_runs: int = 4
+    strict: bool = True
 
 
 class DataDirectoryInUseError(OSError):

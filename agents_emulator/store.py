@@ -101,6 +101,11 @@ class Collection:
         rows = db.execute(f"SELECT body FROM {self.name} WHERE {condition} ORDER BY seq", values)  # noqa: S608
         return [_load(row[0]) for row in rows]
 
+    def count(self, db: sqlite3.Connection, parent: str = "") -> int:
+        """Return how many records lie below `parent`."""
+        query = f"SELECT COUNT(*) FROM {self.name} WHERE parent = ?"  # noqa: S608
+        return int(db.execute(query, (parent,)).fetchone()[0])
+
     def parents_of(self, db: sqlite3.Connection, identifier: str) -> list[str]:
         """Return the parents that hold a record of this id."""
         rows = db.execute(f"SELECT parent FROM {self.name} WHERE id = ? ORDER BY seq", (identifier,))  # noqa: S608

@@ -64,6 +64,8 @@ def add_message(db: sqlite3.Connection, thread: Record, body: Record) -> tuple[R
             param="role",
             code="invalid_value",
         )
+    if MESSAGES.count(db, thread["id"]) >= MAX_THREAD_MESSAGES:
+        raise bad_request(f"Thread {thread['id']} already has {MAX_THREAD_MESSAGES} messages.")
     attachments = body.get("attachments") or []
     message: Record = {
         "id": new_id("msg"),
