@@ -10,6 +10,7 @@ import pytest
 
 from agents_emulator.models import ChatModel
 from agents_emulator.service import ServiceConfig
+from tests.support.answers import ANSWERS
 from tests.support.service import (
     HELLO,
     ProcessService,
@@ -31,6 +32,15 @@ def prefect_server() -> Iterator[None]:
 
         with prefect_test_harness(server_startup_timeout=120):
             yield
+
+
+@pytest.fixture(autouse=True)
+def answers_follow_the_published_schemas() -> Iterator[None]:
+    """Fail the test during which a local service gave an answer that the published schemas do not allow."""
+    yield
+    violations = ANSWERS.violations()
+    if violations:
+        pytest.fail("the local service's answers:\n" + "\n".join(dict.fromkeys(violations)), pytrace=False)
 
 
 class ServiceFactory(Protocol):

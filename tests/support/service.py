@@ -3,7 +3,9 @@
 Two ways to run it, with one interface (`RunningService`):
 
 * `start_in_thread` serves from a thread of the test process: ready in milliseconds, takes any model object.
-* `start_process` runs `python -m agents_emulator`: ready in a second or two, can be killed and started again.
+* `start_process` runs it in a process of its own: ready in a second or two, can be killed and started again.
+
+Either way its answers are kept and checked against the published schemas at the end of the test.
 
 The fixture `service` (tests/conftest.py) wraps both and stops what it started::
 
@@ -35,9 +37,12 @@ from agents_emulator.app import create_app
 from agents_emulator.models import ChatModel, load_model
 from agents_emulator.server import EmulatorServer, listen
 from agents_emulator.service import ServiceConfig
+from tests.support.answers import ANSWERS, CheckedAnswers
+from tests.support.checked_service import ANSWER_FILE
 
 START_SECONDS = 30.0
 STOP_SECONDS = 5.0
+_REPOSITORY = Path(__file__).resolve().parents[2]
 HELLO: dict[str, Any] = {"default": {"reply": {"text": "Hello from the scripted model."}}}
 
 Rules = Mapping[str, Any]
@@ -115,6 +120,7 @@ class ProcessService(RunningService):
         if self.process.poll() is None:
             self.process.terminate()
         self.process.wait(STOP_SECONDS)
+        ANSWERS.load(self.data_dir / ANSWER_FILE)
 
     def kill(self) -> None:
         """SIGKILL: what a crash or the end of a container does."""
@@ -136,6 +142,7 @@ def start_in_thread(
     data_dir.mkdir(parents=True, exist_ok=True)
     listener = listen("127.0.0.1", 0)
     server = EmulatorServer(create_app(data_dir, loaded, config), listener, model_name=loaded.name)
+    server.config.app = CheckedAnswers(server.config.app)
 
     def serve() -> None:
         import asyncio
@@ -153,11 +160,11 @@ def start_in_thread(
 
 
 def start_process(data_dir: Path, model: str, options: Sequence[str] = ()) -> ProcessService:
-    """Run `python -m agents_emulator` with further `options`."""
+    """Run the service as `python -m agents_emulator` does, with further `options`."""
     command = [
         sys.executable,
         "-m",
-        "agents_emulator",
+        "tests.support.checked_service",
         "--port",
         "0",
         "--data-dir",
@@ -175,7 +182,11 @@ def _spawn(command: Sequence[str], data_dir: Path) -> ProcessService:
     log_path = data_dir / "service.log"
     with log_path.open("ab") as log:
         process = subprocess.Popen(
-            [*command, "--ready-file", str(ready_file)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            [*command, "--ready-file", str(ready_file)],
+            cwd=_REPOSITORY,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
         )
     deadline = time.monotonic() + START_SECONDS
     while not ready_file.exists():
