@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from agent_tasks.client import AgentsClient, AsyncAgentsClient, RetryPolicy, StreamEvent, Timeouts
     from agent_tasks.errors import (
         AgentTasksError,
+        AnswerFormatError,
         AuthenticationError,
         BadRequestError,
         ConfigurationError,
@@ -31,11 +32,13 @@ if TYPE_CHECKING:
         JournalVersionError,
         LeaseLostError,
         NotFoundError,
+        NotReadyError,
         PayloadTooLargeError,
         PermissionDeniedError,
         PipelineError,
         RateLimitedError,
         RunCancelledError,
+        RunContentFilteredError,
         RunExpiredError,
         RunFailedError,
         RunIncompleteError,
@@ -73,7 +76,7 @@ if TYPE_CHECKING:
         upload_file,
     )
     from agent_tasks.settings import Settings
-    from agent_tasks.tools import FunctionTool, ToolContext, Toolset, function_tool
+    from agent_tasks.tools import FunctionTool, ToolContext, ToolSet, function_tool
 
     __version__: str
 
@@ -82,6 +85,7 @@ __all__ = [
     "AgentTasksError",
     "AgentsClient",
     "AgentsProject",
+    "AnswerFormatError",
     "AsyncAgentsClient",
     "AuthenticationError",
     "BadRequestError",
@@ -102,6 +106,7 @@ __all__ = [
     "JournalVersionError",
     "LeaseLostError",
     "NotFoundError",
+    "NotReadyError",
     "PayloadTooLargeError",
     "PermissionDeniedError",
     "PipelineError",
@@ -111,6 +116,7 @@ __all__ = [
     "RemoteStore",
     "RetryPolicy",
     "RunCancelledError",
+    "RunContentFilteredError",
     "RunExpiredError",
     "RunFailedError",
     "RunIncompleteError",
@@ -127,8 +133,8 @@ __all__ = [
     "ToolError",
     "ToolOutcomeUnknownError",
     "ToolOutputError",
+    "ToolSet",
     "ToolTimeoutError",
-    "Toolset",
     "TransportError",
     "TurnResult",
     "TurnSpec",
@@ -173,7 +179,7 @@ _MODULES: dict[str, str] = {
             "upload_file",
         ),
         "agent_tasks.settings": ("Settings",),
-        "agent_tasks.tools": ("FunctionTool", "ToolContext", "Toolset", "function_tool"),
+        "agent_tasks.tools": ("FunctionTool", "ToolContext", "ToolSet", "function_tool"),
     }.items()
     for name in names
 }

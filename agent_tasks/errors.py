@@ -6,7 +6,8 @@ AgentTasksError
 │  └─ CredentialError                  the credential gave no token
 ├─ TransportError                      no usable answer came back
 │  ├─ InvalidAnswerError               an answer came that is not one of the service
-│  └─ StreamBrokenError                a stream of events ended before `done`
+│  ├─ StreamBrokenError                a stream of events ended before `done`
+│  └─ NotReadyError                    something was not ready within the time that the caller gave
 ├─ ServiceError                        an answer with status >= 400
 │  ├─ BadRequestError                  400, 422
 │  ├─ AuthenticationError              401
@@ -22,7 +23,9 @@ AgentTasksError
 │  ├─ RunExpiredError                  the run reached its expiry, or the deadline of the caller
 │  ├─ RunCancelledError                somebody cancelled the run
 │  ├─ RunIncompleteError               the answer was cut off (token limit, content filter)
+│  │  └─ RunContentFilteredError       the content filter cut it off, or refused it
 │  └─ EmptyAnswerError                 the run completed without an answer
+├─ AnswerFormatError                   the answer is not the JSON that was asked for
 ├─ ToolError                           a function tool gave no result
 │  ├─ UnknownToolError                 the agent called a tool that is not there
 │  ├─ ToolArgumentsError               the arguments do not fit the tool's schema
@@ -51,6 +54,7 @@ from typing import Any, ClassVar
 
 __all__ = [
     "AgentTasksError",
+    "AnswerFormatError",
     "AuthenticationError",
     "BadRequestError",
     "ConfigurationError",
@@ -68,11 +72,13 @@ __all__ = [
     "JournalVersionError",
     "LeaseLostError",
     "NotFoundError",
+    "NotReadyError",
     "PayloadTooLargeError",
     "PermissionDeniedError",
     "PipelineError",
     "RateLimitedError",
     "RunCancelledError",
+    "RunContentFilteredError",
     "RunExpiredError",
     "RunFailedError",
     "RunIncompleteError",
@@ -196,6 +202,10 @@ class StreamBrokenError(TransportError):
         super().__init__(message, method=method, path=path, outcome_unknown=outcome_unknown)
         self.thread_id = thread_id
         self.run_id = run_id
+
+
+class NotReadyError(TransportError):
+    """A file, a vector store or a batch was still being worked on at the caller's deadline; it goes on."""
 
 
 # --- answers of the service ------------------------------------------------------------------------------
@@ -379,10 +389,25 @@ class RunIncompleteError(RunFailedError):
         self.reason = reason
 
 
+class RunContentFilteredError(RunIncompleteError):
+    """The content filter of the model cut the answer off, or refused the prompt."""
+
+
 class EmptyAnswerError(RunFailedError):
     """The run completed without a new message of the agent, or with one without content."""
 
     default_retryable = True
+
+
+class AnswerFormatError(AgentTasksError):
+    """The answer is not the JSON of the model that was asked for. `problems` lists what is wrong, and where."""
+
+    default_retryable = True
+
+    def __init__(self, message: str, *, model: str, problems: list[str]) -> None:
+        super().__init__(message)
+        self.model = model
+        self.problems = problems
 
 
 # --- tools -----------------------------------------------------------------------------------------------

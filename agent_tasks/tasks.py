@@ -28,7 +28,7 @@ from agent_tasks.operations import (
     TurnResult,
     TurnSpec,
 )
-from agent_tasks.tools import Toolset
+from agent_tasks.tools import ToolSet
 
 RETRY_DELAYS = [2.0, 10.0, 60.0]
 """Seconds before each retry of a task whose error may pass."""
@@ -100,7 +100,7 @@ async def run_turn(
     project: AgentsProject,
     turn: TurnSpec,
     *,
-    tools: Toolset | None = None,
+    tools: ToolSet | None = None,
     on_text: Callable[[str], None] | None = None,
 ) -> TurnResult:
     """`operations.run_turn` in the project's workspace."""

@@ -145,7 +145,7 @@ class Batch:
                     name=plan.name,
                     model=plan.model,
                     instructions=plan.section.instructions,
-                    tools=[*hosted_tools, *plan.tools.definitions()],
+                    tools=[*hosted_tools, *plan.tools.definitions],
                     stores=list(stores),
                     temperature=plan.section.temperature,
                     top_p=plan.section.top_p,

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from agent_tasks.errors import ConfigurationError, PipelineError
 from agent_tasks.operations.keys import operation_key
-from agent_tasks.tools import FunctionTool, Toolset, load_function
+from agent_tasks.tools import FunctionTool, ToolSet, load_function
 from flows.output_schema import FieldSpec, OutputSchema
 from flows.pipeline_file import AgentSection, LimitsSection, PipelineFile
 from flows.prompts import Prompt, PromptError
@@ -52,7 +52,7 @@ class AgentPlan:
     """Name on the service."""
     model: str
     section: AgentSection
-    tools: Toolset
+    tools: ToolSet
     prompts: dict[str, Prompt]
     """Checked templates: ``prompt``, and the extractor's ``repair_prompt``."""
 
@@ -70,7 +70,7 @@ class AgentPlan:
             **self.section.model_dump(mode="json", exclude={"tools", "max_completion_tokens"}),
             "name": self.name,
             "model": self.model,
-            "tools": self.tools.definitions(),
+            "tools": self.tools.definitions,
         }
 
 
@@ -244,7 +244,7 @@ class _Checker:
             prompts={key: prompt for key, prompt in prompts.items() if prompt is not None},
         )
 
-    def tools(self, section: AgentSection, location: Location) -> Toolset:
+    def tools(self, section: AgentSection, location: Location) -> ToolSet:
         loaded: list[FunctionTool] = []
         for index, entry in enumerate(section.tools):
             here: Location = (*location, "tools", index, "function")
@@ -255,12 +255,12 @@ class _Checker:
                     timeout=entry.timeout,
                     max_output_chars=entry.max_output_chars,
                 )
-                Toolset([*loaded, tool])
+                ToolSet([*loaded, tool])
             except ConfigurationError as error:
                 self.problem(here, f"{error}.", "Correct the reference or the function.")
             else:
                 loaded.append(tool)
-        return Toolset(loaded)
+        return ToolSet(loaded)
 
     def prompt(
         self, location: Location, text: str, names: frozenset[str], output: OutputSchema | None

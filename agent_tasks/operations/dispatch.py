@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Sequence
 
 from agent_tasks.backend.protocol import ToolCallRequest
-from agent_tasks.errors import ToolOutcomeUnknownError, UnknownToolError
+from agent_tasks.errors import ToolOutcomeUnknownError
 from agent_tasks.journal import ToolCallState
 from agent_tasks.operations.keys import content_hash
 from agent_tasks.operations.models import ToolCallOutcome
 from agent_tasks.operations.workspace import Workspace
-from agent_tasks.tools import ToolContext, Toolset
+from agent_tasks.telemetry import tool_span
+from agent_tasks.tools import ToolContext, ToolSet
+from agent_tasks.tools.base import error_output
+from agent_tasks.tools.toolset import unknown_tool
 
 logger = logging.getLogger("agent_tasks.operations")
 
@@ -23,7 +25,7 @@ async def dispatch_tools(
     operation_key: str,
     turn_id: str,
     calls: Sequence[ToolCallRequest],
-    tools: Toolset | None,
+    tools: ToolSet | None,
 ) -> list[ToolCallOutcome]:
     """Run the functions of one round of tool calls, concurrently, and return an outcome for each, in their
     order.
@@ -56,9 +58,9 @@ async def dispatch_tools(
 
 
 async def _dispatch(
-    ws: Workspace, operation_key: str, turn_id: str, call: ToolCallRequest, tools: Toolset | None
+    ws: Workspace, operation_key: str, turn_id: str, call: ToolCallRequest, tools: ToolSet | None
 ) -> ToolCallOutcome:
-    tool = tools.get(call.name) if tools is not None else None
+    tool = tools.functions.get(call.name) if tools is not None else None
     arguments_hash = content_hash(call.arguments)
     known = await ws.journal.begin_tool_call(
         ws.scope, operation_key, turn_id, call.call_id, call.name, arguments_hash
@@ -74,8 +76,7 @@ async def _dispatch(
     error: Exception | None = None
     output = ""
     if tool is None:
-        there = ", ".join(sorted(tools)) if tools else "none"
-        error = UnknownToolError(f"There is no function {call.name!r}; there is: {there}.", tool=call.name)
+        error = unknown_tool(call.name, tools)
     elif known is not None and not tool.idempotent:
         state = ToolCallState.UNKNOWN
         error = ToolOutcomeUnknownError(
@@ -86,11 +87,13 @@ async def _dispatch(
         )
     else:
         try:
-            output = await tool.call(call.arguments, context)
+            with tool_span(call.name, call.call_id, call.arguments) as span:
+                output = await tool.call(call.arguments, context)
+                span.answered(output)
         except Exception as raised:  # whatever a user's function raises is told to the agent
             error = raised
     if error is not None:
-        output = _as_output(error)
+        output = error_output(error)
         logger.warning(
             "Function %s (%s of %s) gave %s", call.name, call.call_id, turn_id, type(error).__name__
         )
@@ -99,8 +102,3 @@ async def _dispatch(
         ws.scope, turn_id, call.call_id, output, error_type=error_type, state=state
     )
     return ToolCallOutcome(call_id=call.call_id, name=call.name, output=output, error_type=error_type)
-
-
-def _as_output(error: Exception) -> str:
-    """An error as the agent is told of it: one structure for all kinds."""
-    return json.dumps({"error": {"type": type(error).__name__, "message": str(error)[:1000]}})

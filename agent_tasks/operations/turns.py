@@ -40,7 +40,7 @@ from agent_tasks.operations.keys import content_hash, operation_key
 from agent_tasks.operations.models import ToolCallOutcome, TurnResult, TurnSpec
 from agent_tasks.operations.outcomes import turn_error
 from agent_tasks.operations.workspace import Held, Workspace
-from agent_tasks.tools import Toolset
+from agent_tasks.tools import ToolSet
 
 logger = logging.getLogger("agent_tasks.operations")
 
@@ -73,7 +73,7 @@ async def run_turn(
     ws: Workspace,
     turn: TurnSpec,
     *,
-    tools: Toolset | None = None,
+    tools: ToolSet | None = None,
     on_text: Callable[[str], None] | None = None,
 ) -> TurnResult:
     """Prompt an agent and wait for its answer, calling the functions that it asks for.
@@ -125,7 +125,7 @@ class _Turn:
         ws: Workspace,
         turn: TurnSpec,
         held: Held,
-        tools: Toolset | None,
+        tools: ToolSet | None,
         on_text: Callable[[str], None] | None,
     ) -> None:
         self._ws = ws

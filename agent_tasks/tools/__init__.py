@@ -1,7 +1,64 @@
-"""What an agent may call: typed Python functions, described by their own signature and docstring."""
+"""What an agent may use: functions of this program, and tools that the service carries out itself."""
 
-from agent_tasks.tools.function import FunctionTool, ToolContext, function_tool
+from agent_tasks.tools.azure_function import AzureFunctionTool, StorageQueue
+from agent_tasks.tools.base import CallableTool, HostedTool, Tool, ToolContext
+from agent_tasks.tools.connections import (
+    BrowserAutomationTool,
+    ComputerUseTool,
+    ConnectedAgentTool,
+    DeepResearchTool,
+    FabricTool,
+    SharepointTool,
+)
+from agent_tasks.tools.files import CodeInterpreterTool, FileSearchTool, attachment, id_asset, uri_asset
+from agent_tasks.tools.function import FunctionTool, function_tool
 from agent_tasks.tools.loading import load_function
-from agent_tasks.tools.toolset import Toolset
+from agent_tasks.tools.logic_app import LogicAppTool
+from agent_tasks.tools.mcp import ApprovalPerTool, McpTool
+from agent_tasks.tools.openapi import (
+    OpenApiAnonymousAuth,
+    OpenApiConnectionAuth,
+    OpenApiDefinition,
+    OpenApiManagedAuth,
+    OpenApiTool,
+)
+from agent_tasks.tools.response_format import parse_answer, response_format
+from agent_tasks.tools.search import AzureAISearchTool, BingCustomSearchTool, BingGroundingTool
+from agent_tasks.tools.toolset import ToolSet
 
-__all__ = ["FunctionTool", "ToolContext", "Toolset", "function_tool", "load_function"]
+__all__ = [
+    "ApprovalPerTool",
+    "AzureAISearchTool",
+    "AzureFunctionTool",
+    "BingCustomSearchTool",
+    "BingGroundingTool",
+    "BrowserAutomationTool",
+    "CallableTool",
+    "CodeInterpreterTool",
+    "ComputerUseTool",
+    "ConnectedAgentTool",
+    "DeepResearchTool",
+    "FabricTool",
+    "FileSearchTool",
+    "FunctionTool",
+    "HostedTool",
+    "LogicAppTool",
+    "McpTool",
+    "OpenApiAnonymousAuth",
+    "OpenApiConnectionAuth",
+    "OpenApiDefinition",
+    "OpenApiManagedAuth",
+    "OpenApiTool",
+    "SharepointTool",
+    "StorageQueue",
+    "Tool",
+    "ToolContext",
+    "ToolSet",
+    "attachment",
+    "function_tool",
+    "id_asset",
+    "load_function",
+    "parse_answer",
+    "response_format",
+    "uri_asset",
+]

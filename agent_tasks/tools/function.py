@@ -20,6 +20,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerati
 from pydantic.json_schema import GenerateJsonSchema
 
 from agent_tasks.errors import ConfigurationError, ToolArgumentsError, ToolOutputError, ToolTimeoutError
+from agent_tasks.tools.base import ToolContext
 from agent_tasks.wire import FunctionDefinition, FunctionToolDefinition
 
 DEFAULT_TIMEOUT = 30.0
@@ -29,18 +30,6 @@ DEFAULT_MAX_OUTPUT_CHARS = 100_000
 """Characters a call may return; a longer output would fill the model's context and be paid for each turn."""
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-
-@dataclass(frozen=True)
-class ToolContext:
-    """What a function may know about the call it serves, by taking a parameter annotated ``ToolContext``."""
-
-    call_id: str
-    """Id of the tool call as the service gave it."""
-    turn_id: str
-    """Id of the agent's turn that asked for the call."""
-    idempotency_key: str
-    """The same text each time this call is repeated: hand it to systems that recognise repeated requests."""
 
 
 class _PlainSchema(GenerateJsonSchema):
@@ -87,7 +76,9 @@ class FunctionTool:
         timeout: float = DEFAULT_TIMEOUT,
         max_output_chars: int = DEFAULT_MAX_OUTPUT_CHARS,
     ) -> FunctionTool:
-        """Describe a function by its type hints and its docstring (parameters from Google-style ``Args:``).
+        """Describe a function by its type hints and its docstring.
+
+        Texts of parameters come from Google-style ``Args:``, reST ``:param x:`` or NumPy sections.
 
         Args:
             fn: Sync or async function; every parameter has a type hint; no ``*args``, ``**kwargs`` or
@@ -105,16 +96,13 @@ class FunctionTool:
         docstring = docstring_parser.parse(inspect.getdoc(fn) or "")
         texts = {param.arg_name: param.description or "" for param in docstring.params}
         model, context_parameter = _arguments_model(fn, tool_name, texts)
-        parameters = model.model_json_schema(by_alias=True, schema_generator=_PlainSchema)
-        parameters.pop("title", None)
-        parameters.setdefault("properties", {})
         told = description or "\n\n".join(
             part.strip() for part in (docstring.short_description, docstring.long_description) if part
         )
         tool = cls(
             name=tool_name,
             description=told,
-            parameters=parameters,
+            parameters=parameters_schema(model),
             function=fn,
             arguments_model=model,
             context_parameter=context_parameter,
@@ -140,10 +128,7 @@ class FunctionTool:
             timeout=self.timeout if timeout is None else timeout,
             max_output_chars=self.max_output_chars if max_output_chars is None else max_output_chars,
         )
-        if not _valid_name(tool.name):
-            raise ConfigurationError(
-                f"tool name {tool.name!r} is not possible: use up to 64 letters, digits, '_' and '-'"
-            )
+        check_name(tool.name)
         if tool.timeout <= 0:
             raise ConfigurationError(f"tool {tool.name}: timeout must be above 0 seconds, not {tool.timeout}")
         if tool.max_output_chars <= 0:
@@ -154,14 +139,15 @@ class FunctionTool:
         """Call the function directly, as if it had not been decorated."""
         return self.function(*args, **kwargs)
 
-    def definition(self) -> FunctionToolDefinition:
-        """The tool as the service is told about it."""
-        return FunctionToolDefinition(
-            type="function",
-            function=FunctionDefinition(
-                name=self.name, description=self.description, parameters=self.parameters
-            ),
-        )
+    @property
+    def definitions(self) -> list[dict[str, Any]]:
+        """The tool as the service is told about it, in a list like that of every tool."""
+        return [function_definition(self.name, self.description, self.parameters)]
+
+    @property
+    def resources(self) -> dict[str, Any]:
+        """Functions have none."""
+        return {}
 
     def arguments(self, arguments_json: str) -> dict[str, Any]:
         """Check the model's arguments and return them by parameter name, converted to the hinted types.
@@ -169,16 +155,7 @@ class FunctionTool:
         Raises:
             ToolArgumentsError: Not JSON, not an object, or not as the schema says; lists every problem.
         """
-        try:
-            checked = self.arguments_model.model_validate_json(arguments_json.strip() or "{}")
-        except ValidationError as error:
-            problems = "; ".join(
-                f"{'.'.join(str(part) for part in problem['loc']) or 'arguments'}: {problem['msg']}"
-                for problem in error.errors(include_url=False, include_input=False)
-            )
-            raise ToolArgumentsError(
-                f"arguments of tool {self.name} are not valid: {problems}", tool=self.name
-            ) from error
+        checked = check_arguments(self.arguments_model, arguments_json, self.name)
         fields = type(checked).model_fields
         return {
             str(info.alias): getattr(checked, key)
@@ -282,8 +259,43 @@ def function_tool(
     return decorate if fn is None else decorate(fn)
 
 
-def _valid_name(name: str) -> bool:
-    return _NAME.fullmatch(name) is not None
+def check_name(name: str) -> None:
+    """Raises ConfigurationError for a name that the model cannot call."""
+    if _NAME.fullmatch(name) is None:
+        raise ConfigurationError(
+            f"tool name {name!r} is not possible: use up to 64 letters, digits, '_' and '-'"
+        )
+
+
+def parameters_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """The JSON schema of a tool's arguments."""
+    parameters = model.model_json_schema(by_alias=True, schema_generator=_PlainSchema)
+    parameters.pop("title", None)
+    parameters.setdefault("properties", {})
+    return parameters
+
+
+def function_definition(name: str, description: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """The definition of a function as on the wire."""
+    function = FunctionDefinition(name=name, description=description, parameters=parameters)
+    return FunctionToolDefinition(function=function).to_wire()
+
+
+def check_arguments(model: type[BaseModel], arguments_json: str, tool: str) -> BaseModel:
+    """The model's arguments, checked and converted ("" means none).
+
+    Raises:
+        ToolArgumentsError: Not JSON, not an object, or not as the schema says; lists every problem, and none
+            of the values.
+    """
+    try:
+        return model.model_validate_json(arguments_json.strip() or "{}")
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in problem['loc']) or 'arguments'}: {problem['msg']}"
+            for problem in error.errors(include_url=False, include_input=False)
+        )
+        raise ToolArgumentsError(f"arguments of tool {tool} are not valid: {problems}", tool=tool) from error
 
 
 def _arguments_model(

@@ -1,46 +1,183 @@
-"""The function tools of one agent, by name."""
+"""All tools of one agent: what the service is told of them, and the calls that are carried out here."""
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
-from agent_tasks.errors import ConfigurationError
+from agent_tasks.errors import ConfigurationError, UnknownToolError
+from agent_tasks.telemetry import tool_span
+from agent_tasks.tools.base import CallableTool, Tool, ToolContext, error_output
 from agent_tasks.tools.function import FunctionTool
 
+MAX_TOOLS = 128
+"""Tools of an agent (FACTS: limits)."""
 
-class Toolset(Mapping[str, FunctionTool]):
-    """Immutable mapping of tool name to `FunctionTool`, in the order given.
+# The model calls these by a name, which must be the only one of its kind; an MCP server has its label.
+_NAMED: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "function": lambda body: body["function"]["name"],
+    "azure_function": lambda body: body["azure_function"]["function"]["name"],
+    "openapi": lambda body: body["openapi"]["name"],
+    "connected_agent": lambda body: body["connected_agent"]["name"],
+    "mcp": lambda body: f"MCP server {body['server_label']}",
+}
+
+
+class ToolSet:
+    """Immutable set of tools, in the order given; hand `definitions` and `resources` to the service.
+
+    Functions and Logic Apps are carried out here (`functions`, `call`), all others by the service.
 
     Args:
-        tools: Tools, or plain functions that `FunctionTool.from_callable` can describe.
+        tools: Tools of this package, or plain functions that `FunctionTool.from_callable` can describe.
 
     Raises:
-        ConfigurationError: Two tools have the same name.
+        ConfigurationError: Two tools clash (two code interpreters, two functions of one name, two MCP servers
+            of one label), there are more than 128, or something is not a tool.
     """
 
-    def __init__(self, tools: Iterable[FunctionTool | Callable[..., Any]] = ()) -> None:
-        self._tools: dict[str, FunctionTool] = {}
-        for given in tools:
-            tool = given if isinstance(given, FunctionTool) else FunctionTool.from_callable(given)
-            if tool.name in self._tools:
-                raise ConfigurationError(f"two tools are named {tool.name}; give one of them another name")
-            self._tools[tool.name] = tool
+    def __init__(self, tools: Iterable[Tool | Callable[..., Any]] = ()) -> None:
+        self._tools: tuple[Tool, ...] = tuple(_as_tool(tool) for tool in tools)
+        self._definitions = [definition for tool in self._tools for definition in tool.definitions]
+        _check(self._definitions)
+        functions = {tool.name: tool for tool in self._tools if isinstance(tool, CallableTool)}
+        self.functions: Mapping[str, CallableTool] = MappingProxyType(functions)
+        """What is carried out here, by name."""
 
-    def __getitem__(self, name: str) -> FunctionTool:
-        return self._tools[name]
-
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[Tool]:
         return iter(self._tools)
 
     def __len__(self) -> int:
         return len(self._tools)
 
     def __repr__(self) -> str:
-        return f"Toolset({', '.join(self._tools)})"
+        return f"ToolSet({', '.join(_label(definition) for definition in self._definitions)})"
 
+    @property
     def definitions(self) -> list[dict[str, Any]]:
-        """The tools as JSON-able definitions, as an agent's ``tools`` list holds them."""
-        return [
-            tool.definition().model_dump(mode="json", exclude_unset=True) for tool in self._tools.values()
-        ]
+        """The `tools` of an agent or a run, as on the wire."""
+        return [dict(definition) for definition in self._definitions]
+
+    @property
+    def resources(self) -> dict[str, Any]:
+        """The `tool_resources` of an agent, a thread or a run, as on the wire.
+
+        May hold secrets (headers of an MCP server): hand it to the client, never to a log.
+        """
+        merged: dict[str, Any] = {}
+        for tool in self._tools:
+            for kind, resource in tool.resources.items():
+                # Only MCP servers may be several, and they are a list; `_check` refused all other pairs.
+                merged[kind] = [*merged.get(kind, []), *resource] if isinstance(resource, list) else resource
+        return merged
+
+    async def call(
+        self,
+        name: str,
+        arguments: str,
+        *,
+        call_id: str = "",
+        turn_id: str = "",
+        idempotency_key: str | None = None,
+    ) -> str:
+        """Carry out one call of the model; every failure becomes an output that tells of it.
+
+        Args:
+            name: The function that the model called.
+            arguments: Its arguments as the model wrote them: a JSON object.
+            call_id: Id of the tool call.
+            turn_id: Id of the run.
+            idempotency_key: For the function's `ToolContext`; by default the ids of run and call.
+
+        Returns:
+            The output, or ``{"error": {"type": ..., "message": ...}}``.
+        """
+        context = ToolContext(call_id, turn_id, idempotency_key or f"{turn_id}:{call_id}")
+        try:
+            with tool_span(name, call_id, arguments) as span:
+                output = await self._function(name).call(arguments, context)
+                span.answered(output)
+                return output
+        except Exception as error:  # whatever a user's function raises is told to the agent
+            return error_output(error)
+
+    def call_blocking(
+        self,
+        name: str,
+        arguments: str,
+        *,
+        call_id: str = "",
+        turn_id: str = "",
+        idempotency_key: str | None = None,
+    ) -> str:
+        """Like `call`, for callers without an event loop; async functions get a loop of their own.
+
+        Where a loop is running in this thread, the call has a thread and a loop of its own.
+        """
+
+        def carry_out() -> str:
+            return asyncio.run(
+                self.call(name, arguments, call_id=call_id, turn_id=turn_id, idempotency_key=idempotency_key)
+            )
+
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return carry_out()
+        context = contextvars.copy_context()
+        outputs: list[str] = []
+        # `call` never raises, and every tool has a time limit, so the thread ends with one output.
+        worker = threading.Thread(
+            target=lambda: outputs.append(context.run(carry_out)), name=f"tool-{name}", daemon=True
+        )
+        worker.start()
+        worker.join()
+        return outputs[0]
+
+    def _function(self, name: str) -> CallableTool:
+        found = self.functions.get(name)
+        if found is None:
+            raise unknown_tool(name, self)
+        return found
+
+
+def unknown_tool(name: str, tools: ToolSet | None) -> UnknownToolError:
+    """The error for a call of something that is not there; says what is."""
+    there = ", ".join(sorted(tools.functions)) if tools is not None and tools.functions else "none"
+    return UnknownToolError(f"There is no function {name!r}; there is: {there}.", tool=name)
+
+
+def _as_tool(given: Tool | Callable[..., Any]) -> Tool:
+    if isinstance(given, type):
+        raise ConfigurationError(f"{given.__name__} is a class; make a tool of it: {given.__name__}(...)")
+    if isinstance(given, Tool):
+        return given
+    if callable(given):
+        return FunctionTool.from_callable(given)
+    raise ConfigurationError(f"{type(given).__name__} is not a tool: it has no definitions and resources")
+
+
+def _label(definition: Mapping[str, Any]) -> str:
+    naming = _NAMED.get(definition["type"])
+    return naming(definition) if naming else str(definition["type"])
+
+
+def _check(definitions: list[dict[str, Any]]) -> None:
+    seen: dict[str, str] = {}
+    for definition in definitions:
+        kind, label = definition["type"], _label(definition)
+        if label in seen:
+            raise ConfigurationError(
+                f"two tools are named {label} ({seen[label]} and {kind}); give one of them another name"
+                if kind in _NAMED
+                else f"an agent has one {kind} tool at most; put the options of both into one"
+            )
+        seen[label] = kind
+    if len(definitions) > MAX_TOOLS:
+        raise ConfigurationError(
+            f"an agent has at most {MAX_TOOLS} tools, not {len(definitions)} (a limit of the service)"
+        )

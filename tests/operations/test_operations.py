@@ -29,7 +29,7 @@ from agent_tasks.operations import (
     run_turn,
     upload_file,
 )
-from agent_tasks.tools import ToolContext, Toolset, function_tool
+from agent_tasks.tools import ToolContext, ToolSet, function_tool
 from tests.conftest import ServiceFactory
 from tests.operations.conftest import LossyTransport, OpenWorkspace
 
@@ -303,11 +303,11 @@ async def test_functions_are_called_once_and_their_outputs_reach_the_agent(
         calls.append((name, context.idempotency_key))
         return "40 EUR"
 
-    tools = Toolset([lookup])
+    tools = ToolSet([lookup])
     running = service(rules=LOOKUP)
     transport.cut = [("POST", "/submit_tool_outputs", 10)]
     async with open_workspace(running) as ws:
-        agent = await clerk(ws, tools=tools.definitions())
+        agent = await clerk(ws, tools=tools.definitions)
         result = await run_turn(ws, turn(agent), tools=tools)
     assert result.text == "It is 40 EUR."
     assert [(call.name, call.output, call.error_type) for call in result.tool_calls] == [
@@ -335,9 +335,9 @@ async def test_what_goes_wrong_in_a_function_is_told_to_the_agent(
         {"when": {"tool_results": False}, "reply": {"tool_calls": [{"name": "lookup", "arguments":
         arguments}]}},
     ]}  # fmt: skip
-    tools = Toolset([lookup])
+    tools = ToolSet([lookup])
     async with open_workspace(service(rules=rules)) as ws:
-        agent = await clerk(ws, tools=tools.definitions())
+        agent = await clerk(ws, tools=tools.definitions)
         result = await run_turn(ws, turn(agent), tools=tools)
     assert [call.error_type for call in result.tool_calls] == [error]
     assert error in result.text
@@ -352,8 +352,8 @@ async def test_an_unknown_function_is_answered(
         return name
 
     async with open_workspace(service(rules=LOOKUP)) as ws:
-        agent = await clerk(ws, tools=Toolset([lookup]).definitions())
-        result = await run_turn(ws, turn(agent), tools=Toolset([]))
+        agent = await clerk(ws, tools=ToolSet([lookup]).definitions)
+        result = await run_turn(ws, turn(agent), tools=ToolSet([]))
     assert "UnknownToolError" in result.text
 
 
@@ -372,10 +372,10 @@ async def test_a_function_cut_off_in_the_middle_follows_its_declaration(
             await asyncio.sleep(60)
         return "40 EUR"
 
-    tools = Toolset([lookup])
+    tools = ToolSet([lookup])
     running = service(rules=LOOKUP)
     async with open_workspace(running) as ws:
-        agent = await clerk(ws, tools=tools.definitions())
+        agent = await clerk(ws, tools=tools.definitions)
         # As a killed process leaves it: the call is in the journal as begun, the run waits for its output.
         ws.backend.cancel_turn = _do_nothing  # type: ignore[method-assign]
         task = asyncio.create_task(run_turn(ws, turn(agent), tools=tools))

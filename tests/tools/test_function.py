@@ -13,7 +13,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from agent_tasks.errors import ConfigurationError, ToolArgumentsError, ToolOutputError, ToolTimeoutError
-from agent_tasks.tools import FunctionTool, ToolContext, Toolset, function_tool
+from agent_tasks.tools import FunctionTool, ToolContext, ToolSet, function_tool
 
 CONTEXT = ToolContext(call_id="call_1", turn_id="turn_1", idempotency_key="key_1")
 
@@ -71,7 +71,7 @@ def test_schema_comes_from_hints_and_docstring() -> None:
 
 
 def test_definition_is_what_the_service_reads() -> None:
-    definition = Toolset([forecast]).definitions()[0]
+    definition = ToolSet([forecast]).definitions[0]
     assert definition["type"] == "function"
     assert definition["function"]["name"] == "forecast"
     assert json.dumps(definition)
@@ -231,9 +231,8 @@ def test_functions_that_cannot_be_described_are_refused() -> None:
         FunctionTool.from_callable(forecast, timeout=0)
 
 
-def test_toolset_is_a_mapping_and_names_are_unique() -> None:
-    tools = Toolset([forecast])
-    assert list(tools) == ["forecast"]
-    assert tools["forecast"].function is forecast
+def test_names_are_unique_in_a_set() -> None:
+    tools = ToolSet([forecast])
+    assert list(tools.functions) == ["forecast"]
     with pytest.raises(ConfigurationError, match="two tools"):
-        Toolset([forecast, forecast])
+        ToolSet([forecast, forecast])

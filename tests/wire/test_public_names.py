@@ -35,7 +35,7 @@ NAMES = {
     # tools
     "FunctionTool",
     "ToolContext",
-    "Toolset",
+    "ToolSet",
     "function_tool",
     # configuration
     "AgentsProject",

@@ -1,0 +1,601 @@
+"""OpenTelemetry spans, events and metrics of agents, in the GenAI conventions.
+
+Nothing is recorded until the program sets up the OpenTelemetry SDK (docs/tracing.md). Names and attributes
+are those that the official library emits (`azure-ai-agents` 1.1.0 and 1.2.0b6), so that dashboards made for
+it work, plus `invoke_agent` and `execute_tool` of the conventions.
+
+What people and models wrote (messages, instructions, arguments, outputs) is recorded only on opt-in:
+`OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true`, or the older
+`AZURE_TRACING_GEN_AI_CONTENT_RECORDING_ENABLED=true`.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from opentelemetry import metrics, trace
+from opentelemetry.trace import Span, SpanKind, StatusCode
+
+from agent_tasks.errors import RunFailedError, ServiceError, TransportError
+
+SYSTEM = "az.ai.agents"
+NAMESPACE = "Microsoft.CognitiveServices"
+
+_NAME = "agent_tasks"
+_CONTENT_VARIABLES = (
+    "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
+    "AZURE_TRACING_GEN_AI_CONTENT_RECORDING_ENABLED",
+)
+# `true` of the official library; the other words are those of the newer conventions.
+_CONTENT_ON = frozenset({"true", "1", "span_only", "event_only", "span_and_event"})
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def content_recording() -> bool:
+    """Whether the program opted in to content in spans. If the two variables disagree, it did not."""
+    said = [os.environ[name] for name in _CONTENT_VARIABLES if os.environ.get(name)]
+    return bool(said) and all(value.strip().lower() in _CONTENT_ON for value in said)
+
+
+# --- requests --------------------------------------------------------------------------------------------
+
+_ID = r"([^/]+)"
+_OPERATIONS: tuple[tuple[str, str, str], ...] = (
+    ("POST", "/assistants", "create_agent"),
+    ("POST", "/threads", "create_thread"),
+    ("POST", f"/threads/{_ID}/messages", "create_message"),
+    ("GET", f"/threads/{_ID}/messages", "list_messages"),
+    ("POST", "/threads/runs", "start_thread_run"),
+    ("POST", f"/threads/{_ID}/runs", "start_thread_run"),
+    ("GET", f"/threads/{_ID}/runs/{_ID}", "get_thread_run"),
+    ("GET", f"/threads/{_ID}/runs/{_ID}/steps", "list_run_steps"),
+    ("POST", f"/threads/{_ID}/runs/{_ID}/submit_tool_outputs", "submit_tool_outputs"),
+)
+_PATTERNS = tuple((method, re.compile(path), operation) for method, path, operation in _OPERATIONS)
+
+
+class Recorder:
+    """A span, and what is written into it. All methods do nothing where nothing is recorded."""
+
+    def __init__(self, span: Span, operation: str) -> None:
+        self.span = span
+        self._operation = operation
+        self._started = time.monotonic()
+        self._model: str | None = None
+        self._message: Mapping[str, Any] | None = None
+        self._run: Mapping[str, Any] | None = None
+        self._error: str | None = None
+
+    def answered(self, body: Mapping[str, Any] | str) -> None:
+        """Take in the answer: the JSON object of the service, or the output of a tool."""
+        if not self.span.is_recording():
+            return
+        if isinstance(body, str):
+            if content_recording():
+                self.span.set_attribute("gen_ai.tool.call.result", body)
+            return
+        match self._operation:
+            case "create_agent":
+                _set(self.span, {"gen_ai.agent.id": body.get("id")})
+            case "create_thread":
+                _set(self.span, {"gen_ai.thread.id": body.get("id")})
+            case "create_message":
+                _set(self.span, {"gen_ai.message.id": body.get("id")})
+            case "list_messages":
+                for message in _objects(body.get("data")):
+                    _message_event(self.span, message)
+            case "list_run_steps":
+                for step in _objects(body.get("data")):
+                    _step_event(self.span, step)
+            case _:
+                self._run = body
+                self._end_run()
+
+    def event(self, name: str, body: Any) -> None:
+        """Take in one event of a stream: its name, and its data as a JSON object."""
+        if not self.span.is_recording() or not isinstance(body, Mapping):
+            return
+        if name.startswith("thread.run.step."):
+            if name == "thread.run.step.completed":
+                self._step_completed(body)
+        elif name.startswith("thread.message."):
+            if name in ("thread.message.completed", "thread.message.incomplete"):
+                self._message = body
+        elif name.startswith("thread.run."):
+            self._run = body
+
+    def failed(self, error: BaseException) -> None:
+        """Mark the span as failed; texts of all errors but the client's own may hold content and stay out."""
+        module = type(error).__module__
+        kind = type(error).__qualname__ if module == "builtins" else f"{module}.{type(error).__qualname__}"
+        self._error = kind
+        ours = isinstance(error, ServiceError | TransportError | RunFailedError)
+        self.span.set_status(StatusCode.ERROR, str(error) if ours or content_recording() else kind)
+        self.span.set_attribute("error.type", kind)
+
+    def end(self) -> None:
+        """End the span and count it."""
+        self._end_run()
+        self.span.end()
+        _count(self._operation, time.monotonic() - self._started, self._model, self._error, self._run)
+
+    def _step_completed(self, step: Mapping[str, Any]) -> None:
+        if step.get("type") == "tool_calls":
+            attributes = _step_attributes(step, "gen_ai.message.status")
+            calls = _tool_calls(step)
+            if calls:
+                attributes["gen_ai.event.content"] = _json({"tool_calls": calls})
+            self.span.add_event("gen_ai.assistant.message", attributes)
+        elif self._message is not None:
+            _message_event(self.span, self._message, usage=step.get("usage"))
+            _set(self.span, {"gen_ai.message.id": self._message.get("id")})
+            self._message = None
+
+    def _end_run(self) -> None:
+        run = self._run
+        if run is None or "status" not in run:
+            return
+        usage = run.get("usage") or {}
+        self._model = run.get("model")
+        _set(
+            self.span,
+            {
+                "gen_ai.thread.id": run.get("thread_id"),
+                "gen_ai.thread.run.id": run.get("id"),
+                "gen_ai.thread.run.status": run.get("status"),
+                "gen_ai.agent.id": run.get("assistant_id"),
+                "gen_ai.response.model": run.get("model"),
+                "gen_ai.usage.input_tokens": usage.get("prompt_tokens"),
+                "gen_ai.usage.output_tokens": usage.get("completion_tokens"),
+            },
+        )
+        if run.get("last_error"):
+            code = run["last_error"].get("code")
+            self._error = code or "run_failed"
+            # The service's own words about a failure hold no content: they say what was exceeded or refused.
+            self.span.set_status(StatusCode.ERROR, run["last_error"].get("message"))
+            _set(self.span, {"error.type": code})
+
+
+def start_request(
+    method: str, path: str, body: Mapping[str, Any] | None, endpoint: str, *, operation: str | None = None
+) -> Recorder | None:
+    """Start the span of a request; None for the operations that have none (files, vector stores, ...).
+
+    Whoever starts it ends it: `Recorder.end`.
+
+    Args:
+        method: `GET` or `POST`.
+        path: The path below the endpoint.
+        body: The JSON object that is sent.
+        endpoint: Address of the project.
+        operation: The operation, where the path alone does not tell.
+    """
+    found = None
+    for its_method, pattern, name in _PATTERNS:
+        if its_method == method and (matched := pattern.fullmatch(path)):
+            found = name, matched.groups()
+            break
+    if found is None:
+        return None
+    name, ids = found
+    body = body or {}
+    if body.get("stream") and name == "start_thread_run":
+        name = "process_thread_run"
+    name = operation or name
+    span_name = f"{name} {body['name']}" if name == "create_agent" and body.get("name") else name
+    span = _tracer().start_span(span_name, kind=SpanKind.CLIENT)
+    recorder = Recorder(span, name)
+    recorder._model = body.get("model")
+    if span.is_recording():
+        where = urlsplit(endpoint)
+        _set(
+            span,
+            {
+                "az.namespace": NAMESPACE,
+                "gen_ai.system": SYSTEM,
+                "gen_ai.operation.name": name,
+                "server.address": f"{where.scheme}://{where.netloc}",
+                "gen_ai.thread.id": ids[0] if ids else None,
+                "gen_ai.thread.run.id": ids[1] if len(ids) > 1 else None,
+            },
+        )
+        _describe_request(span, name, body)
+    return recorder
+
+
+@contextmanager
+def request_span(
+    method: str, path: str, body: Mapping[str, Any] | None, endpoint: str, *, operation: str | None = None
+) -> Iterator[Recorder]:
+    """The span of a request with all its attempts, current while it lasts; errors are marked in it.
+
+    Tell it the answer by `Recorder.answered`. See `start_request` for the arguments.
+    """
+    recorder = start_request(method, path, body, endpoint, operation=operation)
+    if recorder is None:
+        yield Recorder(trace.INVALID_SPAN, "")
+        return
+    with _current(recorder):
+        yield recorder
+
+
+def process_run_span(thread_id: str, body: Mapping[str, Any], endpoint: str) -> Any:
+    """The span of a run that is created and followed to its end (`create_and_process`)."""
+    return request_span("POST", f"/threads/{thread_id}/runs", body, endpoint, operation="process_thread_run")
+
+
+# --- what runs here --------------------------------------------------------------------------------------
+
+
+@contextmanager
+def agent_span(
+    agent_id: str, agent_name: str, *, prompt: str | None = None, **attributes: str | int | None
+) -> Iterator[Recorder]:
+    """`invoke_agent`: a turn of an agent with all its attempts and tool calls, current while it lasts.
+
+    Args:
+        agent_id: Id of the agent on the service.
+        agent_name: Its name.
+        prompt: What it was asked; recorded on opt-in alone.
+        attributes: Further attributes; ``__`` stands for the dots of their names.
+    """
+    span = _tracer().start_span(f"invoke_agent {agent_name}", kind=SpanKind.CLIENT)
+    if span.is_recording():
+        _set(
+            span,
+            {
+                "az.namespace": NAMESPACE,
+                "gen_ai.system": SYSTEM,
+                "gen_ai.provider.name": SYSTEM,
+                "gen_ai.operation.name": "invoke_agent",
+                "gen_ai.agent.id": agent_id,
+                "gen_ai.agent.name": agent_name,
+                **{name.replace("__", "."): value for name, value in attributes.items()},
+            },
+        )
+        if prompt is not None and content_recording():
+            messages = [{"role": "user", "parts": [{"type": "text", "content": prompt}]}]
+            span.set_attribute("gen_ai.input.messages", _json(messages))
+    with _current(Recorder(span, "invoke_agent")) as recorder:
+        yield recorder
+
+
+@contextmanager
+def tool_span(name: str, call_id: str, arguments: str | None = None) -> Iterator[Recorder]:
+    """`execute_tool`: a function that an agent called, current while it runs.
+
+    Arguments, and the output given to `Recorder.answered`, are recorded on opt-in alone.
+    """
+    span = _tracer().start_span(f"execute_tool {name}", kind=SpanKind.INTERNAL)
+    if span.is_recording():
+        _set(
+            span,
+            {
+                "gen_ai.operation.name": "execute_tool",
+                "gen_ai.tool.name": name,
+                "gen_ai.tool.type": "function",
+                "gen_ai.tool.call.id": call_id,
+                "gen_ai.tool.call.arguments": arguments if content_recording() else None,
+            },
+        )
+    with _current(Recorder(span, "execute_tool")) as recorder:
+        yield recorder
+
+
+def trace_function(span_name: str | None = None) -> Callable[[F], F]:
+    """Decorator: a span for each call of a function, sync or async.
+
+    On opt-in to content, parameters are recorded as `code.function.parameter.NAME` and the result as
+    `code.function.return.value`: texts, numbers and truth values as they are, lists, mappings and sets of
+    them as text, all other objects not at all. Errors are marked with `error.type` always.
+
+    Args:
+        span_name: Name of the span; by default the function's own.
+    """
+
+    def decorate(function: F) -> F:
+        signature = inspect.signature(function)
+        name = span_name or function.__name__
+
+        @contextmanager
+        def recording(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Callable[[Any], None]]:
+            span = _tracer().start_span(name)
+            record = span.is_recording() and content_recording()
+            with _current(Recorder(span, "")):
+                if record:
+                    bound = signature.bind(*args, **kwargs)
+                    bound.apply_defaults()
+                    _set(
+                        span,
+                        {
+                            f"code.function.parameter.{key}": _plain(value)
+                            for key, value in bound.arguments.items()
+                        },
+                    )
+                yield (
+                    lambda result: (
+                        _set(span, {"code.function.return.value": _plain(result)}) if record else None
+                    )
+                )
+
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def traced_async(*args: Any, **kwargs: Any) -> Any:
+                with recording(args, kwargs) as returned:
+                    result = await function(*args, **kwargs)
+                    returned(result)
+                    return result
+
+            return traced_async  # type: ignore[return-value]
+
+        @functools.wraps(function)
+        def traced(*args: Any, **kwargs: Any) -> Any:
+            with recording(args, kwargs) as returned:
+                result = function(*args, **kwargs)
+                returned(result)
+                return result
+
+        return traced  # type: ignore[return-value]
+
+    return decorate
+
+
+# --- parts -----------------------------------------------------------------------------------------------
+
+
+def _tracer() -> trace.Tracer:
+    # Asked for each time: the program may set up its provider after this module was imported.
+    return trace.get_tracer(_NAME, schema_url="https://opentelemetry.io/schemas/1.34.0")
+
+
+@contextmanager
+def _current(recorder: Recorder) -> Iterator[Recorder]:
+    # The API would write the error's text into the span by itself: it may hold content.
+    with trace.use_span(recorder.span, record_exception=False, set_status_on_exception=False):
+        try:
+            yield recorder
+        except BaseException as error:
+            recorder.failed(error)
+            raise
+        finally:
+            recorder.end()
+
+
+def _count(
+    operation: str,
+    seconds: float,
+    model: str | None,
+    error: str | None,
+    run: Mapping[str, Any] | None,
+) -> None:
+    """The two metrics of the conventions; without an SDK this does nothing."""
+    if not operation:
+        return
+    meter = metrics.get_meter(_NAME)
+    common = {"gen_ai.system": SYSTEM, "gen_ai.operation.name": operation}
+    if model:
+        common["gen_ai.request.model"] = model
+    duration = meter.create_histogram(
+        "gen_ai.client.operation.duration", unit="s", description="Duration of an operation"
+    )
+    duration.record(seconds, {**common, "error.type": error} if error else common)
+    # Only where a run was followed to its end: the same usage is read several times otherwise.
+    usage = run.get("usage") if run is not None and operation == "process_thread_run" else None
+    if not usage:
+        return
+    tokens = meter.create_histogram(
+        "gen_ai.client.token.usage", unit="{token}", description="Tokens of a run"
+    )
+    for kind, key in (("input", "prompt_tokens"), ("output", "completion_tokens")):
+        tokens.record(usage.get(key) or 0, {**common, "gen_ai.token.type": kind})
+
+
+def _describe_request(span: Span, operation: str, body: Mapping[str, Any]) -> None:
+    _set(
+        span,
+        {
+            "gen_ai.agent.id": body.get("assistant_id"),
+            "gen_ai.request.model": body.get("model"),
+            "gen_ai.request.temperature": _text(body.get("temperature")),
+            "gen_ai.request.top_p": _text(body.get("top_p")),
+            "gen_ai.request.max_input_tokens": body.get("max_prompt_tokens"),
+            "gen_ai.request.max_output_tokens": body.get("max_completion_tokens"),
+            "gen_ai.request.response_format": _format_name(body.get("response_format")),
+        },
+    )
+    if operation == "create_agent":
+        _set(
+            span,
+            {
+                "gen_ai.agent.name": body.get("name"),
+                "gen_ai.agent.description": body.get("description"),
+            },
+        )
+    thread = body.get("thread") or {}
+    instructions = " ".join(
+        text for key in ("instructions", "additional_instructions") if (text := body.get(key))
+    )
+    if instructions:
+        said = {"content": instructions} if content_recording() else {}
+        span.add_event(
+            "gen_ai.system.message", {"gen_ai.system": SYSTEM, "gen_ai.event.content": _json(said)}
+        )
+    messages = [
+        *_objects(body.get("messages") if operation == "create_thread" else thread.get("messages")),
+        *_objects(body.get("additional_messages")),
+        *([body] if operation == "create_message" else []),
+    ]
+    for message in messages:
+        _message_event(span, message)
+    for output in _objects(body.get("tool_outputs")):
+        told = {
+            "content": output.get("output", "") if content_recording() else "",
+            "id": output.get("tool_call_id"),
+        }
+        span.add_event("gen_ai.tool.message", {"gen_ai.event.content": _json(told)})
+
+
+def _message_event(span: Span, message: Mapping[str, Any], usage: Mapping[str, Any] | None = None) -> None:
+    role = str(message.get("role") or "user")
+    body: dict[str, Any] = {}
+    if content_recording():
+        body["content"] = _message_content(message.get("content"))
+        attached = [
+            {
+                "id": attachment.get("file_id"),
+                "tools": [tool.get("type") for tool in _objects(attachment.get("tools"))],
+            }
+            for attachment in _objects(message.get("attachments"))
+        ]
+        if attached:
+            body["attachments"] = attached
+    if message.get("incomplete_details"):
+        body["incomplete_details"] = message["incomplete_details"]
+    body["role"] = role
+    attributes = _present(
+        {
+            "gen_ai.system": SYSTEM,
+            "gen_ai.thread.id": message.get("thread_id"),
+            "gen_ai.agent.id": message.get("assistant_id"),
+            "gen_ai.thread.run.id": message.get("run_id"),
+            "gen_ai.message.id": message.get("id"),
+            "gen_ai.message.status": message.get("status"),
+            "gen_ai.usage.input_tokens": (usage or {}).get("prompt_tokens"),
+            "gen_ai.usage.output_tokens": (usage or {}).get("completion_tokens"),
+            "gen_ai.event.content": _json(body),
+        }
+    )
+    span.add_event(f"gen_ai.{role}.message", attributes)
+
+
+def _message_content(content: Any) -> Any:
+    """A message's text, or its parts by kind: `{"text": {"value", "annotations"}}`; images are only named."""
+    if not isinstance(content, list):
+        return content
+    parts: dict[str, Any] = {}
+    for part in _objects(content):
+        kind = str(part.get("type"))
+        inner = part.get(kind)
+        if isinstance(inner, Mapping) and "value" in inner:
+            parts[kind] = _present({"value": inner["value"], "annotations": inner.get("annotations") or None})
+        elif kind == "text":
+            parts[kind] = {"value": inner}
+        else:  # an image may hold a whole picture as base64
+            parts[kind] = _present({"file_id": inner.get("file_id")}) if isinstance(inner, Mapping) else {}
+    return parts
+
+
+def _step_event(span: Span, step: Mapping[str, Any]) -> None:
+    attributes = _step_attributes(step, "gen_ai.run_step.status")
+    kind = step.get("type")
+    if kind == "message_creation":
+        created = (step.get("step_details") or {}).get("message_creation") or {}
+        attributes.update(_present({"gen_ai.message.id": created.get("message_id")}))
+        span.add_event("gen_ai.run_step.message_creation", attributes)
+    elif kind == "tool_calls":
+        calls = _tool_calls(step)
+        if calls:
+            attributes["gen_ai.event.content"] = _json({"tool_calls": calls})
+        span.add_event("gen_ai.run_step.tool_calls", attributes)
+
+
+def _step_attributes(step: Mapping[str, Any], status_name: str) -> dict[str, Any]:
+    error = step.get("last_error") or {}
+    usage = step.get("usage") or {}
+    ended = step.get("completed_at") or step.get("cancelled_at") or step.get("failed_at")
+    return _present(
+        {
+            "gen_ai.system": SYSTEM,
+            "gen_ai.thread.id": step.get("thread_id"),
+            "gen_ai.agent.id": step.get("assistant_id"),
+            "gen_ai.thread.run.id": step.get("run_id"),
+            status_name: step.get("status"),
+            "gen_ai.run_step.start.timestamp": _text(step.get("created_at")),
+            "gen_ai.run_step.end.timestamp": _text(ended),
+            "error.message": error.get("message"),
+            "error.type": error.get("code"),
+            "gen_ai.usage.input_tokens": usage.get("prompt_tokens"),
+            "gen_ai.usage.output_tokens": usage.get("completion_tokens"),
+        }
+    )
+
+
+def _tool_calls(step: Mapping[str, Any]) -> list[dict[str, Any]]:
+    with_content = content_recording()
+    found = []
+    for call in _objects((step.get("step_details") or {}).get("tool_calls")):
+        told = {"id": call.get("id"), "type": call.get("type")}
+        if with_content:
+            told = {**call, **told}
+            function = told.get("function")
+            if told["type"] == "function" and isinstance(function, Mapping):
+                told["function"] = {
+                    "name": function.get("name"),
+                    "arguments": _parsed(function.get("arguments")),
+                }
+        found.append(told)
+    return found
+
+
+def _parsed(text: Any) -> Any:
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError):
+        return {}
+
+
+def _format_name(value: Any) -> str | None:
+    return value if isinstance(value, str) else (value or {}).get("type")
+
+
+def _plain(value: Any) -> str | int | float | bool | None:
+    if isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, list | tuple | dict | set | frozenset):
+        return str(_kept(value))
+    return None
+
+
+def _kept(value: Any) -> Any:
+    """A collection without the objects in it that are not plain."""
+    if isinstance(value, Mapping):
+        return {key: _kept(item) for key, item in value.items() if _is_plain(item)}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_kept(item) for item in value if _is_plain(item)]
+    return value
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str | int | float | bool | list | tuple | dict | set | frozenset)
+
+
+def _objects(value: Any) -> list[Mapping[str, Any]]:
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, Sequence) else []
+
+
+def _present(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def _set(span: Span, attributes: Mapping[str, Any]) -> None:
+    span.set_attributes(_present(attributes))
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
