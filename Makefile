@@ -41,7 +41,7 @@ types: $(DEV_READY) ## Check types
 	@$(BIN)/mypy
 
 generate: $(DEV_READY) ## Make the blocking client from the async one
-	@$(BIN)/python -m agent_tasks.client._generate
+	@$(BIN)/python agent_tasks/client/_generate.py
 
 bench: $(DEV_READY) ## Run the benchmarks
 	@if [ -d tests/benchmarks ]; then $(BIN)/pytest -q -m "" tests/benchmarks; else echo "There are no benchmarks yet."; fi

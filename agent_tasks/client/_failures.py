@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from agent_tasks.client._outcomes import failure
 from agent_tasks.errors import (
     AuthenticationError,
     BadRequestError,
@@ -18,12 +19,10 @@ from agent_tasks.errors import (
     PermissionDeniedError,
     RateLimitedError,
     RunFailedError,
-    RunServerError,
-    RunThrottledError,
     ServerError,
     ServiceError,
 )
-from agent_tasks.wire import AgentErrorDetail, wait_in_text
+from agent_tasks.wire import AgentErrorDetail
 
 _BY_STATUS: dict[int, type[ServiceError]] = {
     400: BadRequestError,
@@ -125,17 +124,12 @@ def _detail(content: bytes) -> dict[str, str]:
 
 
 def error_from_run(detail: AgentErrorDetail, *, run_id: str | None, thread_id: str | None) -> RunFailedError:
-    """The error for a run (or its stream) that reports a failure, by the service's code.
-
-    Throttling reaches the caller this way, with the wait in the text alone (recorded).
-    """
-    where = f"run {run_id}" if run_id else "the run"
-    message = (
-        f"{where} failed with {detail.code or detail.type or 'no code'}: {detail.message or 'no message'}"
+    """The error for an `error` event in the stream of a run."""
+    return failure(
+        f"run {run_id}" if run_id else "the run",
+        code=detail.code,
+        kind=detail.type,
+        said=detail.message,
+        run_id=run_id,
+        thread_id=thread_id,
     )
-    common: dict[str, Any] = {"run_id": run_id, "thread_id": thread_id, "code": detail.code}
-    if detail.code == "rate_limit_exceeded":
-        return RunThrottledError(message, **common, retry_after=wait_in_text(detail.message))
-    if detail.code == "server_error" or detail.type == "server_error":
-        return RunServerError(message, **common)
-    return RunFailedError(message, **common)

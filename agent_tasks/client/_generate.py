@@ -34,6 +34,7 @@ _WORDS = (
     (r"\bAsync([A-Z]\w*)", r"\1"),
     (r"\b__a(enter|exit|iter|next)__\b", r"__\1__"),
     (r"\baclos(e|ing)\b", r"clos\1"),
+    (r"\basynccontextmanager\b", "contextmanager"),
     (r"\baread\b", "read"),
     (r"\baiter_bytes\b", "iter_bytes"),
     (r"\ba(iter|next)\(", r"\1("),

@@ -90,6 +90,8 @@ class StreamEvent:
 
     event: str
     data: EventData
+    synthetic: bool = False
+    """Whether the client made it up from what it read of the run, after the stream had broken."""
 
 
 def parse_event(event: str, data: str) -> StreamEvent:

@@ -49,7 +49,7 @@ class _AsyncMethod:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         made = inspect.signature(self._method).return_annotation
-        if isinstance(made, str) and ("Iterator" in made or "Stream" in made):
+        if isinstance(made, str) and any(word in made for word in ("Iterator", "Generator", "Stream")):
             return Asyncified(self._method(*args, **kwargs))  # nothing is sent before it is entered or read
         return self._call(args, kwargs)
 

@@ -44,8 +44,12 @@ def test_error_survives_pickling_with_everything_it_carries(
 
 @pytest.mark.parametrize("cls", CLASSES)
 def test_error_says_whether_and_when_to_try_again(cls: type[AgentTasksError]) -> None:
-    parameters = inspect.signature(cls).parameters
-    error = cls("x", **({"status": 500} if "status" in parameters else {}))
+    required = {
+        parameter.name: VALUES.get(parameter.name, f"the {parameter.name}")
+        for parameter in list(inspect.signature(cls).parameters.values())[1:]
+        if parameter.default is parameter.empty
+    }
+    error = cls("x", **required)
     assert isinstance(error.retryable, bool)
     assert error.retry_after is None
 

@@ -94,7 +94,7 @@ async def test_name_cannot_break_out_of_its_header(network: Network) -> None:
 async def test_content_comes_in_pieces(network: Network) -> None:
     body = Pieces(b"one", b"two")
     network.answers = [httpx.Response(503), httpx.Response(200, stream=body)]
-    assert [piece async for piece in network.client().files.content("assistant-1")] == [b"one", b"two"]
+    assert [piece async for piece in network.client().files.get_content("assistant-1")] == [b"one", b"two"]
     assert network.requests[1].url.path.endswith("/files/assistant-1/content")
     assert body.closed
 
@@ -103,11 +103,11 @@ async def test_content_that_is_cut_off_is_an_error(network: Network) -> None:
     body = Pieces(b"one", httpx.ReadError("reset"))
     network.answers = [httpx.Response(200, stream=body)]
     with pytest.raises(TransportError, match="no complete answer"):
-        _ = [piece async for piece in network.client().files.content("assistant-1")]
+        _ = [piece async for piece in network.client().files.get_content("assistant-1")]
     assert body.closed
 
 
 async def test_content_that_is_not_there(network: Network) -> None:
     network.answers = [httpx.Response(404)]
     with pytest.raises(NotFoundError):
-        await anext(aiter(network.client().files.content("assistant-1")))
+        await anext(aiter(network.client().files.get_content("assistant-1")))

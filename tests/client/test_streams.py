@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from agent_tasks.client import AsyncEventStream, Timeouts
+from agent_tasks.client import AsyncRunStream, Timeouts
 from agent_tasks.errors import (
     BadRequestError,
     InvalidAnswerError,
@@ -35,7 +35,7 @@ COMPLETED = frame("thread.run.completed", {**RUN, "status": "completed"})
 DONE = frame("done", "[DONE]")
 
 
-def stream_of(network: Network, *pieces: bytes | Exception) -> tuple[AsyncEventStream, Pieces]:
+def stream_of(network: Network, *pieces: bytes | Exception) -> tuple[AsyncRunStream, Pieces]:
     body = Pieces(*pieces)
     network.answers = [
         lambda _: httpx.Response(
@@ -45,7 +45,7 @@ def stream_of(network: Network, *pieces: bytes | Exception) -> tuple[AsyncEventS
     return network.client().runs.stream_thread_and_run(assistant_id="asst_1"), body
 
 
-async def read(stream: AsyncEventStream) -> list[StreamEvent]:
+async def read(stream: AsyncRunStream) -> list[StreamEvent]:
     async with stream as events:
         return [event async for event in events]
 

@@ -5,7 +5,19 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeVar
+
+__all__ = [
+    "AsyncLock",
+    "aclosing",
+    "async_sleep",
+    "asynccontextmanager",
+    "call_any",
+    "for_each",
+    "in_thread",
+    "run_function",
+]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -32,11 +44,11 @@ async def in_thread(function: Callable[..., T], *args: Any) -> T:
     return await asyncio.to_thread(function, *args)
 
 
-async def settle(function: Callable[..., Any], *args: Any) -> Any:
+async def run_function(function: Callable[..., Any], *args: Any, **named: Any) -> Any:
     """Calls a function of the caller: an async one here, a blocking one in a thread."""
     if inspect.iscoroutinefunction(function):
-        return await function(*args)
-    result = await asyncio.to_thread(function, *args)
+        return await function(*args, **named)
+    result = await asyncio.to_thread(function, *args, **named)
     return await result if inspect.isawaitable(result) else result
 
 

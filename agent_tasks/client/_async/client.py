@@ -19,6 +19,7 @@ from agent_tasks.client._async.vector_store_file_batches import AsyncVectorStore
 from agent_tasks.client._async.vector_store_files import AsyncVectorStoreFiles
 from agent_tasks.client._async.vector_stores import AsyncVectorStores
 from agent_tasks.client._endpoint import Endpoint
+from agent_tasks.client._functions import DEFAULT_MAX_ROUNDS, AutoFunctionCalls, Toolset
 from agent_tasks.client._options import DEFAULT_API_VERSION, Credential, RetryPolicy, Timeouts
 
 
@@ -61,12 +62,23 @@ class AsyncAgentsClient:
         self.agents = AsyncAgents(self._transport)
         self.threads = AsyncThreads(self._transport)
         self.messages = AsyncMessages(self._transport)
-        self.runs = AsyncRuns(self._transport)
+        self._auto = AutoFunctionCalls()
+        self.runs = AsyncRuns(self._transport, self._auto)
         self.run_steps = AsyncRunSteps(self._transport)
         self.files = AsyncFiles(self._transport)
         self.vector_stores = AsyncVectorStores(self._transport)
         self.vector_store_files = AsyncVectorStoreFiles(self._transport)
         self.vector_store_file_batches = AsyncVectorStoreFileBatches(self._transport)
+
+    def enable_auto_function_calls(
+        self, toolset: Toolset | None, *, max_rounds: int = DEFAULT_MAX_ROUNDS
+    ) -> None:
+        """Has runs that are processed or streamed with this client call these functions by themselves.
+
+        It does not add the tools to agents or runs. `max_rounds` is how often a run may ask; then it is
+        cancelled. None turns it off.
+        """
+        self._auto.toolset, self._auto.max_rounds = toolset, max_rounds
 
     async def aclose(self) -> None:
         """Closes all connections; runs go on."""

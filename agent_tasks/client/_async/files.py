@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from pathlib import Path
 
+from agent_tasks.client._async import _runtime
 from agent_tasks.client._async.resource import AsyncResource
 from agent_tasks.client._calls import Call, path_of, transport_errors
+from agent_tasks.client._downloads import Download
+from agent_tasks.client._polling import DEFAULT_DEADLINE, FIRST_PAUSE
 from agent_tasks.client._uploads import Upload
-from agent_tasks.wire import FileDeletionStatus, FileInfo, FileListResponse
+from agent_tasks.errors import AgentTasksError
+from agent_tasks.wire import FileDeletionStatus, FileInfo, FileListResponse, FileState
+
+_UPLOADS_AT_ONCE = 4
 
 
 class AsyncFiles(AsyncResource):
@@ -43,14 +50,90 @@ class AsyncFiles(AsyncResource):
         for file in page.data:
             yield file
 
-    async def content(self, file_id: str) -> AsyncIterator[bytes]:
+    async def get_content(self, file_id: str) -> AsyncGenerator[bytes, None]:
         """The content of a file in pieces. Raises NotFoundError, and TransportError when it is cut off."""
         call = Call("GET", path_of("files", file_id, "content"))
         limits = self._transport.timeouts.for_answer()
-        response = await self._transport.open(call, accept="*/*", limits=limits)
+        with self._transport.observe(call):
+            response = await self._transport.open(call, accept="*/*", limits=limits)
+            try:
+                with transport_errors(call):
+                    async for chunk in response.aiter_bytes():
+                        yield chunk
+            finally:
+                await response.aclose()
+
+    async def save(
+        self,
+        file_id: str,
+        folder: str | os.PathLike[str],
+        name: str | None = None,
+        *,
+        overwrite: bool = False,
+    ) -> Path:
+        """Writes the content of a file into a folder (made if missing) and returns its path.
+
+        The name is the given one or the file's own, made safe: its last part, without control characters,
+        leading dots and what systems refuse in names. The content goes into a temporary file first, so the
+        name never stands for half a file. Raises FileExistsError where there is such a file, unless
+        `overwrite`; NotFoundError; TransportError when the content is cut off; ValueError for a name of which
+        nothing is left.
+        """
+        own = name if name is not None else (await self.get(file_id)).filename
+        download = await _runtime.in_thread(Download, Path(folder), own, overwrite)
         try:
-            with transport_errors(call):
-                async for chunk in response.aiter_bytes():
-                    yield chunk
+            async with _runtime.aclosing(self.get_content(file_id)) as pieces:
+                async for piece in pieces:
+                    await _runtime.in_thread(download.write, piece)
+            return await _runtime.in_thread(download.finish)
         finally:
-            await response.aclose()
+            download.discard()
+
+    async def upload_and_poll(
+        self,
+        content: bytes | os.PathLike[str],
+        filename: str | None = None,
+        *,
+        purpose: str = "assistants",
+        poll_interval: float = FIRST_PAUSE,
+        deadline: float = DEFAULT_DEADLINE,
+    ) -> FileInfo:
+        """Like `upload`, and waits until the file is no longer being worked on; look at its `status`.
+
+        Raises NotReadyError after `deadline` seconds.
+        """
+        file = await self.upload(content, filename, purpose=purpose)
+        return await self._poll(
+            file, path_of("files", file.id), _is_settled, poll_interval=poll_interval, deadline=deadline
+        )
+
+    @_runtime.asynccontextmanager
+    async def passing(
+        self, uploads: Sequence[tuple[bytes | os.PathLike[str], str | None]]
+    ) -> AsyncIterator[Sequence[str]]:
+        """Uploads contents with their names, for a block that makes use of them; gives their ids.
+
+        When an upload or the block fails, what was uploaded is deleted, unless the block may have had its
+        effect (`outcome_unknown`).
+        """
+        ids: dict[int, str] = {}
+
+        async def upload(index: int) -> None:
+            content, filename = uploads[index]
+            ids[index] = (await self.upload(content, filename)).id
+
+        try:
+            await _runtime.for_each(upload, range(len(uploads)), at_once=_UPLOADS_AT_ONCE)
+            yield [ids[index] for index in range(len(uploads))]
+        except Exception as error:
+            if not (len(ids) == len(uploads) and getattr(error, "outcome_unknown", False)):
+                for file_id in ids.values():
+                    try:
+                        await self.delete(file_id)
+                    except AgentTasksError as failed:
+                        error.add_note(f"The uploaded file {file_id} could not be deleted again: {failed}")
+            raise
+
+
+def _is_settled(file: FileInfo) -> bool:
+    return file.status not in (FileState.UPLOADED, FileState.PENDING, FileState.RUNNING)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from agent_tasks.client._async.resource import AsyncResource, request_body
 from agent_tasks.client._calls import path_of
+from agent_tasks.errors import ConfigurationError
 from agent_tasks.wire import CreateMessageRequest, MessageDeletionStatus, ThreadMessage, UpdateMessageRequest
 
 
@@ -35,7 +36,17 @@ class AsyncMessages(AsyncResource):
         return await self._update(ThreadMessage, path_of("threads", thread_id, "messages", message_id), body)
 
     async def delete(self, thread_id: str, message_id: str) -> MessageDeletionStatus:
-        """Deletes a message; only in api-version 2025-05-15-preview. Raises NotFoundError."""
+        """Deletes a message; only in the preview (api-version 2025-05-15-preview).
+
+        Raises NotFoundError, and ConfigurationError in any other api-version, before anything is sent.
+        """
+        version = self._transport.api_version
+        if not version.endswith("-preview"):
+            raise ConfigurationError(
+                f"messages.delete is not in api-version {version}: make the client with "
+                'api_version="2025-05-15-preview", or delete the thread.',
+                setting="api_version",
+            )
         path = path_of("threads", thread_id, "messages", message_id)
         return await self._delete(MessageDeletionStatus, path, message_id)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from agent_tasks.client._async import _runtime
 from agent_tasks.client._async.transport import AsyncTransport
 from agent_tasks.client._calls import Call
-from agent_tasks.errors import InvalidAnswerError
+from agent_tasks.client._polling import Pauses
+from agent_tasks.errors import InvalidAnswerError, NotReadyError
 from agent_tasks.wire import DeletionStatus, ListPage, WireModel
 
 M = TypeVar("M", bound=WireModel)
@@ -59,6 +61,24 @@ class AsyncResource:
     async def _update(self, model: type[M], path: str, body: Mapping[str, Any] | None = None) -> M:
         """A POST that leaves the same behind however often it is sent."""
         return await self._call(model, Call("POST", path, body=body))
+
+    async def _poll(
+        self, thing: M, path: str, done: Callable[[M], bool], *, poll_interval: float, deadline: float
+    ) -> M:
+        """Reads something again, with growing pauses, until it is done."""
+        pauses = Pauses(poll_interval)
+        while not done(thing):
+            pause = pauses.next(deadline)
+            if pause is None:
+                raise NotReadyError(
+                    f"{path} was not ready within {deadline:g} s; it goes on. Raise the deadline, or read it "
+                    "later.",
+                    method="GET",
+                    path=path,
+                )
+            await _runtime.async_sleep(pause)
+            thing = await self._get(type(thing), path)
+        return thing
 
     async def _delete(self, model: type[D], path: str, id: str) -> D:
         body = await self._transport.delete(path)

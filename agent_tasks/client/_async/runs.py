@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Literal
 
+from agent_tasks.client._async import _runtime
+from agent_tasks.client._async.handlers import AsyncAgentEventHandler
 from agent_tasks.client._async.resource import AsyncResource, include_params, request_body
+from agent_tasks.client._async.run_calls import AsyncRunCalls, outputs_call
+from agent_tasks.client._async.run_streams import AsyncRunStream
 from agent_tasks.client._async.streams import AsyncEventStream
+from agent_tasks.client._async.transport import AsyncTransport
 from agent_tasks.client._calls import Call, path_of
+from agent_tasks.client._functions import AutoFunctionCalls, Toolset, with_toolset
+from agent_tasks.client._outcomes import run_error
+from agent_tasks.client._polling import FIRST_PAUSE, Pauses, run_limit
 from agent_tasks.wire import (
     CreateRunRequest,
     CreateThreadAndRunRequest,
-    SubmitToolOutputsRequest,
+    RunStatus,
     ThreadRun,
     ToolApproval,
     ToolOutput,
@@ -29,6 +37,10 @@ class AsyncRuns(AsyncResource):
     Creating, and submitting outputs, is sent once: when the outcome is not known, the error says so
     (`outcome_unknown`) and the caller looks before sending again.
     """
+
+    def __init__(self, transport: AsyncTransport, auto: AutoFunctionCalls) -> None:
+        super().__init__(transport)
+        self._auto = auto
 
     async def create(
         self,
@@ -52,6 +64,78 @@ class AsyncRuns(AsyncResource):
         body = {**request_body(CreateThreadAndRunRequest, request, fields), "stream": False}
         return await self._create(ThreadRun, "/threads/runs", body)
 
+    async def create_and_process(
+        self,
+        thread_id: str,
+        request: CreateRunRequest | None = None,
+        /,
+        *,
+        include: Sequence[str] | None = None,
+        toolset: Toolset | None = None,
+        max_rounds: int | None = None,
+        poll_interval: float = FIRST_PAUSE,
+        deadline: float | None = None,
+        check: bool = True,
+        **fields: Any,
+    ) -> ThreadRun:
+        """Starts a run, calls the functions that it asks for, and waits for its end.
+
+        Args:
+            thread_id: The thread.
+            request: The run, or its fields by name.
+            include: Values of `RunAdditionalFieldList`.
+            toolset: Its definitions and resources are the run's, unless the fields name others, and its
+                functions are called; by default those of `enable_auto_function_calls`.
+            max_rounds: Times that the run may ask for functions.
+            poll_interval: The first pause between two reads, in seconds; pauses grow.
+            deadline: Seconds after which the run is cancelled; by default, the run's own life.
+            check: Whether a run that did not complete is raised.
+
+        Returns:
+            The run: completed (or as it ended, without `check`), or waiting for what no toolset answers: look
+            at its `required_action`, answer it, and `wait`.
+
+        Raises:
+            RunThrottledError, RunServerError, RunExpiredError, RunCancelledError, RunIncompleteError,
+            RunContentFilteredError, RunFailedError: How the run ended, or that the deadline passed.
+            ToolError: The run asked for functions in too many rounds; it is cancelled.
+        """
+        fields = fields if request is not None else with_toolset(fields, toolset)
+        run = await self.create(thread_id, request, include=include, **fields)
+        return await self._process(run, toolset, max_rounds, poll_interval, deadline, check, cancel=True)
+
+    async def create_thread_and_process(
+        self,
+        request: CreateThreadAndRunRequest | None = None,
+        /,
+        *,
+        toolset: Toolset | None = None,
+        max_rounds: int | None = None,
+        poll_interval: float = FIRST_PAUSE,
+        deadline: float | None = None,
+        check: bool = True,
+        **fields: Any,
+    ) -> ThreadRun:
+        """Creates a thread with its messages, and does on it what `create_and_process` does."""
+        fields = fields if request is not None else with_toolset(fields, toolset)
+        run = await self.create_thread_and_run(request, **fields)
+        return await self._process(run, toolset, max_rounds, poll_interval, deadline, check, cancel=True)
+
+    async def wait(
+        self,
+        thread_id: str,
+        run_id: str,
+        *,
+        toolset: Toolset | None = None,
+        max_rounds: int | None = None,
+        poll_interval: float = FIRST_PAUSE,
+        deadline: float | None = None,
+        check: bool = True,
+    ) -> ThreadRun:
+        """Follows a run that exists, as `create_and_process` does; at the deadline it is left to go on."""
+        run = await self.get(thread_id, run_id)
+        return await self._process(run, toolset, max_rounds, poll_interval, deadline, check, cancel=False)
+
     def stream(
         self,
         thread_id: str,
@@ -59,21 +143,41 @@ class AsyncRuns(AsyncResource):
         /,
         *,
         include: Sequence[str] | None = None,
+        toolset: Toolset | None = None,
+        max_rounds: int | None = None,
+        event_handler: AsyncAgentEventHandler | None = None,
+        resume: bool | None = None,
         **fields: Any,
-    ) -> AsyncEventStream:
-        """Like `create`, followed by its events: `async with client.runs.stream(...) as events: ...`"""
+    ) -> AsyncRunStream:
+        """Like `create`, followed by its events: `async with client.runs.stream(...) as events: ...`
+
+        `toolset` and `max_rounds` are as in `create_and_process`: functions that the run asks for are called,
+        and its further events follow in the same iterator. `event_handler` is told of every event. `resume`
+        goes on by reading the run when the stream breaks; it is on unless said otherwise where there is a
+        handler or a toolset.
+        """
+        fields = fields if request is not None else with_toolset(fields, toolset)
         body = {**request_body(CreateRunRequest, request, fields), "stream": True}
         path = path_of("threads", thread_id, "runs")
         call = Call("POST", path, creates=True, body=body, params=include_params(include))
-        return AsyncEventStream(self._transport, call, thread_id=thread_id, run_id=None)
+        return self._stream(call, thread_id, None, toolset, max_rounds, event_handler, resume)
 
     def stream_thread_and_run(
-        self, request: CreateThreadAndRunRequest | None = None, /, **fields: Any
-    ) -> AsyncEventStream:
-        """Like `create_thread_and_run`, followed by its events."""
+        self,
+        request: CreateThreadAndRunRequest | None = None,
+        /,
+        *,
+        toolset: Toolset | None = None,
+        max_rounds: int | None = None,
+        event_handler: AsyncAgentEventHandler | None = None,
+        resume: bool | None = None,
+        **fields: Any,
+    ) -> AsyncRunStream:
+        """Like `create_thread_and_run`, followed by its events, as in `stream`."""
+        fields = fields if request is not None else with_toolset(fields, toolset)
         body = {**request_body(CreateThreadAndRunRequest, request, fields), "stream": True}
         call = Call("POST", "/threads/runs", creates=True, body=body)
-        return AsyncEventStream(self._transport, call, thread_id=None, run_id=None)
+        return self._stream(call, None, None, toolset, max_rounds, event_handler, resume)
 
     async def get(self, thread_id: str, run_id: str) -> ThreadRun:
         """Reads a run. Raises NotFoundError."""
@@ -112,8 +216,15 @@ class AsyncRuns(AsyncResource):
         tool_approvals: ToolApprovals | None = None,
     ) -> ThreadRun:
         """Answers all calls that a run waits for, in one request; approvals only in the preview."""
-        path, body = _outputs(thread_id, run_id, tool_outputs, tool_approvals, stream=False)
-        return await self._create(ThreadRun, path, body)
+        call = outputs_call(thread_id, run_id, outputs=tool_outputs, approvals=tool_approvals, stream=False)
+        return await self._call(ThreadRun, call)
+
+    async def submit_tool_approvals(
+        self, thread_id: str, run_id: str, tool_approvals: ToolApprovals
+    ) -> ThreadRun:
+        """Approves or refuses all MCP calls that a run waits for (`ToolApproval`), in one request; then the
+        run is `in_progress` again (recorded). `wait` follows it on."""
+        return await self.submit_tool_outputs(thread_id, run_id, tool_approvals=tool_approvals)
 
     def submit_tool_outputs_stream(
         self,
@@ -122,20 +233,66 @@ class AsyncRuns(AsyncResource):
         tool_outputs: ToolOutputs | None = None,
         *,
         tool_approvals: ToolApprovals | None = None,
-    ) -> AsyncEventStream:
-        """Like `submit_tool_outputs`, followed by the events of the run from then on."""
-        path, body = _outputs(thread_id, run_id, tool_outputs, tool_approvals, stream=True)
-        call = Call("POST", path, creates=True, body=body)
-        return AsyncEventStream(self._transport, call, thread_id=thread_id, run_id=run_id)
+        toolset: Toolset | None = None,
+        max_rounds: int | None = None,
+        event_handler: AsyncAgentEventHandler | None = None,
+        resume: bool | None = None,
+    ) -> AsyncRunStream:
+        """Like `submit_tool_outputs`, followed by the events of the run from then on, as in `stream`."""
+        call = outputs_call(thread_id, run_id, outputs=tool_outputs, approvals=tool_approvals, stream=True)
+        return self._stream(call, thread_id, run_id, toolset, max_rounds, event_handler, resume)
 
+    def _stream(
+        self,
+        call: Call,
+        thread_id: str | None,
+        run_id: str | None,
+        toolset: Toolset | None,
+        max_rounds: int | None,
+        handler: AsyncAgentEventHandler | None,
+        resume: bool | None,
+    ) -> AsyncRunStream:
+        auto = self._functions(toolset, max_rounds)
+        return AsyncRunStream(
+            AsyncEventStream(self._transport, call, thread_id=thread_id, run_id=run_id),
+            AsyncRunCalls(self._transport, auto),
+            handler=handler,
+            resume=resume if resume is not None else handler is not None or auto.toolset is not None,
+        )
 
-def _outputs(
-    thread_id: str, run_id: str, outputs: ToolOutputs | None, approvals: ToolApprovals | None, *, stream: bool
-) -> tuple[str, dict[str, Any]]:
-    fields: dict[str, Any] = {"stream": stream}
-    if outputs is not None:
-        fields["tool_outputs"] = list(outputs)
-    if approvals is not None:
-        fields["tool_approvals"] = list(approvals)
-    path = path_of("threads", thread_id, "runs", run_id, "submit_tool_outputs")
-    return path, request_body(SubmitToolOutputsRequest, None, fields)
+    def _functions(self, toolset: Toolset | None, max_rounds: int | None) -> AutoFunctionCalls:
+        return AutoFunctionCalls(
+            toolset if toolset is not None else self._auto.toolset,
+            max_rounds if max_rounds is not None else self._auto.max_rounds,
+        )
+
+    async def _process(
+        self,
+        run: ThreadRun,
+        toolset: Toolset | None,
+        max_rounds: int | None,
+        poll_interval: float,
+        deadline: float | None,
+        check: bool,
+        *,
+        cancel: bool,
+    ) -> ThreadRun:
+        calls = AsyncRunCalls(self._transport, self._functions(toolset, max_rounds))
+        pauses = Pauses(poll_interval)
+        while not run.is_terminal:
+            if calls.answerable(run):
+                run = await calls.submit(run)
+                pauses.restart()
+                continue
+            if run.status == RunStatus.REQUIRES_ACTION:
+                return run
+            limit = run_limit(run.created_at, run.expires_at, deadline)
+            pause = pauses.next(limit)
+            if pause is None:
+                raise await calls.expire(run, limit, cancel=cancel)
+            await _runtime.async_sleep(pause)
+            run = await calls.read(run.thread_id, run.id)
+        error = run_error(run)
+        if check and error is not None:
+            raise error
+        return run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
@@ -11,6 +12,7 @@ import httpx
 from agent_tasks.client._async.transport import AsyncTransport
 from agent_tasks.client._calls import Call, transport_errors
 from agent_tasks.client._failures import error_from_run
+from agent_tasks.client._instrumentation import OperationObserver
 from agent_tasks.client._sse import Frame, FrameDecoder
 from agent_tasks.errors import InvalidAnswerError, StreamBrokenError, TransportError
 from agent_tasks.wire import AgentStreamEvent, AgentThread, AgentV1Error, StreamEvent, ThreadRun, parse_event
@@ -36,12 +38,20 @@ class AsyncEventStream(AsyncIterator[StreamEvent]):
         self._call = call
         self._response: httpx.Response | None = None
         self._events: AsyncGenerator[StreamEvent, None] | None = None
+        self._watch = ExitStack()
         self.thread_id = thread_id
         self.run_id = run_id
 
     async def __aenter__(self) -> Self:
         if self._response is not None:
             raise RuntimeError("a stream of events is entered once")
+        with ExitStack() as watch:
+            observer = watch.enter_context(self._transport.observe(self._call))
+            await self._open(observer)
+            self._watch = watch.pop_all()
+        return self
+
+    async def _open(self, observer: OperationObserver) -> None:
         response = await self._transport.open(
             self._call, accept="text/event-stream", limits=self._transport.timeouts.for_stream()
         )
@@ -57,16 +67,18 @@ class AsyncEventStream(AsyncIterator[StreamEvent]):
                 outcome_unknown=True,
                 retryable=False,
             )
-        self._events = self._read(response)
-        return self
+        self._events = self._read(response, observer)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._events is not None:
-            await self._events.aclose()
-        if self._response is not None:
-            await self._response.aclose()
+        try:
+            if self._events is not None:
+                await self._events.aclose()
+            if self._response is not None:
+                await self._response.aclose()
+        finally:
+            self._watch.pop_all().__exit__(kind, error, trace)
 
     def __aiter__(self) -> AsyncIterator[StreamEvent]:
         return self
@@ -76,13 +88,16 @@ class AsyncEventStream(AsyncIterator[StreamEvent]):
             raise RuntimeError("enter the stream first: async with ... as events")
         return await self._events.__anext__()
 
-    async def _read(self, response: httpx.Response) -> AsyncGenerator[StreamEvent, None]:
+    async def _read(
+        self, response: httpx.Response, observer: OperationObserver
+    ) -> AsyncGenerator[StreamEvent, None]:
         decoder = FrameDecoder()
         try:
             with transport_errors(self._call):
                 async for chunk in response.aiter_bytes():
                     for frame in decoder.feed(chunk):
                         event = self._event(frame)
+                        observer.event(event)
                         yield event
                         if event.event == AgentStreamEvent.DONE:
                             return

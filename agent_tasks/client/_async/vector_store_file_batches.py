@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Literal
 
+from agent_tasks.client._async.files import AsyncFiles
 from agent_tasks.client._async.resource import AsyncResource, request_body
 from agent_tasks.client._calls import path_of
-from agent_tasks.wire import CreateVectorStoreFileBatchRequest, VectorStoreFile, VectorStoreFileBatch
+from agent_tasks.client._polling import DEFAULT_DEADLINE, FIRST_PAUSE
+from agent_tasks.wire import (
+    CreateVectorStoreFileBatchRequest,
+    VectorStoreFile,
+    VectorStoreFileBatch,
+    VectorStoreFileBatchStatus,
+)
 
 
 class AsyncVectorStoreFileBatches(AsyncResource):
@@ -20,6 +28,44 @@ class AsyncVectorStoreFileBatches(AsyncResource):
         body = request_body(CreateVectorStoreFileBatchRequest, request, fields)
         path = path_of("vector_stores", vector_store_id, "file_batches")
         return await self._create(VectorStoreFileBatch, path, body)
+
+    async def create_and_poll(
+        self,
+        vector_store_id: str,
+        request: CreateVectorStoreFileBatchRequest | None = None,
+        /,
+        *,
+        poll_interval: float = FIRST_PAUSE,
+        deadline: float = DEFAULT_DEADLINE,
+        **fields: Any,
+    ) -> VectorStoreFileBatch:
+        """Like `create`, and waits until its files are in; look at `file_counts`.
+
+        `poll_interval` is the first pause in seconds; pauses grow. Raises NotReadyError after `deadline`
+        seconds.
+        """
+        made = await self.create(vector_store_id, request, **fields)
+        path = path_of("vector_stores", vector_store_id, "file_batches", made.id)
+        return await self._poll(made, path, _is_settled, poll_interval=poll_interval, deadline=deadline)
+
+    async def upload_and_poll(
+        self,
+        vector_store_id: str,
+        files: Sequence[os.PathLike[str] | tuple[bytes, str]],
+        *,
+        poll_interval: float = FIRST_PAUSE,
+        deadline: float = DEFAULT_DEADLINE,
+        **fields: Any,
+    ) -> VectorStoreFileBatch:
+        """Uploads files (paths, or content and name), adds them together, and waits as `create_and_poll`.
+
+        When one cannot be uploaded, or they cannot be added, the uploads are deleted again.
+        """
+        uploads = [file if isinstance(file, tuple) else (file, None) for file in files]
+        async with AsyncFiles(self._transport).passing(uploads) as file_ids:
+            made = await self.create(vector_store_id, file_ids=list(file_ids), **fields)
+        path = path_of("vector_stores", vector_store_id, "file_batches", made.id)
+        return await self._poll(made, path, _is_settled, poll_interval=poll_interval, deadline=deadline)
 
     async def get(self, vector_store_id: str, batch_id: str) -> VectorStoreFileBatch:
         """Reads a batch with the counts of its files. Raises NotFoundError."""
@@ -46,3 +92,7 @@ class AsyncVectorStoreFileBatches(AsyncResource):
         params = {"filter": filter, "limit": limit, "order": order, "after": after, "before": before}
         path = path_of("vector_stores", vector_store_id, "file_batches", batch_id, "files")
         return self._list(VectorStoreFile, path, params)
+
+
+def _is_settled(batch: VectorStoreFileBatch) -> bool:
+    return batch.status != VectorStoreFileBatchStatus.IN_PROGRESS

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from typing import Any, Literal
 
+from agent_tasks.client._async.files import AsyncFiles
 from agent_tasks.client._async.resource import AsyncResource, request_body
 from agent_tasks.client._calls import path_of
-from agent_tasks.wire import CreateVectorStoreFileRequest, VectorStoreFile, VectorStoreFileDeletionStatus
+from agent_tasks.client._polling import DEFAULT_DEADLINE, FIRST_PAUSE
+from agent_tasks.wire import (
+    CreateVectorStoreFileRequest,
+    VectorStoreFile,
+    VectorStoreFileDeletionStatus,
+    VectorStoreFileStatus,
+)
 
 
 class AsyncVectorStoreFiles(AsyncResource):
@@ -22,6 +30,44 @@ class AsyncVectorStoreFiles(AsyncResource):
         """
         body = request_body(CreateVectorStoreFileRequest, request, fields)
         return await self._create(VectorStoreFile, path_of("vector_stores", vector_store_id, "files"), body)
+
+    async def create_and_poll(
+        self,
+        vector_store_id: str,
+        request: CreateVectorStoreFileRequest | None = None,
+        /,
+        *,
+        poll_interval: float = FIRST_PAUSE,
+        deadline: float = DEFAULT_DEADLINE,
+        **fields: Any,
+    ) -> VectorStoreFile:
+        """Like `create`, and waits until the file is in, or not; look at its `status` and `last_error`.
+
+        `poll_interval` is the first pause in seconds; pauses grow. Raises NotReadyError after `deadline`
+        seconds.
+        """
+        made = await self.create(vector_store_id, request, **fields)
+        path = path_of("vector_stores", vector_store_id, "files", made.id)
+        return await self._poll(made, path, _is_settled, poll_interval=poll_interval, deadline=deadline)
+
+    async def upload_and_poll(
+        self,
+        vector_store_id: str,
+        content: bytes | os.PathLike[str],
+        filename: str | None = None,
+        *,
+        poll_interval: float = FIRST_PAUSE,
+        deadline: float = DEFAULT_DEADLINE,
+        **fields: Any,
+    ) -> VectorStoreFile:
+        """Uploads a file as `files.upload` does, adds it, and waits as `create_and_poll` does.
+
+        When it cannot be added, the upload is deleted again.
+        """
+        async with AsyncFiles(self._transport).passing([(content, filename)]) as (file_id,):
+            made = await self.create(vector_store_id, file_id=file_id, **fields)
+        path = path_of("vector_stores", vector_store_id, "files", made.id)
+        return await self._poll(made, path, _is_settled, poll_interval=poll_interval, deadline=deadline)
 
     async def get(self, vector_store_id: str, file_id: str) -> VectorStoreFile:
         """Reads the state of a file in the store. Raises NotFoundError."""
@@ -45,3 +91,7 @@ class AsyncVectorStoreFiles(AsyncResource):
         """The files of a store, in one state if `filter` names it, newest first unless `order="asc"`."""
         params = {"filter": filter, "limit": limit, "order": order, "after": after, "before": before}
         return self._list(VectorStoreFile, path_of("vector_stores", vector_store_id, "files"), params)
+
+
+def _is_settled(file: VectorStoreFile) -> bool:
+    return file.status != VectorStoreFileStatus.IN_PROGRESS

@@ -9,9 +9,12 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from typing import Any, TypeVar, cast
 
 from agent_tasks.errors import ConfigurationError
+
+__all__ = ["Lock", "call_any", "closing", "contextmanager", "for_each", "in_thread", "run_function", "sleep"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -54,9 +57,9 @@ def in_thread(function: Callable[..., T], *args: Any) -> T:
     return function(*args)
 
 
-def settle(function: Callable[..., Any], *args: Any) -> Any:
+def run_function(function: Callable[..., Any], *args: Any, **named: Any) -> Any:
     """Calls a function of the caller: a blocking one here, an async one in an event loop of its own."""
-    result = function(*args)
+    result = function(*args, **named)
     if not inspect.isawaitable(result):
         return result
 

@@ -9,6 +9,7 @@ from typing import Self
 import httpx
 
 from agent_tasks.client._endpoint import Endpoint
+from agent_tasks.client._functions import DEFAULT_MAX_ROUNDS, AutoFunctionCalls, Toolset
 from agent_tasks.client._options import DEFAULT_API_VERSION, Credential, RetryPolicy, Timeouts
 from agent_tasks.client._sync.agents import Agents
 from agent_tasks.client._sync.credentials import TokenSource
@@ -62,12 +63,23 @@ class AgentsClient:
         self.agents = Agents(self._transport)
         self.threads = Threads(self._transport)
         self.messages = Messages(self._transport)
-        self.runs = Runs(self._transport)
+        self._auto = AutoFunctionCalls()
+        self.runs = Runs(self._transport, self._auto)
         self.run_steps = RunSteps(self._transport)
         self.files = Files(self._transport)
         self.vector_stores = VectorStores(self._transport)
         self.vector_store_files = VectorStoreFiles(self._transport)
         self.vector_store_file_batches = VectorStoreFileBatches(self._transport)
+
+    def enable_auto_function_calls(
+        self, toolset: Toolset | None, *, max_rounds: int = DEFAULT_MAX_ROUNDS
+    ) -> None:
+        """Has runs that are processed or streamed with this client call these functions by themselves.
+
+        It does not add the tools to agents or runs. `max_rounds` is how often a run may ask; then it is
+        cancelled. None turns it off.
+        """
+        self._auto.toolset, self._auto.max_rounds = toolset, max_rounds
 
     def close(self) -> None:
         """Closes all connections; runs go on."""

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from agent_tasks.client._calls import path_of
 from agent_tasks.client._sync.resource import Resource, request_body
+from agent_tasks.errors import ConfigurationError
 from agent_tasks.wire import CreateMessageRequest, MessageDeletionStatus, ThreadMessage, UpdateMessageRequest
 
 
@@ -36,7 +37,17 @@ class Messages(Resource):
         return self._update(ThreadMessage, path_of("threads", thread_id, "messages", message_id), body)
 
     def delete(self, thread_id: str, message_id: str) -> MessageDeletionStatus:
-        """Deletes a message; only in api-version 2025-05-15-preview. Raises NotFoundError."""
+        """Deletes a message; only in the preview (api-version 2025-05-15-preview).
+
+        Raises NotFoundError, and ConfigurationError in any other api-version, before anything is sent.
+        """
+        version = self._transport.api_version
+        if not version.endswith("-preview"):
+            raise ConfigurationError(
+                f"messages.delete is not in api-version {version}: make the client with "
+                'api_version="2025-05-15-preview", or delete the thread.',
+                setting="api_version",
+            )
         path = path_of("threads", thread_id, "messages", message_id)
         return self._delete(MessageDeletionStatus, path, message_id)
 

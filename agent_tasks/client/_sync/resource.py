@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from agent_tasks.client._calls import Call
+from agent_tasks.client._polling import Pauses
+from agent_tasks.client._sync import _runtime
 from agent_tasks.client._sync.transport import Transport
-from agent_tasks.errors import InvalidAnswerError
+from agent_tasks.errors import InvalidAnswerError, NotReadyError
 from agent_tasks.wire import DeletionStatus, ListPage, WireModel
 
 M = TypeVar("M", bound=WireModel)
@@ -60,6 +62,24 @@ class Resource:
     def _update(self, model: type[M], path: str, body: Mapping[str, Any] | None = None) -> M:
         """A POST that leaves the same behind however often it is sent."""
         return self._call(model, Call("POST", path, body=body))
+
+    def _poll(
+        self, thing: M, path: str, done: Callable[[M], bool], *, poll_interval: float, deadline: float
+    ) -> M:
+        """Reads something again, with growing pauses, until it is done."""
+        pauses = Pauses(poll_interval)
+        while not done(thing):
+            pause = pauses.next(deadline)
+            if pause is None:
+                raise NotReadyError(
+                    f"{path} was not ready within {deadline:g} s; it goes on. Raise the deadline, or read it "
+                    "later.",
+                    method="GET",
+                    path=path,
+                )
+            _runtime.sleep(pause)
+            thing = self._get(type(thing), path)
+        return thing
 
     def _delete(self, model: type[D], path: str, id: str) -> D:
         body = self._transport.delete(path)

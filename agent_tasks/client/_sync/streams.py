@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
@@ -11,6 +12,7 @@ import httpx
 
 from agent_tasks.client._calls import Call, transport_errors
 from agent_tasks.client._failures import error_from_run
+from agent_tasks.client._instrumentation import OperationObserver
 from agent_tasks.client._sse import Frame, FrameDecoder
 from agent_tasks.client._sync.transport import Transport
 from agent_tasks.errors import InvalidAnswerError, StreamBrokenError, TransportError
@@ -37,12 +39,20 @@ class EventStream(Iterator[StreamEvent]):
         self._call = call
         self._response: httpx.Response | None = None
         self._events: Generator[StreamEvent, None] | None = None
+        self._watch = ExitStack()
         self.thread_id = thread_id
         self.run_id = run_id
 
     def __enter__(self) -> Self:
         if self._response is not None:
             raise RuntimeError("a stream of events is entered once")
+        with ExitStack() as watch:
+            observer = watch.enter_context(self._transport.observe(self._call))
+            self._open(observer)
+            self._watch = watch.pop_all()
+        return self
+
+    def _open(self, observer: OperationObserver) -> None:
         response = self._transport.open(
             self._call, accept="text/event-stream", limits=self._transport.timeouts.for_stream()
         )
@@ -58,16 +68,18 @@ class EventStream(Iterator[StreamEvent]):
                 outcome_unknown=True,
                 retryable=False,
             )
-        self._events = self._read(response)
-        return self
+        self._events = self._read(response, observer)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._events is not None:
-            self._events.close()
-        if self._response is not None:
-            self._response.close()
+        try:
+            if self._events is not None:
+                self._events.close()
+            if self._response is not None:
+                self._response.close()
+        finally:
+            self._watch.pop_all().__exit__(kind, error, trace)
 
     def __iter__(self) -> Iterator[StreamEvent]:
         return self
@@ -77,13 +89,14 @@ class EventStream(Iterator[StreamEvent]):
             raise RuntimeError("enter the stream first: with ... as events")
         return self._events.__next__()
 
-    def _read(self, response: httpx.Response) -> Generator[StreamEvent, None]:
+    def _read(self, response: httpx.Response, observer: OperationObserver) -> Generator[StreamEvent, None]:
         decoder = FrameDecoder()
         try:
             with transport_errors(self._call):
                 for chunk in response.iter_bytes():
                     for frame in decoder.feed(chunk):
                         event = self._event(frame)
+                        observer.event(event)
                         yield event
                         if event.event == AgentStreamEvent.DONE:
                             return

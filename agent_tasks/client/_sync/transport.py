@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from contextlib import AbstractContextManager
 from importlib.metadata import version
 from typing import Any
 
@@ -15,6 +16,8 @@ from tenacity import Retrying
 from agent_tasks.client._calls import Call, RetryWait, retry_condition, retry_stop, transport_errors
 from agent_tasks.client._endpoint import Endpoint
 from agent_tasks.client._failures import error_from_answer, request_id
+from agent_tasks.client._instrumentation import OperationObserver, add_trace_context, watching
+from agent_tasks.client._operations import operation_name
 from agent_tasks.client._options import RetryPolicy, Timeouts
 from agent_tasks.client._sync import _runtime
 from agent_tasks.client._sync.credentials import TokenSource
@@ -45,7 +48,7 @@ class Transport:
         self.timeouts = timeouts
         self._endpoint = endpoint
         self._tokens = tokens
-        self._api_version = api_version
+        self.api_version = api_version
         self._retry = retry
         self._log_bodies = logging_enable
         self._http = httpx.Client(
@@ -66,30 +69,42 @@ class Transport:
 
     def json(self, call: Call) -> dict[str, Any]:
         """Sends a call and gives the JSON object of its answer."""
-        for attempt in self._attempts(call):
-            with attempt:
-                return self._json(call)
+        with self.observe(call) as observer:
+            for attempt in self._attempts(call):
+                with attempt:
+                    body = self._json(call)
+                    observer.answered(body)
+                    return body
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def delete(self, path: str) -> dict[str, Any] | None:
         """Deletes; None when the thing was gone at a repeated try, since an earlier try may have done it."""
         call = Call("DELETE", path)
-        for attempt in self._attempts(call):
-            with attempt:
-                try:
-                    return self._json(call)
-                except NotFoundError:
-                    if attempt.retry_state.attempt_number == 1:
-                        raise
-                    return None
+        with self.observe(call):
+            for attempt in self._attempts(call):
+                with attempt:
+                    try:
+                        return self._json(call)
+                    except NotFoundError:
+                        if attempt.retry_state.attempt_number == 1:
+                            raise
+                        return None
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def open(self, call: Call, *, accept: str, limits: httpx.Timeout) -> httpx.Response:
-        """Sends a call; gives its answer unread, for the caller to close. Once it begins, no retries."""
+        """Sends a call; gives its answer unread, for the caller to close. Once it begins, no retries.
+
+        The caller observes it, for as long as it reads.
+        """
         for attempt in self._attempts(call):
             with attempt:
                 return self._send(call, accept=accept, limits=limits)
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def observe(self, call: Call) -> AbstractContextManager[OperationObserver]:
+        """Lets those who watch know of an operation."""
+        name = operation_name(call.method, call.path)
+        return watching().operation(name, call.path, call.body, self._endpoint.url)
 
     def _attempts(self, call: Call) -> Retrying:
         return Retrying(
@@ -156,10 +171,11 @@ class Transport:
 
     def _send_once(self, call: Call, token: str | None, accept: str, limits: httpx.Timeout) -> httpx.Response:
         headers = {"Accept": accept}
+        add_trace_context(headers)
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         url = self._endpoint.url + call.path
-        params = {"api-version": self._api_version, **call.params}
+        params = {"api-version": self.api_version, **call.params}
         started = time.monotonic()
         with transport_errors(call):
             if call.upload is not None:

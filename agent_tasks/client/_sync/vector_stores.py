@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from agent_tasks.client._calls import path_of
+from agent_tasks.client._polling import DEFAULT_DEADLINE, FIRST_PAUSE
 from agent_tasks.client._sync.resource import Resource, request_body
 from agent_tasks.wire import (
     CreateVectorStoreRequest,
     UpdateVectorStoreRequest,
     VectorStore,
     VectorStoreDeletionStatus,
+    VectorStoreStatus,
 )
 
 
@@ -23,6 +25,24 @@ class VectorStores(Resource):
         """Creates a store from a request or its fields (`name=`, at most 500 `file_ids=`, ...)."""
         body = request_body(CreateVectorStoreRequest, request, fields)
         return self._create(VectorStore, "/vector_stores", body)
+
+    def create_and_poll(
+        self,
+        request: CreateVectorStoreRequest | None = None,
+        /,
+        *,
+        poll_interval: float = FIRST_PAUSE,
+        deadline: float = DEFAULT_DEADLINE,
+        **fields: Any,
+    ) -> VectorStore:
+        """Like `create`, and waits until its files are in; look at `file_counts`.
+
+        `poll_interval` is the first pause in seconds; pauses grow. Raises NotReadyError after `deadline`
+        seconds.
+        """
+        made = self.create(request, **fields)
+        path = path_of("vector_stores", made.id)
+        return self._poll(made, path, _is_settled, poll_interval=poll_interval, deadline=deadline)
 
     def get(self, vector_store_id: str) -> VectorStore:
         """Reads a store with the counts of its files. Raises NotFoundError."""
@@ -51,3 +71,7 @@ class VectorStores(Resource):
         """All stores, newest first unless `order="asc"`; `limit` (1 to 100) is the size of a page."""
         params = {"limit": limit, "order": order, "after": after, "before": before}
         return self._list(VectorStore, "/vector_stores", params)
+
+
+def _is_settled(store: VectorStore) -> bool:
+    return store.status != VectorStoreStatus.IN_PROGRESS

@@ -1,0 +1,180 @@
+"""What a run is followed with when it is not streamed: reading it, answering its calls, giving it up."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from agent_tasks.client._async import _runtime
+from agent_tasks.client._async.resource import AsyncResource, request_body
+from agent_tasks.client._async.streams import AsyncEventStream
+from agent_tasks.client._async.transport import AsyncTransport
+from agent_tasks.client._calls import Call, path_of
+from agent_tasks.client._functions import MAX_CALLS_AT_ONCE, AutoFunctionCalls, error_output, function_calls
+from agent_tasks.errors import (
+    AgentTasksError,
+    BadRequestError,
+    ConflictError,
+    RunExpiredError,
+    ServerError,
+    ToolError,
+    TransportError,
+)
+from agent_tasks.wire import (
+    AgentStreamEvent,
+    MessageRole,
+    RequiredFunctionToolCall,
+    RunStatus,
+    RunStep,
+    RunStepStatus,
+    StreamEvent,
+    SubmitToolOutputsRequest,
+    ThreadMessage,
+    ThreadRun,
+)
+
+logger = logging.getLogger("agent_tasks.client")
+
+_SUBMISSIONS = 3
+"""Times that the outputs of one round are sent while the service does not have them."""
+
+LOST_ANSWERS = (TransportError, ServerError, BadRequestError, ConflictError)
+"""Errors of a submission after which the run tells whether the service has the outputs."""
+
+
+def outputs_call(
+    thread_id: str,
+    run_id: str,
+    *,
+    outputs: Any = None,
+    approvals: Any = None,
+    stream: bool,
+) -> Call:
+    """The request that answers the calls of a run."""
+    fields: dict[str, Any] = {"stream": stream}
+    if outputs is not None:
+        fields["tool_outputs"] = list(outputs)
+    if approvals is not None:
+        fields["tool_approvals"] = list(approvals)
+    path = path_of("threads", thread_id, "runs", run_id, "submit_tool_outputs")
+    return Call("POST", path, creates=True, body=request_body(SubmitToolOutputsRequest, None, fields))
+
+
+class AsyncRunCalls(AsyncResource):
+    """The reads of one run and the answers to its calls. No function runs twice for one call."""
+
+    def __init__(self, transport: AsyncTransport, auto: AutoFunctionCalls) -> None:
+        super().__init__(transport)
+        self._toolset = auto.toolset
+        self._max_rounds = auto.max_rounds
+        self._rounds = 0
+        self._submissions = 0
+        self._outputs: dict[str, str] = {}
+
+    async def read(self, thread_id: str, run_id: str) -> ThreadRun:
+        """The run as it is now."""
+        return await self._get(ThreadRun, path_of("threads", thread_id, "runs", run_id))
+
+    def answerable(self, run: ThreadRun) -> bool:
+        """Whether the run waits for functions, and there is a toolset to call them."""
+        return self._toolset is not None and bool(function_calls(run))
+
+    async def submit(self, run: ThreadRun) -> ThreadRun:
+        """Runs the functions that a run waits for and submits their outputs."""
+        call = await self._answers(run, stream=False)
+        try:
+            return await self._call(ThreadRun, call)
+        except LOST_ANSWERS as error:
+            return await self.after_lost_answer(run, error)
+
+    async def submit_stream(self, run: ThreadRun) -> AsyncEventStream:
+        """Like `submit`, for the events of the run from then on; the stream is not yet entered."""
+        call = await self._answers(run, stream=True)
+        return AsyncEventStream(self._transport, call, thread_id=run.thread_id, run_id=run.id)
+
+    async def after_lost_answer(self, run: ThreadRun, error: AgentTasksError) -> ThreadRun:
+        """The run, read again after a submission failed. Raises the error when the service does not have the
+        outputs and they are not to be sent again."""
+        now = await self.read(run.thread_id, run.id)
+        refused = not getattr(error, "outcome_unknown", False)
+        if self._waits_for_the_same(now) and (refused or self._submissions >= _SUBMISSIONS):
+            raise error
+        return now
+
+    async def give_up(self, run: ThreadRun) -> None:
+        """Cancels a run as far as that is possible."""
+        try:
+            await self._update(ThreadRun, path_of("threads", run.thread_id, "runs", run.id, "cancel"))
+        except AgentTasksError as error:
+            logger.warning("run %s could not be cancelled: %s", run.id, error)
+
+    async def expire(self, run: ThreadRun, limit: float, *, cancel: bool) -> RunExpiredError:
+        """The error for a run that is still active at the deadline; cancels it if it is ours to."""
+        if cancel:
+            await self.give_up(run)
+        return RunExpiredError(
+            f"The run {run.id} was still {run.status} after {limit:g} s"
+            + (" and was cancelled." if cancel else ".")
+            + " Raise the deadline, or look at the service.",
+            run_id=run.id,
+            thread_id=run.thread_id,
+        )
+
+    async def missed(self, run: ThreadRun, seen: set[str]) -> AsyncIterator[StreamEvent]:
+        """Events for the steps and messages of a run that have ended and are not among those seen."""
+        path = path_of("threads", run.thread_id, "runs", run.id, "steps")
+        async for step in self._list(RunStep, path, {"order": "asc", "limit": 100}):
+            if step.status != RunStepStatus.IN_PROGRESS and step.id not in seen:
+                seen.add(step.id)
+                yield StreamEvent(f"thread.run.step.{step.status}", step, synthetic=True)
+        path = path_of("threads", run.thread_id, "messages")
+        params = {"run_id": run.id, "order": "asc", "limit": 100}
+        async for message in self._list(ThreadMessage, path, params):
+            if message.role == MessageRole.ASSISTANT and message.id not in seen:
+                seen.add(message.id)
+                yield StreamEvent(AgentStreamEvent.THREAD_MESSAGE_COMPLETED, message, synthetic=True)
+
+    def _waits_for_the_same(self, run: ThreadRun) -> bool:
+        calls = function_calls(run)
+        return run.status == RunStatus.REQUIRES_ACTION and all(call.id in self._outputs for call in calls)
+
+    async def _answers(self, run: ThreadRun, *, stream: bool) -> Call:
+        calls = function_calls(run)
+        new = [call for call in calls if call.id not in self._outputs]
+        if new:
+            self._rounds += 1
+            self._submissions = 0
+            if self._rounds > self._max_rounds:
+                await self.give_up(run)
+                raise ToolError(
+                    f"The run {run.id} asked for functions more than {self._max_rounds} times (the last was "
+                    f"{new[0].function.name}) and was cancelled. Raise max_rounds, or tell the agent when it "
+                    "is done.",
+                    tool=new[0].function.name,
+                    call_id=new[0].id,
+                )
+
+            async def answer(call: RequiredFunctionToolCall) -> None:
+                self._outputs[call.id] = await self._run_function(run, call)
+
+            await _runtime.for_each(answer, new, at_once=MAX_CALLS_AT_ONCE)
+        self._submissions += 1
+        outputs: list[Mapping[str, str]] = [
+            {"tool_call_id": call.id, "output": self._outputs[call.id]} for call in calls
+        ]
+        return outputs_call(run.thread_id, run.id, outputs=outputs, stream=stream)
+
+    async def _run_function(self, run: ThreadRun, call: RequiredFunctionToolCall) -> str:
+        toolset = self._toolset
+        if toolset is None:
+            raise RuntimeError("functions are only called with a toolset")
+        name, arguments = call.function.name, call.function.arguments
+        try:
+            output = await _runtime.run_function(
+                toolset.call, name, arguments, call_id=call.id, turn_id=run.id
+            )
+        except Exception as error:  # whatever a function raises is told to the agent
+            logger.warning("function %s (%s of %s) raised %s", name, call.id, run.id, type(error).__name__)
+            return error_output(error)
+        return str(output)
