@@ -18,14 +18,23 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import Token
+from types import TracebackType
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from opentelemetry import metrics, trace
+from opentelemetry import context, metrics, trace
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
+from agent_tasks.client._instrumentation import (
+    Instrumentation,
+    OperationObserver,
+    is_watched,
+    set_instrumentation,
+)
 from agent_tasks.errors import RunFailedError, ServiceError, TransportError
+from agent_tasks.wire import StreamEvent, WireModel
 
 SYSTEM = "az.ai.agents"
 NAMESPACE = "Microsoft.CognitiveServices"
@@ -47,42 +56,41 @@ def content_recording() -> bool:
     return bool(said) and all(value.strip().lower() in _CONTENT_ON for value in said)
 
 
-# --- requests --------------------------------------------------------------------------------------------
+# --- operations of the client ------------------------------------------------------------------------------
 
-_ID = r"([^/]+)"
-_OPERATIONS: tuple[tuple[str, str, str], ...] = (
-    ("POST", "/assistants", "create_agent"),
-    ("POST", "/threads", "create_thread"),
-    ("POST", f"/threads/{_ID}/messages", "create_message"),
-    ("GET", f"/threads/{_ID}/messages", "list_messages"),
-    ("POST", "/threads/runs", "start_thread_run"),
-    ("POST", f"/threads/{_ID}/runs", "start_thread_run"),
-    ("GET", f"/threads/{_ID}/runs/{_ID}", "get_thread_run"),
-    ("GET", f"/threads/{_ID}/runs/{_ID}/steps", "list_run_steps"),
-    ("POST", f"/threads/{_ID}/runs/{_ID}/submit_tool_outputs", "submit_tool_outputs"),
-)
-_PATTERNS = tuple((method, re.compile(path), operation) for method, path, operation in _OPERATIONS)
+_OPERATIONS = {
+    "agents.create": "create_agent",
+    "threads.create": "create_thread",
+    "messages.create": "create_message",
+    "messages.list": "list_messages",
+    "runs.create": "start_thread_run",
+    "runs.create_thread_and_run": "start_thread_run",
+    "runs.create_and_process": "process_thread_run",
+    "runs.create_thread_and_process": "process_thread_run",
+    "runs.get": "get_thread_run",
+    "runs.submit_tool_outputs": "submit_tool_outputs",
+    "run_steps.list": "list_run_steps",
+}
+"""Spans by the client's operations; files and vector stores have none, as in the official library."""
+
+_IDS = re.compile(r"/threads/(?!runs(?:/|$))([^/]+)(?:/runs/([^/]+))?")
 
 
-class Recorder:
-    """A span, and what is written into it. All methods do nothing where nothing is recorded."""
+class Recorder(OperationObserver):
+    """A span, and what is written into it. Nothing is, where nobody records."""
 
-    def __init__(self, span: Span, operation: str) -> None:
+    def __init__(self, span: Span, operation: str, model: str | None = None) -> None:
         self.span = span
         self._operation = operation
         self._started = time.monotonic()
-        self._model: str | None = None
+        self._model = model
         self._message: Mapping[str, Any] | None = None
         self._run: Mapping[str, Any] | None = None
         self._error: str | None = None
 
-    def answered(self, body: Mapping[str, Any] | str) -> None:
-        """Take in the answer: the JSON object of the service, or the output of a tool."""
+    def answered(self, body: Mapping[str, Any]) -> None:
+        """Take in the JSON object that the service answered."""
         if not self.span.is_recording():
-            return
-        if isinstance(body, str):
-            if content_recording():
-                self.span.set_attribute("gen_ai.tool.call.result", body)
             return
         match self._operation:
             case "create_agent":
@@ -99,35 +107,61 @@ class Recorder:
                     _step_event(self.span, step)
             case _:
                 self._run = body
-                self._end_run()
 
-    def event(self, name: str, body: Any) -> None:
-        """Take in one event of a stream: its name, and its data as a JSON object."""
-        if not self.span.is_recording() or not isinstance(body, Mapping):
+    def event(self, event: StreamEvent) -> None:
+        """Take in one event of a stream."""
+        if not self.span.is_recording():
             return
-        if name.startswith("thread.run.step."):
-            if name == "thread.run.step.completed":
-                self._step_completed(body)
-        elif name.startswith("thread.message."):
-            if name in ("thread.message.completed", "thread.message.incomplete"):
-                self._message = body
-        elif name.startswith("thread.run."):
-            self._run = body
+        match event.event:
+            case "thread.run.step.completed":
+                self._step_completed(_wire(event.data))
+            case "thread.message.completed" | "thread.message.incomplete":
+                self._message = _wire(event.data)
+            case name if name.startswith("thread.run.") and not name.startswith("thread.run.step."):
+                self._run = _wire(event.data)
+
+    def returned(self, output: str) -> None:
+        """Take in what a tool gave; recorded on opt-in alone."""
+        if self.span.is_recording() and content_recording():
+            self.span.set_attribute("gen_ai.tool.call.result", output)
 
     def failed(self, error: BaseException) -> None:
         """Mark the span as failed; texts of all errors but the client's own may hold content and stay out."""
         module = type(error).__module__
         kind = type(error).__qualname__ if module == "builtins" else f"{module}.{type(error).__qualname__}"
-        self._error = kind
         ours = isinstance(error, ServiceError | TransportError | RunFailedError)
-        self.span.set_status(StatusCode.ERROR, str(error) if ours or content_recording() else kind)
-        self.span.set_attribute("error.type", kind)
+        self._fail(kind, str(error) if ours or content_recording() else kind)
+
+    def concluded(
+        self, *, conversation: str, turn_id: str, input_tokens: int, output_tokens: int, text: str
+    ) -> None:
+        """Take in how a turn ended; its text is recorded on opt-in alone."""
+        if not self.span.is_recording():
+            return
+        _set(
+            self.span,
+            {
+                "gen_ai.conversation.id": conversation,
+                "gen_ai.thread.id": conversation,
+                "gen_ai.thread.run.id": turn_id,
+                "gen_ai.usage.input_tokens": input_tokens,
+                "gen_ai.usage.output_tokens": output_tokens,
+            },
+        )
+        if content_recording():
+            self.span.set_attribute("gen_ai.output.messages", _messages("assistant", text))
 
     def end(self) -> None:
         """End the span and count it."""
-        self._end_run()
+        if self._run is not None and "status" in self._run:
+            self._end_run(self._run)
         self.span.end()
         _count(self._operation, time.monotonic() - self._started, self._model, self._error, self._run)
+
+    def _fail(self, kind: str, text: str | None) -> None:
+        self._error = kind
+        self.span.set_status(StatusCode.ERROR, text)
+        self.span.set_attribute("error.type", kind)
 
     def _step_completed(self, step: Mapping[str, Any]) -> None:
         if step.get("type") == "tool_calls":
@@ -141,12 +175,9 @@ class Recorder:
             _set(self.span, {"gen_ai.message.id": self._message.get("id")})
             self._message = None
 
-    def _end_run(self) -> None:
-        run = self._run
-        if run is None or "status" not in run:
-            return
+    def _end_run(self, run: Mapping[str, Any]) -> None:
         usage = run.get("usage") or {}
-        self._model = run.get("model")
+        self._model = run.get("model") or self._model
         _set(
             self.span,
             {
@@ -160,95 +191,82 @@ class Recorder:
             },
         )
         if run.get("last_error"):
-            code = run["last_error"].get("code")
-            self._error = code or "run_failed"
             # The service's own words about a failure hold no content: they say what was exceeded or refused.
-            self.span.set_status(StatusCode.ERROR, run["last_error"].get("message"))
-            _set(self.span, {"error.type": code})
+            self._fail(run["last_error"].get("code") or "run_failed", run["last_error"].get("message"))
 
 
-def start_request(
-    method: str, path: str, body: Mapping[str, Any] | None, endpoint: str, *, operation: str | None = None
-) -> Recorder | None:
-    """Start the span of a request; None for the operations that have none (files, vector stores, ...).
+class Spans(Instrumentation):
+    """Watches the client's operations: a span for each, with the names of the official library."""
 
-    Whoever starts it ends it: `Recorder.end`.
+    def operation(
+        self, name: str, path: str, body: Mapping[str, Any] | None, endpoint: str
+    ) -> AbstractContextManager[OperationObserver]:
+        """The span of an operation with all its attempts; see `Instrumentation.operation`."""
+        operation = _OPERATIONS.get(name)
+        if operation is None:
+            return nullcontext(OperationObserver())
+        return self._recorded(operation, path, body or {}, endpoint)
 
-    Args:
-        method: `GET` or `POST`.
-        path: The path below the endpoint.
-        body: The JSON object that is sent.
-        endpoint: Address of the project.
-        operation: The operation, where the path alone does not tell.
+    def _recorded(
+        self, operation: str, path: str, body: Mapping[str, Any], endpoint: str
+    ) -> AbstractContextManager[OperationObserver]:
+        if body.get("stream") and operation == "start_thread_run":
+            operation = "process_thread_run"
+        name = operation
+        if operation == "create_agent" and body.get("name"):
+            name = f"{operation} {body['name']}"
+        span = _tracer().start_span(name, kind=SpanKind.CLIENT)
+        if span.is_recording():
+            ids = _IDS.match(path)
+            where = urlsplit(endpoint)
+            _set(
+                span,
+                {
+                    "az.namespace": NAMESPACE,
+                    "gen_ai.system": SYSTEM,
+                    "gen_ai.operation.name": operation,
+                    "server.address": f"{where.scheme}://{where.netloc}",
+                    "gen_ai.thread.id": ids[1] if ids else None,
+                    "gen_ai.thread.run.id": ids[2] if ids else None,
+                },
+            )
+            _describe_request(span, operation, body)
+        return _Current(Recorder(span, operation, body.get("model")))
+
+
+def instrument() -> None:
+    """Have the operations of all clients of this process traced, from now on.
+
+    Durable operations and flows are traced as soon as they open a workspace, unless something else watches
+    the client (`agent_tasks.client.set_instrumentation`).
     """
-    found = None
-    for its_method, pattern, name in _PATTERNS:
-        if its_method == method and (matched := pattern.fullmatch(path)):
-            found = name, matched.groups()
-            break
-    if found is None:
-        return None
-    name, ids = found
-    body = body or {}
-    if body.get("stream") and name == "start_thread_run":
-        name = "process_thread_run"
-    name = operation or name
-    span_name = f"{name} {body['name']}" if name == "create_agent" and body.get("name") else name
-    span = _tracer().start_span(span_name, kind=SpanKind.CLIENT)
-    recorder = Recorder(span, name)
-    recorder._model = body.get("model")
-    if span.is_recording():
-        where = urlsplit(endpoint)
-        _set(
-            span,
-            {
-                "az.namespace": NAMESPACE,
-                "gen_ai.system": SYSTEM,
-                "gen_ai.operation.name": name,
-                "server.address": f"{where.scheme}://{where.netloc}",
-                "gen_ai.thread.id": ids[0] if ids else None,
-                "gen_ai.thread.run.id": ids[1] if len(ids) > 1 else None,
-            },
-        )
-        _describe_request(span, name, body)
-    return recorder
+    set_instrumentation(Spans())
 
 
-@contextmanager
-def request_span(
-    method: str, path: str, body: Mapping[str, Any] | None, endpoint: str, *, operation: str | None = None
-) -> Iterator[Recorder]:
-    """The span of a request with all its attempts, current while it lasts; errors are marked in it.
-
-    Tell it the answer by `Recorder.answered`. See `start_request` for the arguments.
-    """
-    recorder = start_request(method, path, body, endpoint, operation=operation)
-    if recorder is None:
-        yield Recorder(trace.INVALID_SPAN, "")
-        return
-    with _current(recorder):
-        yield recorder
+def instrument_unless_watched() -> None:
+    """Like `instrument`, but leaves it to whoever watches already."""
+    if not is_watched():
+        instrument()
 
 
-def process_run_span(thread_id: str, body: Mapping[str, Any], endpoint: str) -> Any:
-    """The span of a run that is created and followed to its end (`create_and_process`)."""
-    return request_span("POST", f"/threads/{thread_id}/runs", body, endpoint, operation="process_thread_run")
+def uninstrument() -> None:
+    """End it; `invoke_agent` and `execute_tool` spans go on."""
+    set_instrumentation(None)
 
 
 # --- what runs here --------------------------------------------------------------------------------------
 
 
-@contextmanager
 def agent_span(
     agent_id: str, agent_name: str, *, prompt: str | None = None, **attributes: str | int | None
-) -> Iterator[Recorder]:
+) -> AbstractContextManager[Recorder]:
     """`invoke_agent`: a turn of an agent with all its attempts and tool calls, current while it lasts.
 
     Args:
         agent_id: Id of the agent on the service.
         agent_name: Its name.
         prompt: What it was asked; recorded on opt-in alone.
-        attributes: Further attributes; ``__`` stands for the dots of their names.
+        attributes: What the turn is for; recorded as `agent_tasks.NAME`.
     """
     span = _tracer().start_span(f"invoke_agent {agent_name}", kind=SpanKind.CLIENT)
     if span.is_recording():
@@ -261,21 +279,18 @@ def agent_span(
                 "gen_ai.operation.name": "invoke_agent",
                 "gen_ai.agent.id": agent_id,
                 "gen_ai.agent.name": agent_name,
-                **{name.replace("__", "."): value for name, value in attributes.items()},
+                **{f"agent_tasks.{name}": value for name, value in attributes.items()},
             },
         )
         if prompt is not None and content_recording():
-            messages = [{"role": "user", "parts": [{"type": "text", "content": prompt}]}]
-            span.set_attribute("gen_ai.input.messages", _json(messages))
-    with _current(Recorder(span, "invoke_agent")) as recorder:
-        yield recorder
+            span.set_attribute("gen_ai.input.messages", _messages("user", prompt))
+    return _Current(Recorder(span, "invoke_agent"))
 
 
-@contextmanager
-def tool_span(name: str, call_id: str, arguments: str | None = None) -> Iterator[Recorder]:
+def tool_span(name: str, call_id: str, arguments: str | None = None) -> AbstractContextManager[Recorder]:
     """`execute_tool`: a function that an agent called, current while it runs.
 
-    Arguments, and the output given to `Recorder.answered`, are recorded on opt-in alone.
+    Arguments, and the output given to `Recorder.returned`, are recorded on opt-in alone.
     """
     span = _tracer().start_span(f"execute_tool {name}", kind=SpanKind.INTERNAL)
     if span.is_recording():
@@ -289,8 +304,7 @@ def tool_span(name: str, call_id: str, arguments: str | None = None) -> Iterator
                 "gen_ai.tool.call.arguments": arguments if content_recording() else None,
             },
         )
-    with _current(Recorder(span, "execute_tool")) as recorder:
-        yield recorder
+    return _Current(Recorder(span, "execute_tool"))
 
 
 def trace_function(span_name: str | None = None) -> Callable[[F], F]:
@@ -312,7 +326,7 @@ def trace_function(span_name: str | None = None) -> Callable[[F], F]:
         def recording(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Callable[[Any], None]]:
             span = _tracer().start_span(name)
             record = span.is_recording() and content_recording()
-            with _current(Recorder(span, "")):
+            with _Current(Recorder(span, "")):
                 if record:
                     bound = signature.bind(*args, **kwargs)
                     bound.apply_defaults()
@@ -360,17 +374,29 @@ def _tracer() -> trace.Tracer:
     return trace.get_tracer(_NAME, schema_url="https://opentelemetry.io/schemas/1.34.0")
 
 
-@contextmanager
-def _current(recorder: Recorder) -> Iterator[Recorder]:
-    # The API would write the error's text into the span by itself: it may hold content.
-    with trace.use_span(recorder.span, record_exception=False, set_status_on_exception=False):
-        try:
-            yield recorder
-        except BaseException as error:
-            recorder.failed(error)
-            raise
-        finally:
-            recorder.end()
+class _Current:
+    """Makes a span the current one; marks it with an error that is raised, and ends it.
+
+    A stream may be entered in one context and left in another (an async generator that is closed late):
+    there the span is no longer the current one, and nothing is to be put back.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._token: Token[context.Context] | None = None
+
+    def __enter__(self) -> Recorder:
+        self._token = context.attach(trace.set_span_in_context(self._recorder.span))
+        return self._recorder
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace_back: TracebackType | None
+    ) -> None:
+        if self._token is not None and trace.get_current_span() is self._recorder.span:
+            context.detach(self._token)
+        if error is not None and not isinstance(error, GeneratorExit):
+            self._recorder.failed(error)
+        self._recorder.end()
 
 
 def _count(
@@ -558,6 +584,14 @@ def _parsed(text: Any) -> Any:
 
 def _format_name(value: Any) -> str | None:
     return value if isinstance(value, str) else (value or {}).get("type")
+
+
+def _messages(role: str, text: str) -> str:
+    return _json([{"role": role, "parts": [{"type": "text", "content": text}]}])
+
+
+def _wire(data: Any) -> Mapping[str, Any]:
+    return data.to_wire() if isinstance(data, WireModel) else {}
 
 
 def _plain(value: Any) -> str | int | float | bool | None:

@@ -89,7 +89,7 @@ async def _dispatch(
         try:
             with tool_span(call.name, call.call_id, call.arguments) as span:
                 output = await tool.call(call.arguments, context)
-                span.answered(output)
+                span.returned(output)
         except Exception as raised:  # whatever a user's function raises is told to the agent
             error = raised
     if error is not None:

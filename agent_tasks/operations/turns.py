@@ -40,6 +40,7 @@ from agent_tasks.operations.keys import content_hash, operation_key
 from agent_tasks.operations.models import ToolCallOutcome, TurnResult, TurnSpec
 from agent_tasks.operations.outcomes import turn_error
 from agent_tasks.operations.workspace import Held, Workspace
+from agent_tasks.telemetry import agent_span
 from agent_tasks.tools import ToolSet
 
 logger = logging.getLogger("agent_tasks.operations")
@@ -103,18 +104,28 @@ async def run_turn(
         if held.is_done:
             return TurnResult.model_validate({**held.operation.result, "reused": True})
         attempt = _Turn(ws, turn, held, tools, on_text)
-        try:
-            async with asyncio.timeout(turn.deadline):
-                return await attempt.run()
-        except TimeoutError:
-            raise await attempt.give_up() from None
-        except asyncio.CancelledError:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(attempt.give_up()), _CANCEL_TIMEOUT)
-            raise
-        except AgentTasksError as error:
-            await attempt.settle_failure(error)
-            raise
+        agent = turn.agent
+        with agent_span(agent.id, agent.name, prompt=turn.prompt, step=turn.step, owner=turn.owner) as span:
+            try:
+                async with asyncio.timeout(turn.deadline):
+                    result = await attempt.run()
+            except TimeoutError:
+                raise await attempt.give_up() from None
+            except asyncio.CancelledError:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(asyncio.shield(attempt.give_up()), _CANCEL_TIMEOUT)
+                raise
+            except AgentTasksError as error:
+                await attempt.settle_failure(error)
+                raise
+            span.concluded(
+                conversation=result.conversation,
+                turn_id=result.turn_id,
+                input_tokens=result.usage.prompt_tokens,
+                output_tokens=result.usage.completion_tokens,
+                text=result.text,
+            )
+            return result
 
 
 class _Turn:

@@ -18,6 +18,7 @@ from agent_tasks.backend.agents import AgentsBackend
 from agent_tasks.backend.protocol import Backend
 from agent_tasks.errors import AgentTasksError, JournalError
 from agent_tasks.journal import Claim, Journal, Operation
+from agent_tasks.telemetry import instrument_unless_watched
 
 logger = logging.getLogger("agent_tasks.operations")
 
@@ -87,6 +88,7 @@ class Workspace:
             ConfigurationError: the endpoint or the journal's address can't be used.
             JournalError: the journal can't be read.
         """
+        instrument_unless_watched()
         async with (
             Journal(journal_url) as journal,
             AgentsBackend.open(endpoint, credential) as backend,

@@ -100,7 +100,7 @@ class ToolSet:
         try:
             with tool_span(name, call_id, arguments) as span:
                 output = await self._function(name).call(arguments, context)
-                span.answered(output)
+                span.returned(output)
                 return output
         except Exception as error:  # whatever a user's function raises is told to the agent
             return error_output(error)
