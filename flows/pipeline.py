@@ -225,8 +225,8 @@ class _Checker:
             )  # fmt: skip
         tools = self.tools(section, location)
         choice = section.tool_choice
-        if choice is not None and choice not in ("auto", "none", "required", *tools):
-            there = ", ".join(("auto", "none", "required", *tools))
+        if choice is not None and choice not in ("auto", "none", "required", *tools.functions):
+            there = ", ".join(("auto", "none", "required", *tools.functions))
             self.problem((*location, "tool_choice"), f"'{choice}' is not possible.", f"Use one of: {there}.")
         elif choice not in (None, "none", "auto") and not tools:
             self.problem((*location, "tool_choice"), "the agent has no tools.", "Add `tools`, or remove it.")

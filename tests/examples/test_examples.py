@@ -137,10 +137,10 @@ def test_suppliers_are_found_by_what_stands_on_paper(name: str, supplier: str | 
 
 
 def test_the_pipeline_has_its_agents_call_a_function_for_every_document(pipeline: Pipeline) -> None:
-    assert list(pipeline.extractor.tools) == ["lookup_supplier"]
+    assert list(pipeline.extractor.tools.functions) == ["lookup_supplier"]
     assert pipeline.extractor.section.tool_choice == "lookup_supplier"
     assert pipeline.reviewer is not None
-    assert list(pipeline.reviewer.tools) == ["check_sender"]
+    assert list(pipeline.reviewer.tools.functions) == ["check_sender"]
     assert len(pipeline.questions) == 3
 
 
