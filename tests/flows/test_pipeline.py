@@ -54,7 +54,7 @@ def test_everything_arrives_where_it_belongs(folder: Path) -> None:
     pipeline = _load(folder, PIPELINE + "resources: {on_success: keep, ttl_hours: 2}\n")
     assert list(pipeline.extractor.tools.functions) == ["look_up"]
     assert pipeline.extractor.tools.functions["look_up"].idempotent
-    assert pipeline.extractor.tools["look_up"].timeout == 5
+    assert pipeline.extractor.tools.functions["look_up"].timeout == 5
     assert pipeline.reviewer is not None
     assert [(question.id, question.text) for question in pipeline.questions] == [("sum", "What is the sum?")]
     assert pipeline.limits.concurrency == 2
