@@ -6,16 +6,19 @@ import asyncio
 import fcntl
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from agents_emulator.engine.broker import EventBroker
+from agents_emulator.engine.children import ChildRunner
 from agents_emulator.engine.file_search import FileSearch
 from agents_emulator.engine.ingestion import Ingestion
 from agents_emulator.engine.runner import RunEngine
 from agents_emulator.models.base import ChatModel
 from agents_emulator.requestlog import RequestLog
 from agents_emulator.store import FILES, Store
+from agents_emulator.tools.base import ToolServices
+from agents_emulator.tools.settings import ToolSettings
 
 DEFAULT_RUN_TTL = 600
 DEFAULT_ACTION_TTL = 36000
@@ -31,6 +34,7 @@ class ServiceConfig:
         run_ttl: seconds after its creation at which an unfinished run expires.
         action_ttl: the same for a run that has waited for tool outputs.
         max_concurrent_runs: runs at work at the same time; further ones stay queued.
+        tools: what the tools need where the real service has connections and a cloud.
         strict: validate requests against the published schemas.
     """
 
@@ -38,6 +42,7 @@ class ServiceConfig:
     run_ttl: int = DEFAULT_RUN_TTL
     action_ttl: int = DEFAULT_ACTION_TTL
     max_concurrent_runs: int = 4
+    tools: ToolSettings = field(default_factory=ToolSettings)
     strict: bool = True
 
 
@@ -77,15 +82,18 @@ class Service:
         self.log = RequestLog(self.store)
         self.broker = EventBroker()
         self.ingestion = Ingestion(self.store, self.files_dir, data_dir / "retrieval.db")
+        self.tools = ToolServices(self.store, self.files_dir, data_dir, config.tools)
         self.engine = RunEngine(
             self.store,
             self.log,
             self.broker,
             model,
             FileSearch(self.store, self.ingestion),
+            self.tools,
             max_concurrent_runs=config.max_concurrent_runs,
             action_ttl=config.action_ttl,
         )
+        self.tools.children = ChildRunner(self.store, self.broker, self.engine, config.run_ttl)
 
     async def start(self) -> None:
         """Continue what the last service of this data directory left unfinished."""

@@ -79,22 +79,28 @@ def text_block(value: str, annotations: list[Record]) -> Record:
     return {"type": "text", "text": {"value": value, "annotations": annotations}}
 
 
-def message_delta(message_id: str, text: str, annotations: list[Record] | None) -> Record:
-    """Return a message delta; only the first one of a message carries `annotations: []` (recorded)."""
+def image_block(file_id: str) -> Record:
+    """Return an image block of a message."""
+    return {"type": "image_file", "image_file": {"file_id": file_id}}
+
+
+def message_delta(message_id: str, block: Record) -> Record:
+    """Return a message delta about one content block (its `index` first)."""
+    return {"id": message_id, "object": "thread.message.delta", "delta": {"content": [block]}}
+
+
+def text_delta(message_id: str, text: str, annotations: list[Record] | None, *, index: int = 0) -> Record:
+    """Return a delta of a text; only the first one of a message carries `annotations: []` (recorded)."""
     content: dict[str, Any] = {"value": text}
     if annotations is not None:
         content["annotations"] = annotations
-    return {
-        "id": message_id,
-        "object": "thread.message.delta",
-        "delta": {"content": [{"index": 0, "type": "text", "text": content}]},
-    }
+    return message_delta(message_id, {"index": index, "type": "text", "text": content})
 
 
-def step_delta(step_id: str, tool_call: Record) -> Record:
+def step_delta(step_id: str, tool_call: Record, kind: str = "tool_calls") -> Record:
     """Return a run step delta about one tool call (its `index` first)."""
     return {
         "id": step_id,
         "object": "thread.run.step.delta",
-        "delta": {"step_details": {"type": "tool_calls", "tool_calls": [tool_call]}},
+        "delta": {"step_details": {"type": kind, "tool_calls": [tool_call]}},
     }

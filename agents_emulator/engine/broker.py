@@ -58,6 +58,11 @@ class EventBroker:
         self._subscriptions: dict[str, list[Subscription]] = defaultdict(list)
         self._closed = False
 
+    @property
+    def closed(self) -> bool:
+        """Whether the service stops."""
+        return self._closed
+
     def subscribe(self, run_id: str) -> Subscription:
         """Listen to a run from now on."""
         subscription = Subscription(self, run_id)

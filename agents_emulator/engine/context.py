@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from agents_emulator.engine.lifecycle import UNUSABLE
-from agents_emulator.models.base import FORCED_TOOL_PREFIX, ChatMessage, ChatRequest, ToolCall, ToolSpec
+from agents_emulator.models.base import (
+    FORCED_TOOL_PREFIX,
+    ChatMessage,
+    ChatRequest,
+    ImagePart,
+    ToolCall,
+    ToolSpec,
+)
 from agents_emulator.store import MESSAGES, RUN_STEPS, Record
+from agents_emulator.tools.toolbox import Toolbox
 
 
 @dataclass(frozen=True)
@@ -26,9 +34,31 @@ class Conversation:
         return next((message_text(m) for m in reversed(self.history) if m["role"] == "user"), "")
 
     @property
-    def has_called_function(self) -> bool:
-        """Whether this run has already asked for a function."""
-        return any(call["type"] == "function" for call in self._tool_calls())
+    def called(self) -> set[str]:
+        """Names of the functions that the model has already called in this run."""
+        return {item["name"] for item in self.work}
+
+    @property
+    def work(self) -> list[Record]:
+        """The engine's records of all calls of this run; see `toolwork`."""
+        return [item for step in self.steps for item in step.get("work", [])]
+
+    @property
+    def unseen_images(self) -> list[str]:
+        """Images made by tools of this run that no message of it shows."""
+        shown = {
+            block["image_file"]["file_id"]
+            for message in self.own_messages.values()
+            for block in message["content"]
+            if block["type"] == "image_file"
+        }
+        made = [image for item in self.work for image in item.get("images", [])]
+        return [image for image in made if image not in shown]
+
+    @property
+    def sources(self) -> list[Record]:
+        """Texts found by tools of this run that an answer may cite."""
+        return [source for item in self.work for source in item.get("sources", [])]
 
     @property
     def has_searched(self) -> bool:
@@ -37,8 +67,13 @@ class Conversation:
 
     @property
     def has_images(self) -> bool:
-        """Whether a message holds anything but text."""
-        return any(block["type"] != "text" for message in self.history for block in message["content"])
+        """Whether a message of a person holds an image."""
+        return any(
+            block["type"] != "text"
+            for message in self.history
+            if message["role"] == "user"
+            for block in message["content"]
+        )
 
     def _tool_calls(self) -> list[Record]:
         return [call for step in self.steps for call in step["step_details"].get("tool_calls", [])]
@@ -68,19 +103,26 @@ def message_text(message: Record) -> str:
     return "\n".join(block["text"]["value"] for block in message["content"] if block["type"] == "text")
 
 
-def build_request(run: Record, conversation: Conversation, sources: Sequence[str]) -> ChatRequest:
+def build_request(
+    run: Record,
+    conversation: Conversation,
+    sources: Sequence[str],
+    toolbox: Toolbox,
+    images: Mapping[str, tuple[ImagePart, ...]],
+) -> ChatRequest:
     """Return the model's question for the next turn of a run.
 
-    `sources` are passages found by file search; they go into the system text, numbered.
+    `sources` are passages found by file search; they go into the system text, numbered. `images` are those
+    of messages and tool calls, by their id.
     """
     schema, schema_name = _response_schema(run["response_format"])
-    tools = tuple(_tool_spec(tool["function"]) for tool in run["tools"] if tool["type"] == "function")
+    choice, tools = _tool_choice(run["tool_choice"], conversation, toolbox)
     limit = run["max_completion_tokens"]
     return ChatRequest(
         model=run["model"],
-        messages=tuple(_messages(run, conversation, sources)),
+        messages=tuple(_messages(run, conversation, sources, images)),
         tools=tools,
-        tool_choice=_tool_choice(run["tool_choice"], conversation, tools),
+        tool_choice=choice,
         response_schema=schema,
         schema_name=schema_name,
         max_tokens=None if limit is None else limit - run["spent"]["completion_tokens"],
@@ -90,7 +132,12 @@ def build_request(run: Record, conversation: Conversation, sources: Sequence[str
     )
 
 
-def _messages(run: Record, conversation: Conversation, sources: Sequence[str]) -> list[ChatMessage]:
+def _messages(
+    run: Record,
+    conversation: Conversation,
+    sources: Sequence[str],
+    images: Mapping[str, tuple[ImagePart, ...]],
+) -> list[ChatMessage]:
     messages: list[ChatMessage] = []
     if run["instructions"]:
         messages.append(ChatMessage("system", run["instructions"]))
@@ -99,43 +146,55 @@ def _messages(run: Record, conversation: Conversation, sources: Sequence[str]) -
         messages.append(ChatMessage("system", f"Sources found in the uploaded files:\n\n{numbered}"))
     for message in conversation.history:
         text = message_text(message)
-        messages.append(ChatMessage("assistant" if message["role"] == "assistant" else "user", text))
+        role: Literal["assistant", "user"] = "assistant" if message["role"] == "assistant" else "user"
+        messages.append(ChatMessage(role, text, images=images.get(message["id"], ())))
     for step in conversation.steps:
-        messages += _step_messages(step, conversation)
+        messages += _step_messages(step, conversation, images)
     return messages
 
 
-def _step_messages(step: Record, conversation: Conversation) -> list[ChatMessage]:
+def _step_messages(
+    step: Record, conversation: Conversation, images: Mapping[str, tuple[ImagePart, ...]]
+) -> list[ChatMessage]:
     details = step["step_details"]
     if step["type"] == "message_creation":
         own = conversation.own_messages.get(details["message_creation"]["message_id"])
         return [ChatMessage("assistant", message_text(own))] if own is not None else []
-    calls = [call for call in details["tool_calls"] if call["type"] == "function"]
-    if not calls:
+    work = step.get("work", [])
+    if not work:
         return []
-    asked = tuple(ToolCall(c["id"], c["function"]["name"], c["function"]["arguments"]) for c in calls)
+    asked = tuple(ToolCall(item["id"], item["name"], item["arguments"]) for item in work)
     answers = [
-        ChatMessage("tool", c["function"]["output"] or "", tool_call_id=c["id"], name=c["function"]["name"])
-        for c in calls
+        ChatMessage(
+            "tool",
+            item.get("output") or "",
+            tool_call_id=item["id"],
+            name=item["name"],
+            images=images.get(item["id"], ()),
+        )
+        for item in work
     ]
     return [ChatMessage("assistant", "", tool_calls=asked), *answers]
 
 
-def _tool_spec(function: Record) -> ToolSpec:
-    parameters = function.get("parameters") or {"type": "object", "properties": {}}
-    return ToolSpec(function["name"], function.get("description") or "", parameters)
-
-
-def _tool_choice(choice: Any, conversation: Conversation, tools: Sequence[ToolSpec]) -> str:
-    """Return the choice for the next turn: what is forced or required holds until a function was called."""
+def _tool_choice(
+    choice: Any, conversation: Conversation, toolbox: Toolbox
+) -> tuple[str, tuple[ToolSpec, ...]]:
+    """Return choice and tools for the next turn: what is forced or required holds until it was called."""
+    tools = toolbox.specs
     if not tools or choice == "none":
-        return "none"
-    forced = choice.get("function", {}).get("name") if isinstance(choice, dict) else None
-    if conversation.has_called_function:
-        return "none" if forced else "auto"
-    if forced:
-        return f"{FORCED_TOOL_PREFIX}{forced}"
-    return "required" if choice == "required" else "auto"
+        return "none", tools
+    if isinstance(choice, dict) and choice["type"] != "file_search":
+        is_function = choice["type"] == "function"
+        names = [choice["function"]["name"]] if is_function else toolbox.names_of(choice["type"])
+        if conversation.called:
+            return "none", tools
+        if len(names) == 1:
+            return f"{FORCED_TOOL_PREFIX}{names[0]}", tools
+        return "required", tuple(spec for spec in tools if spec.name in names)
+    if choice == "required" and not conversation.called:
+        return "required", tools
+    return "auto", tools
 
 
 def _response_schema(response_format: Any) -> tuple[dict[str, Any] | None, str | None]:

@@ -60,17 +60,30 @@ def run_event(run: Record, name: str | None = None) -> Event:
 
 
 def begin(db: sqlite3.Connection, run: Record) -> tuple[Record, list[Event]]:
-    """queued -> in_progress; `started_at` is set again at each resumption (recorded)."""
-    run = expect(db, run, "queued")
+    """queued -> in_progress; `started_at` is set again at each resumption (recorded).
+
+    Runs with MCP tools are in progress from the first answer on (recorded).
+    """
+    run = expect(db, run, "queued", "in_progress")
+    if run["status"] == "in_progress":
+        return run, []
     run["status"] = "in_progress"
     run["started_at"] = now()
     return run, [save_run(db, run)]
 
 
 def open_step(
-    db: sqlite3.Connection, run: Record, kind: str, details: Any, usage: Record | None = None
+    db: sqlite3.Connection,
+    run: Record,
+    kind: str,
+    details: Any,
+    usage: Record | None = None,
+    work: list[Record] | None = None,
 ) -> tuple[Record, list[Event]]:
-    """Add a step in progress; `usage` is kept for the time of its completion."""
+    """Add a step in progress; `usage` is kept for the time of its completion.
+
+    `work` is the engine's own record of tool calls (see `toolwork`), not on the wire.
+    """
     step: Record = {
         "id": new_id("step"),
         "object": "thread.run.step",
@@ -88,9 +101,11 @@ def open_step(
         "step_details": {"type": kind, kind: details},
         "usage": usage,
     }
+    if work is not None:
+        step["work"] = work
     RUN_STEPS.insert(db, step, run["id"])
     announced = dict(step)
-    if kind == "tool_calls":
+    if kind != "message_creation":
         # Recorded: a tool step is announced empty, its calls follow as deltas.
         announced["step_details"] = {"type": kind, kind: []}
     body = step_body(announced, include=run["include"], streamed=True)
@@ -201,10 +216,15 @@ def _close_open_parts(
 
 
 def discard_unfinished(db: sqlite3.Connection, run: Record) -> Record:
-    """Put a run that a stopped service left behind back to queued, without its half-written parts."""
+    """Put a run that a stopped service left behind back to queued, without its half-written parts.
+
+    A step of tool calls stays: the model has asked for them, and those that are done are not done again.
+    """
     for message in MESSAGES.select(db, run["thread_id"], {"run_id": run["id"], "status": "in_progress"}):
         MESSAGES.delete(db, message["id"], run["thread_id"])
     for step in RUN_STEPS.select(db, run["id"], {"status": "in_progress"}):
+        if "work" in step:
+            continue
         RUN_STEPS.delete(db, step["id"], run["id"])
     run["status"] = "queued"
     RUNS.put(db, run, run["thread_id"])

@@ -10,24 +10,31 @@ import asyncio
 import logging
 import sqlite3
 import time
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
 
 from agents_emulator.engine import lifecycle
 from agents_emulator.engine.bodies import step_delta
 from agents_emulator.engine.broker import Event, EventBroker
+from agents_emulator.engine.citing import Citable, FileMentions, References
 from agents_emulator.engine.context import Conversation, build_request, load_conversation
 from agents_emulator.engine.file_search import FileSearch, SearchError, SearchOutcome, wants_search
+from agents_emulator.engine.images import ImageError, Images
 from agents_emulator.engine.lifecycle import Ending, RunMovedOnError
+from agents_emulator.engine.toolwork import ToolWork
 from agents_emulator.engine.turn import Turn, throttling_message
-from agents_emulator.models.base import ChatModel, ChatRequest, Finished, ModelError
+from agents_emulator.models.base import ChatModel, ChatRequest, Finished, ImagePart, ModelError, sees_images
 from agents_emulator.requestlog import RequestLog
 from agents_emulator.store import RUNS, Record, Store
+from agents_emulator.tools.base import ToolServices, ToolSetupError
+from agents_emulator.tools.code_interpreter import Workspace
+from agents_emulator.tools.toolbox import Toolbox
 
 logger = logging.getLogger("agents_emulator")
 
-EXECUTED_TOOLS = ("function", "file_search")
+MAX_ROUNDS = 64
+"""Answers of tool calls in one run; a model that still asks for more goes round in circles."""
 _SERVER_ERROR = {"code": "server_error", "message": "Sorry, something went wrong."}
 
 
@@ -57,6 +64,7 @@ class RunEngine:
         broker: EventBroker,
         model: ChatModel,
         search: FileSearch,
+        tools: ToolServices,
         *,
         max_concurrent_runs: int,
         action_ttl: int,
@@ -66,7 +74,9 @@ class RunEngine:
         self._broker = broker
         self._model = model
         self._search = search
-        self._action_ttl = action_ttl
+        self._tools = tools
+        self._work_on_calls = ToolWork(store, broker, action_ttl)
+        self._images = Images(store, tools.files_dir, tools.settings)
         self._slots = asyncio.Semaphore(max_concurrent_runs)
         self._workers: dict[str, _Worker] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -88,11 +98,16 @@ class RunEngine:
             logger.info("continuing run %s", run["id"])
             self.start(await self._store.write(lambda db: lifecycle.discard_unfinished(db, run)))
 
-    def start(self, run: Record) -> None:
-        """Work on a queued run in the background."""
+    def start(self, run: Record, *, nested: bool = False) -> None:
+        """Work on a queued run in the background; a `nested` one shares the place of the run that waits."""
         self._watch(run)
         worker = self._workers[run["id"]] = _Worker()
-        worker.task = asyncio.create_task(self._work(run, worker), name=run["id"])
+        slot = nullcontext() if nested else self._slots
+        worker.task = asyncio.create_task(self._work(run, worker, slot), name=run["id"])
+
+    def works_on(self, run_id: str) -> bool:
+        """Whether somebody works on the run now."""
+        return run_id in self._workers
 
     def end_soon(self, run: Record, ending: Ending) -> None:
         """Stop working on a run and bring it to `cancelled` or `expired`, in the background."""
@@ -100,9 +115,14 @@ class RunEngine:
         self._endings.add(task)
         task.add_done_callback(self._endings.discard)
 
+    async def end(self, run: Record, ending: Ending) -> None:
+        """Stop working on a run and bring it to `cancelled` or `expired`."""
+        await self._end(run, ending)
+
     async def forget(self, run: Record) -> None:
         """Stop working on a run whose thread was deleted."""
         await self._stop_worker(run["id"])
+        self._tools.forget_run(run["id"])
         self._unwatch(run["id"])
         self._broker.finish(run["id"])
 
@@ -155,14 +175,15 @@ class RunEngine:
 
     def _rest(self, run_id: str) -> None:
         self._unwatch(run_id)
+        self._tools.forget_run(run_id)
         self._broker.finish(run_id)
 
     # -- the work on one run
 
-    async def _work(self, run: Record, worker: _Worker) -> None:
+    async def _work(self, run: Record, worker: _Worker, slot: AbstractAsyncContextManager[None]) -> None:
         run_id = run["id"]
         try:
-            async with self._slots:
+            async with slot:
                 run, events = await self._store.write(lambda db: lifecycle.begin(db, run))
                 self._broker.publish(run_id, events)
                 run = await self._advance(run, worker)
@@ -197,34 +218,79 @@ class RunEngine:
         self._rest(run["id"])
 
     async def _advance(self, run: Record, worker: _Worker) -> Record:
-        """Search if the run wants it, ask the model once, settle; returns the run in its new state."""
-        self._check_tools(run)
+        """Work off tool calls and ask the model, until the run ends or waits; returns it in its new state."""
+        try:
+            toolbox = Toolbox(run, self._tools)
+            await self._prepare(run, toolbox)
+        except ToolSetupError as failure:
+            raise RunFailedError(failure.code, failure.message) from failure
+        images: dict[str, tuple[ImagePart, ...]] = {}
+        for _ in range(MAX_ROUNDS):
+            run = await self._work_on_calls.work_off(run, toolbox)
+            if run["status"] == "in_progress":
+                run = await self._ask_once(run, worker, toolbox, images)
+            if run["status"] != "in_progress":
+                return run
+        raise RunFailedError("server_error", f"The model asked for tools {MAX_ROUNDS} times in a row.")
+
+    async def _prepare(self, run: Record, toolbox: Toolbox) -> None:
         conversation = await self._store.read(lambda db: load_conversation(db, run))
-        if conversation.has_images:
-            raise RunFailedError(
-                "unsupported_content",
-                "The local service passes text to its models only; a message holds an image.",
-            )
+        activities = await toolbox.prepare(conversation.steps)
+        if activities:
+            events = await self._store.write(lambda db: _activities_step(db, run, activities))
+            self._broker.publish(run["id"], events)
+
+    async def _ask_once(
+        self, run: Record, worker: _Worker, toolbox: Toolbox, images: dict[str, tuple[ImagePart, ...]]
+    ) -> Record:
+        """Search if the run wants it, ask the model, settle."""
+        conversation = await self._store.read(lambda db: load_conversation(db, run))
+        await self._load_images(conversation, images)
         outcome = await self._find_sources(run, conversation)
         if outcome is not None and not conversation.has_searched:
             conversation = await self._store.read(lambda db: load_conversation(db, run))
-        request = build_request(run, conversation, outcome.sources if outcome else [])
+        request = build_request(run, conversation, outcome.sources if outcome else [], toolbox, images)
         if request.max_tokens is not None and request.max_tokens <= 0:
             return await self._incomplete(run, "max_completion_tokens")
         limit = run["max_prompt_tokens"]
         if limit is not None and run["spent"]["prompt_tokens"] >= limit:
             return await self._incomplete(run, "max_prompt_tokens")
-        turn = worker.turn = Turn(self._store, self._broker, run, self._action_ttl, outcome)
+        references = await self._references(run, conversation, outcome)
+        turn = worker.turn = Turn(self._store, self._broker, run, toolbox, references)
         return await turn.settle(await self._ask(run, request, turn))
 
-    def _check_tools(self, run: Record) -> None:
-        for tool in run["tools"]:
-            if tool["type"] not in EXECUTED_TOOLS:
-                raise RunFailedError(
-                    "unsupported_tool",
-                    f"The local service does not execute the tool '{tool['type']}' yet; it executes "
-                    f"{' and '.join(EXECUTED_TOOLS)}. Remove it from the agent or use an Azure endpoint.",
-                )
+    async def _load_images(
+        self, conversation: Conversation, images: dict[str, tuple[ImagePart, ...]]
+    ) -> None:
+        """Load the images of messages and of tool outputs that are not loaded yet."""
+        if conversation.has_images and not sees_images(self._model):
+            raise RunFailedError(
+                "unsupported_content",
+                f"A message holds an image, and the model '{self._model.name}' of the local service takes "
+                "text only. Remove the image, or start the service with a model that sees (openai:...).",
+            )
+        if not sees_images(self._model):
+            return
+        try:
+            for message in conversation.history:
+                if message["role"] == "user" and message["id"] not in images:
+                    images[message["id"]] = await self._images.load(message["content"])
+            for item in conversation.work:
+                if item.get("picture") and item["id"] not in images:
+                    images[item["id"]] = await self._images.load([item["picture"]])
+        except ImageError as failure:
+            raise RunFailedError("invalid_image", str(failure)) from failure
+
+    async def _references(
+        self, run: Record, conversation: Conversation, outcome: SearchOutcome | None
+    ) -> References:
+        """Return what the next answer may show and cite."""
+        citable = Citable(outcome, conversation.sources) if outcome or conversation.sources else None
+        mentions = None
+        if any(tool["type"] == "code_interpreter" for tool in run["tools"]):
+            space = Workspace(self._tools, run["thread_id"])
+            mentions = FileMentions(space, sorted(await asyncio.to_thread(space.snapshot)))
+        return References(conversation.unseen_images, citable, mentions)
 
     async def _find_sources(self, run: Record, conversation: Conversation) -> SearchOutcome | None:
         """Search files; the first time in a run, the search is one of its steps."""
@@ -284,6 +350,13 @@ def _search_step(db: sqlite3.Connection, run: Record, outcome: SearchOutcome) ->
     events.append(Event("thread.run.step.delta", step_delta(step["id"], delta)))
     events.append(lifecycle.close_step(db, run, step, None))
     return events
+
+
+def _activities_step(db: sqlite3.Connection, run: Record, activities: list[Record]) -> list[Event]:
+    """The step of what tools did by themselves (recorded: the listing of an MCP server's tools)."""
+    lifecycle.expect(db, run, "in_progress")
+    step, events = lifecycle.open_step(db, run, "activities", activities)
+    return [*events, lifecycle.close_step(db, run, step, None)]
 
 
 def _active_runs(db: sqlite3.Connection) -> list[Record]:

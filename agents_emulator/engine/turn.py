@@ -12,16 +12,18 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from agents_emulator.engine import lifecycle
-from agents_emulator.engine.bodies import message_delta, step_delta, text_block, usage_body
+from agents_emulator.engine.bodies import image_block, message_delta, text_block, text_delta, usage_body
 from agents_emulator.engine.broker import Event, EventBroker
-from agents_emulator.ids import new_id
-from agents_emulator.models.base import Finished, TextDelta, ToolCall
-from agents_emulator.store import Record, Store
+from agents_emulator.engine.citing import References
+from agents_emulator.engine.toolwork import open_calls
+from agents_emulator.models.base import Finished, TextDelta
+from agents_emulator.store import RUNS, Record, Store
+from agents_emulator.tools.toolbox import Toolbox
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from agents_emulator.engine.file_search import SearchOutcome
+    from agents_emulator.engine.citing import Citable, FileMentions
     from agents_emulator.retrieval import CitationMarker, MarkedText
 
 FILTERED = {
@@ -31,37 +33,38 @@ FILTERED = {
 
 
 class Turn:
-    """Streams one answer into a message and settles the run with it."""
+    """Streams one answer into a message and settles the run with it.
+
+    An answer of tool calls leaves the run in progress, with a step of calls to be worked off.
+    """
 
     def __init__(
-        self,
-        store: Store,
-        broker: EventBroker,
-        run: Record,
-        action_ttl: int,
-        found: SearchOutcome | None = None,
+        self, store: Store, broker: EventBroker, run: Record, toolbox: Toolbox, references: References
     ) -> None:
         self._store = store
         self._broker = broker
         self._run = run
-        self._action_ttl = action_ttl
-        self._found = found
+        self._toolbox = toolbox
+        self._references = references
         self._text = ""
         self._annotations: list[Record] = []
         self._message: Record | None = None
         self._step: Record | None = None
 
     async def _new_marker(self) -> CitationMarker | None:
+        citable = self._references.citable
         # Citations would break an answer that has to be JSON.
-        if self._found is None or not self._found.passages or isinstance(self._run["response_format"], dict):
+        if citable is None or not citable.passages or isinstance(self._run["response_format"], dict):
             return None
         from agents_emulator.retrieval import CitationMarker
 
-        return await asyncio.to_thread(CitationMarker, self._found.passages)
+        return await asyncio.to_thread(CitationMarker, citable.passages)
 
     def content(self) -> list[Record]:
         """Return the content blocks of the message so far."""
-        return [text_block(self._text, self._annotations)] if self._text else []
+        images = self._references.images if self._message is not None else ()
+        blocks = [image_block(file_id) for file_id in images]
+        return [*blocks, text_block(self._text, self._annotations)] if self._text else blocks
 
     async def consume(self, answer: AsyncIterator[TextDelta | Finished]) -> Finished:
         """Read the model's answer to its end, streaming its text; returns how it finished."""
@@ -70,6 +73,9 @@ class Turn:
             if isinstance(part, Finished):
                 if marker is not None:
                     await self._add_marked(marker.finish())
+                await self._add_rest()
+                if self._references.images and not part.tool_calls:
+                    await self._open()
                 return part
             if marker is None:
                 await self._add_text(part.text)
@@ -80,42 +86,59 @@ class Turn:
     async def _add_marked(self, pieces: Sequence[MarkedText]) -> None:
         for piece in pieces:
             await self._add_text(piece.text)
-            if piece.hit_index is not None and self._found is not None:
-                await self._add_citation(self._found, piece.hit_index)
+            if piece.hit_index is not None and self._references.citable is not None:
+                await self._add_rest()
+                await self._add_citation(self._references.citable, piece.hit_index)
 
     async def _add_text(self, text: str) -> None:
+        mentions = self._references.mentions
+        for plain, name in [(text, None)] if mentions is None else mentions.feed(text):
+            await self._add_piece(plain, mentions, name)
+
+    async def _add_rest(self) -> None:
+        mentions = self._references.mentions
+        for plain, name in [] if mentions is None else mentions.finish():
+            await self._add_piece(plain, mentions, name)
+
+    async def _add_piece(self, text: str, mentions: FileMentions | None, name: str | None) -> None:
         if not text:
             return
-        await self._open()
-        first = not self._text
-        self._text += text
-        self._publish_delta(text, [] if first else None)
+        file_id = await mentions.workspace.publish(name) if mentions is not None and name else None
+        if file_id is None:
+            await self._open()
+            first = not self._text
+            self._text += text
+            self._publish_delta(text, [] if first else None)
+            return
+        start = len(self._text)
+        place = {"text": text, "start_index": start, "end_index": start + len(text)}
+        await self._add_annotated({"type": "file_path", **place, "file_path": {"file_id": file_id}})
 
-    async def _add_citation(self, found: SearchOutcome, passage_index: int) -> None:
-        passage = found.passages[passage_index]
-        mark = f"【4:{found.result_index(passage)}†source】"
-        annotation: Record = {
-            "type": "file_citation",
-            "text": mark,
-            "start_index": len(self._text),
-            "end_index": len(self._text) + len(mark),
-            "file_citation": {"file_id": passage.file_id},
-        }
+    async def _add_citation(self, citable: Citable, passage_index: int) -> None:
+        await self._add_annotated(citable.annotation(passage_index, len(self._text)))
+
+    async def _add_annotated(self, annotation: Record) -> None:
         await self._open()
-        self._text += mark
+        self._text += annotation["text"]
         self._annotations.append(annotation)
-        self._publish_delta(mark, [{"index": len(self._annotations) - 1, **annotation}])
+        numbered = {"index": len(self._annotations) - 1, **annotation}
+        self._publish_delta(annotation["text"], [numbered])
 
     def _publish_delta(self, text: str, annotations: list[Record] | None) -> None:
         assert self._message is not None  # noqa: S101 - opened by the caller
-        body = message_delta(self._message["id"], text, annotations)
+        index = len(self._references.images)
+        body = text_delta(self._message["id"], text, annotations, index=index)
         self._broker.publish(self._run["id"], [Event("thread.message.delta", body)])
 
     async def _open(self) -> None:
         if self._message is None:
-            self._message, self._step, events = await self._store.write(
+            message, self._step, events = await self._store.write(
                 lambda db: lifecycle.open_message(db, self._run)
             )
+            self._message = message
+            for index, file_id in enumerate(self._references.images):
+                block = {"index": index, **image_block(file_id)}
+                events.append(Event("thread.message.delta", message_delta(message["id"], block)))
             self._broker.publish(self._run["id"], events)
 
     async def settle(self, finished: Finished) -> Record:
@@ -132,7 +155,9 @@ class Turn:
         calls = finished.tool_calls if finished.finish_reason in ("tool_calls", "stop") else ()
         events = self._close_message(db, run, finished, None if calls else usage)
         if calls:
-            return run, [*events, *self._require_action(db, run, calls, usage)]
+            events += open_calls(db, run, calls, usage, self._toolbox)
+            RUNS.put(db, run, run["thread_id"])
+            return run, events
         if finished.finish_reason == "length":
             reason = "max_completion_tokens"
             return run, [*events, *lifecycle.end_run(db, run, "incomplete", reason=reason)]
@@ -150,49 +175,6 @@ class Turn:
             lifecycle.close_message(db, self._message, self.content(), reason),
             lifecycle.close_step(db, run, self._step, usage),
         ]
-
-    def _require_action(
-        self, db: sqlite3.Connection, run: Record, calls: Sequence[ToolCall], usage: Record
-    ) -> list[Event]:
-        """in_progress -> requires_action, with a step that holds the calls and waits for their outputs."""
-        # The model's own call ids may repeat from turn to turn; outputs are matched by ours.
-        made = [(new_id("call"), call.name, call.arguments) for call in calls]
-        details = [
-            {
-                "id": call_id,
-                "type": "function",
-                "function": {"name": name, "arguments": arguments, "output": None},
-            }
-            for call_id, name, arguments in made
-        ]
-        run["expires_at"] = run["created_at"] + self._action_ttl
-        step, events = lifecycle.open_step(db, run, "tool_calls", details, usage)
-        for index, (call_id, name, arguments) in enumerate(made):
-            events += [
-                _call_delta(
-                    step, {"index": index, "id": call_id, **_function(name=name, arguments="", output=None)}
-                ),
-                _call_delta(step, {"index": index, **_function(arguments=arguments)}),
-            ]
-        run["status"] = "requires_action"
-        run["required_action"] = {
-            "type": "submit_tool_outputs",
-            "submit_tool_outputs": {
-                "tool_calls": [
-                    {"id": call_id, **_function(name=name, arguments=arguments)}
-                    for call_id, name, arguments in made
-                ]
-            },
-        }
-        return [*events, lifecycle.save_run(db, run)]
-
-
-def _function(**fields: str | None) -> Record:
-    return {"type": "function", "function": fields}
-
-
-def _call_delta(step: Record, call: Record) -> Event:
-    return Event("thread.run.step.delta", step_delta(step["id"], call))
 
 
 _RATE_LIMIT = re.compile(r"try again in \d+ second", re.IGNORECASE)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import string
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -38,11 +38,21 @@ class ToolCall:
 
 
 @dataclass(frozen=True)
+class ImagePart:
+    """An image of a message; ``detail`` is auto, low or high."""
+
+    media_type: str
+    data: bytes = field(repr=False)
+    detail: str = "auto"
+
+
+@dataclass(frozen=True)
 class ChatMessage:
     """One message of the conversation.
 
-    ``tool_calls`` belongs to assistant messages; ``tool_call_id`` and ``name`` (of the function) to tool
-    messages.
+    ``images`` come with user messages, and with tool messages whose result is a picture (a screenshot);
+    only models with ``sees_images`` get any. ``tool_calls`` belongs to assistant messages; ``tool_call_id``
+    and ``name`` (of the function) to tool messages.
     """
 
     role: Literal["system", "user", "assistant", "tool"]
@@ -50,6 +60,7 @@ class ChatMessage:
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
     name: str | None = None
+    images: tuple[ImagePart, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,6 +100,11 @@ class ChatRequest:
     def last_user_message(self) -> str:
         """Text of the newest user message, or an empty string."""
         return next((m.content for m in reversed(self.messages) if m.role == "user"), "")
+
+    @property
+    def last_user_images(self) -> tuple[ImagePart, ...]:
+        """Images of the newest user message."""
+        return next((m.images for m in reversed(self.messages) if m.role == "user"), ())
 
     @property
     def tool_results(self) -> tuple[ChatMessage, ...]:
@@ -146,6 +162,11 @@ class ChatModel(Protocol):
     async def aclose(self) -> None:
         """Release what the model holds; it is not used afterwards."""
         ...
+
+
+def sees_images(model: ChatModel) -> bool:
+    """Whether a model takes images; it says so by an attribute ``sees_images``."""
+    return bool(getattr(model, "sees_images", False))
 
 
 class ModelError(Exception):

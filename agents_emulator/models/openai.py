@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import json
 import os
@@ -61,6 +62,7 @@ class OpenAIModel:
             )
         self.name = f"openai:{url.host}" + (f"#{model}" if model else "")
         self.context_tokens = 8000
+        self.sees_images = True
         self._model = model
         headers = {}
         if api_key is not None:
@@ -119,7 +121,7 @@ class OpenAIModel:
     def _body(self, request: ChatRequest) -> dict[str, Any]:
         body: dict[str, Any] = {
             "model": self._model or request.model,
-            "messages": [_message(message) for message in request.messages],
+            "messages": [wire for message in request.messages for wire in _messages(message)],
             "temperature": request.temperature,
             "top_p": request.top_p,
             "stream": True,
@@ -159,6 +161,22 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _messages(message: ChatMessage) -> list[dict[str, Any]]:
+    """A message with its images: within user messages; a tool's picture follows it, as a user's."""
+    wire = _message(message)
+    if not message.images:
+        return [wire]
+    parts: list[dict[str, Any]] = []
+    for image in message.images:
+        data = base64.b64encode(image.data).decode("ascii")
+        url = {"url": f"data:{image.media_type};base64,{data}", "detail": image.detail}
+        parts.append({"type": "image_url", "image_url": url})
+    if message.role != "user":
+        return [wire, {"role": "user", "content": parts}]
+    text = [{"type": "text", "text": message.content}] if message.content else []
+    return [{**wire, "content": [*text, *parts]}]
 
 
 def _message(message: ChatMessage) -> dict[str, Any]:

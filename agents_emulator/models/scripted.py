@@ -12,6 +12,8 @@ same order always get the same answers::
           model: gpt-4o                   #   in the agent's model name
           tool_result: '"found": true'    #   in the tool results since the last user message
           tool_results: true              # whether there are such tool results
+          images: 2                       # number of images in the last user message (true: any)
+          image_type: image/png           # in their media types, one a line
           call: 1                         # only the nth time the other conditions hold (or a list)
         reply:                            # exactly one of text, json, tool_calls, error
           json: {reference: '{{ groups.no }}', total: '{{ results[0].total }}'}
@@ -23,9 +25,9 @@ same order always get the same answers::
       reply: {text: 'I have no rule for this.'}
 
 Strings of a reply are Jinja2 templates (sandboxed) over ``message``, ``instructions``, ``schema``, ``model``,
-``groups`` (named groups of all the rule's expressions), ``tool_results`` (texts), ``results`` (the same as
-values, where they are JSON) and ``call`` (how often the other conditions have held, from 1). A value that is
-one expression, such as ``'{{ results[0].total }}'``, keeps the type of its result.
+``images`` (media types), ``groups`` (named groups of all the rule's expressions), ``tool_results`` (texts),
+``results`` (the same as values, where they are JSON) and ``call`` (how often the other conditions have held,
+from 1). A value that is one expression, such as ``'{{ results[0].total }}'``, keeps the type of its result.
 
 Tokens are an estimate: one for each four characters, rounded up, for each message, tool and reply. A reply
 longer than ``max_tokens`` is cut and finishes with ``length``. Replies are not checked against the response
@@ -85,6 +87,8 @@ class When(_Strict):
     model: Regex | None = None
     tool_result: Regex | None = None
     tool_results: bool | None = None
+    images: bool | Annotated[int, Field(ge=0)] | None = None
+    image_type: Regex | None = None
     call: Annotated[int, Field(ge=1)] | list[Annotated[int, Field(ge=1)]] | None = None
 
 
@@ -153,6 +157,7 @@ class ScriptedModel:
     def __init__(self, script: Script, *, name: str = "scripted") -> None:
         self.name = name
         self.context_tokens = 4000
+        self.sees_images = True
         self._script = script
         self._held = [0] * len(script.rules)
         self._env = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
@@ -222,6 +227,7 @@ class ScriptedModel:
             "model": request.model,
             "tool_results": texts,
             "results": [_parsed(text) for text in texts],
+            "images": [image.media_type for image in request.last_user_images],
             "groups": {},
             "call": 1,
         }
@@ -274,12 +280,17 @@ def _matches(when: When, context: Mapping[str, Any]) -> dict[str, str | None] | 
     has_results = bool(context["tool_results"])
     if when.tool_results is not None and when.tool_results != has_results:
         return None
+    images: list[str] = context["images"]
+    wanted = when.images
+    if wanted is not None and wanted != (bool(images) if isinstance(wanted, bool) else len(images)):
+        return None
     groups: dict[str, str | None] = {}
     expressions = (
         (when.message, context["message"]),
         (when.instructions, context["instructions"]),
         (when.schema_, context["schema"]),
         (when.model, context["model"]),
+        (when.image_type, "\n".join(images) if images else None),
         (when.tool_result, "\n".join(context["tool_results"]) if has_results else None),
     )
     for expression, text in expressions:

@@ -18,73 +18,35 @@ from agents_emulator.dispatch import Call, Operation, common_headers
 from agents_emulator.engine import lifecycle
 from agents_emulator.engine.bodies import run_body
 from agents_emulator.engine.broker import Event
+from agents_emulator.engine.newrun import new_run
+from agents_emulator.engine.toolwork import REFUSED, finish_item, open_step_of
 from agents_emulator.errors import bad_request, missing_parameter
-from agents_emulator.ids import new_id
 from agents_emulator.paging import list_body, page_from_query
 from agents_emulator.resources.messages import add_message
 from agents_emulator.resources.threads import insert_thread, thread_body
 from agents_emulator.resources.tool_resources import check_tool_resources
-from agents_emulator.store import AGENTS, RUN_STEPS, RUNS, THREADS, Record
-
-_MIN_TOKEN_LIMIT = 1
+from agents_emulator.store import AGENTS, FILES, RUN_STEPS, RUNS, THREADS, Record
+from agents_emulator.tools.computer_use import COMPUTER_USE, screenshot_block
+from agents_emulator.tools.mcp import secret_headers
 
 
 def _new_run(db: sqlite3.Connection, call: Call, thread: Record, body: Record) -> Record:
-    """Add a queued run; what the request leaves out comes from the agent, as it is now."""
+    """Add a run; what the request leaves out comes from the agent, as it is now."""
     agent = AGENTS.get(db, body["assistant_id"])
-    created = lifecycle.now()
-    tools = validation.check_tools(body["tools"]) if body.get("tools") is not None else agent["tools"]
-    run: Record = {
-        "id": new_id("run"),
-        "object": "thread.run",
-        "created_at": created,
-        "assistant_id": agent["id"],
-        "thread_id": thread["id"],
-        "status": "queued",
-        "started_at": None,
-        "expires_at": created + call.service.config.run_ttl,
-        "cancelled_at": None,
-        "failed_at": None,
-        "completed_at": None,
-        "required_action": None,
-        "last_error": None,
-        "model": body.get("model") or agent["model"],
-        "instructions": _instructions(agent, body),
-        "tools": tools,
-        "tool_resources": check_tool_resources(db, _without_secrets(body.get("tool_resources"))),
-        "metadata": validation.check_metadata(body.get("metadata")),
-        "temperature": validation.or_default(
-            validation.check_number(body, "temperature", 0, 2), agent["temperature"]
-        ),
-        "top_p": validation.or_default(validation.check_number(body, "top_p", 0, 1), agent["top_p"]),
-        "max_completion_tokens": validation.check_count(body, "max_completion_tokens", _MIN_TOKEN_LIMIT),
-        "max_prompt_tokens": validation.check_count(body, "max_prompt_tokens", _MIN_TOKEN_LIMIT),
-        "truncation_strategy": _truncation(body.get("truncation_strategy")),
-        "incomplete_details": None,
-        "usage": None,
-        "response_format": validation.check_response_format(body["response_format"])
-        if body.get("response_format") is not None
-        else agent["response_format"],
-        "tool_choice": validation.check_tool_choice(body.get("tool_choice"), tools),
-        "parallel_tool_calls": body.get("parallel_tool_calls") is not False,
-        # Not on the wire: what the engine needs besides.
-        "agent_tool_resources": agent["tool_resources"],
-        "include": call.include,
-        "spent": {"prompt_tokens": 0, "completion_tokens": 0},
-    }
-    RUNS.insert(db, run, thread["id"])
+    resources = check_tool_resources(db, _without_secrets(body.get("tool_resources")))
+    service = call.service
+    run = new_run(
+        *(db, agent, thread["id"], body),
+        tool_resources=resources,
+        include=call.include,
+        run_ttl=service.config.run_ttl,
+    )
+    if any(tool["type"] == "mcp" for tool in run["tools"]) and body.get("stream") is not True:
+        # Recorded: such a run is in progress from the first answer on.
+        run["status"], run["started_at"] = "in_progress", run["created_at"]
+        RUNS.put(db, run, thread["id"])
+    service.tools.secrets[run["id"]] = secret_headers(agent["tool_resources"], body.get("tool_resources"))
     return run
-
-
-def _instructions(agent: Record, body: Record) -> str:
-    parts = [body.get("instructions") or agent["instructions"], body.get("additional_instructions")]
-    return "\n".join(part for part in parts if part)
-
-
-def _truncation(value: Any) -> Record:
-    if not value:
-        return {"type": "auto", "last_messages": None}
-    return {"type": value["type"], "last_messages": validation.check_count(value, "last_messages")}
 
 
 def _without_secrets(resources: Any) -> Any:
@@ -212,24 +174,16 @@ async def submit_tool_outputs(call: Call) -> Response | Record:
     """POST .../submit_tool_outputs: one output for each waiting call; the run is queued again."""
     body = call.parsed(SubmitToolOutputsRequest)
     if body.get("tool_approvals"):
-        raise bad_request(
-            "The local service executes no tool that asks for an approval; no call of this run waits "
-            "for one.",
-            param="tool_approvals",
-        )
+        return await _submit_approvals(call, body)
     given = [_output(item, index) for index, item in enumerate(body.get("tool_outputs") or [])]
 
     def resume(db: sqlite3.Connection) -> tuple[Record, list[Event]]:
-        run = _run(db, call)
-        if run["status"] != "requires_action":
-            raise bad_request(f'Runs in status "{run["status"]}" do not accept tool outputs.')
-        waiting = [item["id"] for item in run["required_action"]["submit_tool_outputs"]["tool_calls"]]
-        answered = [call_id for call_id, _ in given]
-        if sorted(waiting) != sorted(answered):
-            raise bad_request(
-                f"Expected tool outputs for call_ids {waiting}, got {answered}.", param="tool_outputs"
-            )
-        events = [_close_tool_step(db, run, dict(given))]
+        run = _waiting_run(db, call, "submit_tool_outputs", [call_id for call_id, _ in given])
+        step = _open_step(db, run)
+        for index, item in enumerate(step["work"]):
+            if item["state"] == "client":
+                _take_output(db, step, index, dict(given)[item["id"]])
+        events = [lifecycle.close_step(db, run, step, step["usage"])]
         run["status"], run["required_action"] = "queued", None
         return run, [*events, lifecycle.save_run(db, run)]
 
@@ -237,25 +191,90 @@ async def submit_tool_outputs(call: Call) -> Response | Record:
     return _launch(call, run, streamed=body.get("stream") is True, first=events)
 
 
-def _output(item: Record, index: int) -> tuple[str, str]:
-    """Return call id and text of a tool output; no tool of the local service takes structured outputs."""
-    call_id, text = item.get("tool_call_id"), item.get("output", "")
+async def _submit_approvals(call: Call, body: Record) -> Response | Record:
+    """Approvals of MCP calls: the run is in progress again (recorded), refused calls get a fixed output."""
+    given = {item["tool_call_id"]: item for item in body["tool_approvals"]}
+
+    def resume(db: sqlite3.Connection) -> tuple[Record, list[Event]]:
+        run = _waiting_run(db, call, "submit_tool_approval", list(given))
+        step = _open_step(db, run)
+        for index, item in enumerate(step["work"]):
+            if item["id"] in given and given[item["id"]]["approve"] is True:
+                item["state"] = "ready"
+            elif item["id"] in given:
+                finish_item(
+                    step, index, REFUSED, {**step["step_details"]["tool_calls"][index], "output": REFUSED}
+                )
+        RUN_STEPS.put(db, step, run["id"])
+        run["status"], run["required_action"], run["started_at"] = "in_progress", None, lifecycle.now()
+        return run, [lifecycle.save_run(db, run)]
+
+    run, events = await call.service.store.write(resume)
+    vault = call.service.tools.secrets.setdefault(run["id"], {})
+    for call_id, approval in given.items():
+        if approval.get("headers"):
+            vault[call_id] = dict(approval["headers"])
+    return _launch(call, run, streamed=body.get("stream") is True, first=events)
+
+
+def _waiting_run(db: sqlite3.Connection, call: Call, kind: str, answered: list[str]) -> Record:
+    """Return the run that waits for exactly these calls, in this way; refuse the request otherwise."""
+    run = _run(db, call)
+    if run["status"] != "requires_action":
+        raise bad_request(f'Runs in status "{run["status"]}" do not accept tool outputs.')
+    action = run["required_action"]
+    param, noun = (
+        ("tool_outputs", "outputs") if kind == "submit_tool_outputs" else ("tool_approvals", "approvals")
+    )
+    if action["type"] != kind:
+        raise bad_request(f"The run waits for '{action['type']}', not for tool {noun}.", param=param)
+    waiting = [item["id"] for item in action[kind]["tool_calls"]]
+    if sorted(waiting) != sorted(answered):
+        raise bad_request(f"Expected tool {noun} for call_ids {waiting}, got {answered}.", param=param)
+    return run
+
+
+def _open_step(db: sqlite3.Connection, run: Record) -> Record:
+    step = open_step_of(db, run)
+    if step is None:
+        raise bad_request(f"The run {run['id']} has no open tool calls.")
+    return step
+
+
+def _output(item: Record, index: int) -> tuple[str, Record]:
+    """Return call id and content of a tool output, a text or a screenshot."""
+    call_id, output = item.get("tool_call_id"), item.get("output", "")
     if not isinstance(call_id, str):
         raise missing_parameter(f"tool_outputs[{index}].tool_call_id")
-    if not isinstance(text, str | None):
+    is_picture = item.get("type") == "computer_call_output" and isinstance(output, dict)
+    if not isinstance(output, str | None) and not is_picture:
         raise bad_request(
             f"Invalid type for 'tool_outputs[{index}].output': expected a string.",
             param=f"tool_outputs[{index}].output",
             code="invalid_type",
         )
-    return call_id, text or ""
+    return call_id, item
 
 
-def _close_tool_step(db: sqlite3.Connection, run: Record, outputs: dict[str, str]) -> Event:
-    step = RUN_STEPS.select(db, run["id"], {"status": "in_progress"})[-1]
-    for tool_call in step["step_details"]["tool_calls"]:
-        tool_call["function"]["output"] = outputs[tool_call["id"]]
-    return lifecycle.close_step(db, run, step, step["usage"])
+def _take_output(db: sqlite3.Connection, step: Record, index: int, given: Record) -> None:
+    """Put what the client answered into the step."""
+    body = step["step_details"]["tool_calls"][index]
+    output = given.get("output") or ""
+    wants_picture = body["type"] == COMPUTER_USE
+    if wants_picture != isinstance(output, dict):
+        expected = "a 'computer_call_output' with a screenshot" if wants_picture else "a text"
+        raise bad_request(f"The call {body['id']} expects {expected}.", param="tool_outputs")
+    if isinstance(output, dict):
+        picture = screenshot_block(output)
+        if picture["type"] == "image_file":
+            FILES.get(db, picture["image_file"]["file_id"])
+        details = {**body[COMPUTER_USE], "output": output}
+        if given.get("acknowledged_safety_checks"):
+            details["acknowledged_safety_checks"] = given["acknowledged_safety_checks"]
+        finish_item(step, index, "The action was carried out.", {**body, COMPUTER_USE: details})
+        step["work"][index]["picture"] = picture
+        return
+    finish_item(step, index, output, {**body, "function": {**body["function"], "output": output}})
 
 
 _PATH = "/threads/{thread_id}/runs"

@@ -191,12 +191,13 @@ def test_the_limit_on_completion_tokens_makes_a_run_incomplete(service: Any) -> 
 
 
 def test_a_tool_that_is_not_executed_fails_the_run_and_says_so(shared: RunningService) -> None:
+    browser = {"type": "browser_automation", "browser_automation": {"connection": {"id": "x"}}}
     with shared.http() as client:
-        run = post(client, "/threads/runs", turn(agent(client, tools=[{"type": "code_interpreter"}]), "hi"))
+        run = post(client, "/threads/runs", turn(agent(client, tools=[browser]), "hi"))
         failed = wait_run(client, run)
     assert failed["status"] == "failed"
     assert failed["last_error"]["code"] == "unsupported_tool"
-    assert "'code_interpreter'" in failed["last_error"]["message"]
+    assert "'browser_automation'" in failed["last_error"]["message"]
 
 
 def test_a_run_can_override_its_agent(service: Any) -> None:
@@ -354,12 +355,14 @@ def test_deleting_a_thread_stops_its_run(service: Any) -> None:
     assert running.generations()[0]["outcome"] == "interrupted"
 
 
-def test_an_image_fails_the_run_rather_than_being_ignored(shared: RunningService) -> None:
+def test_an_image_fails_the_run_of_a_model_that_takes_text_only(service: Any) -> None:
     content = [
         {"type": "text", "text": "look"},
         {"type": "image_url", "image_url": {"url": "https://x/y.png"}},
     ]
-    with shared.http() as client:
+    with service(model=Listening()).http() as client:
         body = {"assistant_id": agent(client), "thread": {"messages": [{"role": "user", "content": content}]}}
         run = post(client, "/threads/runs", body)
-        assert wait_run(client, run)["last_error"]["code"] == "unsupported_content"
+        error = wait_run(client, run)["last_error"]
+    assert error["code"] == "unsupported_content"
+    assert "'listening'" in error["message"]

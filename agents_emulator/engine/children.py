@@ -1,0 +1,113 @@
+"""Runs of other agents on behalf of a run: a thread and a run of their own, followed to their end."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+from agents_emulator.engine import lifecycle
+from agents_emulator.engine.bodies import text_block
+from agents_emulator.engine.broker import EventBroker
+from agents_emulator.engine.newrun import new_run
+from agents_emulator.ids import new_id
+from agents_emulator.store import AGENTS, MESSAGES, RUNS, THREADS, Record, Store
+from agents_emulator.tools.base import CallContext, ToolError
+
+if TYPE_CHECKING:
+    from agents_emulator.engine.runner import RunEngine
+
+
+class ChildRunner:
+    """Starts child runs and waits for them."""
+
+    def __init__(self, store: Store, broker: EventBroker, engine: RunEngine, run_ttl: int) -> None:
+        self._store = store
+        self._broker = broker
+        self._engine = engine
+        self._run_ttl = run_ttl
+
+    async def run_child(self, parent: Record, agent_id: str, message: str, call: CallContext) -> Record:
+        """Return the final state of a run of `agent_id`; a cancelled caller cancels it.
+
+        A call that had begun before the service was stopped attaches to the run that it had made. A run that
+        waits for its client is cancelled: nobody answers for a connected agent.
+        """
+        if "child" in call.item:
+            thread_id, run_id = call.item["child"]
+            run = await self._store.read(lambda db: RUNS.find(db, run_id, thread_id))
+        else:
+            run = await self._store.write(lambda db: self._insert(db, parent, agent_id, message))
+            if run is None:
+                raise ToolError(f"The connected agent {agent_id} does not exist.")
+            await call.remember({"child": [run["thread_id"], run["id"]]})
+        if run is None:
+            raise ToolError("The run of the connected agent was deleted.")
+        return await self._follow(run)
+
+    def _insert(self, db: sqlite3.Connection, parent: Record, agent_id: str, message: str) -> Record | None:
+        agent = AGENTS.find(db, agent_id)
+        if agent is None:
+            return None
+        moment = lifecycle.now()
+        thread = {
+            "id": new_id("thread"),
+            "object": "thread",
+            "created_at": moment,
+            "metadata": {},
+            "tool_resources": {},
+        }
+        THREADS.insert(db, thread)
+        question = {
+            "id": new_id("msg"),
+            "object": "thread.message",
+            "created_at": moment,
+            "assistant_id": None,
+            "thread_id": thread["id"],
+            "run_id": None,
+            "status": "completed",
+            "incomplete_details": None,
+            "incomplete_at": None,
+            "completed_at": moment,
+            "role": "user",
+            "content": [text_block(message, [])],
+            "attachments": [],
+            "metadata": {},
+        }
+        MESSAGES.insert(db, question, str(thread["id"]))
+        return new_run(
+            *(db, agent, str(thread["id"]), {}),
+            tool_resources={},
+            include=[],
+            run_ttl=self._run_ttl,
+            depth=parent.get("depth", 0) + 1,
+        )
+
+    async def _follow(self, run: Record) -> Record:
+        subscription = self._broker.subscribe(run["id"])
+        try:
+            latest = await self._latest(run)
+            if latest["status"] == "queued" and not self._engine.works_on(run["id"]):
+                self._engine.start(latest, nested=True)
+            if latest["status"] in lifecycle.ACTIVE:
+                async for _ in subscription.frames():
+                    pass
+                latest = await self._latest(run)
+            if latest["status"] == "requires_action":
+                await self._engine.end(latest, "cancelled")
+            return await self._latest(run)
+        except BaseException:
+            await self._cancel_unless_stopping(run)
+            raise
+        finally:
+            self._broker.unsubscribe(run["id"], subscription)
+
+    async def _cancel_unless_stopping(self, run: Record) -> None:
+        """Nobody waits for the run any more; but at the end of the service both go on at its next start."""
+        if not self._broker.closed:
+            self._engine.end_soon(run, "cancelled")
+
+    async def _latest(self, run: Record) -> Record:
+        latest = await self._store.read(lambda db: RUNS.find(db, run["id"], run["thread_id"]))
+        if latest is None:
+            raise ToolError("The run of the connected agent was deleted.")
+        return latest

@@ -1,0 +1,106 @@
+"""What an answer may refer to: passages of files, sources that tools found, files that code wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from agents_emulator.engine.file_search import SearchOutcome
+from agents_emulator.store import Record
+from agents_emulator.tools.code_interpreter import PREFIX, Workspace
+
+if TYPE_CHECKING:
+    from agents_emulator.retrieval import SearchHit
+
+
+class Citable:
+    """Passages that the model was given, each with the mark and the annotation that cite it."""
+
+    def __init__(self, outcome: SearchOutcome | None, sources: Sequence[Record]) -> None:
+        from agents_emulator.retrieval import SearchHit
+
+        self._outcome = outcome
+        self.passages: list[SearchHit] = list(outcome.passages) if outcome is not None else []
+        self._first_source = len(self.passages)
+        self._sources = list(sources)
+        self.passages += [
+            SearchHit(source["url"], source["title"], source["text"], 1.0, 0) for source in sources
+        ]
+
+    def annotation(self, index: int, start: int) -> Record:
+        """Return the annotation of a passage for a mark that begins at `start`; its `text` is the mark."""
+        passage = self.passages[index]
+        if self._outcome is not None and index < self._first_source:
+            mark = f"【4:{self._outcome.result_index(passage)}†source】"
+            cited: Record = {"type": "file_citation", "file_citation": {"file_id": passage.file_id}}
+        else:
+            mark = f"【3:{index - self._first_source}†source】"
+            source = self._sources[index - self._first_source]
+            cited = {
+                "type": "url_citation",
+                "url_citation": {"url": source["url"], "title": source["title"]},
+            }
+        place = {"text": mark, "start_index": start, "end_index": start + len(mark)}
+        return {"type": cited.pop("type"), **place, **cited}
+
+
+@dataclass
+class FileMentions:
+    """Finds `sandbox:/mnt/data/NAME` in a streamed text, for the files that there are."""
+
+    workspace: Workspace
+    names: Sequence[str]
+    _held: str = ""
+
+    def feed(self, text: str) -> list[tuple[str, str | None]]:
+        """Take the next part of a text; returns what is certain by now, mentions with the file's name."""
+        self._held += text
+        return self._cut(final=False)
+
+    def finish(self) -> list[tuple[str, str | None]]:
+        """The rest of the text."""
+        return self._cut(final=True)
+
+    def _cut(self, *, final: bool) -> list[tuple[str, str | None]]:
+        pieces: list[tuple[str, str | None]] = []
+        while self._held:
+            at = self._held.find(PREFIX)
+            if at < 0:
+                keep = 0 if final else _overlap(self._held)
+                at = len(self._held) - keep
+                pieces.append((self._held[:at], None))
+                self._held = self._held[at:]
+                break
+            if at:
+                pieces.append((self._held[:at], None))
+                self._held = self._held[at:]
+            rest = self._held[len(PREFIX) :]
+            if not final and any(len(name) > len(rest) and name.startswith(rest) for name in self.names):
+                break
+            name = max((name for name in self.names if rest.startswith(name)), key=len, default=None)
+            end = len(PREFIX) + len(name or "")
+            pieces.append((self._held[:end], name))
+            self._held = self._held[end:]
+        return [piece for piece in pieces if piece[0]]
+
+
+def _overlap(text: str) -> int:
+    """How many characters at the end of a text may begin a mention."""
+    for length in range(min(len(text), len(PREFIX) - 1), 0, -1):
+        if PREFIX.startswith(text[-length:]):
+            return length
+    return 0
+
+
+@dataclass
+class References:
+    """All that the next answer of a run may show or refer to.
+
+    `images` are files to show before its text.
+    """
+
+    images: Sequence[str] = ()
+    citable: Citable | None = None
+    mentions: FileMentions | None = None
+    annotations: list[Record] = field(default_factory=list)

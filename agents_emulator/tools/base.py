@@ -1,0 +1,186 @@
+"""What a tool of the service is: its functions for the model, its calls in run steps, its execution.
+
+A tool object belongs to one run and one tool definition. The engine asks it for the functions that the model
+may call (`specs`), for the body of each call in the step (`body`, `deltas`), and to execute a call
+(`execute`). A failure that the model should hear about is a `ToolError`: it becomes the call's output.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from agents_emulator.models.base import ToolSpec
+from agents_emulator.store import Record, Store
+from agents_emulator.tools.sandbox import Sandbox
+from agents_emulator.tools.settings import ToolSettings
+
+MAX_OUTPUT_CHARACTERS = 512_000
+"""Longest output of a call, as the service's documents give it for function tools."""
+
+
+class ToolError(Exception):
+    """A call failed; its text is the output that the model reads."""
+
+
+class ToolSetupError(Exception):
+    """The tool cannot be used at all; becomes `last_error` of the run."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+@dataclass(frozen=True)
+class Source:
+    """A text that an answer may cite by its address."""
+
+    url: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class ToolCallResult:
+    """The outcome of a call.
+
+    Attributes:
+        output: what the model reads.
+        body: the finished call, as it stands in the step.
+        deltas: parts of step deltas about the outcome.
+        images: ids of files to show in the next message.
+        sources: texts that the answer may cite.
+    """
+
+    output: str
+    body: Record
+    deltas: Sequence[Record] = ()
+    images: Sequence[str] = ()
+    sources: Sequence[Source] = ()
+
+
+@dataclass(frozen=True)
+class CallContext:
+    """A call that is to be executed.
+
+    `item` is the engine's own record of the call (see `engine.toolwork`); `remember` adds fields to it
+    durably before an effect, so that a restarted service finds what it had begun.
+    """
+
+    call_id: str
+    name: str
+    arguments: str
+    body: Record
+    item: Record
+    remember: Callable[[Record], Any]
+
+
+class ChildRuns(Protocol):
+    """Runs of other agents on behalf of a call."""
+
+    async def run_child(self, parent: Record, agent_id: str, message: str, call: CallContext) -> Record:
+        """Return the final state of a run of `agent_id` in a thread of its own; cancelling ends it."""
+        ...
+
+
+@dataclass
+class ToolServices:
+    """What tools may use of the service."""
+
+    store: Store
+    files_dir: Path
+    data_dir: Path
+    settings: ToolSettings
+    children: ChildRuns | None = None
+    secrets: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
+    """Headers of MCP servers by run and server label; never written to disk."""
+
+    def __post_init__(self) -> None:
+        self.sandbox = Sandbox(self.settings.interpreter)
+
+    def forget_run(self, run_id: str) -> None:
+        """Forget the secrets of a run that has ended."""
+        self.secrets.pop(run_id, None)
+
+
+class Tool(ABC):
+    """One tool definition within one run."""
+
+    type: ClassVar[str]
+    """Of the definition and of the calls in steps."""
+    delta_kind: ClassVar[str] = "tool_calls"
+    """`step_details.type` of step deltas about its calls."""
+
+    def __init__(self, definition: Record, run: Record, services: ToolServices) -> None:
+        self.definition = definition
+        self.run = run
+        self.services = services
+
+    async def prepare(self, steps: Sequence[Record]) -> list[Record]:
+        """Get ready; returns the activities that have to be shown as a step. Raises `ToolSetupError`."""
+        return []
+
+    @abstractmethod
+    def specs(self) -> Sequence[ToolSpec]:
+        """Return the functions that the model may call."""
+
+    @abstractmethod
+    def body(self, call_id: str, name: str, arguments: str) -> Record:
+        """Return a call as it stands in the step before it is executed."""
+
+    def deltas(self, body: Record) -> list[Record]:
+        """Return the parts of step deltas that announce a call; by default the whole call at once."""
+        return [body]
+
+    def waits_for(self, name: str) -> str | None:
+        """Return `approval` or `client` for calls that someone else has to decide or carry out."""
+        return None
+
+    def required(self, body: Record) -> Record:
+        """Return a waiting call as it stands in the run's `required_action`."""
+        raise ToolSetupError("server_error", f"the tool {self.type} never waits")
+
+    @abstractmethod
+    async def execute(self, call: CallContext) -> ToolCallResult:
+        """Execute a call. Raises `ToolError` if it fails; then `failed` gives its outcome."""
+
+    @abstractmethod
+    def failed(self, body: Record, message: str) -> ToolCallResult:
+        """Return the outcome of a call that failed with a message for the model."""
+
+
+def json_arguments(call: CallContext) -> dict[str, Any]:
+    """Return the arguments of a call. Raises `ToolError` if they are no JSON object."""
+    try:
+        arguments = json.loads(call.arguments or "{}")
+    except ValueError as error:
+        raise ToolError(f"The arguments of {call.name} are not JSON: {error}") from None
+    if not isinstance(arguments, dict):
+        raise ToolError(f"The arguments of {call.name} must be a JSON object.")
+    return arguments
+
+
+def text_argument(arguments: Mapping[str, Any], *names: str) -> str:
+    """Return the first of these arguments that is a text. Raises `ToolError` if there is none."""
+    for name in names:
+        value = arguments.get(name)
+        if isinstance(value, str) and value.strip():
+            return value
+    raise ToolError(f"The argument '{names[0]}' is missing.")
+
+
+def shortened(text: str, limit: int = MAX_OUTPUT_CHARACTERS) -> str:
+    """Return a text of at most `limit` characters, which says how much of it was left out."""
+    if len(text) <= limit:
+        return text
+    return f"{text[:limit]}\n[{len(text) - limit} more characters left out]"
+
+
+def error_output(message: str) -> str:
+    """Return a failure as the JSON text that the model reads."""
+    return json.dumps({"error": message}, ensure_ascii=False)

@@ -1,0 +1,277 @@
+"""Code interpreter: the model's code runs in a locked child process; see `agents_emulator.tools.sandbox`.
+
+Every thread has a folder of its own, `/mnt/data` to the code, that lives as long as the thread. Files of
+the agent, the thread and its messages are in it under their names and under their ids (the real service has
+them under their ids); variables are carried from call to call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import sqlite3
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from agents_emulator.ids import new_file_id
+from agents_emulator.models.base import ToolSpec
+from agents_emulator.store import FILES, MESSAGES, THREADS, Record
+from agents_emulator.tools.base import CallContext, Tool, ToolCallResult, ToolError, ToolServices
+from agents_emulator.tools.sandbox import SandboxError
+from agents_emulator.tools.sandbox.runner import read_regular, remove_folder
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
+MAX_IMAGES = 20
+PREFIX = "sandbox:/mnt/data/"
+_CODE = {"type": "string", "description": "Python code to execute"}
+
+
+class Workspace:
+    """The folder of a thread: `data` and `state` for the code, a manifest that the code cannot reach."""
+
+    def __init__(self, services: ToolServices, thread_id: str) -> None:
+        self._services = services
+        self.folder = workspace_folder(services, thread_id)
+        self.data = self.folder / "data"
+        self.shown = self.folder / "state" / "shown"
+        self._manifest_path = self.folder / "manifest.json"
+
+    def _manifest(self) -> Record:
+        if not self._manifest_path.exists():
+            return {"inputs": {}, "outputs": {}}
+        manifest: Record = json.loads(self._manifest_path.read_text(encoding="utf-8"))
+        return manifest
+
+    def _keep_manifest(self, manifest: Record) -> None:
+        partial = self._manifest_path.with_suffix(".partial")
+        partial.write_text(json.dumps(manifest), encoding="utf-8")
+        partial.replace(self._manifest_path)
+
+    def put_inputs(self, files: Sequence[Record]) -> list[str]:
+        """Copy uploaded files into the folder, once each; returns their names there."""
+        self.data.mkdir(parents=True, exist_ok=True)
+        manifest = self._manifest()
+        names: list[str] = []
+        for file in files:
+            name = manifest["inputs"].get(file["id"])
+            if name is None:
+                name = _free_name(safe_name(file["filename"]), set(manifest["inputs"].values()))
+                source = self._services.files_dir / file["id"]
+                if not source.exists() or not _copy_new(source, self.data / name):
+                    continue
+                if not (self.data / file["id"]).exists():
+                    os.link(self.data / name, self.data / file["id"], follow_symlinks=False)
+                manifest["inputs"][file["id"]] = name
+            names.append(name)
+        self._keep_manifest(manifest)
+        return names
+
+    def snapshot(self) -> dict[str, tuple[int, int]]:
+        """Return size and time of the files directly in the folder."""
+        found: dict[str, tuple[int, int]] = {}
+        if self.data.is_dir():
+            with os.scandir(self.data) as entries:
+                for entry in entries:
+                    if entry.is_file(follow_symlinks=False):
+                        state = entry.stat(follow_symlinks=False)
+                        found[entry.name] = (state.st_size, state.st_mtime_ns)
+        return found
+
+    def clear_shown(self) -> None:
+        """Forget figures that an earlier call showed."""
+        remove_folder(self.shown)
+
+    def shown_figures(self) -> list[Path]:
+        """Return the figures that the last call showed."""
+        if not self.shown.is_dir() or self.shown.is_symlink():
+            return []
+        return sorted(self.shown / name for name in os.listdir(self.shown) if name.endswith(".png"))
+
+    async def publish(self, name: str) -> str | None:
+        """Return the id of a file of the folder as a file of the service, made now if it changed."""
+        content = await asyncio.to_thread(
+            read_regular, self.data / name, self._services.settings.interpreter.file_bytes
+        )
+        if content is None:
+            return None
+        state = list((await asyncio.to_thread(self.snapshot)).get(name, ()))
+        manifest = await asyncio.to_thread(self._manifest)
+        known = manifest["outputs"].get(name)
+        if known is not None and known["state"] == state:
+            return str(known["file_id"])
+        file_id = await add_file(self._services, name, content)
+        manifest["outputs"][name] = {"file_id": file_id, "state": state}
+        await asyncio.to_thread(self._keep_manifest, manifest)
+        return file_id
+
+
+def workspace_folder(services: ToolServices, thread_id: str) -> Path:
+    """Return the folder of a thread; ids are the service's own, so they are safe as names."""
+    return services.data_dir / "interpreter" / thread_id
+
+
+async def add_file(services: ToolServices, name: str, content: bytes) -> str:
+    """Store a file that a tool made, as the service stores uploads; returns its id."""
+    file: Record = {
+        "object": "file",
+        "id": new_file_id(),
+        "purpose": "assistants_output",
+        "filename": name,
+        "bytes": len(content),
+        "created_at": int(time.time()),
+        "expires_at": None,
+        "status": "processed",
+        "status_details": None,
+    }
+    await asyncio.to_thread((services.files_dir / file["id"]).write_bytes, content)
+    await services.store.write(lambda db: FILES.insert(db, file))
+    return str(file["id"])
+
+
+def safe_name(name: str) -> str:
+    """Return an uploaded file's name without folders, control characters and leading dots."""
+    last = re.split(r"[/\\]", name)[-1]
+    kept = re.sub(r"[\x00-\x1f\x7f:*?\"<>|]", "_", last).strip(". ")
+    stem, dot, suffix = kept.rpartition(".")
+    encoded = (stem or suffix).encode()[:150].decode("utf-8", "ignore")
+    return (f"{encoded}{dot}{suffix[:20]}" if stem else encoded) or "file"
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    stem, dot, suffix = name.rpartition(".")
+    free, number = name, 1
+    while free in taken:
+        number += 1
+        free = f"{stem}-{number}{dot}{suffix}" if stem else f"{name}-{number}"
+    return free
+
+
+def _copy_new(source: Path, target: Path) -> bool:
+    """Copy unless something of that name is there: executed code may have put a link in the way."""
+    try:
+        descriptor = os.open(
+            target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+        )
+    except FileExistsError:
+        return target.is_file() and not target.is_symlink()
+    with open(descriptor, "wb") as written, source.open("rb") as read:
+        shutil.copyfileobj(read, written)
+    return True
+
+
+class CodeInterpreter(Tool):
+    """`code_interpreter`: one function, `code_interpreter(code)`."""
+
+    type = "code_interpreter"
+
+    def __init__(self, definition: Record, run: Record, services: ToolServices) -> None:
+        super().__init__(definition, run, services)
+        self.workspace = Workspace(services, run["thread_id"])
+        self._names: list[str] = []
+
+    async def prepare(self, steps: Sequence[Record]) -> list[Record]:
+        files = await self.services.store.read(lambda db: input_files(db, self.run))
+        if files:
+            self._names = await asyncio.to_thread(self.workspace.put_inputs, files)
+        return []
+
+    def specs(self) -> list[ToolSpec]:
+        files = f" Files: {', '.join('/mnt/data/' + name for name in self._names)}." if self._names else ""
+        return [
+            ToolSpec(
+                "code_interpreter",
+                f"Executes Python code; what it prints and its last value come back.{files}",
+                {"type": "object", "properties": {"code": _CODE}, "required": ["code"]},
+            )
+        ]
+
+    def body(self, call_id: str, name: str, arguments: str) -> Record:
+        return {
+            "id": call_id,
+            "type": self.type,
+            "code_interpreter": {"input": code_of(arguments), "outputs": []},
+        }
+
+    def deltas(self, body: Record) -> list[Record]:
+        """As recorded: the call with no code, then the code in pieces without id (lines, here)."""
+        code = body["code_interpreter"]["input"]
+        first = {**body, "code_interpreter": {"input": "", "outputs": []}}
+        pieces = code.splitlines(keepends=True)
+        return [first, *({"type": self.type, "code_interpreter": {"input": piece}} for piece in pieces)]
+
+    async def execute(self, call: CallContext) -> ToolCallResult:
+        code = call.body["code_interpreter"]["input"]
+        if not code.strip():
+            raise ToolError("There is no code to execute.")
+        space = self.workspace
+        before = await asyncio.to_thread(space.snapshot)
+        await asyncio.to_thread(space.clear_shown)
+        try:
+            execution = await self.services.sandbox.run(code, space.folder)
+        except SandboxError as error:
+            raise ToolError(f"The code could not be executed: {error}") from error
+        images = await self._images(before)
+        outputs: list[Record] = [{"type": "logs", "logs": execution.output}] if execution.output else []
+        outputs += [{"type": "image", "image": {"file_id": file_id}} for file_id in images]
+        text = execution.output
+        if images:
+            text += f"[{len(images)} image{'s' if len(images) > 1 else ''} shown to the user]"
+        return replace(self._result(call.body, outputs, text), images=images)
+
+    def failed(self, body: Record, message: str) -> ToolCallResult:
+        return self._result(body, [{"type": "logs", "logs": message}], message)
+
+    def _result(self, body: Record, outputs: list[Record], text: str) -> ToolCallResult:
+        finished = {**body, "code_interpreter": {**body["code_interpreter"], "outputs": outputs}}
+        numbered = [{"index": index, **output} for index, output in enumerate(outputs)]
+        deltas = [{"type": self.type, "code_interpreter": {"outputs": [output]}} for output in numbered]
+        return ToolCallResult(text, finished, deltas)
+
+    async def _images(self, before: dict[str, tuple[int, int]]) -> list[str]:
+        """Make files of the service out of what was shown and of image files that are new or changed."""
+        space, services = self.workspace, self.services
+        found: list[str] = []
+        for path in (await asyncio.to_thread(space.shown_figures))[:MAX_IMAGES]:
+            content = await asyncio.to_thread(read_regular, path, services.settings.interpreter.file_bytes)
+            if content is not None:
+                found.append(await add_file(services, f"figure-{path.name}", content))
+        after = await asyncio.to_thread(space.snapshot)
+        for name in sorted(after):
+            changed = after[name] != before.get(name) and name.lower().endswith(IMAGE_SUFFIXES)
+            if changed and len(found) < MAX_IMAGES:
+                file_id = await space.publish(name)
+                if file_id is not None:
+                    found.append(file_id)
+        return found
+
+
+def code_of(arguments: str) -> str:
+    """Return the code of a call: `code` or `input` of a JSON object, or the text itself."""
+    try:
+        parsed = json.loads(arguments)
+    except ValueError:
+        return arguments
+    if isinstance(parsed, dict):
+        code = parsed.get("code", parsed.get("input"))
+        return code if isinstance(code, str) else ""
+    return parsed if isinstance(parsed, str) else arguments
+
+
+def input_files(db: sqlite3.Connection, run: Record) -> list[Record]:
+    """Return the uploaded files that the code of a run may read."""
+    thread = THREADS.find(db, run["thread_id"]) or {}
+    ids: list[str] = []
+    for resources in (run["agent_tool_resources"], thread.get("tool_resources"), run["tool_resources"]):
+        ids += ((resources or {}).get("code_interpreter") or {}).get("file_ids") or []
+    for message in MESSAGES.select(db, run["thread_id"]):
+        for attachment in message["attachments"]:
+            if any(tool["type"] == "code_interpreter" for tool in attachment.get("tools") or []):
+                file_id = attachment.get("file_id") or (attachment.get("data_source") or {}).get("uri")
+                ids += [file_id] if file_id else []
+    found = (FILES.find(db, file_id) for file_id in dict.fromkeys(ids))
+    return [file for file in found if file is not None]

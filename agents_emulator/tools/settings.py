@@ -1,0 +1,103 @@
+"""Settings of the tools: what the local service needs where the real one has connections and a cloud."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from agents_emulator.tools.sandbox import Limits
+
+
+class ToolSettingsError(ValueError):
+    """The tools file cannot be read; the message names the field and what is wrong with it."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Secret(_Strict):
+    """A value given directly or by the name of an environment variable."""
+
+    value: SecretStr | None = None
+    value_env: str | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.value is None) == (self.value_env is None):
+            raise ValueError("give either value or value_env")
+        return self
+
+    def reveal(self) -> str:
+        """Return the value. Raises `ToolSettingsError` if its environment variable is not set."""
+        if self.value is not None:
+            return self.value.get_secret_value()
+        name = self.value_env or ""
+        if name not in os.environ:
+            raise ToolSettingsError(f"the environment variable {name}, named in the tools file, is not set")
+        return os.environ[name]
+
+
+class Connection(Secret):
+    """What a project connection stands for: a secret sent as a header or a query parameter."""
+
+    header: str | None = None
+    query: str | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.header is None) == (self.query is None):
+            raise ValueError("give either header or query")
+        return self
+
+
+class ToolSettings(_Strict):
+    """The tools file (`--tools-file`, YAML).
+
+    Attributes:
+        search_folder: documents from which the stand-ins for hosted search tools answer.
+        connections: by connection id, for OpenAPI tools.
+        managed_identity: token by audience, for OpenAPI tools.
+        allow_loopback_images: whether `image_url` may name an address of this machine.
+        interpreter: limits of executed code; see `agents_emulator.tools.sandbox.Limits`.
+        request_seconds: time limit of one HTTP request of a tool.
+        response_bytes: size limit of one answer to a tool.
+    """
+
+    search_folder: Path | None = None
+    connections: dict[str, Connection] = {}
+    managed_identity: dict[str, Secret] = {}
+    allow_loopback_images: bool = False
+    interpreter: Limits = Limits()
+    request_seconds: float = Field(default=30.0, gt=0, le=300)
+    response_bytes: int = Field(default=1024 * 1024, ge=1)
+
+
+def load_tool_settings(path: Path | None, search_folder: Path | None = None) -> ToolSettings:
+    """Read the tools file; `search_folder` replaces the one in it, whose path is relative to the file.
+
+    Raises `ToolSettingsError`.
+    """
+    settings = ToolSettings()
+    if path is not None:
+        try:
+            settings = ToolSettings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ToolSettingsError(f"cannot read the tools file {path}: {error}") from error
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(str(part) for part in item['loc']) or 'file'}: {item['msg']}"
+                for item in error.errors(include_url=False, include_context=False, include_input=False)
+            )
+            raise ToolSettingsError(f"{path} is not a valid tools file: {problems}") from error
+        if settings.search_folder is not None:
+            settings = settings.model_copy(update={"search_folder": path.parent / settings.search_folder})
+    if search_folder is not None:
+        settings = settings.model_copy(update={"search_folder": search_folder})
+    if settings.search_folder is not None and not settings.search_folder.is_dir():
+        raise ToolSettingsError(f"the search folder {settings.search_folder} is not a folder")
+    return settings
