@@ -42,6 +42,16 @@ from agent_tasks.wire.computer import (
     TypeAction,
     WaitAction,
 )
+from agent_tasks.wire.content import (
+    asset_attachment,
+    attachment,
+    image_data_block,
+    image_data_url,
+    image_file_block,
+    image_url_block,
+    replace_citations,
+    text_block,
+)
 from agent_tasks.wire.errors import AgentErrorDetail, AgentV1Error, wait_in_text
 from agent_tasks.wire.events import (
     DONE,
@@ -660,7 +670,15 @@ __all__ = [
     "VectorStoreStatus",
     "WaitAction",
     "WireModel",
+    "asset_attachment",
+    "attachment",
     "event_model",
+    "image_data_block",
+    "image_data_url",
+    "image_file_block",
+    "image_url_block",
     "parse_event",
+    "replace_citations",
+    "text_block",
     "wait_in_text",
 ]

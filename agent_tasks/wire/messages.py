@@ -259,8 +259,36 @@ class ThreadMessage(WireModel):
 
     @property
     def text(self) -> str:
-        """The text parts, joined; citation marks stay in it."""
-        return "".join(part.text.value for part in self.content if isinstance(part, MessageTextContent))
+        """The text parts, joined; citation marks stay in it (`replace_citations` shows them)."""
+        return "".join(part.text.value for part in self.text_messages)
+
+    @property
+    def text_messages(self) -> list[MessageTextContent]:
+        """The text parts."""
+        return [part for part in self.content if isinstance(part, MessageTextContent)]
+
+    @property
+    def image_contents(self) -> list[MessageImageFileContent]:
+        """The parts that are image files, such as the code interpreter makes."""
+        return [part for part in self.content if isinstance(part, MessageImageFileContent)]
+
+    @property
+    def file_citation_annotations(self) -> list[MessageTextFileCitationAnnotation]:
+        """What the text says of the files that it rests on."""
+        return [mark for mark in self._annotations() if isinstance(mark, MessageTextFileCitationAnnotation)]
+
+    @property
+    def file_path_annotations(self) -> list[MessageTextFilePathAnnotation]:
+        """What the text says of the files that were made."""
+        return [mark for mark in self._annotations() if isinstance(mark, MessageTextFilePathAnnotation)]
+
+    @property
+    def url_citation_annotations(self) -> list[MessageTextUrlCitationAnnotation]:
+        """What the text says of the pages that it rests on."""
+        return [mark for mark in self._annotations() if isinstance(mark, MessageTextUrlCitationAnnotation)]
+
+    def _annotations(self) -> list[MessageTextAnnotation]:
+        return [mark for part in self.text_messages for mark in part.text.annotations]
 
 
 class MessageDeletionStatus(DeletionStatus):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 from agent_tasks.client import AgentsClient
@@ -19,12 +20,13 @@ class Asyncified:
         self._inner = inner
 
     def __getattr__(self, name: str) -> Any:
-        if name == "aclose":
-            name = "close"
         value = getattr(self._inner, name)
         if inspect.ismethod(value):
-            return _AsyncMethod(value)
+            return _awaited(value)
         return Asyncified(value) if type(value).__module__.startswith("agent_tasks.client._sync") else value
+
+    async def aclose(self) -> None:
+        await asyncio.to_thread(self._inner.close)
 
     async def __aenter__(self) -> Asyncified:
         entered = await asyncio.to_thread(self._inner.__enter__)
@@ -43,19 +45,22 @@ class Asyncified:
         return item
 
 
-class _AsyncMethod:
-    def __init__(self, method: Any) -> None:
-        self._method = method
+def _is_awaited(method: Any) -> bool:
+    """Whether the async client's method of this name is awaited."""
+    kind = type(method.__self__)
+    module = import_module(kind.__module__.replace("._sync.", "._async."))
+    return inspect.iscoroutinefunction(getattr(getattr(module, f"Async{kind.__name__}"), method.__name__))
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        made = inspect.signature(self._method).return_annotation
-        if isinstance(made, str) and any(word in made for word in ("Iterator", "Generator", "Stream")):
-            return Asyncified(self._method(*args, **kwargs))  # nothing is sent before it is entered or read
-        return self._call(args, kwargs)
 
-    async def _call(self, args: Any, kwargs: Any) -> Any:
-        result = await asyncio.to_thread(self._method, *args, **kwargs)
+def _awaited(method: Any) -> Any:
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        return await asyncio.to_thread(method, *args, **kwargs)
+
+    def call_now(*args: Any, **kwargs: Any) -> Any:
+        result = method(*args, **kwargs)
         return Asyncified(result) if isinstance(result, Iterator) else result
+
+    return call if _is_awaited(method) else call_now
 
 
 def as_async(client: AgentsClient) -> Any:

@@ -8,7 +8,13 @@ from typing import Any, Literal
 from agent_tasks.client._async.resource import AsyncResource, request_body
 from agent_tasks.client._calls import path_of
 from agent_tasks.errors import ConfigurationError
-from agent_tasks.wire import CreateMessageRequest, MessageDeletionStatus, ThreadMessage, UpdateMessageRequest
+from agent_tasks.wire import (
+    CreateMessageRequest,
+    MessageDeletionStatus,
+    MessageRole,
+    ThreadMessage,
+    UpdateMessageRequest,
+)
 
 
 class AsyncMessages(AsyncResource):
@@ -49,6 +55,15 @@ class AsyncMessages(AsyncResource):
             )
         path = path_of("threads", thread_id, "messages", message_id)
         return await self._delete(MessageDeletionStatus, path, message_id)
+
+    async def get_last_message_by_role(
+        self, thread_id: str, role: MessageRole | Literal["user", "assistant"] = "assistant"
+    ) -> ThreadMessage | None:
+        """The newest message of a thread that is the user's or the agent's; None if there is none."""
+        async for message in self.list(thread_id, order="desc"):
+            if message.role == role:
+                return message
+        return None
 
     def list(
         self,

@@ -101,8 +101,14 @@ class AsyncRuns(AsyncResource):
             ToolError: The run asked for functions in too many rounds; it is cancelled.
         """
         fields = fields if request is not None else with_toolset(fields, toolset)
-        run = await self.create(thread_id, request, include=include, **fields)
-        return await self._process(run, toolset, max_rounds, poll_interval, deadline, check, cancel=True)
+        body = {**request_body(CreateRunRequest, request, fields), "stream": False}
+        path = path_of("threads", thread_id, "runs")
+        call = Call("POST", path, creates=True, body=body, params=include_params(include))
+        with self._transport.observe(call, "runs.create_and_process") as observer:
+            run = await self._call(ThreadRun, call)
+            run = await self._process(run, toolset, max_rounds, poll_interval, deadline, cancel=True)
+            observer.answered(run.to_wire())
+            return _checked(run, check)
 
     async def create_thread_and_process(
         self,
@@ -118,8 +124,13 @@ class AsyncRuns(AsyncResource):
     ) -> ThreadRun:
         """Creates a thread with its messages, and does on it what `create_and_process` does."""
         fields = fields if request is not None else with_toolset(fields, toolset)
-        run = await self.create_thread_and_run(request, **fields)
-        return await self._process(run, toolset, max_rounds, poll_interval, deadline, check, cancel=True)
+        body = {**request_body(CreateThreadAndRunRequest, request, fields), "stream": False}
+        call = Call("POST", "/threads/runs", creates=True, body=body)
+        with self._transport.observe(call, "runs.create_thread_and_process") as observer:
+            run = await self._call(ThreadRun, call)
+            run = await self._process(run, toolset, max_rounds, poll_interval, deadline, cancel=True)
+            observer.answered(run.to_wire())
+            return _checked(run, check)
 
     async def wait(
         self,
@@ -134,7 +145,8 @@ class AsyncRuns(AsyncResource):
     ) -> ThreadRun:
         """Follows a run that exists, as `create_and_process` does; at the deadline it is left to go on."""
         run = await self.get(thread_id, run_id)
-        return await self._process(run, toolset, max_rounds, poll_interval, deadline, check, cancel=False)
+        run = await self._process(run, toolset, max_rounds, poll_interval, deadline, cancel=False)
+        return _checked(run, check)
 
     def stream(
         self,
@@ -273,7 +285,6 @@ class AsyncRuns(AsyncResource):
         max_rounds: int | None,
         poll_interval: float,
         deadline: float | None,
-        check: bool,
         *,
         cancel: bool,
     ) -> ThreadRun:
@@ -292,7 +303,11 @@ class AsyncRuns(AsyncResource):
                 raise await calls.expire(run, limit, cancel=cancel)
             await _runtime.async_sleep(pause)
             run = await calls.read(run.thread_id, run.id)
-        error = run_error(run)
-        if check and error is not None:
-            raise error
         return run
+
+
+def _checked(run: ThreadRun, check: bool) -> ThreadRun:
+    error = run_error(run)
+    if check and error is not None:
+        raise error
+    return run

@@ -100,8 +100,14 @@ class Runs(Resource):
             ToolError: The run asked for functions in too many rounds; it is cancelled.
         """
         fields = fields if request is not None else with_toolset(fields, toolset)
-        run = self.create(thread_id, request, include=include, **fields)
-        return self._process(run, toolset, max_rounds, poll_interval, deadline, check, cancel=True)
+        body = {**request_body(CreateRunRequest, request, fields), "stream": False}
+        path = path_of("threads", thread_id, "runs")
+        call = Call("POST", path, creates=True, body=body, params=include_params(include))
+        with self._transport.observe(call, "runs.create_and_process") as observer:
+            run = self._call(ThreadRun, call)
+            run = self._process(run, toolset, max_rounds, poll_interval, deadline, cancel=True)
+            observer.answered(run.to_wire())
+            return _checked(run, check)
 
     def create_thread_and_process(
         self,
@@ -117,8 +123,13 @@ class Runs(Resource):
     ) -> ThreadRun:
         """Creates a thread with its messages, and does on it what `create_and_process` does."""
         fields = fields if request is not None else with_toolset(fields, toolset)
-        run = self.create_thread_and_run(request, **fields)
-        return self._process(run, toolset, max_rounds, poll_interval, deadline, check, cancel=True)
+        body = {**request_body(CreateThreadAndRunRequest, request, fields), "stream": False}
+        call = Call("POST", "/threads/runs", creates=True, body=body)
+        with self._transport.observe(call, "runs.create_thread_and_process") as observer:
+            run = self._call(ThreadRun, call)
+            run = self._process(run, toolset, max_rounds, poll_interval, deadline, cancel=True)
+            observer.answered(run.to_wire())
+            return _checked(run, check)
 
     def wait(
         self,
@@ -133,7 +144,8 @@ class Runs(Resource):
     ) -> ThreadRun:
         """Follows a run that exists, as `create_and_process` does; at the deadline it is left to go on."""
         run = self.get(thread_id, run_id)
-        return self._process(run, toolset, max_rounds, poll_interval, deadline, check, cancel=False)
+        run = self._process(run, toolset, max_rounds, poll_interval, deadline, cancel=False)
+        return _checked(run, check)
 
     def stream(
         self,
@@ -270,7 +282,6 @@ class Runs(Resource):
         max_rounds: int | None,
         poll_interval: float,
         deadline: float | None,
-        check: bool,
         *,
         cancel: bool,
     ) -> ThreadRun:
@@ -289,7 +300,11 @@ class Runs(Resource):
                 raise calls.expire(run, limit, cancel=cancel)
             _runtime.sleep(pause)
             run = calls.read(run.thread_id, run.id)
-        error = run_error(run)
-        if check and error is not None:
-            raise error
         return run
+
+
+def _checked(run: ThreadRun, check: bool) -> ThreadRun:
+    error = run_error(run)
+    if check and error is not None:
+        raise error
+    return run

@@ -101,9 +101,10 @@ class Transport:
                 return self._send(call, accept=accept, limits=limits)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def observe(self, call: Call) -> AbstractContextManager[OperationObserver]:
-        """Lets those who watch know of an operation."""
-        name = operation_name(call.method, call.path)
+    def observe(self, call: Call, name: str | None = None) -> AbstractContextManager[OperationObserver]:
+        """Lets those who watch know of an operation, or by a name of its own of several that belong together,
+        the first of which is given."""
+        name = name or operation_name(call.method, call.path)
         return watching().operation(name, call.path, call.body, self._endpoint.url)
 
     def _attempts(self, call: Call) -> Retrying:
