@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 
 from agent_tasks.backend.protocol import ToolCallRequest
+from agent_tasks.client._functions import error_output
 from agent_tasks.errors import ToolOutcomeUnknownError
 from agent_tasks.journal import ToolCallState
 from agent_tasks.operations.keys import content_hash
@@ -14,7 +15,6 @@ from agent_tasks.operations.models import ToolCallOutcome
 from agent_tasks.operations.workspace import Workspace
 from agent_tasks.telemetry import tool_span
 from agent_tasks.tools import ToolContext, ToolSet
-from agent_tasks.tools.base import error_output
 from agent_tasks.tools.toolset import unknown_tool
 
 logger = logging.getLogger("agent_tasks.operations")

@@ -1,17 +1,13 @@
-"""What all tools have in common, and how an agent is told that a call failed."""
+"""What all tools have in common."""
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from agent_tasks.errors import ConfigurationError
 from agent_tasks.wire import ToolDefinition, ToolResources
-
-MAX_ERROR_CHARS = 1000
-"""Characters of an exception's text that the agent is told."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +100,3 @@ def at_most(tool: str, field: str, values: tuple[Any, ...], most: int) -> None:
         raise ConfigurationError(
             f"{tool} takes at most {most} {field}, not {len(values)} (a limit of the service)", setting=field
         )
-
-
-def error_output(error: Exception) -> str:
-    """A failed call as the agent is told of it: the same structure for every kind of error."""
-    told = {"type": type(error).__name__, "message": str(error)[:MAX_ERROR_CHARS]}
-    return json.dumps({"error": told}, ensure_ascii=False)

@@ -65,16 +65,15 @@ def response_format(
         raise ConfigurationError(
             f"response format {model.__name__}: a field cannot be described as JSON: {error.message}"
         ) from error
-    if schema.get("type") != "object" and "$ref" not in schema:
+    if "$ref" in schema:  # a model that contains itself: the root must be spelt out
+        definition = schema["$defs"][schema["$ref"].rsplit("/", 1)[-1]]
+        schema = {**definition, "$defs": schema["$defs"]}
+    if schema.get("type") != "object":
         raise ConfigurationError(f"response format {model.__name__}: its root must be an object")
     told = description if description is not None else schema.get("description")
-    strictly = _strict(schema, model.__name__)
-    if "$ref" in strictly:  # a model that contains itself: the root must be spelt out
-        definition = strictly["$defs"][strictly["$ref"].rsplit("/", 1)[-1]]
-        strictly = {**definition, "$defs": strictly["$defs"]}
     fields: dict[str, Any] = {
         "name": _NAME.sub("_", name or model.__name__)[:64],
-        "schema": strictly,
+        "schema": _strict(schema, model.__name__),
         "strict": strict,
     }
     if told:
@@ -111,8 +110,7 @@ def _strict(node: Any, where: str) -> Any:
         return node
     if "$ref" in node:
         # A reference stands alone there: words beside it are refused.
-        return {key: _strict_definitions(value) if key == "$defs" else value
-                for key, value in node.items() if key in ("$ref", "$defs")}  # fmt: skip
+        return {"$ref": node["$ref"]}
     if "prefixItems" in node:
         raise ConfigurationError(
             f"response format: {where} is a tuple of different types; use a model with a field for each"

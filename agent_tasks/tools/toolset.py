@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from agent_tasks.client._functions import error_output
 from agent_tasks.errors import ConfigurationError, UnknownToolError
 from agent_tasks.telemetry import tool_span
-from agent_tasks.tools.base import CallableTool, Tool, ToolContext, error_output
+from agent_tasks.tools.base import CallableTool, Tool, ToolContext
 from agent_tasks.tools.function import FunctionTool
 
 MAX_TOOLS = 128
@@ -104,39 +102,6 @@ class ToolSet:
                 return output
         except Exception as error:  # whatever a user's function raises is told to the agent
             return error_output(error)
-
-    def call_blocking(
-        self,
-        name: str,
-        arguments: str,
-        *,
-        call_id: str = "",
-        turn_id: str = "",
-        idempotency_key: str | None = None,
-    ) -> str:
-        """Like `call`, for callers without an event loop; async functions get a loop of their own.
-
-        Where a loop is running in this thread, the call has a thread and a loop of its own.
-        """
-
-        def carry_out() -> str:
-            return asyncio.run(
-                self.call(name, arguments, call_id=call_id, turn_id=turn_id, idempotency_key=idempotency_key)
-            )
-
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return carry_out()
-        context = contextvars.copy_context()
-        outputs: list[str] = []
-        # `call` never raises, and every tool has a time limit, so the thread ends with one output.
-        worker = threading.Thread(
-            target=lambda: outputs.append(context.run(carry_out)), name=f"tool-{name}", daemon=True
-        )
-        worker.start()
-        worker.join()
-        return outputs[0]
 
     def _function(self, name: str) -> CallableTool:
         found = self.functions.get(name)
