@@ -11,6 +11,7 @@ import pytest
 
 from agent_tasks import wire
 from agent_tasks.client import AsyncAgentsClient
+from agent_tasks.errors import ConfigurationError
 from tests.client.conftest import AGENT, RUN, Network
 
 SPEC = Path(__file__).parents[3] / "shared" / "wire" / "spec" / "openapi-2025-05-15-preview.json"
@@ -381,3 +382,20 @@ async def test_approvals_are_sent(network: Network) -> None:
     approval = {"tool_call_id": "c", "approve": True, "headers": {"a": "b"}}
     await network.client().runs.submit_tool_outputs("thread_1", "run_1", tool_approvals=[approval])
     assert json.loads(network.requests[0].content) == {"stream": False, "tool_approvals": [approval]}
+
+
+async def test_messages_are_deleted_in_the_preview_only(network: Network) -> None:
+    with pytest.raises(ConfigurationError, match="2025-05-15-preview") as caught:
+        await network.client().messages.delete("thread_1", "msg_1")
+    assert caught.value.setting == "api_version"
+    assert network.requests == []
+
+
+async def test_last_message_by_role(network: Network) -> None:
+    network.answers = [
+        httpx.Response(200, json={**page(MESSAGE), "data": [MESSAGE, {**MESSAGE, "role": "assistant"}]})
+    ]
+    messages = network.client().messages
+    found = await messages.get_last_message_by_role("thread_1", "assistant")
+    assert found is not None
+    assert found.role == "assistant"
