@@ -199,6 +199,9 @@ class EmbeddedServer(Server):
         descriptor = self._open(f"{self.spec.name}.guardian")
         try:
             if _lock(descriptor, fcntl.LOCK_EX):
+                ended = self._current_record() if self._started else None
+                if ended is not None and ended.status == "failed":
+                    return ended  # our guardian has reported and gone between two looks
                 self._start_guardian(descriptor)
                 return None
         finally:
