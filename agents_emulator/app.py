@@ -13,8 +13,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from agents_emulator.dispatch import Operation, check_access, handle_http_exception, json_response
+from agents_emulator.connections import GuardMiddleware
+from agents_emulator.dispatch import (
+    Operation,
+    check_access,
+    error_response,
+    handle_http_exception,
+    json_response,
+    limited_stream,
+)
 from agents_emulator.errors import ApiError, bad_request
+from agents_emulator.faults import MAX_PLAN_BYTES, CutMiddleware, FaultPlan, FaultPlanError, parse_plan
 from agents_emulator.models.base import ChatModel
 from agents_emulator.requestlog import RequestLogMiddleware
 from agents_emulator.resources import (
@@ -30,6 +39,7 @@ from agents_emulator.resources import (
 )
 from agents_emulator.service import Service, ServiceConfig
 from agents_emulator.store import Record
+from agents_emulator.verdict import DEFAULT_MIN_POLL_SECONDS, verdict
 
 # `/threads/runs` has to come before `/threads/{thread_id}`.
 OPERATIONS: tuple[Operation, ...] = (
@@ -53,9 +63,11 @@ def create_app(data_dir: Path, model: ChatModel, config: ServiceConfig | None = 
     lifespan (uvicorn does; httpx's `ASGITransport` alone does not). Base path: `/api/projects/{any name}`.
     """
 
+    config = config or ServiceConfig()
+
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        service = app.state.service = Service(data_dir, model, config or ServiceConfig())
+        service = app.state.service = Service(data_dir, model, config)
         await service.start()
         try:
             yield
@@ -68,11 +80,18 @@ def create_app(data_dir: Path, model: ChatModel, config: ServiceConfig | None = 
             Route("/_emulator/health", _own_page(_health)),
             Route("/_emulator/requests", _own_page(_requests)),
             Route("/_emulator/generations", _own_page(_generations)),
+            Route("/_emulator/verdict", _own_page(_verdict)),
+            Route("/_emulator/faults", _own_page(_faults), methods=["GET", "PUT", "DELETE"]),
         ],
         exception_handlers={HTTPException: handle_http_exception, Exception: handle_http_exception},
-        middleware=[Middleware(RequestLogMiddleware, log_of=lambda: app.state.service.log)],
+        middleware=[
+            Middleware(GuardMiddleware, limits=config.limits),
+            Middleware(CutMiddleware),
+            Middleware(RequestLogMiddleware, log_of=lambda: app.state.service.log),
+        ],
         lifespan=lifespan,
     )
+    app.state.limits = config.limits
     return app
 
 
@@ -86,9 +105,20 @@ def _own_page(page: OwnPage) -> Callable[[Request], Awaitable[Response]]:
             check_access(request, service.config.token)
             return json_response(await page(service, request))
         except ApiError as fault:
-            return json_response(fault.body, fault.status)
+            return error_response(fault)
 
     return serve
+
+
+def _number(request: Request, name: str, default: float) -> float:
+    text = request.query_params.get(name)
+    try:
+        value = default if text is None else float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 86400:
+        raise bad_request(f"Invalid '{name}': expected seconds, but got '{text}'.", param=name)
+    return value
 
 
 def _after(request: Request) -> int:
@@ -96,6 +126,24 @@ def _after(request: Request) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= 18):
         raise bad_request(f"Invalid 'after': expected a row number, but got '{text}'.", param="after")
     return int(text)
+
+
+async def _faults(service: Service, request: Request) -> Record:
+    if request.method == "PUT":
+        raw = b"".join([chunk async for chunk in limited_stream(request, MAX_PLAN_BYTES)])
+        try:
+            service.faults.set(parse_plan(raw, "the request body"))
+        except FaultPlanError as error:
+            raise bad_request(str(error)) from None
+    elif request.method == "DELETE":
+        service.faults.set(FaultPlan())
+    return service.faults.report()
+
+
+async def _verdict(service: Service, request: Request) -> Record:
+    return await verdict(
+        service.store, min_poll_seconds=_number(request, "min_poll", DEFAULT_MIN_POLL_SECONDS)
+    )
 
 
 async def _health(service: Service, request: Request) -> Record:

@@ -29,6 +29,7 @@ from agents_emulator.errors import (
     missing_parameter,
     resource_not_found,
 )
+from agents_emulator.faults import plan_cut, refusal
 from agents_emulator.requestlog import LogEntry, entry_of
 from agents_emulator.store import Record
 from agents_emulator.strictness import check_body, check_depth, check_query
@@ -56,12 +57,16 @@ _INLINE_VALIDATION_BYTES = 32 * 1024
 
 @dataclass
 class Call:
-    """One request of an operation, as its handler sees it."""
+    """One request of an operation, as its handler sees it.
+
+    `run_fault` is what a fault plans for the run that the request creates or resumes.
+    """
 
     service: Service
     request: Request
     entry: LogEntry
     body: Any = None
+    run_fault: Record | None = None
 
     @property
     def path(self) -> dict[str, str]:
@@ -133,6 +138,13 @@ def json_response(body: Record, status: int = 200) -> Response:
     return Response(content, status, media_type="application/json", headers=common_headers())
 
 
+def error_response(fault: ApiError) -> Response:
+    """Render a refusal."""
+    response = json_response(fault.body, fault.status)
+    response.headers.update(fault.headers)
+    return response
+
+
 def common_headers() -> dict[str, str]:
     """Return the headers that every recorded answer carries."""
     identifier = secrets.token_hex(16)
@@ -150,6 +162,7 @@ async def endpoint(operation: Operation, request: Request) -> Response:
         _check_version(request)
         if not operation.multipart:
             call.body = entry.body = await _json_body(request)
+        await _apply_faults(operation, call)
         if service.config.strict:
             await _check_schema(operation, call)
         if not operation.multipart and operation.method != "GET":
@@ -158,7 +171,7 @@ async def endpoint(operation: Operation, request: Request) -> Response:
         return answer if isinstance(answer, Response) else json_response(answer)
     except ApiError as fault:
         entry.error = fault.code
-        return json_response(fault.body, fault.status)
+        return error_response(fault)
     except ClientDisconnect:
         entry.error = "client_disconnected"
         return json_response(bad_request("The request body was not sent completely.").body, 400)
@@ -203,6 +216,22 @@ def _check_version(request: Request) -> None:
             if version
             else f"The api-version query parameter is required. Supported api-versions: {supported}.",
         )
+
+
+async def _apply_faults(operation: Operation, call: Call) -> None:
+    """Do to the request what the service's faults have in store for it."""
+    path = call.request.url.path.removeprefix(call.request.scope.get("root_path", ""))
+    then = call.service.faults.draw(operation.name, operation.method, path)
+    if then is None:
+        return
+    call.entry.fault = then.describe()
+    await asyncio.sleep(then.latency)
+    if then.status is not None:
+        call.entry.retry_after = then.retry_after
+        raise refusal(then)
+    plan_cut(call.request.scope, then)
+    if then.run is not None:
+        call.run_fault = then.run.model_dump(mode="json")
 
 
 async def _check_schema(operation: Operation, call: Call) -> None:

@@ -16,6 +16,7 @@ class ApiError(Exception):
         status: HTTP status.
         body: the JSON body.
         code: short code for the request log.
+        headers: headers of the answer beside the usual ones.
     """
 
     def __init__(self, status: int, body: dict[str, Any], code: str) -> None:
@@ -23,6 +24,7 @@ class ApiError(Exception):
         self.status = status
         self.body = body
         self.code = code
+        self.headers: dict[str, str] = {}
 
 
 class ServiceError(ApiError):

@@ -36,6 +36,8 @@ class LogEntry:
     body: Any = None
     response_id: str | None = None
     error: str | None = None
+    fault: str | None = None
+    retry_after: float | None = None
 
 
 def entry_of(scope: Scope) -> LogEntry:
@@ -62,8 +64,8 @@ class RequestLog:
             return
         await self._store.write(
             lambda db: db.execute(
-                "UPDATE requests SET status = ?, response_id = ?, error = ?, ms = ? WHERE id = ?",
-                (status, entry.response_id, entry.error, milliseconds, entry.row),
+                "UPDATE requests SET status = ?, response_id = ?, error = ?, fault = ?, ms = ? WHERE id = ?",
+                (status, entry.response_id, entry.error, entry.fault, milliseconds, entry.row),
             )
         )
 
@@ -140,8 +142,8 @@ def _insert_request(
     db: sqlite3.Connection, entry: LogEntry, status: int | None, milliseconds: float | None
 ) -> int:
     cursor = db.execute(
-        "INSERT INTO requests (time, method, path, query, operation, status, body, response_id, error, ms) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO requests (time, method, path, query, operation, status, body, response_id, error, ms, "
+        "fault, retry_after) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             entry.started,
             entry.method,
@@ -153,6 +155,8 @@ def _insert_request(
             entry.response_id,
             entry.error,
             milliseconds,
+            entry.fault,
+            entry.retry_after,
         ),
     )
     return int(cursor.lastrowid or 0)

@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,8 @@ import uvicorn
 from starlette.applications import Starlette
 
 from agents_emulator.app import create_app
+from agents_emulator.connections import guarded_protocol
+from agents_emulator.faults import FaultPlanError, read_plan
 from agents_emulator.models import ModelConfigurationError, load_model
 from agents_emulator.service import (
     DEFAULT_ACTION_TTL,
@@ -28,6 +31,8 @@ from agents_emulator.service import (
     ServiceConfig,
     await_data_directory,
 )
+from agents_emulator.tls import TlsFiles, local_certificate
+from agents_emulator.tools.settings import ToolSettingsError, load_tool_settings
 
 _GRACE_SECONDS = 2
 _EXIT_SECONDS = 2.5
@@ -76,6 +81,28 @@ def build_parser() -> argparse.ArgumentParser:
         help="runs at work at a time (default: %(default)s)",
     )
     parser.add_argument(
+        "--faults", type=Path, metavar="FILE", help="YAML file of faults (docs/local-service.md)"
+    )
+    parser.add_argument(
+        "--tls", action="store_true", help="serve https, with a generated certificate in the data directory"
+    )
+    parser.add_argument(
+        "--certificate",
+        type=Path,
+        metavar="FILE",
+        help="serve https with this certificate (PEM; needs --key)",
+    )
+    parser.add_argument("--key", type=Path, metavar="FILE", help="private key of --certificate (PEM)")
+    parser.add_argument(
+        "--tools-file", type=Path, metavar="FILE", help="YAML settings of the tools (docs/local-service.md)"
+    )
+    parser.add_argument(
+        "--search-folder",
+        type=Path,
+        metavar="DIR",
+        help="documents from which the stand-ins for hosted search tools answer",
+    )
+    parser.add_argument(
         "--loose", action="store_true", help="do not validate requests against the published schemas"
     )
     parser.add_argument(
@@ -101,18 +128,41 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     if min(options.run_ttl, options.action_ttl, options.max_concurrent_runs) < 1:
         parser.error("--run-ttl, --action-ttl and --max-concurrent-runs must be at least 1")
+    if (options.certificate is None) != (options.key is None):
+        parser.error("--certificate and --key go together")
     try:
+        faults = read_plan(options.faults) if options.faults is not None else None
+        tools = load_tool_settings(options.tools_file, options.search_folder)
         model = load_model(options.model)
         await_data_directory(options.data_dir)
+        tls = tls_files(options)
         listener = listen(options.host, options.port)
-    except (ModelConfigurationError, OSError) as error:
+    except (ModelConfigurationError, FaultPlanError, ToolSettingsError, OSError) as error:
         print(f"agents_emulator: {error}", file=sys.stderr)
         return 2
     config = ServiceConfig(
-        token, options.run_ttl, options.action_ttl, options.max_concurrent_runs, strict=not options.loose
+        token,
+        options.run_ttl,
+        options.action_ttl,
+        options.max_concurrent_runs,
+        strict=not options.loose,
+        tools=tools,
+        faults=faults,
     )
     app = create_app(options.data_dir, model, config)
-    return serve(app, listener, model_name=model.name, ready_file=options.ready_file)
+    return serve(app, listener, model_name=model.name, ready_file=options.ready_file, tls=tls)
+
+
+def tls_files(options: argparse.Namespace) -> TlsFiles | None:
+    """Return the certificate to serve with, None for plain http. Raises OSError if it cannot be used."""
+    if options.certificate is not None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        try:
+            context.load_cert_chain(options.certificate, options.key)
+        except OSError as error:
+            raise OSError(f"cannot serve with --certificate {options.certificate}: {error}") from error
+        return TlsFiles(options.certificate, options.key)
+    return local_certificate(options.data_dir, options.host) if options.tls else None
 
 
 def is_loopback(host: str) -> bool:
@@ -139,10 +189,17 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(app: Starlette, listener: socket.socket, *, model_name: str, ready_file: Path | None = None) -> int:
+def serve(
+    app: Starlette,
+    listener: socket.socket,
+    *,
+    model_name: str,
+    ready_file: Path | None = None,
+    tls: TlsFiles | None = None,
+) -> int:
     """Serve `app` on a listening socket until a signal stops it."""
     server = EmulatorServer(
-        app, listener, model_name=model_name, ready_file=ready_file, exit_after=_EXIT_SECONDS
+        app, listener, model_name=model_name, ready_file=ready_file, exit_after=_EXIT_SECONDS, tls=tls
     )
     asyncio.run(server.serve([listener]))
     return 0 if server.started else 1
@@ -164,10 +221,14 @@ class EmulatorServer(uvicorn.Server):
         model_name: str,
         ready_file: Path | None = None,
         exit_after: float | None = None,
+        tls: TlsFiles | None = None,
     ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
+                http=guarded_protocol(app.state.limits),
+                ssl_certfile=tls.certificate if tls else None,
+                ssl_keyfile=tls.key if tls else None,
                 log_config=None,
                 access_log=False,
                 lifespan="on",
@@ -181,7 +242,11 @@ class EmulatorServer(uvicorn.Server):
         self._ready_file = ready_file
         self._exit_after = exit_after
         address, port = listener.getsockname()[:2]
-        self.endpoint = f"http://{f'[{address}]' if ':' in address else address}:{port}/api/projects/local"
+        self._tls = tls
+        scheme = "https" if tls else "http"
+        self.endpoint = (
+            f"{scheme}://{f'[{address}]' if ':' in address else address}:{port}/api/projects/local"
+        )
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -189,10 +254,14 @@ class EmulatorServer(uvicorn.Server):
             return
         if self._ready_file is not None:
             ready = {"endpoint": self.endpoint, "pid": os.getpid(), "model": self._model_name}
+            if self._tls is not None:
+                ready["certificate"] = str(self._tls.certificate)
             partial = self._ready_file.with_name(self._ready_file.name + ".partial")
             partial.write_text(json.dumps(ready), encoding="utf-8")
             partial.replace(self._ready_file)
         print(f"agents_emulator listens on {self.endpoint} with the model {self._model_name}", flush=True)
+        if self._tls is not None:
+            print(f"agents_emulator: clients have to trust {self._tls.certificate}", flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._exit_after is not None:

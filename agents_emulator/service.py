@@ -9,11 +9,13 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from agents_emulator.connections import Limits
 from agents_emulator.engine.broker import EventBroker
 from agents_emulator.engine.children import ChildRunner
 from agents_emulator.engine.file_search import FileSearch
 from agents_emulator.engine.ingestion import Ingestion
 from agents_emulator.engine.runner import RunEngine
+from agents_emulator.faults import FaultPlan, Faults
 from agents_emulator.models.base import ChatModel
 from agents_emulator.requestlog import RequestLog
 from agents_emulator.store import FILES, Store
@@ -36,6 +38,8 @@ class ServiceConfig:
         max_concurrent_runs: runs at work at the same time; further ones stay queued.
         tools: what the tools need where the real service has connections and a cloud.
         strict: validate requests against the published schemas.
+        limits: what the service bears from slow and from many clients.
+        faults: the faults it starts with.
     """
 
     token: str | None = None
@@ -44,6 +48,8 @@ class ServiceConfig:
     max_concurrent_runs: int = 4
     tools: ToolSettings = field(default_factory=ToolSettings)
     strict: bool = True
+    limits: Limits = field(default_factory=Limits)
+    faults: FaultPlan | None = None
 
 
 class DataDirectoryInUseError(OSError):
@@ -80,6 +86,7 @@ class Service:
         self.model = model
         self.store = Store(data_dir / "service.db")
         self.log = RequestLog(self.store)
+        self.faults = Faults(config.faults)
         self.broker = EventBroker()
         self.ingestion = Ingestion(self.store, self.files_dir, data_dir / "retrieval.db")
         self.tools = ToolServices(self.store, self.files_dir, data_dir, config.tools)

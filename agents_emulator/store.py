@@ -239,4 +239,13 @@ def _open(path: Path) -> sqlite3.Connection:
     # A thread is asked for its active run at every message, and all active runs at every start.
     db.execute("CREATE INDEX IF NOT EXISTS runs_status ON runs (json_extract(body, '$.status'))")
     db.executescript(_LOG_TABLES)
+    _add_columns(db)
     return db
+
+
+def _add_columns(db: sqlite3.Connection) -> None:
+    """Bring the request log of an older data directory up to date."""
+    present = {row[1] for row in db.execute("PRAGMA table_info(requests)")}
+    for name, kind in (("fault", "TEXT"), ("retry_after", "REAL")):
+        if name not in present:
+            db.execute(f"ALTER TABLE requests ADD COLUMN {name} {kind}")

@@ -40,6 +40,11 @@ def _schemas() -> dict[str, Any]:
     return loaded
 
 
+def operation_names() -> list[str]:
+    """Return the names of all operations, as in the request log."""
+    return list(_schemas()["operations"])
+
+
 @functools.cache
 def _body_validator(operation: str) -> Draft202012Validator | None:
     schema = _schemas()["operations"][operation].get("body")

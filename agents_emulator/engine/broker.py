@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 from agents_emulator.store import Record
 
+MAX_WAITING_BYTES = 4 * 1024 * 1024
+"""What a slow reader may leave unread of a stream before it is broken off."""
 DONE_FRAME = b"event: done\ndata: [DONE]\n\n"
 
 
@@ -37,15 +39,20 @@ class Subscription:
         self._broker = broker
         self._run_id = run_id
         self._frames: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._waiting_bytes = 0
 
     def send(self, frame: bytes | None) -> None:
-        """Queue a frame; None ends the stream."""
-        self._frames.put_nowait(frame)
+        """Queue a frame; None ends the stream. A reader that is too far behind loses it, and has to poll."""
+        if self._waiting_bytes > MAX_WAITING_BYTES:
+            return
+        self._waiting_bytes += len(frame or b"")
+        self._frames.put_nowait(None if self._waiting_bytes > MAX_WAITING_BYTES else frame)
 
     async def frames(self) -> AsyncIterator[bytes]:
         """Yield frames until the end of the stream."""
         try:
             while (frame := await self._frames.get()) is not None:
+                self._waiting_bytes -= len(frame)
                 yield frame
         finally:
             self._broker.unsubscribe(self._run_id, self)

@@ -22,6 +22,7 @@ from agents_emulator.engine.context import Conversation, build_request, load_con
 from agents_emulator.engine.file_search import FileSearch, SearchError, SearchOutcome, wants_search
 from agents_emulator.engine.images import ImageError, Images
 from agents_emulator.engine.lifecycle import Ending, RunMovedOnError
+from agents_emulator.engine.mishaps import suffer
 from agents_emulator.engine.toolwork import ToolWork
 from agents_emulator.engine.turn import Turn, throttling_message
 from agents_emulator.models.base import ChatModel, ChatRequest, Finished, ImagePart, ModelError, sees_images
@@ -183,6 +184,10 @@ class RunEngine:
     async def _work(self, run: Record, worker: _Worker, slot: AbstractAsyncContextManager[None]) -> None:
         run_id = run["id"]
         try:
+            if run.get("fault"):
+                run = await suffer(self._store, self._broker, run)
+                self._rest(run_id)
+                return
             async with slot:
                 run, events = await self._store.write(lambda db: lifecycle.begin(db, run))
                 self._broker.publish(run_id, events)

@@ -41,6 +41,9 @@ def _new_run(db: sqlite3.Connection, call: Call, thread: Record, body: Record) -
         include=call.include,
         run_ttl=service.config.run_ttl,
     )
+    if call.run_fault is not None:
+        run["fault"] = call.run_fault
+        RUNS.put(db, run, thread["id"])
     if any(tool["type"] == "mcp" for tool in run["tools"]) and body.get("stream") is not True:
         # Recorded: such a run is in progress from the first answer on.
         run["status"], run["started_at"] = "in_progress", run["created_at"]
@@ -231,6 +234,7 @@ def _waiting_run(db: sqlite3.Connection, call: Call, kind: str, answered: list[s
     waiting = [item["id"] for item in action[kind]["tool_calls"]]
     if sorted(waiting) != sorted(answered):
         raise bad_request(f"Expected tool {noun} for call_ids {waiting}, got {answered}.", param=param)
+    run["fault"] = call.run_fault
     return run
 
 
