@@ -60,7 +60,7 @@ class Mark:
     @property
     def text(self) -> str:
         """The mark as one word, for names that can carry nothing else."""
-        return f"{self.key[:20]}-{self.attempt}"
+        return f"{self.key[:12]}-{self.attempt}"  # short: agents see file names, and pay for them
 
 
 @dataclass(frozen=True)
