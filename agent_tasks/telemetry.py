@@ -21,18 +21,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import Token
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from opentelemetry import context, metrics, trace
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
-from agent_tasks.client._instrumentation import (
-    Instrumentation,
-    OperationObserver,
-    is_watched,
-    set_instrumentation,
-)
+from agent_tasks.client import Instrumentation, OperationObserver, set_instrumentation
+from agent_tasks.client._instrumentation import is_watched
 from agent_tasks.errors import RunFailedError, ServiceError, TransportError
 from agent_tasks.wire import StreamEvent, WireModel
 
@@ -77,7 +73,10 @@ _IDS = re.compile(r"/threads/(?!runs(?:/|$))([^/]+)(?:/runs/([^/]+))?")
 
 
 class Recorder(OperationObserver):
-    """A span, and what is written into it. Nothing is, where nobody records."""
+    """A span, current from entering to leaving it, and what is written into it.
+
+    An error that leaves it is marked in it. Nothing is written where nobody records.
+    """
 
     def __init__(self, span: Span, operation: str, model: str | None = None) -> None:
         self.span = span
@@ -87,6 +86,20 @@ class Recorder(OperationObserver):
         self._message: Mapping[str, Any] | None = None
         self._run: Mapping[str, Any] | None = None
         self._error: str | None = None
+        self._token: Token[context.Context] | None = None
+
+    def __enter__(self) -> Self:
+        self._token = context.attach(trace.set_span_in_context(self.span))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace_back: TracebackType | None
+    ) -> None:
+        if self._token is not None:
+            context.detach(self._token)
+        if error is not None and not isinstance(error, GeneratorExit):
+            self.failed(error)
+        self.end()
 
     def answered(self, body: Mapping[str, Any]) -> None:
         """Take in the JSON object that the service answered."""
@@ -107,6 +120,16 @@ class Recorder(OperationObserver):
                     _step_event(self.span, step)
             case _:
                 self._run = body
+
+    def opened(self) -> None:
+        """A stream begins: the span goes on, but is no longer the current one.
+
+        Streams are left late and elsewhere (async generators are closed by the loop, in another context), and
+        what the program does between two events is not part of the request.
+        """
+        if self._token is not None:
+            context.detach(self._token)
+            self._token = None
 
     def event(self, event: StreamEvent) -> None:
         """Take in one event of a stream."""
@@ -231,7 +254,7 @@ class Spans(Instrumentation):
                 },
             )
             _describe_request(span, operation, body)
-        return _Current(Recorder(span, operation, body.get("model")))
+        return Recorder(span, operation, body.get("model"))
 
 
 def instrument() -> None:
@@ -259,7 +282,7 @@ def uninstrument() -> None:
 
 def agent_span(
     agent_id: str, agent_name: str, *, prompt: str | None = None, **attributes: str | int | None
-) -> AbstractContextManager[Recorder]:
+) -> Recorder:
     """`invoke_agent`: a turn of an agent with all its attempts and tool calls, current while it lasts.
 
     Args:
@@ -284,10 +307,10 @@ def agent_span(
         )
         if prompt is not None and content_recording():
             span.set_attribute("gen_ai.input.messages", _messages("user", prompt))
-    return _Current(Recorder(span, "invoke_agent"))
+    return Recorder(span, "invoke_agent")
 
 
-def tool_span(name: str, call_id: str, arguments: str | None = None) -> AbstractContextManager[Recorder]:
+def tool_span(name: str, call_id: str, arguments: str | None = None) -> Recorder:
     """`execute_tool`: a function that an agent called, current while it runs.
 
     Arguments, and the output given to `Recorder.returned`, are recorded on opt-in alone.
@@ -304,7 +327,7 @@ def tool_span(name: str, call_id: str, arguments: str | None = None) -> Abstract
                 "gen_ai.tool.call.arguments": arguments if content_recording() else None,
             },
         )
-    return _Current(Recorder(span, "execute_tool"))
+    return Recorder(span, "execute_tool")
 
 
 def trace_function(span_name: str | None = None) -> Callable[[F], F]:
@@ -326,7 +349,7 @@ def trace_function(span_name: str | None = None) -> Callable[[F], F]:
         def recording(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Callable[[Any], None]]:
             span = _tracer().start_span(name)
             record = span.is_recording() and content_recording()
-            with _Current(Recorder(span, "")):
+            with Recorder(span, ""):
                 if record:
                     bound = signature.bind(*args, **kwargs)
                     bound.apply_defaults()
@@ -374,29 +397,8 @@ def _tracer() -> trace.Tracer:
     return trace.get_tracer(_NAME, schema_url="https://opentelemetry.io/schemas/1.34.0")
 
 
-class _Current:
-    """Makes a span the current one; marks it with an error that is raised, and ends it.
-
-    A stream may be entered in one context and left in another (an async generator that is closed late):
-    there the span is no longer the current one, and nothing is to be put back.
-    """
-
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
-        self._token: Token[context.Context] | None = None
-
-    def __enter__(self) -> Recorder:
-        self._token = context.attach(trace.set_span_in_context(self._recorder.span))
-        return self._recorder
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace_back: TracebackType | None
-    ) -> None:
-        if self._token is not None and trace.get_current_span() is self._recorder.span:
-            context.detach(self._token)
-        if error is not None and not isinstance(error, GeneratorExit):
-            self._recorder.failed(error)
-        self._recorder.end()
+def _meter() -> metrics.Meter:
+    return metrics.get_meter(_NAME)
 
 
 def _count(
@@ -409,7 +411,7 @@ def _count(
     """The two metrics of the conventions; without an SDK this does nothing."""
     if not operation:
         return
-    meter = metrics.get_meter(_NAME)
+    meter = _meter()
     common = {"gen_ai.system": SYSTEM, "gen_ai.operation.name": operation}
     if model:
         common["gen_ai.request.model"] = model

@@ -19,6 +19,9 @@ class OperationObserver:
     def answered(self, body: Mapping[str, Any]) -> None:
         """The JSON object of the answer."""
 
+    def opened(self) -> None:
+        """A streamed answer begins; from here on the operation may be left in another context."""
+
     def event(self, event: StreamEvent) -> None:
         """The next event of a streamed answer."""
 

@@ -68,6 +68,7 @@ class AsyncEventStream(AsyncIterator[StreamEvent]):
                 retryable=False,
             )
         self._events = self._read(response, observer)
+        observer.opened()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

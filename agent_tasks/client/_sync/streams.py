@@ -69,6 +69,7 @@ class EventStream(Iterator[StreamEvent]):
                 retryable=False,
             )
         self._events = self._read(response, observer)
+        observer.opened()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
