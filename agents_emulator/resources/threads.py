@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 
 from agent_tasks.wire import CreateThreadRequest, UpdateThreadRequest
@@ -88,6 +89,7 @@ async def delete(call: Call) -> Record:
     thread_id, runs = await call.service.store.write(remove)
     for run in runs:
         await call.service.engine.forget(run)
+    await asyncio.to_thread(call.service.tools.forget_thread, thread_id)
     return call.created({"id": thread_id, "object": "thread.deleted", "deleted": True})
 
 

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Protocol
 from agents_emulator.models.base import ToolSpec
 from agents_emulator.store import Record, Store
 from agents_emulator.tools.sandbox import Sandbox
+from agents_emulator.tools.sandbox.runner import remove_folder
 from agents_emulator.tools.settings import ToolSettings
 
 MAX_OUTPUT_CHARACTERS = 512_000
@@ -102,6 +103,14 @@ class ToolServices:
 
     def __post_init__(self) -> None:
         self.sandbox = Sandbox(self.settings.interpreter)
+
+    def thread_folder(self, thread_id: str) -> Path:
+        """Return the folder of executed code of a thread; ids are the service's own, so safe as names."""
+        return self.data_dir / "interpreter" / thread_id
+
+    def forget_thread(self, thread_id: str) -> None:
+        """Remove what executed code left behind in a thread. Blocks."""
+        remove_folder(self.thread_folder(thread_id))
 
     def forget_run(self, run_id: str) -> None:
         """Forget the secrets of a run that has ended."""

@@ -36,7 +36,7 @@ class Workspace:
 
     def __init__(self, services: ToolServices, thread_id: str) -> None:
         self._services = services
-        self.folder = workspace_folder(services, thread_id)
+        self.folder = services.thread_folder(thread_id)
         self.data = self.folder / "data"
         self.shown = self.folder / "state" / "shown"
         self._manifest_path = self.folder / "manifest.json"
@@ -108,11 +108,6 @@ class Workspace:
         manifest["outputs"][name] = {"file_id": file_id, "state": state}
         await asyncio.to_thread(self._keep_manifest, manifest)
         return file_id
-
-
-def workspace_folder(services: ToolServices, thread_id: str) -> Path:
-    """Return the folder of a thread; ids are the service's own, so they are safe as names."""
-    return services.data_dir / "interpreter" / thread_id
 
 
 async def add_file(services: ToolServices, name: str, content: bytes) -> str:

@@ -24,13 +24,19 @@ FILE = "<code>"
 
 def _load(path: str) -> dict[str, Any]:
     namespace: dict[str, Any] = {}
-    if os.path.exists(path):
+    if not os.path.exists(path):
+        return namespace
+    try:
         with open(path, "rb") as file:
-            for name, pickled in pickle.load(file).items():  # noqa: S301 - written here, read here
-                try:
-                    namespace[name] = pickle.loads(pickled)  # noqa: S301
-                except Exception as error:
-                    print(f"[the variable {name} could not be restored: {error}]")
+            kept = dict(pickle.load(file))  # noqa: S301 - written here, read here
+    except Exception as error:
+        print(f"[the variables of earlier calls could not be restored: {error}]")
+        return namespace
+    for name, pickled in kept.items():
+        try:
+            namespace[name] = pickle.loads(pickled)  # noqa: S301
+        except Exception as error:
+            print(f"[the variable {name} could not be restored: {error}]")
     return namespace
 
 
