@@ -1,0 +1,100 @@
+"""Starts the drivers, each against a service of its own, and keeps what they found."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.conformance import official, ours
+from tests.conformance.catalogue import Driver
+from tests.conformance.checks import Finding
+from tests.conformance.rules import RULES
+from tests.support.service import RunningService, start_in_thread, write_rules
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PREVIEW_FOLDER = REPOSITORY / ".venv" / "official-preview"
+SECONDS = 90
+"""Longest time of a driver in a process of its own."""
+
+
+@dataclass(frozen=True)
+class Drive:
+    """What a driver found in one part of the scenarios, and what the service saw of it."""
+
+    findings: list[Finding]
+    served: set[tuple[str, str]]
+    """Operations that were answered well, with the query's api-version."""
+
+    def fail_unless_passed(self, kind: str, name: str) -> None:
+        """Fail the test unless this was checked and passed."""
+        found = [error for its_kind, its_name, error in self.findings if (its_kind, its_name) == (kind, name)]
+        if not found:
+            errors = [f"{its_kind} {its_name}: {error}" for its_kind, its_name, error in self.findings if error]
+            pytest.fail(f"{kind} {name} was not reached\n" + "\n".join(errors), pytrace=False)
+        for error in found:
+            if error is not None:
+                pytest.fail(f"{kind} {name}: {error}", pytrace=False)
+
+
+class Drivers:
+    """The drives of a test session; each happens once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._services: list[RunningService] = []
+
+    @functools.cache  # noqa: B019 - lives as long as the session
+    def drive(self, driver: Driver, part: str) -> Drive:
+        """Let a driver play the scenarios of a part."""
+        if driver.client == "1.2.0b6" and not PREVIEW_FOLDER.is_dir():
+            pytest.skip("the preview of the official client is not installed: run `make official-preview`")
+        folder = self._folder / f"{driver}-{part}"
+        folder.mkdir()
+        service = start_in_thread(folder / "data", write_rules(folder, RULES))
+        try:
+            findings = _findings(driver, service.endpoint, part, folder)
+            served = {
+                (str(row["operation"]), str(row["query"]).partition("api-version=")[2].partition("&")[0])
+                for row in service.requests()
+                if row["status"] is not None and row["status"] < 300
+            }
+        finally:
+            service.stop()
+        return Drive(findings, served)
+
+    def close(self) -> None:
+        """Forget everything."""
+        Drivers.drive.cache_clear()
+
+
+def _findings(driver: Driver, endpoint: str, part: str, folder: Path) -> list[Finding]:
+    if driver.client == "ours":
+        return asyncio.run(ours.drive(endpoint, driver.style, part, folder, driver.api_version))
+    if driver.client == "1.1.0":
+        return asyncio.run(official.drive(endpoint, driver.style, part, folder))
+    command = [sys.executable, "-m", "tests.conformance.official", endpoint, driver.style, part, str(folder)]
+    path = os.pathsep.join((str(PREVIEW_FOLDER), str(REPOSITORY)))
+    done = subprocess.run(
+        command,
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": path},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        pytest.fail(f"the driver of {driver} failed: {done.stderr[-2000:]}", pytrace=False)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    if lines[0] != {"version": driver.client}:
+        pytest.fail(f"the driver used {lines[0]}, not {driver.client}", pytrace=False)
+    return [(line["kind"], line["name"], line["error"]) for line in lines[1:]]

@@ -1,0 +1,78 @@
+"""The ledger of a test run: what was checked, by which driver, and how it went."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import pytest
+
+from tests.conformance.catalogue import OPERATIONS, RECORDINGS, TOOLS, Driver
+
+EXAMPLES = "tests/examples/"
+
+
+class Ledger:
+    """Collects the outcomes of tests that carry the marker `covers`, and of the guide's examples."""
+
+    def __init__(self, *, ends_output: bool = False) -> None:
+        self._ends_output = ends_output
+        self._outcomes: dict[tuple[str, str], dict[Driver | None, bool]] = defaultdict(dict)
+        self._partial: dict[tuple[str, str], str] = {}
+        self._examples: dict[str, bool] = {}
+        self._collected = 0
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Count the examples that are to pass."""
+        self._collected = sum(_is_example(item.nodeid) for item in session.items)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+        """Note the outcome of a phase: what fails or is skipped in any of them does not conform."""
+        report: pytest.TestReport = yield
+        passed = report.outcome == "passed"
+        if _is_example(item.nodeid):
+            self._examples[item.nodeid] = passed and self._examples.get(item.nodeid, True)
+        for marker in item.iter_markers("covers"):
+            kind, name, driver = (*marker.args, None)[:3]
+            outcomes = self._outcomes[kind, name]
+            outcomes[driver] = passed and outcomes.get(driver, True)
+        return report
+
+    def not_served(self, tool: str, reason: str) -> None:
+        """Note that the local service takes a tool, but does not execute it."""
+        self._partial["tool", tool] = reason
+
+    def reason(self, tool: str) -> str | None:
+        """Why a tool is not executed by the local service; None if it is."""
+        return self._partial.get(("tool", tool))
+
+    def drivers(self, kind: str, name: str) -> dict[Driver | None, bool]:
+        """Who was made to check this, and whether it passed."""
+        return dict(self._outcomes.get((kind, name), {}))
+
+    def conforms(self, kind: str, name: str) -> bool:
+        """Whether everybody who checked this passed, and the local service does it in full."""
+        outcomes = self._outcomes.get((kind, name), {})
+        return bool(outcomes) and all(outcomes.values()) and (kind, name) not in self._partial
+
+    def summary(self) -> str:
+        """The counts, as `make conformance` ends with them."""
+        counts = [
+            f"{title}: {sum(self.conforms(kind, name) for name in names)}/{len(names)}"
+            for title, kind, names in (
+                ("operations", "operation", OPERATIONS),
+                ("tools", "tool", TOOLS),
+                ("recordings", "recording", RECORDINGS),
+            )
+        ]
+        return ", ".join([*counts, f"examples: {sum(self._examples.values())}/{self._collected}"])
+
+    def pytest_unconfigure(self) -> None:
+        """End the output with the counts."""
+        if self._ends_output:
+            print(self.summary())
+
+
+def _is_example(nodeid: str) -> bool:
+    return nodeid.startswith(EXAMPLES) and "guide" in nodeid
