@@ -30,6 +30,7 @@ class WireModel(BaseModel):
 
     model_config = ConfigDict(
         extra="allow",
+        hide_input_in_errors=True,  # a body holds what people wrote, and headers of MCP servers
         defer_build=True,
         serialize_by_alias=True,
         validate_by_name=True,

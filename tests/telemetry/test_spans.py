@@ -153,7 +153,10 @@ async def test_a_stream_is_one_span_with_its_messages(service: ServiceFactory, r
         "gen_ai.assistant.message",
     ]
     _, answer = recorded.events("process_thread_run")[1]
-    assert json.loads(answer["gen_ai.event.content"])["content"]["text"]["value"] == "Hello from the scripted model."
+    assert (
+        json.loads(answer["gen_ai.event.content"])["content"]["text"]["value"]
+        == "Hello from the scripted model."
+    )
     assert answer["gen_ai.usage.output_tokens"] > 0
     assert run["gen_ai.message.id"] == answer["gen_ai.message.id"]
 

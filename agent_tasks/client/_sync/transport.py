@@ -19,6 +19,7 @@ from agent_tasks.client._failures import error_from_answer, request_id
 from agent_tasks.client._instrumentation import OperationObserver, add_trace_context, watching
 from agent_tasks.client._operations import operation_name
 from agent_tasks.client._options import RetryPolicy, Timeouts
+from agent_tasks.client._redaction import loggable
 from agent_tasks.client._sync import _runtime
 from agent_tasks.client._sync.credentials import TokenSource
 from agent_tasks.errors import InvalidAnswerError, NotFoundError
@@ -212,4 +213,4 @@ class Transport:
 
     def _log_body(self, what: str, call: Call, content: bytes) -> None:
         if self._log_bodies:
-            logger.debug("%s %s %s: %s", call.method, call.path, what, content.decode("utf-8", "replace"))
+            logger.debug("%s %s %s: %s", call.method, call.path, what, loggable(content))
