@@ -1,0 +1,48 @@
+"""Attachments: files that come with one message, for search or for code."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from connection import ASSETS, DOCUMENTS, MODEL, connect
+
+from agent_tasks.tools import CodeInterpreterTool, FileSearchTool, ToolSet, attachment
+
+
+def main() -> None:
+    """Attach a text to search in and a table to compute with."""
+    tools = ToolSet([FileSearchTool(), CodeInterpreterTool()])
+    with connect() as client, ExitStack() as afterwards:
+        note = client.files.upload_and_poll(DOCUMENTS / "delivery-note-oakhollow-b7.md")
+        afterwards.callback(client.files.delete, note.id)
+        table = client.files.upload_and_poll(ASSETS / "stock.csv")
+        afterwards.callback(client.files.delete, table.id)
+
+        agent = client.agents.create(
+            model=MODEL, name="guide-checker", instructions="Answer briefly.", tools=tools.definitions
+        )
+        afterwards.callback(client.agents.delete, agent.id)
+        thread = client.threads.create()
+        afterwards.callback(client.threads.delete, thread.id)
+        message = client.messages.create(
+            thread.id,
+            role="user",
+            content="How many cans of varnish came, and how many lines has the stock list?",
+            # A file in the project's own storage: `attachment(uri_asset("https://..."))`.
+            attachments=[attachment(note.id, FileSearchTool()), attachment(table.id, CodeInterpreterTool())],
+        )
+        print(f"{len(message.attachments or [])} attachments")
+
+        # The service made a vector store for the thread. It lives seven days, unless it is deleted.
+        resources = client.threads.get(thread.id).tool_resources
+        if resources is not None and resources.file_search is not None:
+            for store_id in resources.file_search.vector_store_ids or []:
+                afterwards.callback(client.vector_stores.delete, store_id)
+
+        run = client.runs.create_and_process(thread.id, assistant_id=agent.id)
+        for answer in client.messages.list(thread.id, run_id=run.id):
+            print(answer.text)
+
+
+if __name__ == "__main__":
+    main()
