@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from agent_tasks.blocks import AgentsProject
-    from agent_tasks.client import AgentsClient, AsyncAgentsClient, RetryPolicy, StreamEvent, Timeouts
+    from agent_tasks.client import (
+        AgentEventHandler,
+        AgentsClient,
+        AsyncAgentEventHandler,
+        AsyncAgentsClient,
+        RetryPolicy,
+        StreamEvent,
+        Timeouts,
+    )
     from agent_tasks.errors import (
         AgentTasksError,
         AnswerFormatError,
@@ -81,11 +89,13 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "AgentEventHandler",
     "AgentSpec",
     "AgentTasksError",
     "AgentsClient",
     "AgentsProject",
     "AnswerFormatError",
+    "AsyncAgentEventHandler",
     "AsyncAgentsClient",
     "AuthenticationError",
     "BadRequestError",
@@ -159,7 +169,15 @@ _MODULES: dict[str, str] = {
     name: module
     for module, names in {
         "agent_tasks.blocks": ("AgentsProject",),
-        "agent_tasks.client": ("AgentsClient", "AsyncAgentsClient", "RetryPolicy", "StreamEvent", "Timeouts"),
+        "agent_tasks.client": (
+            "AgentEventHandler",
+            "AgentsClient",
+            "AsyncAgentEventHandler",
+            "AsyncAgentsClient",
+            "RetryPolicy",
+            "StreamEvent",
+            "Timeouts",
+        ),
         "agent_tasks.operations": (
             "AgentSpec",
             "Citation",

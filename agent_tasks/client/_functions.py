@@ -59,7 +59,7 @@ def error_output(error: Exception) -> str:
 
 
 def with_toolset(fields: dict[str, Any], toolset: Toolset | None) -> dict[str, Any]:
-    """The fields of a run, with the tools of a toolset unless the caller names others."""
+    """The fields of an agent or a run, with the tools of a toolset unless the caller names others."""
     if toolset is None:
         return fields
     given: dict[str, Any] = {"tools": toolset.definitions}

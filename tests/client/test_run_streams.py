@@ -276,3 +276,17 @@ async def test_service_that_is_gone_while_a_run_is_read_is_an_error(network: Net
         await read(network.client().runs.stream("thread_1", assistant_id="a", resume=True))
     assert isinstance(caught.value, AgentTasksError)
     assert sent(network)[1] == ("GET", "/threads/thread_1/runs/run_1")
+
+
+async def test_stream_cut_anywhere_has_the_same_outcome(network: Network) -> None:
+    whole = CREATED + DELTA + frame("thread.message.completed", MESSAGE) + COMPLETED + DONE
+    for cut in range(len(CREATED), len(whole) + 1, 23):
+        later = [run("in_progress"), run("completed"), listed(), listed(MESSAGE)]
+        if cut >= len(whole) - len(DONE):
+            later = later[1:]  # the end of the run had been seen
+        network.answers = [streamed(whole[:cut], httpx.ReadError("reset")), *later]
+        events = await read(network.client().runs.stream("thread_1", assistant_id="a", resume=True))
+        plain = [str(event.event) for event in events]
+        assert plain[-2:] == ["thread.run.completed", "done"], cut
+        assert plain.count("thread.message.completed") == 1, cut
+        assert plain.count("thread.run.completed") == 1, cut

@@ -10,7 +10,9 @@ from agent_tasks import errors
 
 NAMES = {
     # client
+    "AgentEventHandler",
     "AgentsClient",
+    "AsyncAgentEventHandler",
     "AsyncAgentsClient",
     "RetryPolicy",
     "StreamEvent",

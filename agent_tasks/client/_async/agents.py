@@ -7,25 +7,38 @@ from typing import Any, Literal
 
 from agent_tasks.client._async.resource import AsyncResource, request_body
 from agent_tasks.client._calls import path_of
+from agent_tasks.client._functions import Toolset, with_toolset
 from agent_tasks.wire import Agent, AgentDeletionStatus, CreateAgentRequest, UpdateAgentRequest
 
 
 class AsyncAgents(AsyncResource):
     """Operations on agents (`/assistants`)."""
 
-    async def create(self, request: CreateAgentRequest | None = None, /, **fields: Any) -> Agent:
-        """Creates an agent from a request or its fields (`model=`, `instructions=`, `tools=`, ...)."""
-        return await self._create(Agent, "/assistants", request_body(CreateAgentRequest, request, fields))
+    async def create(
+        self, request: CreateAgentRequest | None = None, /, *, toolset: Toolset | None = None, **fields: Any
+    ) -> Agent:
+        """Creates an agent from a request or its fields (`model=`, `instructions=`, `tools=`, ...).
+
+        `toolset` gives the tools and their resources, unless the fields name others.
+        """
+        body = request_body(CreateAgentRequest, request, with_toolset(fields, toolset))
+        return await self._create(Agent, "/assistants", body)
 
     async def get(self, agent_id: str) -> Agent:
         """Reads an agent. Raises NotFoundError."""
         return await self._get(Agent, path_of("assistants", agent_id))
 
     async def update(
-        self, agent_id: str, request: UpdateAgentRequest | None = None, /, **fields: Any
+        self,
+        agent_id: str,
+        request: UpdateAgentRequest | None = None,
+        /,
+        *,
+        toolset: Toolset | None = None,
+        **fields: Any,
     ) -> Agent:
-        """Changes the given fields of an agent."""
-        body = request_body(UpdateAgentRequest, request, fields)
+        """Changes the given fields of an agent; `toolset` is as in `create`."""
+        body = request_body(UpdateAgentRequest, request, with_toolset(fields, toolset))
         return await self._update(Agent, path_of("assistants", agent_id), body)
 
     async def delete(self, agent_id: str) -> AgentDeletionStatus:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from agent_tasks.client._calls import path_of
+from agent_tasks.client._functions import Toolset, with_toolset
 from agent_tasks.client._sync.resource import Resource, request_body
 from agent_tasks.wire import Agent, AgentDeletionStatus, CreateAgentRequest, UpdateAgentRequest
 
@@ -14,17 +15,31 @@ from agent_tasks.wire import Agent, AgentDeletionStatus, CreateAgentRequest, Upd
 class Agents(Resource):
     """Operations on agents (`/assistants`)."""
 
-    def create(self, request: CreateAgentRequest | None = None, /, **fields: Any) -> Agent:
-        """Creates an agent from a request or its fields (`model=`, `instructions=`, `tools=`, ...)."""
-        return self._create(Agent, "/assistants", request_body(CreateAgentRequest, request, fields))
+    def create(
+        self, request: CreateAgentRequest | None = None, /, *, toolset: Toolset | None = None, **fields: Any
+    ) -> Agent:
+        """Creates an agent from a request or its fields (`model=`, `instructions=`, `tools=`, ...).
+
+        `toolset` gives the tools and their resources, unless the fields name others.
+        """
+        body = request_body(CreateAgentRequest, request, with_toolset(fields, toolset))
+        return self._create(Agent, "/assistants", body)
 
     def get(self, agent_id: str) -> Agent:
         """Reads an agent. Raises NotFoundError."""
         return self._get(Agent, path_of("assistants", agent_id))
 
-    def update(self, agent_id: str, request: UpdateAgentRequest | None = None, /, **fields: Any) -> Agent:
-        """Changes the given fields of an agent."""
-        body = request_body(UpdateAgentRequest, request, fields)
+    def update(
+        self,
+        agent_id: str,
+        request: UpdateAgentRequest | None = None,
+        /,
+        *,
+        toolset: Toolset | None = None,
+        **fields: Any,
+    ) -> Agent:
+        """Changes the given fields of an agent; `toolset` is as in `create`."""
+        body = request_body(UpdateAgentRequest, request, with_toolset(fields, toolset))
         return self._update(Agent, path_of("assistants", agent_id), body)
 
     def delete(self, agent_id: str) -> AgentDeletionStatus:
