@@ -30,7 +30,7 @@ class ConnectedAgent(Tool):
         return [ToolSpec(details["name"], details.get("description") or "", parameters)]
 
     def body(self, call_id: str, name: str, arguments: str) -> Record:
-        details = {"name": name, "arguments": arguments, "output": None}
+        details = {"name": name, "arguments": arguments}
         return {"id": call_id, "type": self.type, "connected_agent": details}
 
     async def execute(self, call: CallContext) -> ToolCallResult:

@@ -123,11 +123,11 @@ class McpServer(Tool):
             "arguments": arguments,
             "name": name,
             "server_label": self._label,
-            "output": None,
+            "output": "",
         }
 
     def deltas(self, body: Record) -> list[Record]:
-        return [{key: value for key, value in body.items() if key != "output"}]
+        return [{key: body[key] for key in ("id", "type", "arguments")}]
 
     def required(self, body: Record) -> Record:
         return {key: value for key, value in body.items() if key != "output"}
@@ -139,16 +139,11 @@ class McpServer(Tool):
         output = shortened("\n".join(_content_text(item) for item in result.content))
         if result.is_error:
             output = error_output(output)
-        return ToolCallResult(
-            output, {**call.body, "output": output}, [self._output_delta(call.body, output)]
-        )
+        return ToolCallResult(output, {**call.body, "output": output})
 
     def failed(self, body: Record, message: str) -> ToolCallResult:
         output = error_output(message)
-        return ToolCallResult(output, {**body, "output": output}, [self._output_delta(body, output)])
-
-    def _output_delta(self, body: Record, output: str) -> Record:
-        return {"id": body["id"], "type": self.type, "arguments": "", "output": output}
+        return ToolCallResult(output, {**body, "output": output})
 
     @asynccontextmanager
     async def _client(self, call_id: str | None) -> AsyncIterator[Client]:

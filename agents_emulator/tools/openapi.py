@@ -134,13 +134,11 @@ class OpenApi(Tool):
         return {"type": "object", "properties": properties, "required": required}
 
     def body(self, call_id: str, name: str, arguments: str) -> Record:
-        function = {"name": name, "arguments": arguments, "output": None}
+        function = {"name": name, "arguments": arguments}
         return {"id": call_id, "type": self.type, "function": function}
 
     def deltas(self, body: Record) -> list[Record]:
-        details = body["function"]
-        shown = {key: value for key, value in details.items() if value is not None}
-        return [{"id": body["id"], "type": self.type, "openapi": shown}]
+        return [{"id": body["id"], "type": self.type, "openapi": body["function"]}]
 
     async def execute(self, call: CallContext) -> ToolCallResult:
         operation = self._operations[call.name]

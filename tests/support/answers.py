@@ -70,7 +70,7 @@ _OPTIONAL: dict[str, list[str]] = {
     # Recorded: parameters are echoed only where they were given.
     "FunctionDefinition": ["parameters"],
 }
-_OPEN = ("ActivityFunctionParameters",)
+_OPEN = ("ActivityFunctionParameters", "FunctionArgument")
 _VALUES: dict[str, list[str]] = {
     # [Runs] missing from the enumeration, though its event exists.
     "RunStatus": ["incomplete"],
@@ -128,10 +128,15 @@ class Answers:
                 self.add(Answer(**json.loads(line)))
             path.unlink()
 
-    def violations(self) -> list[str]:
-        """Check and forget the answers so far; returns what is wrong with them."""
+    def violations(self, longest: int | None = None) -> list[str]:
+        """Check and forget the answers so far; returns what is wrong with them.
+
+        With `longest`, answers of more characters are forgotten unchecked.
+        """
         with self._lock:
             waiting, self._waiting = self._waiting, []
+        if longest is not None:
+            waiting = [answer for answer in waiting if len(answer.body) <= longest]
         self.checked += len(waiting)
         return [text for answer in dict.fromkeys(waiting) for text in answer.violations()]
 
