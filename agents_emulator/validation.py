@@ -184,6 +184,13 @@ def check_chunking(value: Any) -> Record:
     return {"type": "static", "static": {"max_chunk_size_tokens": sizes[0], "chunk_overlap_tokens": sizes[1]}}
 
 
+def without_nulls(value: Any) -> Any:
+    """Return a value without the keys whose value is null, however deep: null means left out in requests."""
+    if isinstance(value, dict):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    return [without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
 def or_default(value: float | None, default: float) -> float:
     """Return `value`, or the service's default where the request says null."""
     return default if value is None else value

@@ -66,7 +66,7 @@ def add_message(db: sqlite3.Connection, thread: Record, body: Record) -> tuple[R
         )
     if MESSAGES.count(db, thread["id"]) >= MAX_THREAD_MESSAGES:
         raise bad_request(f"Thread {thread['id']} already has {MAX_THREAD_MESSAGES} messages.")
-    attachments = body.get("attachments") or []
+    attachments = validation.without_nulls(body.get("attachments") or [])
     message: Record = {
         "id": new_id("msg"),
         "object": "thread.message",

@@ -7,7 +7,7 @@ from typing import Any
 
 from agents_emulator.errors import bad_request
 from agents_emulator.store import FILES, VECTOR_STORES, Record
-from agents_emulator.validation import MAX_CODE_INTERPRETER_FILES
+from agents_emulator.validation import MAX_CODE_INTERPRETER_FILES, without_nulls
 
 
 def check_tool_resources(db: sqlite3.Connection, resources: Any) -> Record:
@@ -18,7 +18,7 @@ def check_tool_resources(db: sqlite3.Connection, resources: Any) -> Record:
     """
     if not resources:
         return {}
-    echoed: Record = dict(resources)
+    echoed: Record = without_nulls(resources)
     interpreter = echoed.get("code_interpreter")
     if isinstance(interpreter, dict):
         file_ids = [*(interpreter.get("file_ids") or []), *source_file_ids(interpreter.get("data_sources"))]

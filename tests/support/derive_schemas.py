@@ -160,6 +160,9 @@ class Document:
         """Return a named schema on its own: a subtype with what it inherits, a base with its choice."""
         source = self.schemas[name]
         schema: Json = self.plain(source)
+        if name in self.facts["enums"]:
+            # The generated sources trim some enumerations.
+            schema["enum"] = self.facts["enums"][name]
         for base in schema.pop("allOf", []):
             inherited = self.definition(base["$ref"].removeprefix("#/$defs/"))
             inherited.pop("allOf", None)
