@@ -130,6 +130,13 @@ async def test_error_event_is_told_and_raised(network: Network) -> None:
     assert told[-1] == ("on_error", caught.value)
 
 
+async def test_handler_of_the_other_client_is_refused(network: Network) -> None:
+    other: Any = AsyncAgentEventHandler() if network.blocking else AgentEventHandler()
+    with pytest.raises(TypeError, match="this client takes an"):
+        network.client().runs.stream("thread_1", assistant_id="a", event_handler=other)
+    assert network.requests == []
+
+
 async def test_what_a_handler_raises_ends_the_stream(network: Network) -> None:
     class Blocking(AgentEventHandler):
         def on_thread_run(self, run: Any) -> None:

@@ -1,5 +1,6 @@
 """Both clients against the local service, over real HTTP."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 from agent_tasks.client import AgentEventHandler, AgentsClient, AsyncAgentsClient
+from agent_tasks.errors import RunThrottledError
 from agent_tasks.tools import ToolSet
 from agent_tasks.wire import replace_citations
 from tests.client.both import as_async
@@ -103,8 +105,6 @@ async def test_streamed_run_calls_its_functions(client: Any, running: RunningSer
 
 
 async def test_throttled_run_is_typed(client: Any) -> None:
-    from agent_tasks.errors import RunThrottledError
-
     async with client:
         agent = await client.agents.create(model="m")
         with pytest.raises(RunThrottledError) as caught:
@@ -147,3 +147,15 @@ def test_handler_of_the_blocking_client(running: RunningService) -> None:
         [message] = [message for message in client.messages.list(thread.id) if message.role == "assistant"]
     assert writing.text == replace_citations(message) == "Hello from the scripted model."
     assert writing.done == 1
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_examples_of_the_documentation_work(
+    running: RunningService, number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = Path(__file__).parents[2] / "docs" / "client.md"
+    examples = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    assert len(examples) == 2
+    monkeypatch.setenv("PROJECT_ENDPOINT", running.endpoint)
+    exec(compile(examples[number], str(page), "exec"), {"__name__": "example"})  # noqa: S102
+    assert ("bolt costs 3 EUR" if number == 0 else "Hello from") in capsys.readouterr().out

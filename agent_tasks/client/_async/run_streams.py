@@ -42,6 +42,9 @@ class AsyncRunStream(AsyncIterator[StreamEvent]):
         handler: AsyncAgentEventHandler | None,
         resume: bool,
     ) -> None:
+        if handler is not None and not isinstance(handler, AsyncAgentEventHandler):
+            wanted = AsyncAgentEventHandler.__name__
+            raise TypeError(f"event_handler is a {type(handler).__name__}; this client takes an {wanted}")
         self._stream = stream
         self._calls = calls
         self._handler = handler

@@ -43,6 +43,9 @@ class RunStream(Iterator[StreamEvent]):
         handler: AgentEventHandler | None,
         resume: bool,
     ) -> None:
+        if handler is not None and not isinstance(handler, AgentEventHandler):
+            wanted = AgentEventHandler.__name__
+            raise TypeError(f"event_handler is a {type(handler).__name__}; this client takes an {wanted}")
         self._stream = stream
         self._calls = calls
         self._handler = handler
