@@ -400,7 +400,7 @@ class EmptyAnswerError(RunFailedError):
 
 
 class AnswerFormatError(AgentTasksError):
-    """The answer is not the JSON of the model that was asked for. `problems` lists what is wrong, and where."""
+    """The answer is not the JSON that was asked for. `problems` lists what is wrong, and where."""
 
     default_retryable = True
 
