@@ -51,7 +51,14 @@ def run_body(run: Record, *, streamed: bool = False) -> Record:
 def message_body(message: Record, *, streamed: bool = False) -> Record:
     """Return a message as answered, or as sent in a stream."""
     state = _MESSAGE_STATE if streamed else ()
-    return {key: message[key] for key in (*_MESSAGE_HEAD, *state, *_MESSAGE_TAIL)}
+    body = {key: message[key] for key in (*_MESSAGE_HEAD, *state, *_MESSAGE_TAIL)}
+    body["content"] = [_shown_block(block) for block in body["content"]]
+    return body
+
+
+def _shown_block(block: Record) -> Record:
+    """Return a content block as published: the level of detail of an image file is not shown."""
+    return image_block(block["image_file"]["file_id"]) if block["type"] == "image_file" else block
 
 
 def step_body(step: Record, *, include: list[str], streamed: bool = False) -> Record:

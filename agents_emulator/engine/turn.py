@@ -122,6 +122,9 @@ class Turn:
         self._text += annotation["text"]
         self._annotations.append(annotation)
         numbered = {"index": len(self._annotations) - 1, **annotation}
+        if annotation["type"] == "url_citation":
+            # By the published document, a delta names the address and the place of the mark, not the mark.
+            del numbered["text"]
         self._publish_delta(annotation["text"], [numbered])
 
     def _publish_delta(self, text: str, annotations: list[Record] | None) -> None:

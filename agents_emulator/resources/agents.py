@@ -14,13 +14,17 @@ from agents_emulator.ids import new_id
 from agents_emulator.paging import list_body, page_from_query
 from agents_emulator.resources.tool_resources import check_tool_resources
 from agents_emulator.store import AGENTS, Record
+from agents_emulator.tools.mcp import without_secrets
 
 _MAX_LENGTHS = {"name": 256, "description": 512, "instructions": 256_000}
 
 
 def agent_body(agent: Record) -> Record:
-    """Return an agent in the recorded key order, which is the order it is stored in."""
-    return agent
+    """Return an agent in the recorded key order, which is the order it is stored in.
+
+    Headers of MCP servers are kept for the agent's runs and never given back.
+    """
+    return {**agent, "tool_resources": without_secrets(agent["tool_resources"])}
 
 
 def _fields(db: sqlite3.Connection, body: Record) -> Record:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Any
 
 from starlette.responses import Response, StreamingResponse
 
@@ -27,13 +26,13 @@ from agents_emulator.resources.threads import insert_thread, thread_body
 from agents_emulator.resources.tool_resources import check_tool_resources
 from agents_emulator.store import AGENTS, FILES, RUN_STEPS, RUNS, THREADS, Record
 from agents_emulator.tools.computer_use import COMPUTER_USE, screenshot_block
-from agents_emulator.tools.mcp import secret_headers
+from agents_emulator.tools.mcp import secret_headers, without_secrets
 
 
 def _new_run(db: sqlite3.Connection, call: Call, thread: Record, body: Record) -> Record:
     """Add a run; what the request leaves out comes from the agent, as it is now."""
     agent = AGENTS.get(db, body["assistant_id"])
-    resources = check_tool_resources(db, _without_secrets(body.get("tool_resources")))
+    resources = check_tool_resources(db, without_secrets(body.get("tool_resources")))
     service = call.service
     run = new_run(
         *(db, agent, thread["id"], body),
@@ -50,19 +49,6 @@ def _new_run(db: sqlite3.Connection, call: Call, thread: Record, body: Record) -
         RUNS.put(db, run, thread["id"])
     service.tools.secrets[run["id"]] = secret_headers(agent["tool_resources"], body.get("tool_resources"))
     return run
-
-
-def _without_secrets(resources: Any) -> Any:
-    """Redact the headers of MCP servers, which the service never gives back (recorded)."""
-    if not isinstance(resources, dict) or not isinstance(resources.get("mcp"), list):
-        return resources
-    servers = [
-        {**server, "headers": dict.fromkeys(server["headers"], "REDACTED")}
-        if server.get("headers")
-        else server
-        for server in resources["mcp"]
-    ]
-    return {**resources, "mcp": servers}
 
 
 def _launch(call: Call, run: Record, *, streamed: bool, first: list[Event]) -> Response | Record:

@@ -51,11 +51,17 @@ class ComputerUse(Tool):
         return {
             "id": call_id,
             "type": COMPUTER_USE,
-            COMPUTER_USE: {"action": action, "pending_safety_checks": []},
+            # The published document asks for an output at any time; this one is a picture of nothing yet.
+            COMPUTER_USE: {
+                "action": action,
+                "pending_safety_checks": [],
+                "output": {"type": "computer_screenshot"},
+            },
         }
 
     def required(self, body: Record) -> Record:
-        return body
+        details = {key: body[COMPUTER_USE][key] for key in ("action", "pending_safety_checks")}
+        return {**body, COMPUTER_USE: details}
 
     async def execute(self, call: CallContext) -> ToolCallResult:
         raise ToolError("The action is carried out by the client.")

@@ -45,6 +45,17 @@ def secret_headers(*resources: Any) -> dict[str, dict[str, str]]:
     return headers
 
 
+def without_secrets(resources: Any) -> Any:
+    """Return tool resources with the headers of MCP servers redacted, as they come back (recorded)."""
+    if not isinstance(resources, dict) or not isinstance(resources.get("mcp"), list):
+        return resources
+    servers = [
+        {**server, "headers": dict.fromkeys(server["headers"], REDACTED)} if server.get("headers") else server
+        for server in resources["mcp"]
+    ]
+    return {**resources, "mcp": servers}
+
+
 class McpServer(Tool):
     """`mcp`: the tools of one server, under their own names."""
 

@@ -171,6 +171,15 @@ def test_headers_reach_the_server_and_come_back_nowhere(turns: Turns, running: R
     assert "hush-2" not in json.dumps(running.requests())
 
 
+def test_headers_of_an_agent_serve_its_runs(running: RunningService, server: str) -> None:
+    with running.http() as client:
+        resource = resources("never", {"x-secret": "hush-3"})
+        agent_id = agent(client, tools=[tool(server)], **resource)
+        shown = get(client, f"/assistants/{agent_id}")["tool_resources"]["mcp"][0]
+        assert shown["headers"] == {"x-secret": "REDACTED"}
+        assert Turns(client, agent_id).call("secret", {})["output"] == "hush-3"
+
+
 def test_approvals_must_match_the_calls(turns: Turns) -> None:
     turns.call("add", {"a": 1, "b": 1})
     path = f"{turns.path}/submit_tool_outputs"
