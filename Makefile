@@ -39,6 +39,7 @@ test: $(DEV_READY) $(PREVIEW_READY) ## Run the tests
 	@$(BIN)/pytest -q
 
 conformance: $(DEV_READY) $(PREVIEW_READY) ## Check operations, tools, recordings and examples; write docs/conformance.md
+	@AGENTS_EMULATOR_FUZZ_REQUESTS=10000 $(BIN)/pytest -q tests/emulator/test_fuzzing.py tests/emulator/test_fuzzing_by_document.py
 	@$(BIN)/pytest -q --conformance tests/conformance $(wildcard tests/examples/test_guide*)
 
 official-preview: $(PREVIEW_READY)
