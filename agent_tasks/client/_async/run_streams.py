@@ -13,7 +13,15 @@ from agent_tasks.client._async.streams import AsyncEventStream
 from agent_tasks.client._outcomes import run_error
 from agent_tasks.client._polling import Pauses, run_limit
 from agent_tasks.errors import AgentTasksError, StreamBrokenError, TransportError
-from agent_tasks.wire import DONE, AgentStreamEvent, RunStep, StreamEvent, ThreadMessage, ThreadRun
+from agent_tasks.wire import (
+    DONE,
+    AgentStreamEvent,
+    AgentThread,
+    RunStep,
+    StreamEvent,
+    ThreadMessage,
+    ThreadRun,
+)
 
 
 class AsyncRunStream(AsyncIterator[StreamEvent]):
@@ -51,6 +59,7 @@ class AsyncRunStream(AsyncIterator[StreamEvent]):
         self._resume = resume
         self._events: AsyncGenerator[StreamEvent, None] | None = None
         self._seen: set[str] = set()
+        self._made_thread = False
         self.run: ThreadRun | None = None
 
     @property
@@ -121,10 +130,13 @@ class AsyncRunStream(AsyncIterator[StreamEvent]):
                     yield event
             except TransportError:
                 if not self._goes_on():
-                    if not self._resume or self.run_id is None or self.thread_id is None:
+                    thread_id, run_id = self.thread_id, self.run_id
+                    if self._resume and run_id is None and self._made_thread and thread_id is not None:
+                        run_id = await self._calls.first_run(thread_id)
+                    if not self._resume or run_id is None or thread_id is None:
                         raise
                     await self._stream.__aexit__(None, None, None)
-                    async with _runtime.aclosing(self._polled(self.thread_id, self.run_id)) as events:
+                    async with _runtime.aclosing(self._polled(thread_id, run_id)) as events:
                         async for event in events:
                             yield event
             if not self._goes_on():
@@ -189,6 +201,8 @@ class AsyncRunStream(AsyncIterator[StreamEvent]):
         match event.data:
             case ThreadRun() as run:
                 self.run = run
+            case AgentThread():
+                self._made_thread = True
             case RunStep() | ThreadMessage() as item:
                 if event.event.rpartition(".")[2] not in ("created", "in_progress"):
                     self._seen.add(item.id)

@@ -77,6 +77,12 @@ class RunCalls(Resource):
         """The run as it is now."""
         return self._get(ThreadRun, path_of("threads", thread_id, "runs", run_id))
 
+    def first_run(self, thread_id: str) -> str | None:
+        """The id of the run that came into being with a thread; None if there is none."""
+        for run in self._list(ThreadRun, path_of("threads", thread_id, "runs"), {"order": "asc"}):
+            return run.id
+        return None
+
     def answerable(self, run: ThreadRun) -> bool:
         """Whether the run waits for functions, and there is a toolset to call them."""
         return self._toolset is not None and bool(function_calls(run))

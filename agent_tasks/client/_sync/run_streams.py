@@ -14,7 +14,15 @@ from agent_tasks.client._sync.handlers import AgentEventHandler
 from agent_tasks.client._sync.run_calls import LOST_ANSWERS, RunCalls
 from agent_tasks.client._sync.streams import EventStream
 from agent_tasks.errors import AgentTasksError, StreamBrokenError, TransportError
-from agent_tasks.wire import DONE, AgentStreamEvent, RunStep, StreamEvent, ThreadMessage, ThreadRun
+from agent_tasks.wire import (
+    DONE,
+    AgentStreamEvent,
+    AgentThread,
+    RunStep,
+    StreamEvent,
+    ThreadMessage,
+    ThreadRun,
+)
 
 
 class RunStream(Iterator[StreamEvent]):
@@ -52,6 +60,7 @@ class RunStream(Iterator[StreamEvent]):
         self._resume = resume
         self._events: Generator[StreamEvent, None] | None = None
         self._seen: set[str] = set()
+        self._made_thread = False
         self.run: ThreadRun | None = None
 
     @property
@@ -122,10 +131,13 @@ class RunStream(Iterator[StreamEvent]):
                     yield event
             except TransportError:
                 if not self._goes_on():
-                    if not self._resume or self.run_id is None or self.thread_id is None:
+                    thread_id, run_id = self.thread_id, self.run_id
+                    if self._resume and run_id is None and self._made_thread and thread_id is not None:
+                        run_id = self._calls.first_run(thread_id)
+                    if not self._resume or run_id is None or thread_id is None:
                         raise
                     self._stream.__exit__(None, None, None)
-                    with _runtime.closing(self._polled(self.thread_id, self.run_id)) as events:
+                    with _runtime.closing(self._polled(thread_id, run_id)) as events:
                         for event in events:
                             yield event
             if not self._goes_on():
@@ -189,6 +201,8 @@ class RunStream(Iterator[StreamEvent]):
         match event.data:
             case ThreadRun() as run:
                 self.run = run
+            case AgentThread():
+                self._made_thread = True
             case RunStep() | ThreadMessage() as item:
                 if event.event.rpartition(".")[2] not in ("created", "in_progress"):
                     self._seen.add(item.id)
