@@ -36,7 +36,8 @@ async def ask(question: str) -> TurnResult:
         tools=tools.definitions,
     )
     agent = await tasks.ensure_agent(project, spec, owner="guide")
-    turn = TurnSpec(step="stock", agent=agent, prompt=question, owner="guide")
+    choice = {"type": "function", "function": {"name": "boards_in_stock"}}
+    turn = TurnSpec(step="stock", agent=agent, prompt=question, owner="guide", tool_choice=choice)
     return await tasks.run_turn(project, turn, tools=tools)
 
 

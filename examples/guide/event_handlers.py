@@ -9,15 +9,11 @@ from connection import MODEL, connect
 from agent_tasks.client import AgentEventHandler
 from agent_tasks.errors import AgentTasksError
 from agent_tasks.tools import ToolSet
-from agent_tasks.wire import MessageDeltaChunk, RunStep, ThreadRun
+from agent_tasks.wire import MessageDeltaChunk, ThreadRun
 
 
 def machine_state(machine: str) -> str:
-    """State of a machine in the workshop.
-
-    Args:
-        machine: Its name.
-    """
+    """State of a machine in the workshop, by its name."""
     return f"{machine} is running"
 
 
@@ -31,10 +27,6 @@ class Printer(AgentEventHandler):
     def on_thread_run(self, run: ThreadRun) -> None:
         """A change of the run."""
         print(f"[run {run.status}]")
-
-    def on_run_step(self, step: RunStep) -> None:
-        """A change of a step."""
-        print(f"[step {step.type} {step.status}]")
 
     def on_error(self, error: AgentTasksError) -> None:
         """What is raised afterwards."""
@@ -56,9 +48,10 @@ def main() -> None:
         thread = client.threads.create()
         afterwards.callback(client.threads.delete, thread.id)
         client.messages.create(thread.id, role="user", content="How is the band saw?")
-        handler = Printer()
+        # Without a tool choice, the model decides whether to call a function.
+        choice = {"type": "function", "function": {"name": "machine_state"}}
         with client.runs.stream(
-            thread.id, assistant_id=agent.id, toolset=tools, event_handler=handler
+            thread.id, assistant_id=agent.id, tool_choice=choice, toolset=tools, event_handler=Printer()
         ) as events:
             run = events.until_done()
         print(f"{run.id} is {run.status}")

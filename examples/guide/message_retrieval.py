@@ -37,7 +37,7 @@ def main() -> None:
             for part in message.text_messages:
                 print(f"{message.role}: {part.text.value}")
         # The answer of one run, with the marks of its citations replaced by the names of the files.
-        [answer] = client.messages.list(thread.id, run_id=run.id)
+        answer, *_ = client.messages.list(thread.id, run_id=run.id)
         print(replace_citations(answer, {file.id: file.filename}))
         # One message by its id.
         same = client.messages.get(thread.id, answer.id)

@@ -33,7 +33,9 @@ def main() -> None:
         afterwards.callback(client.threads.delete, thread.id)
         client.messages.create(thread.id, role="user", content="Is the workshop open on Sunday?")
 
-        run = client.runs.create(thread.id, assistant_id=agent.id)
+        # Without a tool choice, the model decides whether to call a function.
+        choice = {"type": "function", "function": {"name": tool.name}}
+        run = client.runs.create(thread.id, assistant_id=agent.id, tool_choice=choice)
         print(run.status)
         while not run.is_terminal:
             action = run.required_action

@@ -20,7 +20,10 @@ def main() -> None:
         # The agent may search; in which store, the thread says. Other threads of the agent find nothing.
         search = FileSearchTool([store.id])
         agent = client.agents.create(
-            model=MODEL, name="guide-porter", instructions="Answer briefly.", tools=search.definitions
+            model=MODEL,
+            name="guide-porter",
+            instructions="Answer from the documents, in one sentence.",
+            tools=search.definitions,
         )
         afterwards.callback(client.agents.delete, agent.id)
         thread = client.threads.create(tool_resources=search.resources, metadata={"order": "OF-B7-1193"})

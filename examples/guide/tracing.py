@@ -19,18 +19,13 @@ from agent_tasks import telemetry
 from agent_tasks.tools import ToolSet
 
 
-@telemetry.trace_function()
+@telemetry.trace_function()  # a span of its own
 def list_price(wood: str) -> float:
-    """The price in the list; a span of its own."""
-    return {"oak": 48.5}[wood]
+    return {"oak": 48.5}.get(wood.lower(), 40.0)
 
 
 def price_of(wood: str) -> float:
-    """Price of a board in EUR.
-
-    Args:
-        wood: Name of the wood, in English.
-    """
+    """Price of a board in EUR, by the English name of its wood."""
     return list_price(wood)
 
 
@@ -43,11 +38,8 @@ def main() -> None:
     telemetry.instrument()
 
     tools = ToolSet([price_of])
-    with (
-        trace.get_tracer(__name__).start_as_current_span("guide"),
-        connect() as client,
-        ExitStack() as afterwards,
-    ):
+    with connect() as client, ExitStack() as afterwards:
+        afterwards.enter_context(trace.get_tracer(__name__).start_as_current_span("guide"))
         agent = client.agents.create(
             model=MODEL, name="guide-seller", instructions="Give prices.", tools=tools.definitions
         )
@@ -55,7 +47,8 @@ def main() -> None:
         thread = client.threads.create()
         afterwards.callback(client.threads.delete, thread.id)
         client.messages.create(thread.id, role="user", content="What does an oak board cost?")
-        client.runs.create_and_process(thread.id, assistant_id=agent.id, toolset=tools)
+        choice = {"type": "function", "function": {"name": "price_of"}}
+        client.runs.create_and_process(thread.id, assistant_id=agent.id, toolset=tools, tool_choice=choice)
         for message in client.messages.list(thread.id, order="asc"):
             print(f"{message.role}: {message.text}")
 
