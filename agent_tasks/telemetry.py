@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import Token
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
@@ -253,7 +254,7 @@ class Spans(Instrumentation):
                     "gen_ai.thread.run.id": ids[2] if ids else None,
                 },
             )
-            _describe_request(span, operation, body)
+            _describe_request(span, operation, {"thread_id": ids[1], **body} if ids else body)
         return Recorder(span, operation, body.get("model"))
 
 
@@ -550,8 +551,8 @@ def _step_attributes(step: Mapping[str, Any], status_name: str) -> dict[str, Any
             "gen_ai.agent.id": step.get("assistant_id"),
             "gen_ai.thread.run.id": step.get("run_id"),
             status_name: step.get("status"),
-            "gen_ai.run_step.start.timestamp": _text(step.get("created_at")),
-            "gen_ai.run_step.end.timestamp": _text(ended),
+            "gen_ai.run_step.start.timestamp": _moment(step.get("created_at")),
+            "gen_ai.run_step.end.timestamp": _moment(ended),
             "error.message": error.get("message"),
             "error.type": error.get("code"),
             "gen_ai.usage.input_tokens": usage.get("prompt_tokens"),
@@ -631,6 +632,10 @@ def _set(span: Span, attributes: Mapping[str, Any]) -> None:
 
 def _text(value: Any) -> str | None:
     return None if value is None else str(value)
+
+
+def _moment(seconds: Any) -> str | None:
+    return datetime.fromtimestamp(seconds, UTC).isoformat() if isinstance(seconds, int | float) else None
 
 
 def _json(value: Any) -> str:

@@ -94,7 +94,7 @@ async def test_operations_have_the_spans_of_the_official_library(
 
 async def test_no_content_without_opt_in(service: ServiceFactory, recorded: Recorded) -> None:
     async with AsyncAgentsClient(service(rules=RULES).endpoint, None) as client:
-        await conversation(client)
+        ids = await conversation(client)
     everything = recorded.everything()
     for content in ("Be brief", "Hello", "How much", "40 EUR", '\\"oak\\"', "It is"):
         assert content not in everything, content
@@ -103,6 +103,7 @@ async def test_no_content_without_opt_in(service: ServiceFactory, recorded: Reco
             "gen_ai.user.message",
             {
                 "gen_ai.system": "az.ai.agents",
+                "gen_ai.thread.id": ids["thread"],
                 "gen_ai.event.content": '{"role": "user"}',
             },
         )
