@@ -129,7 +129,8 @@ def test_same_spans_attributes_and_events(
         assert list(ours.messages.list(ours_thread.id))
         assert list(ours.run_steps.list(ours_thread.id, done.id))
 
-    operations = {span.name for span in official.spans if "." not in span.name and "/" not in span.name}
+    # `GET` and `RunStepsOperations.list` come from azure-core, for requests and methods of all its libraries.
+    operations = {span.name for span in official.spans if span.name[0].islower()}
     assert operations >= {
         "create_agent clerk",
         "create_thread",
