@@ -52,4 +52,3 @@ def drivers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drivers]:
     started = Drivers(tmp_path_factory.mktemp("conformance"))
     yield started
     started.close()
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import json
 import os
@@ -12,15 +13,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from mcp.server.mcpserver import MCPServer
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
+from agents_emulator.service import ServiceConfig
+from agents_emulator.tools.settings import ToolSettings
 from tests.conformance import official, ours
 from tests.conformance.catalogue import Driver
 from tests.conformance.checks import Finding
 from tests.conformance.rules import RULES
-from tests.support.service import RunningService, start_in_thread, write_rules
+from tests.conformance.tool_scenarios import Surroundings
+from tests.emulator.tools.test_openapi import serve
+from tests.support.service import start_in_thread, write_rules
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PREVIEW_FOLDER = REPOSITORY / ".venv" / "official-preview"
+SEARCH_FOLDER = Path(__file__).with_name("search")
 SECONDS = 90
 """Longest time of a driver in a process of its own."""
 
@@ -37,7 +48,9 @@ class Drive:
         """Fail the test unless this was checked and passed."""
         found = [error for its_kind, its_name, error in self.findings if (its_kind, its_name) == (kind, name)]
         if not found:
-            errors = [f"{its_kind} {its_name}: {error}" for its_kind, its_name, error in self.findings if error]
+            errors = [
+                f"{its_kind} {its_name}: {error}" for its_kind, its_name, error in self.findings if error
+            ]
             pytest.fail(f"{kind} {name} was not reached\n" + "\n".join(errors), pytrace=False)
         for error in found:
             if error is not None:
@@ -49,7 +62,7 @@ class Drivers:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._services: list[RunningService] = []
+        self._stack = contextlib.ExitStack()
 
     @functools.cache  # noqa: B019 - lives as long as the session
     def drive(self, driver: Driver, part: str) -> Drive:
@@ -58,7 +71,11 @@ class Drivers:
             pytest.skip("the preview of the official client is not installed: run `make official-preview`")
         folder = self._folder / f"{driver}-{part}"
         folder.mkdir()
-        service = start_in_thread(folder / "data", write_rules(folder, RULES))
+        settings = ToolSettings(search_folder=SEARCH_FOLDER)
+        config = ServiceConfig(tools=settings)
+        service = start_in_thread(folder / "data", write_rules(folder, RULES), config)
+        if part == "tools":
+            self._surroundings().write(folder)
         try:
             findings = _findings(driver, service.endpoint, part, folder)
             served = {
@@ -70,9 +87,32 @@ class Drivers:
             service.stop()
         return Drive(findings, served)
 
+    @functools.cache  # noqa: B019
+    def _surroundings(self) -> Surroundings:
+        app = Starlette(routes=[Route("/price", _price)])
+        numbers = MCPServer("numbers", log_level="CRITICAL")
+        numbers.tool(name="add")(_add)
+        mcp = numbers.streamable_http_app(stateless_http=True, json_response=True)
+        return Surroundings(
+            openapi=self._stack.enter_context(serve(app)),
+            mcp=f"{self._stack.enter_context(serve(mcp))}/mcp",
+        )
+
     def close(self) -> None:
-        """Forget everything."""
+        """Stop the servers and forget what was found."""
+        self._stack.close()
         Drivers.drive.cache_clear()
+        Drivers._surroundings.cache_clear()
+
+
+async def _price(request: Request) -> JSONResponse:
+    """The stand-in for a server with an OpenAPI document."""
+    return JSONResponse({"item": request.query_params["item"], "euros": 40})
+
+
+def _add(a: int, b: int) -> str:
+    """Adds two numbers."""
+    return str(a + b)
 
 
 def _findings(driver: Driver, endpoint: str, part: str, folder: Path) -> list[Finding]:

@@ -21,10 +21,18 @@ from azure.core.credentials import AccessToken
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 
-from tests.conformance.catalogue import PREVIEW
+from tests.conformance.catalogue import PREVIEW, TOOLS, V1, V1_TOOLS
 from tests.conformance.checks import Checks, Finding, entered, every, settled
 from tests.conformance.rules import stock_level
 from tests.conformance.scenarios import PACE, Operations, Seen, plain
+from tests.conformance.tool_scenarios import (
+    CONNECTION,
+    QUEUES,
+    STOCK_PARAMETERS,
+    Prepared,
+    Surroundings,
+    Tools,
+)
 
 
 class NoCredential:
@@ -111,7 +119,7 @@ class OfficialClient:
     def __init__(self, client: Any, style: str) -> None:
         self._client = client
         self._blocking = style == "blocking"
-        self.api_version = PREVIEW if hasattr(models, "McpTool") else "v1"
+        self.api_version = PREVIEW if hasattr(models, "McpTool") else V1
         self.agents = SimpleNamespace(
             create=client.create_agent,
             get=client.get_agent,
@@ -154,7 +162,8 @@ class OfficialClient:
         return (models.FunctionTool if self._blocking else models.AsyncFunctionTool)({stock_level})
 
     def is_a(self, value: Any, model: str) -> bool:
-        return isinstance(value, getattr(models, model))
+        # A model that this version does not know yet is kept as its base class.
+        return isinstance(value, getattr(models, model, models.RunStepToolCall))
 
     def output(self, call_id: str, output: str) -> Any:
         return models.ToolOutput(tool_call_id=call_id, output=output)
@@ -180,9 +189,9 @@ class OfficialClient:
                 text += data.text if isinstance(data, models.MessageDeltaChunk) else ""
         return names, text
 
-    async def handled(self, thread_id: str, assistant_id: str) -> Seen:
+    async def handled(self, thread_id: str, assistant_id: str, **fields: Any) -> Seen:
         handler = self._recorder()
-        stream = self._client.runs.stream(thread_id, agent_id=assistant_id, event_handler=handler)
+        stream = self._client.runs.stream(thread_id, agent_id=assistant_id, event_handler=handler, **fields)
         async with entered(await settled(stream)) as events:
             await settled(events.until_done())
         return handler.seen
@@ -190,11 +199,11 @@ class OfficialClient:
     def _recorder(self) -> Any:
         return Recorder() if self._blocking else AsyncRecorder()
 
-    async def submit_streamed(self, run: Any, outputs: list[Any]) -> Seen:
+    async def submit_streamed(self, run: Any, **answers: list[Any]) -> Seen:
         handler = self._recorder()
         await settled(
             self._client.runs.submit_tool_outputs_stream(
-                run.thread_id, run.id, tool_outputs=outputs, event_handler=handler
+                run.thread_id, run.id, event_handler=handler, **answers
             )
         )
         await settled(handler.until_done())
@@ -246,6 +255,60 @@ class OfficialClient:
             self.file_batches.create_and_poll(store_id, file_ids=file_ids, polling_interval=PACE)
         )
 
+    def tools(self) -> tuple[str, ...]:
+        return TOOLS if self.api_version == PREVIEW else V1_TOOLS
+
+    def wire(self, value: Any) -> Any:
+        return value.as_dict()
+
+    def screenshot(self, call_id: str, image_url: str) -> Any:
+        picture = models.ComputerScreenshot(image_url=image_url)
+        return models.ComputerToolOutput(tool_call_id=call_id, output=picture)
+
+    def approval(self, call_id: str) -> Any:
+        return models.ToolApproval(tool_call_id=call_id, approve=True)
+
+    def tool(self, kind: str, around: Surroundings, prepared: Prepared) -> Any:
+        match kind:
+            case "function":
+                return self._function_tool()
+            case "code_interpreter":
+                return models.CodeInterpreterTool(file_ids=[prepared.file_id])
+            case "file_search":
+                return models.FileSearchTool(vector_store_ids=[prepared.store_id])
+            case "openapi":
+                auth = models.OpenApiAnonymousAuthDetails()
+                return models.OpenApiTool("prices", "Prices of goods.", around.document, auth)
+            case "connected_agent":
+                return models.ConnectedAgentTool(prepared.agent_id, "helper", "Helps.")
+            case "azure_ai_search":
+                return models.AzureAISearchTool(CONNECTION, "prices")
+            case "bing_grounding":
+                return models.BingGroundingTool(CONNECTION)
+            case "azure_function":
+                queues = [
+                    models.AzureFunctionStorageQueue(storage_service_endpoint=QUEUES, queue_name=name)
+                    for name in ("asked", "answered")
+                ]
+                return models.AzureFunctionTool("stock_level", "Counts.", STOCK_PARAMETERS, *queues)
+            case "mcp":
+                tool = models.McpTool("numbers", around.mcp, ["add"])
+                tool.update_headers("x-secret", "secret")
+                return tool
+            case "bing_custom_search":
+                return models.BingCustomSearchTool(CONNECTION, "instance")
+            case "sharepoint_grounding":
+                return models.SharepointTool(CONNECTION)
+            case "fabric_dataagent":
+                return models.FabricTool(CONNECTION)
+            case "deep_research":
+                return models.DeepResearchTool(CONNECTION, "o3-deep-research")
+            case "browser_automation":
+                return models.BrowserAutomationTool(CONNECTION)
+            case "computer_use_preview":
+                return models.ComputerUseTool(1024, 768, "browser")
+        raise ValueError(kind)
+
 
 async def drive(endpoint: str, style: str, part: str, folder: Path) -> list[Finding]:
     """Play all scenarios of a part (`operations`, `tools`); returns what was found."""
@@ -253,8 +316,8 @@ async def drive(endpoint: str, style: str, part: str, folder: Path) -> list[Find
     kind: Any = AgentsClient if style == "blocking" else AsyncAgentsClient
     client = kind(endpoint=endpoint, credential=NoCredential(), authentication_policy=SansIOHTTPPolicy())
     async with entered(client) as opened:
-        if part == "operations":
-            await Operations(OfficialClient(opened, style), folder, checks).play()
+        scenarios: Any = Operations if part == "operations" else Tools
+        await scenarios(OfficialClient(opened, style), folder, checks).play()
     return checks.findings
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from agent_tasks import wire
+from pydantic import SecretStr
+
+from agent_tasks import tools, wire
 from agent_tasks.client import (
     AgentEventHandler,
     AgentsClient,
@@ -14,9 +16,18 @@ from agent_tasks.client import (
 )
 from agent_tasks.errors import BadRequestError, NotFoundError
 from agent_tasks.tools import ToolSet
+from tests.conformance.catalogue import PREVIEW, TOOLS, V1_TOOLS
 from tests.conformance.checks import Checks, Finding, entered, every, settled
 from tests.conformance.rules import stock_level
 from tests.conformance.scenarios import PACE, Operations, Seen, plain
+from tests.conformance.tool_scenarios import (
+    CONNECTION,
+    QUEUES,
+    STOCK_PARAMETERS,
+    Prepared,
+    Surroundings,
+    Tools,
+)
 
 
 class Recorder(AgentEventHandler):
@@ -134,9 +145,9 @@ class OurClient:
                 text += event.data.text if isinstance(event.data, wire.MessageDeltaChunk) else ""
         return names, text
 
-    async def handled(self, thread_id: str, assistant_id: str) -> Seen:
+    async def handled(self, thread_id: str, assistant_id: str, **fields: Any) -> Seen:
         handler = self._recorder()
-        stream = self.runs.stream(thread_id, assistant_id=assistant_id, event_handler=handler)
+        stream = self.runs.stream(thread_id, assistant_id=assistant_id, event_handler=handler, **fields)
         async with entered(stream) as events:
             await settled(events.until_done(check=False))
         return handler.seen
@@ -144,11 +155,11 @@ class OurClient:
     def _recorder(self) -> Any:
         return Recorder() if self._blocking else AsyncRecorder()
 
-    async def submit_streamed(self, run: Any, outputs: list[Any]) -> Seen:
+    async def submit_streamed(self, run: Any, **answers: list[Any]) -> Seen:
         handler = self._recorder()
-        stream = self.runs.submit_tool_outputs_stream(run.thread_id, run.id, outputs, event_handler=handler)
+        stream = self.runs.submit_tool_outputs_stream(run.thread_id, run.id, event_handler=handler, **answers)
         async with entered(stream) as events:
-            await settled(events.until_done())
+            await settled(events.until_done(check=False))
         return handler.seen
 
     def call_functions(self) -> None:
@@ -188,12 +199,46 @@ class OurClient:
             self.file_batches.create_and_poll(store_id, file_ids=file_ids, poll_interval=PACE)
         )
 
+    def tools(self) -> tuple[str, ...]:
+        return TOOLS if self.api_version == PREVIEW else V1_TOOLS
+
+    def wire(self, value: Any) -> Any:
+        return value if isinstance(value, dict) else value.to_wire()
+
+    def screenshot(self, call_id: str, image_url: str) -> Any:
+        picture = wire.ComputerScreenshot(type="computer_screenshot", image_url=image_url)
+        return wire.ComputerToolOutput(type="computer_call_output", tool_call_id=call_id, output=picture)
+
+    def approval(self, call_id: str) -> Any:
+        return wire.ToolApproval(tool_call_id=call_id, approve=True)
+
+    def tool(self, kind: str, around: Surroundings, prepared: Prepared) -> Any:
+        queues = [tools.StorageQueue(QUEUES, name) for name in ("asked", "answered")]
+        made: dict[str, Any] = {
+            "function": ToolSet([stock_level]),
+            "code_interpreter": tools.CodeInterpreterTool(file_ids=[prepared.file_id]),
+            "file_search": tools.FileSearchTool(vector_store_ids=[prepared.store_id]),
+            "openapi": tools.OpenApiTool("prices", around.document, "Prices of goods."),
+            "connected_agent": tools.ConnectedAgentTool(prepared.agent_id, "helper", "Helps."),
+            "azure_ai_search": tools.AzureAISearchTool(CONNECTION, "prices"),
+            "bing_grounding": tools.BingGroundingTool(CONNECTION),
+            "azure_function": tools.AzureFunctionTool("stock_level", "Counts.", STOCK_PARAMETERS, *queues),
+            "mcp": tools.McpTool("numbers", around.mcp, ["add"], headers={"x-secret": SecretStr("secret")}),
+            "bing_custom_search": tools.BingCustomSearchTool(CONNECTION, instance_name="instance"),
+            "sharepoint_grounding": tools.SharepointTool(CONNECTION),
+            "fabric_dataagent": tools.FabricTool(CONNECTION),
+            "deep_research": tools.DeepResearchTool(CONNECTION, "o3-deep-research"),
+            "browser_automation": tools.BrowserAutomationTool(CONNECTION),
+            "computer_use_preview": tools.ComputerUseTool(1024, 768),
+        }
+        return made[kind]
+
 
 async def drive(endpoint: str, style: str, part: str, folder: Path, api_version: str) -> list[Finding]:
     """Play all scenarios of a part (`operations`, `tools`); returns what was found."""
     checks = Checks()
     kind: Any = AgentsClient if style == "blocking" else AsyncAgentsClient
     async with entered(kind(endpoint, None, api_version=api_version)) as client:
-        if part == "operations":
-            await Operations(OurClient(client, style, api_version), folder, checks).play()
+        scenarios: Any = Operations if part == "operations" else Tools
+        await scenarios(OurClient(client, style, api_version), folder, checks).play()
     return checks.findings

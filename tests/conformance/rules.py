@@ -22,8 +22,61 @@ def stock_level(item: str) -> str:
     return json.dumps({"pieces": 7 if item == "oak" else 0})
 
 
+TOOL_CALLS: dict[str, tuple[str, dict[str, Any]]] = {
+    "function": ("stock_level", {"item": "oak"}),
+    "code_interpreter": ("code_interpreter", {"code": "print(6 * 7)"}),
+    "openapi": ("prices_GetPrice", {"item": "oak"}),
+    "connected_agent": ("helper", {"message": "Hello"}),
+    "mcp": ("add", {"a": 2, "b": 3}),
+    "computer_use_preview": ("computer_use_preview", {"type": "screenshot"}),
+    "azure_function": ("stock_level", {"item": "oak"}),
+    "deep_research": ("deep_research", {"query": "the price of oak"}),
+    "browser_automation": ("browser_automation", {"query": "the price of oak"}),
+    **{
+        kind: (kind, {"query": "the price of oak boards"})
+        for kind in (
+            "azure_ai_search", "bing_grounding", "bing_custom_search", "sharepoint_grounding", "fabric_dataagent",
+        )
+    },
+}  # fmt: skip
+"""The function that the model calls on the message `use TOOL`, and its arguments."""
+
+TOOL_ANSWERS: dict[str, str] = {
+    "function": "7",
+    "code_interpreter": "42",
+    "file_search": "Oak boards cost 40 euros",
+    "openapi": "40",
+    "connected_agent": ANSWER,
+    "mcp": "5",
+    "computer_use_preview": "Done",
+    "azure_function": "7",
+    "deep_research": "40 euros",
+    "browser_automation": "40 euros",
+    "azure_ai_search": "40 euros",
+    "bing_grounding": "40 euros",
+    "bing_custom_search": "40 euros",
+    "sharepoint_grounding": "40 euros",
+    "fabric_dataagent": "40 euros",
+}
+"""What the answer then holds: it could only come from the tool."""
+
 RULES: dict[str, Any] = {
     "rules": [
+        *(
+            {
+                "when": {"message": f"^use {kind}$", "tool_results": False},
+                "reply": {"tool_calls": [{"name": name, "arguments": arguments}]},
+            }
+            for kind, (name, arguments) in TOOL_CALLS.items()
+        ),
+        {
+            "when": {"message": "^use file_search$"},
+            "reply": {"text": "Oak boards cost 40 euros a square metre."},
+        },
+        {
+            "when": {"message": "^use ", "tool_results": True},
+            "reply": {"text": "Done: {{ tool_results[-1] }}"},
+        },
         {
             "when": {"message": COUNT, "tool_results": False},
             "reply": {"tool_calls": [{"name": "stock_level", "arguments": {"item": "oak"}}]},

@@ -70,11 +70,11 @@ class Client(Protocol):
     async def streamed(self, thread_id: str, assistant_id: str) -> tuple[list[str], str]:
         """Names of the events of a run, iterated over, and its text."""
 
-    async def handled(self, thread_id: str, assistant_id: str) -> Seen:
+    async def handled(self, thread_id: str, assistant_id: str, **fields: Any) -> Seen:
         """What a handler sees of a run; functions are called if that was enabled."""
 
-    async def submit_streamed(self, run: Any, outputs: list[Any]) -> Seen:
-        """Submits outputs and streams the rest of the run."""
+    async def submit_streamed(self, run: Any, **answers: list[Any]) -> Seen:
+        """Submits `tool_outputs` or `tool_approvals` and streams the rest of the run."""
 
     def call_functions(self) -> None:
         """From now on, `rules.stock_level` is called without being asked for."""
@@ -290,7 +290,7 @@ class Operations:
             assert call.function.name == "stock_level"
         with self.convenience("streamed outputs"):
             run, outputs = await self.waiting(agent)
-            seen = await client.submit_streamed(run, outputs)
+            seen = await client.submit_streamed(run, tool_outputs=outputs)
             assert (seen.text, seen.status) == (COUNTED, "completed")
 
     async def waiting(self, agent: Any) -> tuple[Any, list[Any]]:
@@ -465,5 +465,3 @@ class Operations:
         with self.convenience("file batch and poll"):
             batch = await client.batch_and_poll(empty.id, [(await self.upload("more.md")).id])
             assert (batch.status, batch.file_counts.completed) == ("completed", 1)
-
-

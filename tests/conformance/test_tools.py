@@ -1,0 +1,49 @@
+"""Every tool, by every client that has it, blocking and async: defined, echoed, used in polled and streamed runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.catalogue import DRIVERS, PREVIEW, TOOLS, V1, V1_TOOLS, Driver
+from tests.conformance.drivers import Drivers
+from tests.conformance.ledger import Ledger
+
+SPECS = Path(__file__).parents[3] / "shared" / "wire" / "spec"
+NOT_SERVED = {"azure_function", "deep_research", "browser_automation"}
+
+
+@pytest.mark.parametrize(
+    ("driver", "tool"),
+    [
+        pytest.param(driver, name, marks=pytest.mark.covers("tool", name, driver), id=f"{driver}-{name}")
+        for driver in DRIVERS
+        if (driver.client, driver.api_version) != ("ours", V1)  # its tools are those of the preview
+        for name in driver.tools
+    ],
+)
+def test_tool(drivers: Drivers, ledger: Ledger, driver: Driver, tool: str) -> None:
+    drive = drivers.drive(driver, "tools")
+    drive.fail_unless_passed("tool", tool)
+    reasons = [reason for kind, name, reason in drive.findings if (kind, name) == ("not served", tool)]
+    for reason in reasons:
+        ledger.not_served(tool, str(reason))
+    assert bool(reasons) == (tool in NOT_SERVED)
+
+
+@pytest.mark.parametrize(("version", "tools"), [(V1, V1_TOOLS), (PREVIEW, TOOLS)])
+def test_the_list_of_tools_is_the_published_one(version: str, tools: tuple[str, ...]) -> None:
+    path = SPECS / f"openapi-{version}.json"
+    if not path.exists():
+        pytest.skip("the spec is not at hand")
+    schemas = json.loads(path.read_text())["components"]["schemas"]
+    kinds = {
+        part["properties"]["type"].get("const")
+        for name, schema in schemas.items()
+        if name.endswith("ToolDefinition")
+        for part in (schema, *schema.get("allOf", []))
+        if "type" in part.get("properties", {})
+    }
+    assert set(tools) == kinds - {None}
