@@ -18,7 +18,7 @@ def test_the_example_of_the_page_loads_and_its_defaults_are_the_defaults(tmp_pat
     (tmp_path / "company_tools.py").write_text(_block("python") + "    return {}\n")
     (tmp_path / "pipeline.yaml").write_text(_block("yaml"))
     pipeline = load_pipeline(tmp_path / "pipeline.yaml")
-    assert list(pipeline.extractor.tools) == ["lookup_supplier"]
+    assert list(pipeline.extractor.tools.functions) == ["lookup_supplier"]
     assert [question.id for question in pipeline.questions] == ["q1", "late"]
     for section in (pipeline.limits, pipeline.file.resources):
         assert section == type(section)(), "the page shows the defaults"

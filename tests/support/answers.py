@@ -36,6 +36,8 @@ _ADDED: dict[str, Json] = {
     "RunStep": {"expires_at": _TIME},
     # [Agents] the echo of a function tool gains `strict`.
     "FunctionDefinition": {"strict": {"type": ["boolean", "null"]}},
+    # The parent API's switch for structured output, which the document lacks; echoed as it was sent.
+    "ResponseFormatJsonSchema": {"strict": {"type": ["boolean", "null"]}},
     # Recorded: a function call of a step shows its output, null while it waits for one.
     "RunStepFunctionToolCallDetails": {"output": _OPTIONAL_TEXT},
     "RunStepDeltaFunction": {"output": _OPTIONAL_TEXT},
