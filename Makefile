@@ -36,7 +36,7 @@ dashboard: $(RUN_READY) ## Open the Prefect dashboard with the runs so far
 	@$(BIN)/agent-tasks dashboard
 
 test: $(DEV_READY) $(PREVIEW_READY) ## Run the tests
-	@$(BIN)/pytest -q
+	@$(BIN)/pytest -q -n auto --dist loadgroup
 
 conformance: $(DEV_READY) $(PREVIEW_READY) ## Check operations, tools, recordings and examples; write docs/conformance.md
 	@AGENTS_EMULATOR_FUZZ_REQUESTS=10000 $(BIN)/pytest -q tests/emulator/test_fuzzing.py tests/emulator/test_fuzzing_by_document.py

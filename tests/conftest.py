@@ -22,6 +22,13 @@ from tests.support.service import (
 )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that start a Prefect server run one after the other, in one process, and share the session's."""
+    for item in items:
+        if "prefect_server" in getattr(item, "fixturenames", ()) or item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.xdist_group("prefect"))
+
+
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[None]:
     """A Prefect server with a database of its own for all flow runs of the session; started on first use."""
