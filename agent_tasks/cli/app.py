@@ -106,9 +106,10 @@ def dashboard(
     show_dashboard(browser=browser)
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, epilog=EXIT_CODES)
 @reported
 def emulator(
+    context: typer.Context,
     host: Annotated[
         str, typer.Option(help="Address to listen on; one that other machines reach needs a token.")
     ] = "127.0.0.1",
@@ -143,6 +144,9 @@ def emulator(
     starts its own when PROJECT_ENDPOINT is not set; this one is for other
     programs, and for runs of several state folders.
 
+    Further options go to the service (`--search-folder DIR`, `--faults FILE`,
+    `--tls`, ...): `python -m agents_emulator --help` lists them.
+
     [bold]Example[/]
 
         agent-tasks emulator --port 8700
@@ -150,7 +154,7 @@ def emulator(
     """
     from agent_tasks.cli.emulator import become_emulator
 
-    become_emulator(host, port, data_dir, model, token, log_level)
+    become_emulator(host, port, data_dir, model, token, log_level, context.args)
 
 
 @app.command(epilog=EXIT_CODES)

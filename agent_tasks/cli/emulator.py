@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,9 +16,17 @@ __all__ = ["become_emulator"]
 
 
 def become_emulator(
-    host: str, port: int, data_dir: Path | None, model: str | None, token: str | None, log_level: str
+    host: str,
+    port: int,
+    data_dir: Path | None,
+    model: str | None,
+    token: str | None,
+    log_level: str,
+    further: Sequence[str] = (),
 ) -> NoReturn:
     """Replaces this process by the service: signals and the exit code are then the service's own.
+
+    `further` are options that the service alone knows, and checks.
 
     Raises:
         ConfigurationError: the service's packages are not installed, or an argument is not usable.
@@ -30,6 +39,7 @@ def become_emulator(
     arguments = [
         *("--host", host, "--port", str(port), "--log-level", log_level),
         *("--data-dir", str(data_dir or settings.state_dir / "emulator"), "--model", settings.local_model),
+        *further,
     ]
     # The token goes through the environment: other users of the machine can read argument lists.
     environment = {**os.environ, **({"AGENTS_EMULATOR_TOKEN": token} if token else {})}

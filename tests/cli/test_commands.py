@@ -149,6 +149,15 @@ def test_emulator_hands_its_token_over_out_of_sight(monkeypatch: pytest.MonkeyPa
     assert command[command.index("--model") + 1] == "scripted:r.yaml"
 
 
+def test_emulator_hands_on_the_options_of_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    handed: list[list[str]] = []
+    monkeypatch.setattr(os, "execve", lambda program, command, environment: handed.append(command))
+    shown = runner.invoke(app, ["emulator", "--port", "1", "--search-folder", "papers", "--loose"])
+    assert shown.exit_code == 0, shown.output
+    assert handed[0][-3:] == ["--search-folder", "papers", "--loose"]
+    assert handed[0][handed[0].index("--port") + 1] == "1"
+
+
 def test_dashboard_of_the_persons_own_server_is_only_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:4200/api")
     opened: list[str] = []

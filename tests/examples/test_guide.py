@@ -35,7 +35,6 @@ from tests.support.service import RunningService, start_in_thread, write_rules
 
 HERE = Path(__file__).parent
 GUIDE = HERE.parents[1] / "examples" / "guide"
-EXAMPLES = sorted(path.stem for path in GUIDE.glob("*.py") if path.stem != "connection")
 
 
 @pytest.fixture(scope="module")
@@ -442,14 +441,3 @@ def test_durable(guide: Guide, prefect_server: None) -> None:
     assert same_usage == usage
     assert deleted == "2 things deleted"
     assert len(guide.service.generations()) - asked_before == 2
-
-
-def test_every_example_has_its_test_and_its_line_in_the_readme(request: pytest.FixtureRequest) -> None:
-    items = [item for item in request.session.items if item.path == Path(__file__)]
-    covered = [mark.args[1] for item in items for mark in item.iter_markers("covers")]
-    listed = re.findall(
-        r"^\| \[`(\w+)\.py`\]\((\w+)\.py\) \|", (GUIDE / "README.md").read_text(), re.MULTILINE
-    )
-    assert sorted(name for name, link in listed if name == link) == EXAMPLES
-    if len(items) > len(EXAMPLES):  # not when single tests were chosen
-        assert sorted(covered) == EXAMPLES
