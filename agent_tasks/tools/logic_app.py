@@ -141,8 +141,12 @@ class LogicAppTool:
             ) from error
 
     async def _started(self, body: bytes, context: ToolContext) -> str:
+        here = is_loopback(urlsplit(self.management_endpoint).hostname or "")
         async with httpx.AsyncClient(
-            transport=self.transport, timeout=self.timeout, follow_redirects=False
+            transport=self.transport,
+            timeout=self.timeout,
+            follow_redirects=False,  # a signature must not follow to wherever an answer points
+            trust_env=not here,  # proxies of the environment are for other machines
         ) as http:
             known = self._callback is not None
             callback = await self._callback_url(http)
