@@ -16,6 +16,8 @@ from agents_emulator.tools.base import CallContext, ToolError
 if TYPE_CHECKING:
     from agents_emulator.engine.runner import RunEngine
 
+_DELETED = "The run of the connected agent was deleted."
+
 
 class ChildRunner:
     """Starts child runs and waits for them."""
@@ -34,20 +36,20 @@ class ChildRunner:
         """
         if "child" in call.item:
             thread_id, run_id = call.item["child"]
-            run = await self._store.read(lambda db: RUNS.find(db, run_id, thread_id))
-        else:
-            run = await self._store.write(lambda db: self._insert(db, parent, agent_id, message))
-            if run is None:
-                raise ToolError(f"The connected agent {agent_id} does not exist.")
-            await call.remember({"child": [run["thread_id"], run["id"]]})
-        if run is None:
-            raise ToolError("The run of the connected agent was deleted.")
-        return await self._follow(run)
+            known = await self._store.read(lambda db: RUNS.find(db, run_id, thread_id))
+            if known is None:
+                raise ToolError(_DELETED)
+            # The start of the service has set it to work already.
+            return await self._follow(known, is_new=False)
+        run = await self._store.write(lambda db: self._insert(db, parent, agent_id, message, call))
+        return await self._follow(run, is_new=True)
 
-    def _insert(self, db: sqlite3.Connection, parent: Record, agent_id: str, message: str) -> Record | None:
+    def _insert(
+        self, db: sqlite3.Connection, parent: Record, agent_id: str, message: str, call: CallContext
+    ) -> Record:
         agent = AGENTS.find(db, agent_id)
         if agent is None:
-            return None
+            raise ToolError(f"The connected agent {agent_id} does not exist.")
         moment = lifecycle.now()
         thread = {
             "id": new_id("thread"),
@@ -74,20 +76,22 @@ class ChildRunner:
             "metadata": {},
         }
         MESSAGES.insert(db, question, str(thread["id"]))
-        return new_run(
+        run = new_run(
             *(db, agent, str(thread["id"]), {}),
             tool_resources={},
             include=[],
             run_ttl=self._run_ttl,
             depth=parent.get("depth", 0) + 1,
         )
+        call.remember(db, {"child": [run["thread_id"], run["id"]]})
+        return run
 
-    async def _follow(self, run: Record) -> Record:
+    async def _follow(self, run: Record, *, is_new: bool) -> Record:
         subscription = self._broker.subscribe(run["id"])
         try:
+            if is_new:
+                self._engine.start(run)
             latest = await self._latest(run)
-            if latest["status"] == "queued" and not self._engine.works_on(run["id"]):
-                self._engine.start(latest, nested=True)
             if latest["status"] in lifecycle.ACTIVE:
                 async for _ in subscription.frames():
                     pass
@@ -109,5 +113,5 @@ class ChildRunner:
     async def _latest(self, run: Record) -> Record:
         latest = await self._store.read(lambda db: RUNS.find(db, run["id"], run["thread_id"]))
         if latest is None:
-            raise ToolError("The run of the connected agent was deleted.")
+            raise ToolError(_DELETED)
         return latest

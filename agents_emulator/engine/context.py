@@ -189,6 +189,8 @@ def _tool_choice(
         names = [choice["function"]["name"]] if is_function else toolbox.names_of(choice["type"])
         if conversation.called:
             return "none", tools
+        if not names:
+            return "auto", tools
         if len(names) == 1:
             return f"{FORCED_TOOL_PREFIX}{names[0]}", tools
         return "required", tuple(spec for spec in tools if spec.name in names)

@@ -99,16 +99,12 @@ class RunEngine:
             logger.info("continuing run %s", run["id"])
             self.start(await self._store.write(lambda db: lifecycle.discard_unfinished(db, run)))
 
-    def start(self, run: Record, *, nested: bool = False) -> None:
-        """Work on a queued run in the background; a `nested` one shares the place of the run that waits."""
+    def start(self, run: Record) -> None:
+        """Work on a queued run in the background; a connected agent's shares the place of its caller."""
         self._watch(run)
         worker = self._workers[run["id"]] = _Worker()
-        slot = nullcontext() if nested else self._slots
+        slot = nullcontext() if run.get("depth") else self._slots
         worker.task = asyncio.create_task(self._work(run, worker, slot), name=run["id"])
-
-    def works_on(self, run_id: str) -> bool:
-        """Whether somebody works on the run now."""
-        return run_id in self._workers
 
     def end_soon(self, run: Record, ending: Ending) -> None:
         """Stop working on a run and bring it to `cancelled` or `expired`, in the background."""

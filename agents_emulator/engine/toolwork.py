@@ -117,9 +117,9 @@ class ToolWork:
         tool = toolbox.at(item["tool"])
         body = step["step_details"]["tool_calls"][index]
 
-        async def remember(fields: Record) -> None:
+        def remember(db: sqlite3.Connection, fields: Record) -> None:
             item.update(fields)
-            await self._store.write(lambda db: RUN_STEPS.put(db, step, run["id"]))
+            RUN_STEPS.put(db, step, run["id"])
 
         call = CallContext(item["id"], item["name"], item["arguments"], body, item, remember)
         try:

@@ -47,7 +47,9 @@ def _new_run(db: sqlite3.Connection, call: Call, thread: Record, body: Record) -
         # Recorded: such a run is in progress from the first answer on.
         run["status"], run["started_at"] = "in_progress", run["created_at"]
         RUNS.put(db, run, thread["id"])
-    service.tools.secrets[run["id"]] = secret_headers(agent["tool_resources"], body.get("tool_resources"))
+    headers = secret_headers(agent["tool_resources"], body.get("tool_resources"))
+    if headers:
+        service.tools.secrets[run["id"]] = headers
     return run
 
 

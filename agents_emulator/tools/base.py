@@ -8,6 +8,7 @@ may call (`specs`), for the body of each call in the step (`body`, `deltas`), an
 from __future__ import annotations
 
 import json
+import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -70,7 +71,7 @@ class CallContext:
     """A call that is to be executed.
 
     `item` is the engine's own record of the call (see `engine.toolwork`); `remember` adds fields to it
-    durably before an effect, so that a restarted service finds what it had begun.
+    in the transaction of an effect, so that a restarted service finds what it had begun.
     """
 
     call_id: str
@@ -78,7 +79,7 @@ class CallContext:
     arguments: str
     body: Record
     item: Record
-    remember: Callable[[Record], Any]
+    remember: Callable[[sqlite3.Connection, Record], None]
 
 
 class ChildRuns(Protocol):

@@ -64,7 +64,7 @@ class Workspace:
                 source = self._services.files_dir / file["id"]
                 if not source.exists() or not _copy_new(source, self.data / name):
                     continue
-                if not (self.data / file["id"]).exists():
+                if not os.path.lexists(self.data / file["id"]):
                     os.link(self.data / name, self.data / file["id"], follow_symlinks=False)
                 manifest["inputs"][file["id"]] = name
             names.append(name)

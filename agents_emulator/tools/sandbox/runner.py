@@ -215,7 +215,7 @@ def folder_size(folder: Path, most_files: int) -> tuple[int, int]:
                         waiting.append(entry.path)
                     else:
                         size += entry.stat(follow_symlinks=False).st_blocks * 512
-        except FileNotFoundError:  # removed by the code while it was counted
+        except OSError:  # removed or locked by the code while it was counted
             continue
         if files > most_files:
             break
@@ -224,6 +224,7 @@ def folder_size(folder: Path, most_files: int) -> tuple[int, int]:
 
 def _folder(path: Path) -> Path:
     path.mkdir(parents=True, exist_ok=True)
+    path.chmod(0o700)  # whatever earlier code made of it
     return path.resolve()
 
 
@@ -253,5 +254,10 @@ def read_regular(path: Path, limit: int) -> bytes | None:
 
 
 def remove_folder(path: Path) -> None:
-    """Remove a folder of a thread, whatever executed code put there."""
+    """Remove a folder, whatever executed code put there: it may have locked folders of its own."""
+    for parent, folders, _ in os.walk(path):
+        for name in folders:
+            folder = os.path.join(parent, name)
+            if not os.path.islink(folder):
+                os.chmod(folder, 0o700)
     shutil.rmtree(path, ignore_errors=True)

@@ -122,3 +122,25 @@ def test_children_need_no_place_among_the_runs_at_work(service: Any) -> None:
     with running.http() as client:
         turns = managed(client, agent(client, instructions="expert"))
         assert turns.call("expert", "{}")["connected_agent"]["output"] == "About prices: 42."
+
+
+def test_after_a_kill_the_run_follows_the_child_that_it_had(service: Any) -> None:
+    rules = {
+        "rules": [
+            {"when": {"instructions": "expert"}, "reply": {"text": "Late."}, "delay": 0.6},
+            *RULES["rules"],
+        ]
+    }
+    running = service(rules=rules, process=True, options=["--max-concurrent-runs", "1"])
+    with running.http() as client:
+        turns = managed(client, agent(client, instructions="expert"))
+        run = post(client, "/threads/runs", turn(turns.agent_id, "go"))
+        wait_for(lambda: len(running.generations()) == 2)
+        running.kill()
+    running.restart()
+    with running.http() as client:
+        turns = Turns(client, turns.agent_id)
+        turns.run = wait_run(client, run)
+        assert turns.tool_call()["connected_agent"]["output"] == "Late."
+        assert len(get(client, "/threads")["data"]) == 2
+    assert [row["outcome"] for row in running.generations()] == ["tool_calls", "started", "stop", "stop"]

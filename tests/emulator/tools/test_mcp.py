@@ -227,3 +227,15 @@ def test_a_stream_ends_at_the_approval_and_goes_on_after_it(turns: Turns) -> Non
     assert names[-2:] == ["thread.run.completed", "done"]
     finished = next(b for n, b in more if n == "thread.run.step.completed")
     assert finished["step_details"]["tool_calls"][0]["output"] == "8"
+
+
+def test_headers_do_not_outlive_the_service(service: Any, server: str) -> None:
+    running = service(rules=rules_for("secret"))
+    with running.http() as client:
+        body = turn(agent(client, tools=[tool(server)]), "hi", **resources("never", {"x-secret": "hush-4"}))
+        run = wait_run(client, post(client, "/threads/runs", body))
+    running.stop()
+    assert run["status"] == "completed"
+    kept = b"".join(path.read_bytes() for path in running.data_dir.rglob("*") if path.is_file())
+    assert b"REDACTED" in kept
+    assert b"hush-4" not in kept

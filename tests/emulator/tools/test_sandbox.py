@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agents_emulator.tools.sandbox import Execution, Limits, Sandbox
-from agents_emulator.tools.sandbox.runner import read_regular
+from agents_emulator.tools.sandbox.runner import read_regular, remove_folder
 
 LIMITS = Limits(
     cpu_seconds=1,
@@ -168,3 +168,20 @@ def test_links_and_pipes_left_by_code_are_not_read(tmp_path: Path) -> None:
     assert read_regular(tmp_path / "link.png", 10_000) is None
     assert read_regular(tmp_path / "pipe.png", 10) is None
     assert read_regular(tmp_path, 10) is None
+
+
+async def test_locked_and_linked_folders_do_not_stop_the_next_call_or_the_end(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir(mode=0o755)
+    (outside / "kept").touch()
+    space = tmp_path / "space"
+    sandbox = Sandbox(LIMITS)
+    code = "import os\nos.makedirs('a/b')\nos.chmod('a/b', 0)\nos.chmod('a', 0)\nos.chmod('.', 0)"
+    await run(sandbox, space, code)
+    (space / "data").chmod(0o700)
+    (space / "data" / "link").symlink_to(outside)
+    assert (await run(sandbox, space, "1 + 1")).output == "2\n"
+    remove_folder(space)
+    assert not space.exists()
+    assert (outside / "kept").exists()
+    remove_folder(space)
