@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 from datetime import date
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
@@ -219,3 +221,36 @@ def test_impossible_settings_are_refused() -> None:
     ):
         with pytest.raises(ConfigurationError):
             tool(Azure(), **changes)
+
+
+async def test_over_a_real_connection_the_address_stays_out_of_every_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    paths: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            paths.append(self.path)
+            self.rfile.read(int(self.headers["Content-Length"]))
+            host = f"http://127.0.0.1:{self.server.server_address[1]}"  # type: ignore[index]
+            asked = "listCallbackUrl" in self.path
+            body = json.dumps({"value": f"{host}/run?sig={SIGNATURE}"} if asked else {"sent": True}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            """Stay quiet: this is the other side."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        mailer = tool(
+            Azure(), transport=None, management_endpoint=f"http://127.0.0.1:{server.server_address[1]}"
+        )
+        with caplog.at_level(logging.DEBUG):
+            assert json.loads(await mailer.call(ARGUMENTS, CONTEXT)) == {"sent": True}
+        server.shutdown()
+    assert paths[1] == f"/run?sig={SIGNATURE}"
+    assert "HTTP Request: POST" in caplog.text, "httpx names requests"
+    assert SIGNATURE not in caplog.text
