@@ -39,13 +39,13 @@ class Ledger:
             outcomes[driver] = passed and outcomes.get(driver, True)
         return report
 
-    def not_served(self, tool: str, reason: str) -> None:
-        """Note that the local service takes a tool, but does not execute it."""
-        self._partial["tool", tool] = reason
+    def not_served(self, kind: str, name: str, reason: str) -> None:
+        """Note that the local service takes something, but does not carry it out."""
+        self._partial[kind, name] = reason
 
-    def reason(self, tool: str) -> str | None:
-        """Why a tool is not executed by the local service; None if it is."""
-        return self._partial.get(("tool", tool))
+    def reason(self, kind: str, name: str) -> str | None:
+        """Why the local service does not carry something out; None if it does."""
+        return self._partial.get((kind, name))
 
     def drivers(self, kind: str, name: str) -> dict[Driver | None, bool]:
         """Who was made to check this, and whether it passed."""

@@ -1,4 +1,4 @@
-"""Every tool, by every client that has it, blocking and async: defined, echoed, used in polled and streamed runs."""
+"""Every tool, by every client that has it: defined, echoed, used in polled and in streamed runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_tool(drivers: Drivers, ledger: Ledger, driver: Driver, tool: str) -> No
     drive.fail_unless_passed("tool", tool)
     reasons = [reason for kind, name, reason in drive.findings if (kind, name) == ("not served", tool)]
     for reason in reasons:
-        ledger.not_served(tool, str(reason))
+        ledger.not_served("tool", tool, str(reason))
     assert bool(reasons) == (tool in NOT_SERVED)
 
 
