@@ -63,7 +63,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorded]:
     found = Recorded()
     monkeypatch.setattr(telemetry, "_tracer", lambda: found.provider.get_tracer("test"))
     monkeypatch.setattr(telemetry, "_meter", lambda: found.meters.get_meter("test"))
-    for name in telemetry._CONTENT_VARIABLES:
+    for name in telemetry.CONTENT_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     telemetry.instrument()
     yield found

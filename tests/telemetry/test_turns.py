@@ -181,7 +181,7 @@ async def test_traced_functions_nest(recorded: Recorded) -> None:
     ],
 )
 def test_opting_in(monkeypatch: pytest.MonkeyPatch, new: str | None, old: str | None, on: bool) -> None:
-    for name, value in zip(telemetry._CONTENT_VARIABLES, (new, old), strict=True):
+    for name, value in zip(telemetry.CONTENT_VARIABLES, (new, old), strict=True):
         if value is None:
             monkeypatch.delenv(name, raising=False)
         else:

@@ -13,14 +13,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-import json
-import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import Token
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
@@ -31,26 +28,41 @@ from opentelemetry.trace import Span, SpanKind, StatusCode
 from agent_tasks.client import Instrumentation, OperationObserver, set_instrumentation
 from agent_tasks.client._instrumentation import is_watched
 from agent_tasks.errors import RunFailedError, ServiceError, TransportError
+from agent_tasks.telemetry._events import (
+    CONTENT_VARIABLES,
+    SYSTEM,
+    chat_messages,
+    content_recording,
+    describe_request,
+    message_event,
+    objects,
+    set_attributes,
+    step_attributes,
+    step_event,
+    to_json,
+    tool_calls,
+)
 from agent_tasks.wire import StreamEvent, WireModel
 
-SYSTEM = "az.ai.agents"
+__all__ = [
+    "CONTENT_VARIABLES",
+    "NAMESPACE",
+    "SYSTEM",
+    "Recorder",
+    "Spans",
+    "agent_span",
+    "content_recording",
+    "instrument",
+    "instrument_unless_watched",
+    "tool_span",
+    "trace_function",
+    "uninstrument",
+]
+
 NAMESPACE = "Microsoft.CognitiveServices"
 
 _NAME = "agent_tasks"
-_CONTENT_VARIABLES = (
-    "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
-    "AZURE_TRACING_GEN_AI_CONTENT_RECORDING_ENABLED",
-)
-# `true` of the official library; the other words are those of the newer conventions.
-_CONTENT_ON = frozenset({"true", "1", "span_only", "event_only", "span_and_event"})
-
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-def content_recording() -> bool:
-    """Whether the program opted in to content in spans. If the two variables disagree, it did not."""
-    said = [os.environ[name] for name in _CONTENT_VARIABLES if os.environ.get(name)]
-    return bool(said) and all(value.strip().lower() in _CONTENT_ON for value in said)
 
 
 # --- operations of the client ------------------------------------------------------------------------------
@@ -108,17 +120,17 @@ class Recorder(OperationObserver):
             return
         match self._operation:
             case "create_agent":
-                _set(self.span, {"gen_ai.agent.id": body.get("id")})
+                set_attributes(self.span, {"gen_ai.agent.id": body.get("id")})
             case "create_thread":
-                _set(self.span, {"gen_ai.thread.id": body.get("id")})
+                set_attributes(self.span, {"gen_ai.thread.id": body.get("id")})
             case "create_message":
-                _set(self.span, {"gen_ai.message.id": body.get("id")})
+                set_attributes(self.span, {"gen_ai.message.id": body.get("id")})
             case "list_messages":
-                for message in _objects(body.get("data")):
-                    _message_event(self.span, message)
+                for message in objects(body.get("data")):
+                    message_event(self.span, message)
             case "list_run_steps":
-                for step in _objects(body.get("data")):
-                    _step_event(self.span, step)
+                for step in objects(body.get("data")):
+                    step_event(self.span, step)
             case _:
                 self._run = body
 
@@ -162,7 +174,7 @@ class Recorder(OperationObserver):
         """Take in how a turn ended; its text is recorded on opt-in alone."""
         if not self.span.is_recording():
             return
-        _set(
+        set_attributes(
             self.span,
             {
                 "gen_ai.conversation.id": conversation,
@@ -173,7 +185,7 @@ class Recorder(OperationObserver):
             },
         )
         if content_recording():
-            self.span.set_attribute("gen_ai.output.messages", _messages("assistant", text))
+            self.span.set_attribute("gen_ai.output.messages", chat_messages("assistant", text))
 
     def end(self) -> None:
         """End the span and count it."""
@@ -189,20 +201,20 @@ class Recorder(OperationObserver):
 
     def _step_completed(self, step: Mapping[str, Any]) -> None:
         if step.get("type") == "tool_calls":
-            attributes = _step_attributes(step, "gen_ai.message.status")
-            calls = _tool_calls(step)
+            attributes = step_attributes(step, "gen_ai.message.status")
+            calls = tool_calls(step)
             if calls:
-                attributes["gen_ai.event.content"] = _json({"tool_calls": calls})
+                attributes["gen_ai.event.content"] = to_json({"tool_calls": calls})
             self.span.add_event("gen_ai.assistant.message", attributes)
         elif self._message is not None:
-            _message_event(self.span, self._message, usage=step.get("usage"))
-            _set(self.span, {"gen_ai.message.id": self._message.get("id")})
+            message_event(self.span, self._message, usage=step.get("usage"))
+            set_attributes(self.span, {"gen_ai.message.id": self._message.get("id")})
             self._message = None
 
     def _end_run(self, run: Mapping[str, Any]) -> None:
         usage = run.get("usage") or {}
         self._model = run.get("model") or self._model
-        _set(
+        set_attributes(
             self.span,
             {
                 "gen_ai.thread.id": run.get("thread_id"),
@@ -243,7 +255,7 @@ class Spans(Instrumentation):
         if span.is_recording():
             ids = _IDS.match(path)
             where = urlsplit(endpoint)
-            _set(
+            set_attributes(
                 span,
                 {
                     "az.namespace": NAMESPACE,
@@ -254,7 +266,7 @@ class Spans(Instrumentation):
                     "gen_ai.thread.run.id": ids[2] if ids else None,
                 },
             )
-            _describe_request(span, operation, {"thread_id": ids[1], **body} if ids else body)
+            describe_request(span, operation, {"thread_id": ids[1], **body} if ids else body)
         return Recorder(span, operation, body.get("model"))
 
 
@@ -294,7 +306,7 @@ def agent_span(
     """
     span = _tracer().start_span(f"invoke_agent {agent_name}", kind=SpanKind.CLIENT)
     if span.is_recording():
-        _set(
+        set_attributes(
             span,
             {
                 "az.namespace": NAMESPACE,
@@ -307,7 +319,7 @@ def agent_span(
             },
         )
         if prompt is not None and content_recording():
-            span.set_attribute("gen_ai.input.messages", _messages("user", prompt))
+            span.set_attribute("gen_ai.input.messages", chat_messages("user", prompt))
     return Recorder(span, "invoke_agent")
 
 
@@ -318,7 +330,7 @@ def tool_span(name: str, call_id: str, arguments: str | None = None) -> Recorder
     """
     span = _tracer().start_span(f"execute_tool {name}", kind=SpanKind.INTERNAL)
     if span.is_recording():
-        _set(
+        set_attributes(
             span,
             {
                 "gen_ai.operation.name": "execute_tool",
@@ -354,7 +366,7 @@ def trace_function(span_name: str | None = None) -> Callable[[F], F]:
                 if record:
                     bound = signature.bind(*args, **kwargs)
                     bound.apply_defaults()
-                    _set(
+                    set_attributes(
                         span,
                         {
                             f"code.function.parameter.{key}": _plain(value)
@@ -363,7 +375,9 @@ def trace_function(span_name: str | None = None) -> Callable[[F], F]:
                     )
                 yield (
                     lambda result: (
-                        _set(span, {"code.function.return.value": _plain(result)}) if record else None
+                        set_attributes(span, {"code.function.return.value": _plain(result)})
+                        if record
+                        else None
                     )
                 )
 
@@ -431,168 +445,6 @@ def _count(
         tokens.record(usage.get(key) or 0, {**common, "gen_ai.token.type": kind})
 
 
-def _describe_request(span: Span, operation: str, body: Mapping[str, Any]) -> None:
-    _set(
-        span,
-        {
-            "gen_ai.agent.id": body.get("assistant_id"),
-            "gen_ai.request.model": body.get("model"),
-            "gen_ai.request.temperature": _text(body.get("temperature")),
-            "gen_ai.request.top_p": _text(body.get("top_p")),
-            "gen_ai.request.max_input_tokens": body.get("max_prompt_tokens"),
-            "gen_ai.request.max_output_tokens": body.get("max_completion_tokens"),
-            "gen_ai.request.response_format": _format_name(body.get("response_format")),
-        },
-    )
-    if operation == "create_agent":
-        _set(
-            span,
-            {
-                "gen_ai.agent.name": body.get("name"),
-                "gen_ai.agent.description": body.get("description"),
-            },
-        )
-    thread = body.get("thread") or {}
-    instructions = " ".join(
-        text for key in ("instructions", "additional_instructions") if (text := body.get(key))
-    )
-    if instructions:
-        said = {"content": instructions} if content_recording() else {}
-        span.add_event(
-            "gen_ai.system.message", {"gen_ai.system": SYSTEM, "gen_ai.event.content": _json(said)}
-        )
-    messages = [
-        *_objects(body.get("messages") if operation == "create_thread" else thread.get("messages")),
-        *_objects(body.get("additional_messages")),
-        *([body] if operation == "create_message" else []),
-    ]
-    for message in messages:
-        _message_event(span, message)
-    for output in _objects(body.get("tool_outputs")):
-        told = {
-            "content": output.get("output", "") if content_recording() else "",
-            "id": output.get("tool_call_id"),
-        }
-        span.add_event("gen_ai.tool.message", {"gen_ai.event.content": _json(told)})
-
-
-def _message_event(span: Span, message: Mapping[str, Any], usage: Mapping[str, Any] | None = None) -> None:
-    role = str(message.get("role") or "user")
-    body: dict[str, Any] = {}
-    if content_recording():
-        body["content"] = _message_content(message.get("content"))
-        attached = [
-            {
-                "id": attachment.get("file_id"),
-                "tools": [tool.get("type") for tool in _objects(attachment.get("tools"))],
-            }
-            for attachment in _objects(message.get("attachments"))
-        ]
-        if attached:
-            body["attachments"] = attached
-    if message.get("incomplete_details"):
-        body["incomplete_details"] = message["incomplete_details"]
-    body["role"] = role
-    attributes = _present(
-        {
-            "gen_ai.system": SYSTEM,
-            "gen_ai.thread.id": message.get("thread_id"),
-            "gen_ai.agent.id": message.get("assistant_id"),
-            "gen_ai.thread.run.id": message.get("run_id"),
-            "gen_ai.message.id": message.get("id"),
-            "gen_ai.message.status": message.get("status"),
-            "gen_ai.usage.input_tokens": (usage or {}).get("prompt_tokens"),
-            "gen_ai.usage.output_tokens": (usage or {}).get("completion_tokens"),
-            "gen_ai.event.content": _json(body),
-        }
-    )
-    span.add_event(f"gen_ai.{role}.message", attributes)
-
-
-def _message_content(content: Any) -> Any:
-    """A message's text, or its parts by kind: `{"text": {"value", "annotations"}}`; images are only named."""
-    if not isinstance(content, list):
-        return content
-    parts: dict[str, Any] = {}
-    for part in _objects(content):
-        kind = str(part.get("type"))
-        inner = part.get(kind)
-        if isinstance(inner, Mapping) and "value" in inner:
-            parts[kind] = _present({"value": inner["value"], "annotations": inner.get("annotations") or None})
-        elif kind == "text":
-            parts[kind] = {"value": inner}
-        else:  # an image may hold a whole picture as base64
-            parts[kind] = _present({"file_id": inner.get("file_id")}) if isinstance(inner, Mapping) else {}
-    return parts
-
-
-def _step_event(span: Span, step: Mapping[str, Any]) -> None:
-    attributes = _step_attributes(step, "gen_ai.run_step.status")
-    kind = step.get("type")
-    if kind == "message_creation":
-        created = (step.get("step_details") or {}).get("message_creation") or {}
-        attributes.update(_present({"gen_ai.message.id": created.get("message_id")}))
-        span.add_event("gen_ai.run_step.message_creation", attributes)
-    elif kind == "tool_calls":
-        calls = _tool_calls(step)
-        if calls:
-            attributes["gen_ai.event.content"] = _json({"tool_calls": calls})
-        span.add_event("gen_ai.run_step.tool_calls", attributes)
-
-
-def _step_attributes(step: Mapping[str, Any], status_name: str) -> dict[str, Any]:
-    error = step.get("last_error") or {}
-    usage = step.get("usage") or {}
-    ended = step.get("completed_at") or step.get("cancelled_at") or step.get("failed_at")
-    return _present(
-        {
-            "gen_ai.system": SYSTEM,
-            "gen_ai.thread.id": step.get("thread_id"),
-            "gen_ai.agent.id": step.get("assistant_id"),
-            "gen_ai.thread.run.id": step.get("run_id"),
-            status_name: step.get("status"),
-            "gen_ai.run_step.start.timestamp": _moment(step.get("created_at")),
-            "gen_ai.run_step.end.timestamp": _moment(ended),
-            "error.message": error.get("message"),
-            "error.type": error.get("code"),
-            "gen_ai.usage.input_tokens": usage.get("prompt_tokens"),
-            "gen_ai.usage.output_tokens": usage.get("completion_tokens"),
-        }
-    )
-
-
-def _tool_calls(step: Mapping[str, Any]) -> list[dict[str, Any]]:
-    with_content = content_recording()
-    found = []
-    for call in _objects((step.get("step_details") or {}).get("tool_calls")):
-        told = {"id": call.get("id"), "type": call.get("type")}
-        if with_content:
-            told = {**call, **told}
-            function = told.get("function")
-            if told["type"] == "function" and isinstance(function, Mapping):
-                told["function"] = {
-                    "name": function.get("name"),
-                    "arguments": _parsed(function.get("arguments")),
-                }
-        found.append(told)
-    return found
-
-
-def _parsed(text: Any) -> Any:
-    try:
-        return json.loads(text)
-    except (TypeError, ValueError):
-        return {}
-
-
-def _format_name(value: Any) -> str | None:
-    return value if isinstance(value, str) else (value or {}).get("type")
-
-
-def _messages(role: str, text: str) -> str:
-    return _json([{"role": role, "parts": [{"type": "text", "content": text}]}])
-
-
 def _wire(data: Any) -> Mapping[str, Any]:
     return data.to_wire() if isinstance(data, WireModel) else {}
 
@@ -616,27 +468,3 @@ def _kept(value: Any) -> Any:
 
 def _is_plain(value: Any) -> bool:
     return isinstance(value, str | int | float | bool | list | tuple | dict | set | frozenset)
-
-
-def _objects(value: Any) -> list[Mapping[str, Any]]:
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, Sequence) else []
-
-
-def _present(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in fields.items() if value is not None}
-
-
-def _set(span: Span, attributes: Mapping[str, Any]) -> None:
-    span.set_attributes(_present(attributes))
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
-
-
-def _moment(seconds: Any) -> str | None:
-    return datetime.fromtimestamp(seconds, UTC).isoformat() if isinstance(seconds, int | float) else None
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
