@@ -2,6 +2,8 @@
 
 Every effect is in a journal before it happens. Start this again, also after it was killed in the middle: what
 was done is taken from the journal, what was not is done.
+
+It needs a Prefect server: `prefect server start`, and `PREFECT_API_URL=http://127.0.0.1:4200/api`.
 """
 
 from __future__ import annotations
