@@ -27,6 +27,9 @@ SERVED_ELSEWHERE = ("function", "file_search")
 """Tools that the engine itself takes care of."""
 
 
+_DETAILED = (OpenApi.type, ConnectedAgent.type)
+
+
 class Toolbox:
     """The tools of a run.
 
@@ -47,7 +50,7 @@ class Toolbox:
                     f"{', '.join((*SERVED_ELSEWHERE, *TOOLS))}. "
                     "Remove it from the agent or use an Azure endpoint.",
                 )
-            self._tools.append(TOOLS[kind](definition, run, services) if kind in TOOLS else None)
+            self._tools.append(_tool(definition, run, services) if kind in TOOLS else None)
 
     async def prepare(self, steps: Sequence[Record]) -> list[Record]:
         """Get every tool ready; returns activities to show. Afterwards `specs` is complete."""
@@ -85,6 +88,16 @@ class Toolbox:
         tool = self._tools[index]
         assert tool is not None  # noqa: S101 - places come from `owner`
         return tool
+
+
+def _tool(definition: Record, run: Record, services: ToolServices) -> Tool:
+    """Make a tool; a definition that a service without validation let in may lack anything."""
+    kind = definition["type"]
+    if kind in _DETAILED and not isinstance((definition.get(kind) or {}).get("name"), str):
+        raise ToolSetupError("invalid_tools", f"The tool '{kind}' has no '{kind}.name'.")
+    if kind == McpServer.type and not isinstance(definition.get("server_label"), str):
+        raise ToolSetupError("invalid_tools", "The tool 'mcp' has no 'server_label'.")
+    return TOOLS[kind](definition, run, services)
 
 
 def _function_spec(function: Record) -> ToolSpec:
