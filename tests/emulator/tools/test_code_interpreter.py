@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from agents_emulator.service import ServiceConfig
 from tests.emulator.helpers import (
     WEATHER_TOOL,
     Json,
@@ -222,31 +223,38 @@ def test_a_forced_code_interpreter_is_called_and_then_no_more(running: RunningSe
         assert turns.run["status"] == "completed"
 
 
-def processes_of(folder: Path) -> list[int]:
-    """Processes whose working directory is below the folder, or that were started for it."""
-    found = []
+def parents() -> dict[int, int]:
+    """Parent of every child process that executes code, or watches over one that does."""
+    found = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
                 command = (entry / "cmdline").read_bytes()
+                stat = (entry / "stat").read_text(encoding="utf-8", errors="replace")
             except OSError:
                 continue
             if b"supervisor.py" in command:
-                found.append(int(entry.name))
+                found[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
     return found
+
+
+def processes_of(service: int = os.getpid()) -> set[int]:
+    """Those that a service started, by its process id: supervisors and their children."""
+    known = parents()
+    supervisors = {pid for pid, parent in known.items() if parent == service}
+    return supervisors | {pid for pid, parent in known.items() if parent in supervisors}
 
 
 @pytest.fixture
 def sleeping(running: RunningService) -> Iterator[tuple[httpx.Client, Json]]:
     """A run whose code sleeps."""
-    before = set(processes_of(running.data_dir))
     with running.http() as client:
         agent_id = agent(client, tools=[TOOL])
         body = turn(agent_id, f"call {NAME} import time; time.sleep(14)")
         run = post(client, "/threads/runs", body)
-        wait_for(lambda: len(set(processes_of(running.data_dir)) - before) >= 2)
+        wait_for(lambda: len(processes_of()) == 2)
         yield client, run
-        wait_for(lambda: not set(processes_of(running.data_dir)) - before, 3)
+        wait_for(lambda: not processes_of(), 3)
 
 
 def test_cancelling_a_run_ends_its_code(sleeping: tuple[httpx.Client, Json]) -> None:
@@ -262,19 +270,27 @@ def test_deleting_a_thread_ends_its_code(sleeping: tuple[httpx.Client, Json]) ->
     assert client.delete(f"/threads/{run['thread_id']}").status_code == 200
 
 
+def test_the_expiry_of_a_run_ends_its_code(service: Any) -> None:
+    running = service(rules=rules_for(NAME), config=ServiceConfig(run_ttl=1))
+    with running.http() as client:
+        body = turn(agent(client, tools=[TOOL]), f"call {NAME} import time; time.sleep(14)")
+        run = wait_run(client, post(client, "/threads/runs", body))
+    assert run["status"] == "expired"
+    wait_for(lambda: not processes_of(), 3)
+
+
 def test_no_code_survives_a_killed_service_and_a_new_one_executes_it_again(service: Any) -> None:
     code = "import os, time\nn = len(os.listdir('.'))\nopen(f'try-{n}', 'w')\ntime.sleep(0 if n else 14)\nn"
     running = service(rules=rules_for(NAME), process=True)
-    before = set(processes_of(running.data_dir))
     with running.http() as client:
         run = post(client, "/threads/runs", turn(agent(client, tools=[TOOL]), f"call {NAME} {code}"))
         folder = running.data_dir / "interpreter" / run["thread_id"] / "data"
         wait_for(lambda: (folder / "try-0").exists())
-        child = set(processes_of(running.data_dir)) - before
-        assert len(child) >= 2
+        child = processes_of(running.process.pid)
+        assert len(child) == 2
     os.kill(running.process.pid, signal.SIGKILL)
     running.process.wait(5)
-    wait_for(lambda: not child & set(processes_of(running.data_dir)), 3)
+    wait_for(lambda: not child & parents().keys(), 3)
     running.restart()
     started = time.monotonic()
     with running.http() as client:
