@@ -1,7 +1,7 @@
 """Counts what conforms, from the outcomes of the tests that say what they cover.
 
-`@pytest.mark.covers("operation", "runs.create", driver)` names what a test is the check of. With `--conformance` (see
-`make conformance`) docs/conformance.md is written and the counts end the output.
+`@pytest.mark.covers("operation", "runs.create", driver)` names what a test is the check of. With
+`--conformance` (see `make conformance`) docs/conformance.md is written and the counts end the output.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the test of the page behind all that the page tells of."""
+    """Put the test of the page behind all that the page tells of, in one process with it."""
+    for item in items:
+        if item.get_closest_marker("covers") or item.get_closest_marker("conformance_page"):
+            item.add_marker(pytest.mark.xdist_group("conformance"))
     page = [item for item in items if item.get_closest_marker("conformance_page")]
     items[:] = [item for item in items if item not in page]
     last = max((n for n, item in enumerate(items) if item.get_closest_marker("covers")), default=-1)

@@ -19,6 +19,7 @@ class Ledger:
         self._ends_output = ends_output
         self._outcomes: dict[tuple[str, str], dict[Driver | None, bool]] = defaultdict(dict)
         self._partial: dict[tuple[str, str], str] = {}
+        self._skipped: set[tuple[str, str, Driver | None]] = set()
         self._examples: dict[str, bool] = {}
         self._collected = 0
 
@@ -35,6 +36,8 @@ class Ledger:
             self._examples[item.nodeid] = passed and self._examples.get(item.nodeid, True)
         for marker in item.iter_markers("covers"):
             kind, name, driver = (*marker.args, None)[:3]
+            if report.outcome == "skipped":
+                self._skipped.add((kind, name, driver))
             outcomes = self._outcomes[kind, name]
             outcomes[driver] = passed and outcomes.get(driver, True)
         return report
@@ -56,7 +59,14 @@ class Ledger:
         outcomes = self._outcomes.get((kind, name), {})
         return bool(outcomes) and all(outcomes.values()) and (kind, name) not in self._partial
 
-    def summary(self) -> str:
+    @property
+    def checked(self) -> set[tuple[str, str, Driver | None]]:
+        """Everything that was checked and not skipped, by whom."""
+        return {
+            (kind, name, driver) for (kind, name), its in self._outcomes.items() for driver in its
+        } - self._skipped
+
+    def summary(self, *, examples: bool = True) -> str:
         """The counts, as `make conformance` ends with them."""
         counts = [
             f"{title}: {sum(self.conforms(kind, name) for name in names)}/{len(names)}"
@@ -66,7 +76,9 @@ class Ledger:
                 ("recordings", "recording", RECORDINGS),
             )
         ]
-        return ", ".join([*counts, f"examples: {sum(self._examples.values())}/{self._collected}"])
+        if examples:
+            counts.append(f"examples: {sum(self._examples.values())}/{self._collected}")
+        return ", ".join(counts)
 
     def pytest_unconfigure(self) -> None:
         """End the output with the counts."""

@@ -1,8 +1,8 @@
 """Drives a service with the official client: either version, blocking or async.
 
-`python -m tests.conformance.official ENDPOINT STYLE SCENARIOS FOLDER` prints one JSON line a finding. Run that way with
-the folder of the preview first on PYTHONPATH, it drives with the preview, which cannot be installed beside
-the release.
+`python -m tests.conformance.official ENDPOINT STYLE PART FOLDER` prints one JSON line a finding. Run that way
+with the folder of the preview first on PYTHONPATH, it drives with the preview, which cannot be installed
+beside the release.
 """
 
 from __future__ import annotations

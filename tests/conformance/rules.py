@@ -35,10 +35,14 @@ TOOL_CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     **{
         kind: (kind, {"query": "the price of oak boards"})
         for kind in (
-            "azure_ai_search", "bing_grounding", "bing_custom_search", "sharepoint_grounding", "fabric_dataagent",
+            "azure_ai_search",
+            "bing_grounding",
+            "bing_custom_search",
+            "sharepoint_grounding",
+            "fabric_dataagent",
         )
     },
-}  # fmt: skip
+}
 """The function that the model calls on the message `use TOOL`, and its arguments."""
 
 TOOL_ANSWERS: dict[str, str] = {

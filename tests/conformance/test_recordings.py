@@ -1,4 +1,4 @@
-"""Each recording: its bodies pass through our models unchanged, and the local service answers it in its shape.
+"""Each recording: its bodies pass through our models, and the local service answers it in its shape.
 
 Shape is keys and their order, types, kinds of objects, states, form of ids, and the order of events. Where a
 recording was trimmed (its `Omitted`), what was left out is named here.
@@ -7,7 +7,7 @@ recording was trimmed (its `Omitted`), what was left out is named here.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -30,7 +30,7 @@ pytestmark = needs_recordings
 _KINDS = {"object", "type", "status", "role", "ranker"}
 """Keys whose values are part of the shape."""
 _CONTENTS = {"outputs", "annotations", "require_approval"}
-"""Keys whose contents depend on what the model did. `require_approval` changes for one answer, as recorded."""
+"""Keys whose contents depend on what happened. `require_approval` changes for one answer, as recorded."""
 
 
 class Shapes(replays.Replay):
@@ -55,10 +55,9 @@ class Shapes(replays.Replay):
         """Fail unless ours are the recorded events, and between them only those that were omitted."""
         waiting = replays._collapsed(recorded)
         for name, body in mine:
-            if waiting and name == waiting[0][0]:
-                if self._fits(waiting[0], (name, body)):
-                    waiting.pop(0)
-                    continue
+            if waiting and name == waiting[0][0] and self._fits(waiting[0], (name, body)):
+                waiting.pop(0)
+                continue
             assert name.endswith(".delta") or name in omitted, name
         assert waiting == [], f"not seen: {[name for name, _ in waiting]}"
 
@@ -82,11 +81,11 @@ def replay(service: Any) -> replays.Replay:
 
 
 @pytest.fixture
-def shapes(service: Any) -> Iterator[Any]:
+def shapes(service: Any) -> Any:
     def start(model: Any) -> Shapes:
         return Shapes(httpx.Client(base_url=service(model=model).endpoint, timeout=20))
 
-    yield start
+    return start
 
 
 class Turns:

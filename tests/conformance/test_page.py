@@ -1,0 +1,30 @@
+"""docs/conformance.md says what the tests found."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from tests.conformance.catalogue import DRIVERS, OPERATIONS, RECORDINGS, TOOLS
+from tests.conformance.ledger import Ledger
+from tests.conformance.page import DIFFERENCES, PAGE, Page, differences
+
+
+def test_the_differences_are_those_of_the_services_page() -> None:
+    named = yaml.safe_load(DIFFERENCES.read_text(encoding="utf-8"))
+    known = {"operation": set(OPERATIONS), "tool": set(TOOLS), "recording": set(RECORDINGS)}
+    for kind, names in named.items():
+        assert set(names) <= known[kind]
+        for subjects in names.values():
+            assert set(subjects) <= set(differences())
+
+
+@pytest.mark.conformance_page
+def test_the_page_is_up_to_date(ledger: Ledger, pytestconfig: pytest.Config) -> None:
+    expected = {("operation", name, driver) for driver in DRIVERS for name in driver.operations}
+    if not (ledger.checked >= expected and {name for kind, name, _ in ledger.checked if kind == "recording"}):
+        pytest.skip("the page tells of all checks, and not all of them were made")
+    page = Page(ledger).render()
+    if pytestconfig.getoption("--conformance", default=False):
+        PAGE.write_text(page, encoding="utf-8")
+    assert PAGE.read_text(encoding="utf-8") == page, "run `make conformance`, which writes the page"
