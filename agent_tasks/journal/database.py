@@ -7,6 +7,7 @@ would repeat paid work.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,14 +15,34 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from agent_tasks.errors import ConfigurationError, JournalUnreadableError, JournalVersionError
+from agent_tasks.errors import (
+    ConfigurationError,
+    JournalError,
+    JournalUnreadableError,
+    JournalVersionError,
+)
 from agent_tasks.journal.schema import SCHEMA_REVISION
 
 BUSY_TIMEOUT = 30.0
 """Seconds that a SQLite writer waits for another process's write before it gives up."""
+
+RECONNECT_SECONDS = 30.0
+"""How long a journal that was open before waits for a PostgreSQL server that restarts."""
+
+_RECONNECT_PAUSE = 0.5  # seconds between attempts to reach it
+_POOL_SIZE = 10  # connections of one worker to PostgreSQL
+_WRITERS = 8  # of which at most this many write at the same time; the others are for reading
+
+_SESSION_LIMITS = {
+    "lock_timeout": "30s",
+    # A worker that was frozen in the middle of a transaction must not hold its rows for ever.
+    "idle_in_transaction_session_timeout": "60s",
+    "application_name": "agent-tasks",
+}
+_MIGRATION_LOCK = 0x6167656E7473  # any number that no other program takes; "agents" in ASCII
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -37,7 +58,8 @@ class Database:
         self.url = _parse(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._engine = _create_engine(self.url, is_sqlite=self.is_sqlite)
-        self._write_lock = asyncio.Lock()
+        self._writers = asyncio.Semaphore(1 if self.is_sqlite else _WRITERS)
+        self._was_open = False
 
     @property
     def path(self) -> Path | None:
@@ -59,6 +81,9 @@ class Database:
         if self.path is not None:
             await asyncio.to_thread(self._prepare_file, self.path)
         async with self.write() as connection:
+            if not self.is_sqlite:  # there, the transaction itself keeps other writers out
+                await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+            self._was_open = True
             found = await connection.run_sync(_revision)
             if found == SCHEMA_REVISION:
                 return
@@ -88,19 +113,40 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that may write; committed at the end, rolled back on an exception."""
-        async with self._write_lock:
+        async with self._writers:
             with _translated(self.address):
-                async with self._engine.connect() as connection:
+                connection = await self._connect()
+                try:
                     await connection.execution_options(journal_writes=True)
                     async with connection.begin():
                         yield connection
+                finally:
+                    await connection.close()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that only reads."""
         with _translated(self.address):
-            async with self._engine.connect() as connection, connection.begin():
-                yield connection
+            connection = await self._connect()
+            try:
+                async with connection.begin():
+                    yield connection
+            finally:
+                await connection.close()
+
+    async def _connect(self) -> AsyncConnection:
+        """A connection. A server that was there before may be restarting, and is waited for."""
+        patience = RECONNECT_SECONDS if self._was_open and not self.is_sqlite else 0.0
+        deadline = asyncio.get_running_loop().time() + patience
+        while True:
+            try:
+                return await self._engine.connect()
+            except Exception as error:
+                if not isinstance(error, (SQLAlchemyError, OSError, *_driver_errors())):
+                    raise
+                if asyncio.get_running_loop().time() >= deadline:
+                    raise
+                await asyncio.sleep(_RECONNECT_PAUSE)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -117,10 +163,17 @@ class _translated:  # noqa: N801 - reads as a statement: `with _translated(...)`
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if not isinstance(error, SQLAlchemyError | OSError):
+        if not isinstance(error, (SQLAlchemyError, OSError, *_driver_errors())):
             return
+        if isinstance(error, IntegrityError):
+            raise JournalError(
+                f"The journal {self._address} refused a row that contradicts another: {error.orig}. "
+                "Nothing was committed; try again, and report it if it happens again."
+            ) from error
         text = str(error.orig) if isinstance(error, DBAPIError) and error.orig else str(error)
-        if "locked" in text:
+        if "lock timeout" in text:
+            remedy = "A worker holds the row for too long: end that worker, or wait for its session to end."
+        elif "locked" in text:
             remedy = "Another process holds it: end that process, or use PostgreSQL for several workers."
         elif "not a database" in text or "malformed" in text:
             remedy = (
@@ -132,6 +185,12 @@ class _translated:  # noqa: N801 - reads as a statement: `with _translated(...)`
         raise JournalUnreadableError(
             f"The journal {self._address} can't be used: {text}. {remedy}"
         ) from error
+
+
+def _driver_errors() -> tuple[type[Exception], ...]:
+    """What asyncpg raises by itself while it connects; SQLAlchemy wraps only what comes later."""
+    asyncpg = sys.modules.get("asyncpg")
+    return (asyncpg.PostgresError, asyncpg.InterfaceError) if asyncpg is not None else ()
 
 
 def _parse(url: str) -> URL:
@@ -154,7 +213,16 @@ def _parse(url: str) -> URL:
 
 def _create_engine(url: URL, *, is_sqlite: bool) -> AsyncEngine:
     if not is_sqlite:
-        return create_async_engine(url, pool_pre_ping=True)
+        return create_async_engine(
+            url,
+            pool_pre_ping=True,
+            pool_size=_POOL_SIZE,
+            connect_args={
+                "timeout": BUSY_TIMEOUT,
+                "command_timeout": 60.0,
+                "server_settings": _SESSION_LIMITS,
+            },
+        )
     engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT})
 
     @sa.event.listens_for(engine.sync_engine, "connect")

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agent_tasks.errors import LeaseLostError
@@ -84,19 +85,20 @@ class Journal:
         """
         now = self._clock()
         async with self._database.write() as connection:
+            values = {
+                "scope": scope, "key": key, "kind": kind, "fingerprint": fingerprint,
+                "state": OperationState.INTENDED, "attempt": 1, "worker": self.worker,
+                "lease_until": now + self.lease_seconds, "remote": {}, "intended_at": now,
+                "updated_at": now,
+            }  # fmt: skip
             found = await self._operation(connection, scope, key)
-            if found is None:
-                values = {
-                    "scope": scope, "key": key, "kind": kind, "fingerprint": fingerprint,
-                    "state": OperationState.INTENDED, "attempt": 1, "worker": self.worker,
-                    "lease_until": now + self.lease_seconds, "remote": {}, "intended_at": now,
-                    "updated_at": now,
-                }  # fmt: skip
-                await connection.execute(operations.insert().values(values))
-                claim = Claim.FRESH
-            elif found.state is OperationState.DONE:
+            if found is None and await self._insert_new(connection, operations, values):
+                return Claimed(Claim.FRESH, await self._require(connection, scope, key))
+            # Another worker may have claimed it between the look and the insert: its row is read again.
+            found = found or await self._require(connection, scope, key)
+            if found.state is OperationState.DONE:
                 return Claimed(Claim.DONE, found)
-            elif found.state in _UNSETTLED:
+            if found.state in _UNSETTLED:
                 held = found.worker != self.worker and now < found.lease_until
                 if held and not self._presence.is_dead(found.worker):
                     return Claimed(Claim.BUSY, found)
@@ -229,16 +231,14 @@ class Journal:
         """
         where = _call(scope, turn_id, call_id)
         async with self._database.write() as connection:
-            row = (await connection.execute(tool_calls.select().where(*where))).mappings().one_or_none()
-            if row is not None:
-                return _tool_call(row)
-            await connection.execute(
-                tool_calls.insert().values(
-                    scope=scope, turn_id=turn_id, call_id=call_id, operation_key=operation_key, name=name,
-                    arguments_hash=arguments_hash, state=ToolCallState.STARTED, started_at=self._clock(),
-                )
-            )  # fmt: skip
-            return None
+            values = {
+                "scope": scope, "turn_id": turn_id, "call_id": call_id, "operation_key": operation_key,
+                "name": name[:200], "arguments_hash": arguments_hash, "state": ToolCallState.STARTED,
+                "started_at": self._clock(),
+            }  # fmt: skip
+            if await self._insert_new(connection, tool_calls, values):
+                return None
+            return _tool_call((await connection.execute(tool_calls.select().where(*where))).mappings().one())
 
     async def finish_tool_call(
         self,
@@ -251,6 +251,7 @@ class Journal:
         state: ToolCallState = ToolCallState.DONE,
     ) -> None:
         """Commit a tool call's output: from now on the tool is never run again for this call."""
+        output = output.replace("\0", "\N{REPLACEMENT CHARACTER}")  # PostgreSQL's text holds no NUL
         async with self._database.write() as connection:
             await connection.execute(
                 tool_calls.update()
@@ -325,13 +326,11 @@ class Journal:
             "content_hash": record.content_hash, "fingerprint": record.fingerprint, "status": record.status,
             "body": record.body, "updated_at": self._clock(),
         }  # fmt: skip
-        where = _document_key(scope, batch, record.name)
+        key = {"scope": scope, "batch": batch, "name": record.name}
         async with self._database.write() as connection:
-            changed = await connection.execute(documents.update().where(*where).values(values))
-            if not changed.rowcount:
-                await connection.execute(
-                    documents.insert().values(scope=scope, batch=batch, name=record.name, **values)
-                )
+            if not await self._insert_new(connection, documents, key | values):
+                where = _document_key(scope, batch, record.name)
+                await connection.execute(documents.update().where(*where).values(values))
 
     async def drop_document(self, scope: str, batch: str, name: str) -> None:
         """Forget a document that is no longer part of its batch."""
@@ -343,11 +342,13 @@ class Journal:
     ) -> AsyncIterator[DocumentRecord]:
         """The documents of a batch by name, read in pages so that memory does not grow with their number."""
         after = ""
+        # Everywhere in the order of the characters' numbers, whatever language the database sorts in.
+        by_name = documents.c.name if self._database.is_sqlite else documents.c.name.collate("C")
         while True:
             query = (
                 documents.select()
-                .where(documents.c.scope == scope, documents.c.batch == batch, documents.c.name > after)
-                .order_by(documents.c.name)
+                .where(documents.c.scope == scope, documents.c.batch == batch, by_name > after)
+                .order_by(by_name)
                 .limit(page_size)
             )
             async with self._database.read() as connection:
@@ -407,19 +408,22 @@ class Journal:
     ) -> None:
         now = self._clock()
         for new in new_resources:
-            known = sa.select(resources.c.state).where(
-                resources.c.scope == scope,
-                resources.c.kind == new.kind,
-                resources.c.remote_id == new.remote_id,
-            )
-            if (await connection.execute(known)).one_or_none() is not None:
-                continue
-            await connection.execute(
-                resources.insert().values(
-                    scope=scope, kind=new.kind, remote_id=new.remote_id, operation_key=key, owner=new.owner,
-                    name=new.name, state="live", created_at=now, expires_at=now + new.time_to_live,
-                )
-            )  # fmt: skip
+            values = {
+                "scope": scope, "kind": new.kind, "remote_id": new.remote_id, "operation_key": key,
+                "owner": new.owner, "name": new.name[:500], "state": "live", "created_at": now,
+                "expires_at": now + new.time_to_live,
+            }  # fmt: skip
+            await self._insert_new(connection, resources, values)
+
+    async def _insert_new(self, connection: AsyncConnection, table: sa.Table, values: dict[str, Any]) -> bool:
+        """Insert a row unless there is one with its key; returns whether it was inserted.
+
+        On PostgreSQL this waits for another worker's transaction that inserts the same key, so that a read
+        afterwards finds the row.
+        """
+        insert = sqlite.insert if self._database.is_sqlite else postgresql.insert
+        inserted = await connection.execute(insert(table).values(values).on_conflict_do_nothing())
+        return inserted.rowcount > 0
 
 
 def _call(scope: str, turn_id: str, call_id: str) -> tuple[sa.ColumnElement[bool], ...]:

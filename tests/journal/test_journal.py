@@ -8,41 +8,16 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from agent_tasks.errors import JournalUnreadableError, JournalVersionError, LeaseLostError
 from agent_tasks.journal import Claim, DocumentRecord, Journal, NewResource, OperationState, ToolCallState
+from tests.journal.conftest import Clock
 
 SCOPE = "https://example.com/api/projects/p"
-
-
-class Clock:
-    """A clock that the test sets."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def address(tmp_path: Path) -> str:
-    return f"sqlite+aiosqlite:///{tmp_path}/state/journal.db"
-
-
-@pytest.fixture
-async def journal(address: str, clock: Clock) -> AsyncIterator[Journal]:
-    async with Journal(address, clock=clock) as opened:
-        yield opened
 
 
 async def test_the_first_claim_is_fresh_and_a_finished_one_gives_its_result(journal: Journal) -> None:
@@ -115,7 +90,7 @@ async def test_a_worker_past_its_lease_cannot_commit(
         assert (await journal.claim(SCOPE, "k", "turn", {})).operation.result == "mine"
 
 
-async def test_a_killed_worker_is_succeeded_at_once(journal: Journal, address: str) -> None:
+async def test_a_killed_worker_is_succeeded_at_once(sqlite_address: str) -> None:
     script = (
         "import asyncio, sys, time\n"
         "from agent_tasks.journal import Journal\n"
@@ -126,11 +101,11 @@ async def test_a_killed_worker_is_succeeded_at_once(journal: Journal, address: s
         "        time.sleep(60)\n"
         "asyncio.run(main())\n"
     )
-    worker = subprocess.Popen([sys.executable, "-c", script, address, SCOPE], stdout=subprocess.PIPE)
+    worker = subprocess.Popen([sys.executable, "-c", script, sqlite_address, SCOPE], stdout=subprocess.PIPE)
     try:
         assert worker.stdout is not None
         assert await asyncio.to_thread(worker.stdout.readline) == b"claimed\n"
-        async with Journal(address) as other:
+        async with Journal(sqlite_address) as other:
             assert (await other.claim(SCOPE, "k", "turn", {})).claim is Claim.BUSY
             os.kill(worker.pid, signal.SIGKILL)
             worker.wait(10)
@@ -228,21 +203,21 @@ async def test_a_foreign_database_is_refused(tmp_path: Path) -> None:
             pass
 
 
-async def test_a_journal_of_a_newer_version_is_refused(address: str, tmp_path: Path) -> None:
-    async with Journal(address):
+async def test_a_journal_of_a_newer_version_is_refused(sqlite_address: str, tmp_path: Path) -> None:
+    async with Journal(sqlite_address):
         pass
     with sqlite3.connect(tmp_path / "state" / "journal.db") as database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(JournalVersionError, match="9999"):
-        async with Journal(address):
+        async with Journal(sqlite_address):
             pass
 
 
 async def test_a_locked_journal_is_an_error_that_says_so(
-    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sqlite_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("agent_tasks.journal.database.BUSY_TIMEOUT", 0.1)
-    async with Journal(address) as journal:
+    async with Journal(sqlite_address) as journal:
         blocker = sqlite3.connect(tmp_path / "state" / "journal.db", isolation_level=None)
         blocker.execute("BEGIN IMMEDIATE")
         with pytest.raises(JournalUnreadableError, match="locked"):

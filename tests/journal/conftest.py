@@ -1,0 +1,75 @@
+"""Journals on both kinds of database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from agent_tasks.journal import Journal
+from tests.support.postgresql import PostgresServer, find_programs, postgres_server
+
+BACKENDS = ("sqlite", "postgresql")
+
+
+class Clock:
+    """A clock that the test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests with PostgreSQL share the session's server, so they run in one process."""
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        uses = callspec is not None and callspec.params.get("backend") == "postgresql"
+        if uses or {"postgresql", "postgresql_address"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group("postgresql"))
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresServer]:
+    programs = find_programs()
+    if programs is None:
+        pytest.skip("there is no PostgreSQL server on this machine (Debian's package: postgresql)")
+    with postgres_server(programs) as server:
+        yield server
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def sqlite_address(tmp_path: Path) -> str:
+    return f"sqlite+aiosqlite:///{tmp_path}/state/journal.db"
+
+
+@pytest.fixture
+async def postgresql_address(postgresql: PostgresServer) -> str:
+    return await postgresql.new_database()
+
+
+@pytest.fixture
+async def address(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    if backend == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path}/state/journal.db"
+    server: PostgresServer = request.getfixturevalue("postgresql")
+    return await server.new_database()
+
+
+@pytest.fixture
+async def journal(address: str, clock: Clock) -> AsyncIterator[Journal]:
+    async with Journal(address, clock=clock) as opened:
+        yield opened

@@ -1,0 +1,127 @@
+"""The journal where several workers share it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from agent_tasks.errors import JournalUnreadableError
+from agent_tasks.journal import Claim, DocumentRecord, Journal, NewResource
+from agent_tasks.journal import database as database_module
+from tests.journal.conftest import Clock
+from tests.support.postgresql import PostgresServer
+
+SCOPE = "s"
+
+
+async def test_one_of_many_first_claims_is_fresh(address: str) -> None:
+    async with Journal(address) as one, Journal(address) as two:
+        for number in range(20):
+            claims = await asyncio.gather(
+                *(journal.claim(SCOPE, f"k{number}", "turn", {}) for journal in (one, two) * 2)
+            )
+            kinds = [claimed.claim for claimed in claims]
+            assert kinds.count(Claim.FRESH) == 1
+            winner = claims[kinds.index(Claim.FRESH)].operation.worker
+            assert {claimed.operation.worker for claimed in claims} == {winner}
+            assert kinds.count(Claim.BUSY) == 2
+
+
+async def test_one_of_many_take_overs_succeeds(address: str, clock: Clock) -> None:
+    async with Journal(address, clock=clock) as gone:
+        await gone.claim(SCOPE, "k", "turn", {})
+        clock.now += gone.lease_seconds + 1
+        async with Journal(address, clock=clock) as one, Journal(address, clock=clock) as two:
+            claims = await asyncio.gather(*(j.claim(SCOPE, "k", "turn", {}) for j in (one, two)))
+    assert sorted(claimed.claim.value for claimed in claims) == ["busy", "orphan"]
+
+
+async def test_a_tool_call_that_two_begin_is_new_for_one(address: str) -> None:
+    async with Journal(address) as one, Journal(address) as two:
+        for number in range(20):
+            call = ("op", "run_1", f"call_{number}", "lookup", "hash")
+            begun = await asyncio.gather(*(j.begin_tool_call(SCOPE, *call) for j in (one, two)))
+            assert [record is None for record in begun].count(True) == 1
+
+
+async def test_the_same_document_and_resource_are_put_at_the_same_time(address: str) -> None:
+    async with Journal(address) as one, Journal(address) as two:
+        made = NewResource("agent", "asst_1", "o", "n" * 600, 60)
+        for journal, key in ((one, "a"), (two, "b")):
+            await journal.claim(SCOPE, key, "agent", {})
+            record = DocumentRecord("ä.txt", "h", "f", "done", {"text": "NUL \0 and ☃"})
+            await asyncio.gather(*(j.put_document(SCOPE, "b", record) for j in (one, two)))
+        await asyncio.gather(one.finish(SCOPE, "a", {}, [made]), two.finish(SCOPE, "b", {}, [made]))
+        assert len(await one.live_resources(SCOPE)) == 1
+        assert await one.get_document(SCOPE, "b", "ä.txt") == record
+
+
+async def test_an_output_may_hold_any_character(journal: Journal) -> None:
+    await journal.begin_tool_call(SCOPE, "op", "run_1", "c", "tool" * 100, "hash")
+    await journal.finish_tool_call(SCOPE, "run_1", "c", "a\0b")
+    (call,) = await journal.tool_calls(SCOPE, "op")
+    assert call.output == "a\N{REPLACEMENT CHARACTER}b"
+
+
+async def test_documents_have_one_order_on_every_database(journal: Journal) -> None:
+    names = ["b", "B", "a b", "a-b", "Ä", "ab", "_", "1"]
+    for name in names:
+        await journal.put_document(SCOPE, "b", DocumentRecord(name, "h", "f", "done"))
+    listed = [record.name async for record in journal.documents(SCOPE, "b", page_size=3)]
+    assert listed == sorted(names)
+
+
+async def test_workers_that_start_together_migrate_once(address: str) -> None:
+    journals = [Journal(address) for _ in range(5)]
+    await asyncio.gather(*(journal.__aenter__() for journal in journals))
+    claims = await asyncio.gather(*(journal.claim(SCOPE, "k", "turn", {}) for journal in journals))
+    await asyncio.gather(*(journal.__aexit__(None, None, None) for journal in journals))
+    assert [claimed.claim for claimed in claims].count(Claim.FRESH) == 1
+
+
+async def test_a_restarted_server_is_waited_for(postgresql: PostgresServer, postgresql_address: str) -> None:
+    async with Journal(postgresql_address) as journal:
+        await journal.claim(SCOPE, "before", "turn", {})
+        postgresql.stop()
+        claim = asyncio.create_task(journal.claim(SCOPE, "after", "turn", {}))
+        await asyncio.sleep(0.1)
+        assert not claim.done()
+        postgresql.start()
+        assert (await claim).claim is Claim.FRESH
+        assert (await journal.claim(SCOPE, "before", "turn", {})).claim is Claim.ORPHAN
+
+
+async def test_a_server_that_stays_away_is_an_error_and_not_an_empty_journal(
+    postgresql: PostgresServer, postgresql_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "RECONNECT_SECONDS", 0.2)
+    async with Journal(postgresql_address) as journal:
+        postgresql.stop()
+        try:
+            with pytest.raises(JournalUnreadableError, match="can't be used"):
+                await journal.claim(SCOPE, "k", "turn", {})
+        finally:
+            postgresql.start()
+
+
+async def test_a_database_that_does_not_exist_is_an_error_at_once(postgresql: PostgresServer) -> None:
+    started = time.monotonic()
+    with pytest.raises(JournalUnreadableError, match="does not exist"):
+        async with Journal(postgresql.address("nowhere")):
+            pass
+    assert time.monotonic() - started < 5
+
+
+async def test_other_peoples_tables_are_refused(postgresql_address: str) -> None:
+    import sqlalchemy as sa
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    engine = create_async_engine(postgresql_address)
+    async with engine.begin() as connection:
+        await connection.execute(sa.text("CREATE TABLE customers (name TEXT)"))
+    await engine.dispose()
+    with pytest.raises(JournalUnreadableError, match="not a journal"):
+        async with Journal(postgresql_address):
+            pass
