@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from agent_tasks.backend.protocol import AgentRequest
+from agent_tasks.crashpoints import crash_point
 from agent_tasks.journal import NewResource
 from agent_tasks.operations.effects import create_or_find
 from agent_tasks.operations.keys import operation_key
@@ -70,5 +71,6 @@ async def ensure_agent(
                 )
                 made = NewResource("agent", agent_id, owner, spec.name, ttl.total_seconds())
                 await ws.journal.finish(ws.scope, operation, {"id": agent_id}, [made])
+                crash_point("agent.committed")
                 return RemoteAgent(id=agent_id, key=key, name=spec.name)
         await ws.journal.mark_deleted(ws.scope, "agent", agent_id)  # somebody else deleted it: make it anew

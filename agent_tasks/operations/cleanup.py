@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from agent_tasks.backend.protocol import ResourceKind
+from agent_tasks.crashpoints import crash_point
 from agent_tasks.operations.keys import operation_key
 from agent_tasks.operations.workspace import Workspace
 
@@ -21,7 +22,9 @@ async def delete_resource(ws: Workspace, kind: ResourceKind, remote_id: str) -> 
         TransportError: the service could not be reached; likewise.
     """
     await ws.backend.delete(kind, remote_id)
+    crash_point("cleanup.deleted")
     await ws.journal.mark_deleted(ws.scope, kind, remote_id)
+    crash_point("cleanup.committed")
 
 
 async def delete_conversation(ws: Workspace, conversation: str) -> None:
@@ -37,6 +40,7 @@ async def release_owner(ws: Workspace, owner: str) -> int:
         TransportError: the service could not be reached; likewise.
     """
     found = await ws.journal.live_resources(ws.scope, owner=owner)
+    crash_point("cleanup.listed")
     for kind in _ORDER:
         for resource in found:
             if resource.kind == kind:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from agent_tasks.backend.protocol import ToolCallRequest
 from agent_tasks.client._functions import error_output
+from agent_tasks.crashpoints import crash_point
 from agent_tasks.errors import ToolOutcomeUnknownError
 from agent_tasks.journal import ToolCallState
 from agent_tasks.operations.keys import content_hash
@@ -87,9 +88,11 @@ async def _dispatch(
         )
     else:
         try:
+            crash_point("tool.begun")
             with tool_span(call.name, call.call_id, call.arguments) as span:
                 output = await tool.call(call.arguments, context)
                 span.returned(output)
+            crash_point("tool.done")
         except Exception as raised:  # whatever a user's function raises is told to the agent
             error = raised
     if error is not None:
@@ -101,4 +104,5 @@ async def _dispatch(
     await ws.journal.finish_tool_call(
         ws.scope, turn_id, call.call_id, output, error_type=error_type, state=state
     )
+    crash_point("tool.committed")
     return ToolCallOutcome(call_id=call.call_id, name=call.name, output=output, error_type=error_type)

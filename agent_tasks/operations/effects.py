@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from agent_tasks.backend.protocol import Mark
+from agent_tasks.crashpoints import crash_point
 from agent_tasks.errors import AgentTasksError, ServerError, TransportError
 from agent_tasks.journal import Operation
 
@@ -66,7 +67,7 @@ async def create_or_find(
     its effect is provably absent.
 
     Args:
-        operation: the intent, committed.
+        operation: the intent, committed; its kind names the crash points.
         is_orphan: whether an earlier worker may have sent it.
         create: sends the request with the mark and returns the id.
         find: finds what carries the mark, given the time to go back to.
@@ -78,10 +79,16 @@ async def create_or_find(
     if is_orphan:
         found = await look_up(lambda since: find(mark, since), operation)
         if found is not None:
+            crash_point(f"{operation.kind}.found")
             return found
+        crash_point(f"{operation.kind}.absent")
+    else:
+        crash_point(f"{operation.kind}.intended")
     for sent in range(1, _SENDS + 1):
         try:
-            return await create(mark)
+            created = await create(mark)
+            crash_point(f"{operation.kind}.created")
+            return created
         except (TransportError, ServerError) as error:
             if not is_outcome_unknown(error):
                 raise

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
+from agent_tasks.crashpoints import crash_point
 from agent_tasks.errors import NotFoundError, TransportError
 from agent_tasks.journal import NewResource, Operation
 from agent_tasks.operations.agents import DEFAULT_TTL
@@ -60,6 +61,7 @@ async def upload_file(
         )
         made = NewResource("file", file_id, owner, name, ttl.total_seconds())
         await ws.journal.finish(ws.scope, operation, {"id": file_id}, [made])
+        crash_point("upload.committed")
         return RemoteFile(id=file_id, key=key, name=name, bytes=len(content))
 
 
@@ -135,14 +137,18 @@ async def _build(
         )
         made = NewResource("store", store_id, owner, name, ttl.total_seconds())
         await ws.journal.attach(ws.scope, operation.key, {"store": store_id}, [made])
+        crash_point("store.attached")
     if is_orphan or len(file_ids) > FILES_A_REQUEST:
         present = await ws.backend.store_files(store_id)
         missing = [file_id for file_id in file_ids if file_id not in present]
         for start in range(0, len(missing), FILES_A_REQUEST):
             await ws.backend.add_files(store_id, missing[start : start + FILES_A_REQUEST])
+            crash_point("store.files_added")
     failed = await _wait_until_taken_in(ws, store_id, deadline)
+    crash_point("store.taken_in")
     result = {"id": store_id, "file_ids": file_ids, "failed": failed}
     await ws.journal.finish(ws.scope, operation.key, result)
+    crash_point("store.committed")
     return RemoteStore(id=store_id, key=key, name=name, file_ids=file_ids, failed=failed)
 
 

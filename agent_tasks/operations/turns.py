@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from typing import cast
 
@@ -21,6 +21,7 @@ from agent_tasks.backend.protocol import (
     TurnUpdate,
     Usage,
 )
+from agent_tasks.crashpoints import crash_point
 from agent_tasks.errors import (
     AgentTasksError,
     NotFoundError,
@@ -171,11 +172,13 @@ class _Turn:
                     pause = 2.0**server_errors
                 case _:
                     raise error
+            crash_point("attempt.ended")
             await self._wait_within_deadline(pause, error)
             conversation = ended.ref.conversation
             self._operation = await self._ws.journal.next_attempt(
                 self._ws.scope, self._operation.key, keep=["conversation"]
             )
+            crash_point("attempt.intended")
             self.ref, self._ended = None, False
             updates = self._start(conversation, prompt_posted=True)
 
@@ -208,6 +211,7 @@ class _Turn:
             return self._ws.backend.follow_turn(self.ref)
         if self._is_orphan:
             return await self._after_look_up()
+        crash_point("turn.intended")
         known = self._operation.remote.get("conversation") or self._turn.conversation
         return self._start(known, prompt_posted=False)
 
@@ -235,16 +239,19 @@ class _Turn:
 
         found = await look_up(find, self._operation)
         if found is None:
+            crash_point("turn.absent")
             # Later attempts go on in a conversation that holds the prompt since the first.
             return self._start(conversation, prompt_posted="conversation" in self._operation.remote)
         if found.turn_id is None:
             return self._start(found.conversation, prompt_posted=found.prompt_posted)
+        crash_point("turn.found")
         await self._attach(TurnRef(found.conversation, found.turn_id))
         return self._ws.backend.follow_turn(TurnRef(found.conversation, found.turn_id))
 
     async def _attach(self, ref: TurnRef) -> None:
         if self.ref == ref:
             return
+        crash_point("turn.started")
         made = []
         if self._turn.conversation is None:
             made.append(
@@ -258,6 +265,7 @@ class _Turn:
             {"conversation": ref.conversation, "turn_id": ref.turn_id},
             made,
         )
+        crash_point("turn.attached")
         self.ref = ref
 
     # --- following -------------------------------------------------------------------------------------
@@ -271,18 +279,19 @@ class _Turn:
                 if isinstance(step, TurnEnded):
                     return step
                 breaks = 0
+                crash_point("tools.needed")
                 outcomes = await dispatch_tools(
                     self._ws, self._operation.key, step.ref.turn_id, step.calls, self._tools
                 )
-                updates = self._ws.backend.answer_tools(
-                    step.ref, [(outcome.call_id, outcome.output) for outcome in outcomes]
-                )
+                crash_point("tools.ready")
+                updates = self._answer(step.ref, outcomes)
             except NotFoundError:
                 if self.ref is None or self._turn.conversation is not None:
                     self._refused = True
                     raise
                 # The turn that the journal knows of is gone, with its conversation: begin again.
                 self._operation = await self._ws.journal.next_attempt(self._ws.scope, self._operation.key)
+                crash_point("attempt.intended")
                 self.ref = None
                 updates = self._start(None, prompt_posted=False)
             except (TransportError, ServerError, RunFailedError) as error:
@@ -301,6 +310,16 @@ class _Turn:
             except ServiceError:
                 self._refused = self.ref is None
                 raise
+
+    async def _answer(
+        self, ref: TurnRef, outcomes: Sequence[ToolCallOutcome]
+    ) -> AsyncGenerator[TurnUpdate, None]:
+        outputs = [(outcome.call_id, outcome.output) for outcome in outcomes]
+        answer = cast("AsyncGenerator[TurnUpdate, None]", self._ws.backend.answer_tools(ref, outputs))
+        async with aclosing(answer) as updates:
+            async for update in updates:
+                crash_point("tools.submitted")
+                yield update
 
     async def _follow(self, updates: AsyncIterator[TurnUpdate]) -> TurnEnded | TurnNeedsTools:
         async with aclosing(cast("AsyncGenerator[TurnUpdate, None]", updates)) as stream:
@@ -349,7 +368,9 @@ class _Turn:
             ],
             attempts=self._operation.attempt,
         )
+        crash_point("turn.ended")
         await self._ws.journal.finish(self._ws.scope, key, result.model_dump(mode="json", exclude={"reused"}))
+        crash_point("turn.committed")
         return result
 
     async def _named(self, citations: tuple[Citation, ...]) -> list[Citation]:
