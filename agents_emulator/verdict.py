@@ -23,7 +23,7 @@ DEFAULT_MIN_POLL_SECONDS = 0.1
 KEY_FIELD, ATTEMPT_FIELD = "agent_tasks_key", "agent_tasks_attempt"
 """Metadata of an effect's mark: the key of the operation, and the attempt."""
 
-_MARKED_NAME = re.compile(r"\.([0-9a-f]{16,40}-\d+)(?:\.|$)")
+_MARKED_NAME = re.compile(r"\.([0-9a-f]{12,40}-\d+)(?:\.|$)")
 _CREATIONS = (
     *("agents.create", "files.upload", "threads.create", "messages.create", "runs.create"),
     *("runs.create_thread_and_run", "vector_stores.create"),
