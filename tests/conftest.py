@@ -21,12 +21,36 @@ from tests.support.service import (
     write_rules,
 )
 
+_TOGETHER = {
+    "tests/conformance/": "conformance",  # one ledger tells of all that was checked
+    **dict.fromkeys(  # one Prefect server for all of them
+        (
+            "tests/cli/test_run.py",
+            "tests/deployments/",
+            "tests/durability/",
+            "tests/embedded/test_prefect_server.py",
+            "tests/examples/test_guide.py",
+            "tests/flows/test_document_batch.py",
+        ),
+        "prefect",
+    ),
+}
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that start a Prefect server run one after the other, in one process, and share the session's."""
-    for item in items:
-        if "prefect_server" in getattr(item, "fixturenames", ()) or item.get_closest_marker("slow"):
-            item.add_marker(pytest.mark.xdist_group("prefect"))
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Spread tests over processes one by one, but keep those of `_TOGETHER` in one process each.
+
+    By path, since pytest-xdist 3.8 does not see its own group markers under pytest 9.2.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            groups = (group for path, group in _TOGETHER.items() if nodeid.startswith(path))
+            return next(groups, nodeid)
+
+    return Together(config, log)
 
 
 @pytest.fixture(scope="session")

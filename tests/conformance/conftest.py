@@ -32,12 +32,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(ledger, "conformance-ledger")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the test of the page behind all that the page tells of, in one process with it."""
-    for item in items:
-        if item.get_closest_marker("covers") or item.get_closest_marker("conformance_page"):
-            item.add_marker(pytest.mark.xdist_group("conformance"))
+    """Put the test of the page behind all that the page tells of."""
     page = [item for item in items if item.get_closest_marker("conformance_page")]
     items[:] = [item for item in items if item not in page]
     last = max((n for n, item in enumerate(items) if item.get_closest_marker("covers")), default=-1)
