@@ -1,0 +1,126 @@
+"""The pipeline that the kill suite runs in child processes: everything that an operation can do, once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from agent_tasks.journal import DocumentRecord
+from agent_tasks.operations import (
+    AgentSpec,
+    TurnResult,
+    TurnSpec,
+    Workspace,
+    build_vector_store,
+    ensure_agent,
+    files,
+    release_owner,
+    run_turn,
+    upload_file,
+)
+from agent_tasks.tools import ToolSet, function_tool
+
+UPLOADS = 3
+AGENTS = 2
+TURNS = 3  # an extraction with tool calls, its review in the same conversation, which is throttled once
+CALLS = ("look_up", "book")
+REPEATABLE, ONCE = CALLS
+
+
+def rules(case: str) -> list[dict[str, Any]]:
+    """The scripted model's rules for one case; each is throttled in its own review, once."""
+    calls = [{"name": name, "arguments": {"name": "Oak"}} for name in CALLS]
+    throttled = {"code": "rate_limit_exceeded", "message": "Rate limit is exceeded. Try again in 1 seconds."}
+    return [
+        {"when": {"message": f"extract {case}$", "tool_results": False}, "reply": {"tool_calls": calls}},
+        {"when": {"message": f"review {case}$", "call": 1}, "reply": {"error": throttled}},
+        {"when": {"message": f"review {case}$"}, "reply": {"text": "The answer is right."}},
+    ]
+
+
+REPLY = {"reply": {"text": "Oak: {{ tool_results | join(' and ') }}."}}
+
+
+def executions(folder: Path, name: str) -> int:
+    """How often a function ran."""
+    path = folder / f"{name}.txt"
+    return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+def _tools(folder: Path) -> ToolSet:
+    def count(name: str) -> None:
+        with (folder / f"{name}.txt").open("a") as lines:
+            lines.write("ran\n")
+
+    @function_tool(idempotent=True)
+    async def look_up(name: str) -> str:
+        """Look a name up."""
+        count("look_up")
+        return f"{name} found"
+
+    @function_tool
+    async def book(name: str) -> str:
+        """Book something, which must not be done twice."""
+        count("book")
+        return f"{name} booked"
+
+    return ToolSet([look_up, book])
+
+
+def _told(result: TurnResult) -> dict[str, Any]:
+    calls = {call.name: call.error_type or call.output for call in result.tool_calls}
+    return {"text": result.text, "calls": calls, "attempts": result.attempts}
+
+
+async def pipeline(endpoint: str, folder: str, case: str) -> dict[str, Any]:
+    """Do it all, keep the outcome, remove everything; returns the outcome."""
+    files.FILES_A_REQUEST = 2  # so that the store takes its files in two portions
+    here = Path(folder)
+    async with Workspace.open(endpoint, None, f"sqlite+aiosqlite:///{here}/journal.db") as ws:
+        document = await ws.journal.get_document(ws.scope, case, "document")
+        if document is None:
+            outcome = await _work(ws, here, case)
+            await ws.journal.put_document(
+                ws.scope,
+                case,
+                DocumentRecord(
+                    name="document", content_hash=case, fingerprint="", status="done", body=outcome
+                ),
+            )
+        else:
+            outcome = document.body
+        await release_owner(ws, case)
+        left = await ws.journal.live_resources(ws.scope, owner=case)
+        return {**outcome, "left": [resource.remote_id for resource in left]}
+
+
+async def _work(ws: Workspace, folder: Path, case: str) -> dict[str, Any]:
+    uploads = [
+        await upload_file(ws, f"{case} says {number}".encode(), f"{number}.txt", owner=case)
+        for number in range(UPLOADS)
+    ]
+    store = await build_vector_store(ws, "papers", uploads, owner=case)
+    tools = _tools(folder)
+    clerk = await ensure_agent(
+        ws,
+        AgentSpec(name="clerk", model="m", instructions="Extract.", tools=tools.definitions, stores=[store]),
+        owner=case,
+    )
+    critic = await ensure_agent(ws, AgentSpec(name="critic", model="m", instructions="Review."), owner=case)
+    extracted = await run_turn(
+        ws, TurnSpec(step="extract", agent=clerk, prompt=f"extract {case}", owner=case), tools=tools
+    )
+    reviewed = await run_turn(
+        ws,
+        TurnSpec(
+            step="review", agent=critic, prompt=f"review {case}", owner=case,
+            conversation=extracted.conversation, after=extracted.key,
+        ),
+    )  # fmt: skip
+    return {
+        "files": sorted(os.path.basename(file.name) for file in uploads if file.id in store.file_ids),
+        "failed": store.failed,
+        "extract": _told(extracted),
+        "review": _told(reviewed),
+    }

@@ -1,0 +1,157 @@
+"""A pipeline killed at every crash point and resumed has each effect once, and leaves nothing behind.
+
+The short form kills at a third of the points, `make durability` (AGENT_TASKS_ALL_CRASH_POINTS=1) at all.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent_tasks.backend.agents import ATTEMPT_FIELD, KEY_FIELD
+from agent_tasks.crashpoints import CRASH_POINTS
+from agent_tasks.testing import ServiceLog, kill_at, run_coroutine
+from tests.durability.crash_pipeline import (
+    AGENTS,
+    CALLS,
+    ONCE,
+    REPEATABLE,
+    REPLY,
+    TURNS,
+    UPLOADS,
+    executions,
+    pipeline,
+    rules,
+)
+from tests.support.service import ThreadService, start_in_thread, write_rules
+
+ALL = bool(os.environ.get("AGENT_TASKS_ALL_CRASH_POINTS"))
+AT_ONCE = 3  # cases under way together: most of their time they wait for each other's requests
+CUT_OFF = ("tool.begun", "tool.done", "tool.committed")  # a parallel call may be in the middle here
+UNKNOWN = "ToolOutcomeUnknownError"
+CREATIONS = {
+    "files.upload": UPLOADS,
+    "vector_stores.create": 1,
+    "file_batches.create": 1,
+    "agents.create": AGENTS,
+    "runs.create_thread_and_run": 1,
+    "runs.create": TURNS - 1,
+    "runs.submit_tool_outputs": 1,
+}
+
+
+@dataclass
+class Case:
+    """One story: where the pipeline is killed, one time after the other."""
+
+    kills: list[str]
+    name: str = ""
+    outcome: dict[str, Any] = field(default_factory=dict)
+    runs: dict[str, int] = field(default_factory=dict)
+
+
+def cases() -> list[Case]:
+    """Every point; a point in a function call for both of the parallel calls."""
+    found = [
+        Case([*([point.after] if point.after else []), f"{name}:{nth}"])
+        for name, point in CRASH_POINTS.items()
+        for nth in ((1, 2) if name.startswith("tool.") else (1,))
+    ]
+    chosen = found if ALL else found[1::3]
+    return [Case(case.kills, f"case{number:02}x") for number, case in enumerate(chosen)]
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreadService]:
+    folder = tmp_path_factory.mktemp("service")
+    told = [rule for name in ["calm", *(case.name for case in cases())] for rule in rules(name)]
+    running = start_in_thread(folder / "data", write_rules(folder, {"rules": told, "default": REPLY}))
+    yield running
+    running.stop()
+
+
+def carry_out(case: Case, endpoint: str, folder: Path) -> Case:
+    folder.mkdir()
+    for point in case.kills:
+        kill_at(point, pipeline, endpoint, str(folder), case.name)
+    case.outcome = run_coroutine(pipeline, endpoint, str(folder), case.name).result
+    case.runs = {name: executions(folder, name) for name in CALLS}
+    return case
+
+
+@pytest.mark.timeout(300)
+def test_a_pipeline_killed_anywhere_has_each_effect_once(
+    service: ThreadService, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    calm = carry_out(Case([], "calm"), service.endpoint, tmp_path / "calm")
+    assert calm.runs == {REPEATABLE: 1, ONCE: 1}
+    assert calm.outcome["review"]["attempts"] == 2
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        done = list(pool.map(lambda case: carry_out(case, service.endpoint, tmp_path / case.name), cases()))
+
+    problems = [problem for case in done for problem in _problems(case, calm)]
+    log = ServiceLog(service.endpoint)
+    duplicates = _duplicates(log)
+    verdict = log.verdict()
+    leaks = verdict["left_over"]["count"] + verdict["active_runs"]["count"]
+    created = Counter(row["operation"] for row in log.requests() if (row["status"] or 500) < 300)
+    expected = {operation: each * (len(done) + 1) for operation, each in CREATIONS.items()}
+    points = {kill.partition(":")[0] for case in done for kill in case.kills}
+    kills = sum(len(case.kills) for case in done)
+    with capfd.disabled():
+        print(f"\ncrash points: {len(points)}, kills: {kills}, duplicates: {len(duplicates)}, leaks: {leaks}")
+
+    assert problems == []
+    assert duplicates == []
+    assert verdict["ok"], verdict
+    assert {operation: created[operation] for operation in expected} == expected
+    if ALL:
+        assert points == set(CRASH_POINTS)
+
+
+def _problems(case: Case, calm: Case) -> Iterator[str]:
+    """What differs from the undisturbed run and must not."""
+    where = " then ".join(case.kills)
+    calls = case.outcome["extract"]["calls"]
+    expected = {**calm.outcome, "extract": {**calm.outcome["extract"]}}
+    if calls.get(ONCE) == UNKNOWN and where.startswith(CUT_OFF):
+        # Told honestly, and the answer is made of what was told.
+        expected["extract"]["calls"] = {**calm.outcome["extract"]["calls"], ONCE: UNKNOWN}
+        expected["extract"]["text"] = case.outcome["extract"]["text"]
+        if UNKNOWN not in case.outcome["extract"]["text"]:
+            yield f"{where}: the agent was not told that the outcome is unknown"
+    elif case.runs[ONCE] != 1:
+        yield f"{where}: {ONCE} ran {case.runs[ONCE]} times although its outcome is known"
+    if case.outcome != expected:
+        yield f"{where}: the outcome is {case.outcome}, undisturbed {calm.outcome}"
+    if case.runs[ONCE] > 1:
+        yield f"{where}: {ONCE} ran {case.runs[ONCE]} times"
+    if not 1 <= case.runs[REPEATABLE] <= 2:
+        yield f"{where}: {REPEATABLE} ran {case.runs[REPEATABLE]} times"
+
+
+def _duplicates(log: ServiceLog) -> list[Any]:
+    """Marks, names of uploads and answered calls that the service was sent more than once."""
+    sent: Counter[Any] = Counter()
+    for row in log.requests():
+        body = row["body"] if isinstance(row["body"], dict) else {}
+        marked = body.get("metadata") or {}
+        if row["operation"] not in CREATIONS or (row["status"] or 0) >= 400:
+            continue
+        if KEY_FIELD in marked:
+            sent[row["operation"], marked[KEY_FIELD], marked[ATTEMPT_FIELD]] += 1
+        elif row["operation"] == "files.upload":
+            sent[row["operation"], body["filename"]] += 1
+        elif row["operation"] == "runs.submit_tool_outputs":
+            sent.update((row["path"], output["tool_call_id"]) for output in body["tool_outputs"])
+        else:
+            sent.update((row["path"], file) for file in body["file_ids"])
+    return [effect for effect, times in sent.items() if times > 1]
