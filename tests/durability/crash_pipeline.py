@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from agent_tasks.journal import DocumentRecord
 from agent_tasks.operations import (
     AgentSpec,
@@ -20,6 +22,9 @@ from agent_tasks.operations import (
     upload_file,
 )
 from agent_tasks.tools import ToolSet, function_tool
+
+SUMMARY = pytest.StashKey[str]()
+"""Where the kill suite leaves its counts for the last line of the session."""
 
 UPLOADS = 3
 AGENTS = 2

@@ -24,6 +24,7 @@ from tests.durability.crash_pipeline import (
     ONCE,
     REPEATABLE,
     REPLY,
+    SUMMARY,
     TURNS,
     UPLOADS,
     executions,
@@ -88,7 +89,7 @@ def carry_out(case: Case, endpoint: str, folder: Path) -> Case:
 
 @pytest.mark.timeout(300)
 def test_a_pipeline_killed_anywhere_has_each_effect_once(
-    service: ThreadService, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    service: ThreadService, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
     calm = carry_out(Case([], "calm"), service.endpoint, tmp_path / "calm")
     assert calm.runs == {REPEATABLE: 1, ONCE: 1}
@@ -106,8 +107,9 @@ def test_a_pipeline_killed_anywhere_has_each_effect_once(
     expected = {operation: each * (len(done) + 1) for operation, each in CREATIONS.items()}
     points = {kill.partition(":")[0] for case in done for kill in case.kills}
     kills = sum(len(case.kills) for case in done)
-    with capfd.disabled():
-        print(f"\ncrash points: {len(points)}, kills: {kills}, duplicates: {len(duplicates)}, leaks: {leaks}")
+    pytestconfig.stash[SUMMARY] = (
+        f"crash points: {len(points)}, kills: {kills}, duplicates: {len(duplicates)}, leaks: {leaks}"
+    )
 
     assert problems == []
     assert duplicates == []

@@ -1,0 +1,14 @@
+"""The counts of the kill suite as the last line of a session."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.durability.crash_pipeline import SUMMARY
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Print the counts after pytest's own summary."""
+    counts = config.stash.get(SUMMARY, None)
+    if counts is not None:
+        print(counts)
