@@ -5,7 +5,7 @@ from __future__ import annotations
 from agent_tasks.client._async.client import AsyncAgentsClient
 from agent_tasks.client._async.handlers import AsyncAgentEventHandler
 from agent_tasks.client._async.run_streams import AsyncRunStream
-from agent_tasks.client._functions import Toolset
+from agent_tasks.client._functions import CallableTools
 from agent_tasks.client._instrumentation import Instrumentation, OperationObserver, set_instrumentation
 from agent_tasks.client._options import DEFAULT_API_VERSION, TOKEN_SCOPE, Credential, RetryPolicy, Timeouts
 from agent_tasks.client._outcomes import ended_error, run_error
@@ -22,6 +22,7 @@ __all__ = [
     "AsyncAgentEventHandler",
     "AsyncAgentsClient",
     "AsyncRunStream",
+    "CallableTools",
     "Credential",
     "Instrumentation",
     "OperationObserver",
@@ -29,7 +30,6 @@ __all__ = [
     "RunStream",
     "StreamEvent",
     "Timeouts",
-    "Toolset",
     "ended_error",
     "run_error",
     "set_instrumentation",

@@ -15,7 +15,7 @@ MAX_CALLS_AT_ONCE = 16
 """Parallel calls of one round that run at the same time; the others wait."""
 
 
-class Toolset(Protocol):
+class CallableTools(Protocol):
     """The tools of an agent, of which functions run here: `agent_tasks.tools.ToolSet` is one."""
 
     @property
@@ -38,7 +38,7 @@ class Toolset(Protocol):
 class AutoFunctionCalls:
     """The functions that runs of a client call by themselves, unless a call names others."""
 
-    toolset: Toolset | None = None
+    toolset: CallableTools | None = None
     max_rounds: int = DEFAULT_MAX_ROUNDS
 
 
@@ -58,7 +58,7 @@ def error_output(error: Exception) -> str:
     return json.dumps({"error": told}, ensure_ascii=False)
 
 
-def with_toolset(fields: dict[str, Any], toolset: Toolset | None) -> dict[str, Any]:
+def with_toolset(fields: dict[str, Any], toolset: CallableTools | None) -> dict[str, Any]:
     """The fields of an agent or a run, with the tools of a toolset unless the caller names others."""
     if toolset is None:
         return fields

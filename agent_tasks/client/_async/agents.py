@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from agent_tasks.client._async.resource import AsyncResource, request_body
 from agent_tasks.client._calls import path_of
-from agent_tasks.client._functions import Toolset, with_toolset
+from agent_tasks.client._functions import CallableTools, with_toolset
 from agent_tasks.wire import Agent, AgentDeletionStatus, CreateAgentRequest, UpdateAgentRequest
 
 
@@ -15,7 +15,12 @@ class AsyncAgents(AsyncResource):
     """Operations on agents (`/assistants`)."""
 
     async def create(
-        self, request: CreateAgentRequest | None = None, /, *, toolset: Toolset | None = None, **fields: Any
+        self,
+        request: CreateAgentRequest | None = None,
+        /,
+        *,
+        toolset: CallableTools | None = None,
+        **fields: Any,
     ) -> Agent:
         """Creates an agent from a request or its fields (`model=`, `instructions=`, `tools=`, ...).
 
@@ -34,7 +39,7 @@ class AsyncAgents(AsyncResource):
         request: UpdateAgentRequest | None = None,
         /,
         *,
-        toolset: Toolset | None = None,
+        toolset: CallableTools | None = None,
         **fields: Any,
     ) -> Agent:
         """Changes the given fields of an agent; `toolset` is as in `create`."""

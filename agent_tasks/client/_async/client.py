@@ -19,7 +19,7 @@ from agent_tasks.client._async.vector_store_file_batches import AsyncVectorStore
 from agent_tasks.client._async.vector_store_files import AsyncVectorStoreFiles
 from agent_tasks.client._async.vector_stores import AsyncVectorStores
 from agent_tasks.client._endpoint import Endpoint
-from agent_tasks.client._functions import DEFAULT_MAX_ROUNDS, AutoFunctionCalls, Toolset
+from agent_tasks.client._functions import DEFAULT_MAX_ROUNDS, AutoFunctionCalls, CallableTools
 from agent_tasks.client._options import DEFAULT_API_VERSION, Credential, RetryPolicy, Timeouts
 
 
@@ -71,7 +71,7 @@ class AsyncAgentsClient:
         self.vector_store_file_batches = AsyncVectorStoreFileBatches(self._transport)
 
     def enable_auto_function_calls(
-        self, toolset: Toolset | None, *, max_rounds: int = DEFAULT_MAX_ROUNDS
+        self, toolset: CallableTools | None, *, max_rounds: int = DEFAULT_MAX_ROUNDS
     ) -> None:
         """Has runs that are processed or streamed with this client call these functions by themselves.
 

@@ -13,7 +13,7 @@ from agent_tasks.client._async.run_streams import AsyncRunStream
 from agent_tasks.client._async.streams import AsyncEventStream
 from agent_tasks.client._async.transport import AsyncTransport
 from agent_tasks.client._calls import Call, path_of
-from agent_tasks.client._functions import AutoFunctionCalls, Toolset, with_toolset
+from agent_tasks.client._functions import AutoFunctionCalls, CallableTools, with_toolset
 from agent_tasks.client._outcomes import run_error
 from agent_tasks.client._polling import FIRST_PAUSE, Pauses, run_limit
 from agent_tasks.wire import (
@@ -71,7 +71,7 @@ class AsyncRuns(AsyncResource):
         /,
         *,
         include: Sequence[str] | None = None,
-        toolset: Toolset | None = None,
+        toolset: CallableTools | None = None,
         max_rounds: int | None = None,
         poll_interval: float = FIRST_PAUSE,
         deadline: float | None = None,
@@ -115,7 +115,7 @@ class AsyncRuns(AsyncResource):
         request: CreateThreadAndRunRequest | None = None,
         /,
         *,
-        toolset: Toolset | None = None,
+        toolset: CallableTools | None = None,
         max_rounds: int | None = None,
         poll_interval: float = FIRST_PAUSE,
         deadline: float | None = None,
@@ -137,7 +137,7 @@ class AsyncRuns(AsyncResource):
         thread_id: str,
         run_id: str,
         *,
-        toolset: Toolset | None = None,
+        toolset: CallableTools | None = None,
         max_rounds: int | None = None,
         poll_interval: float = FIRST_PAUSE,
         deadline: float | None = None,
@@ -155,7 +155,7 @@ class AsyncRuns(AsyncResource):
         /,
         *,
         include: Sequence[str] | None = None,
-        toolset: Toolset | None = None,
+        toolset: CallableTools | None = None,
         max_rounds: int | None = None,
         event_handler: AsyncAgentEventHandler | None = None,
         resume: bool | None = None,
@@ -179,7 +179,7 @@ class AsyncRuns(AsyncResource):
         request: CreateThreadAndRunRequest | None = None,
         /,
         *,
-        toolset: Toolset | None = None,
+        toolset: CallableTools | None = None,
         max_rounds: int | None = None,
         event_handler: AsyncAgentEventHandler | None = None,
         resume: bool | None = None,
@@ -245,7 +245,7 @@ class AsyncRuns(AsyncResource):
         tool_outputs: ToolOutputs | None = None,
         *,
         tool_approvals: ToolApprovals | None = None,
-        toolset: Toolset | None = None,
+        toolset: CallableTools | None = None,
         max_rounds: int | None = None,
         event_handler: AsyncAgentEventHandler | None = None,
         resume: bool | None = None,
@@ -259,7 +259,7 @@ class AsyncRuns(AsyncResource):
         call: Call,
         thread_id: str | None,
         run_id: str | None,
-        toolset: Toolset | None,
+        toolset: CallableTools | None,
         max_rounds: int | None,
         handler: AsyncAgentEventHandler | None,
         resume: bool | None,
@@ -272,7 +272,7 @@ class AsyncRuns(AsyncResource):
             resume=resume if resume is not None else handler is not None or auto.toolset is not None,
         )
 
-    def _functions(self, toolset: Toolset | None, max_rounds: int | None) -> AutoFunctionCalls:
+    def _functions(self, toolset: CallableTools | None, max_rounds: int | None) -> AutoFunctionCalls:
         return AutoFunctionCalls(
             toolset if toolset is not None else self._auto.toolset,
             max_rounds if max_rounds is not None else self._auto.max_rounds,
@@ -281,7 +281,7 @@ class AsyncRuns(AsyncResource):
     async def _process(
         self,
         run: ThreadRun,
-        toolset: Toolset | None,
+        toolset: CallableTools | None,
         max_rounds: int | None,
         poll_interval: float,
         deadline: float | None,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from agent_tasks.client._calls import path_of
-from agent_tasks.client._functions import Toolset, with_toolset
+from agent_tasks.client._functions import CallableTools, with_toolset
 from agent_tasks.client._sync.resource import Resource, request_body
 from agent_tasks.wire import Agent, AgentDeletionStatus, CreateAgentRequest, UpdateAgentRequest
 
@@ -16,7 +16,12 @@ class Agents(Resource):
     """Operations on agents (`/assistants`)."""
 
     def create(
-        self, request: CreateAgentRequest | None = None, /, *, toolset: Toolset | None = None, **fields: Any
+        self,
+        request: CreateAgentRequest | None = None,
+        /,
+        *,
+        toolset: CallableTools | None = None,
+        **fields: Any,
     ) -> Agent:
         """Creates an agent from a request or its fields (`model=`, `instructions=`, `tools=`, ...).
 
@@ -35,7 +40,7 @@ class Agents(Resource):
         request: UpdateAgentRequest | None = None,
         /,
         *,
-        toolset: Toolset | None = None,
+        toolset: CallableTools | None = None,
         **fields: Any,
     ) -> Agent:
         """Changes the given fields of an agent; `toolset` is as in `create`."""

@@ -9,7 +9,7 @@ from typing import Self
 import httpx
 
 from agent_tasks.client._endpoint import Endpoint
-from agent_tasks.client._functions import DEFAULT_MAX_ROUNDS, AutoFunctionCalls, Toolset
+from agent_tasks.client._functions import DEFAULT_MAX_ROUNDS, AutoFunctionCalls, CallableTools
 from agent_tasks.client._options import DEFAULT_API_VERSION, Credential, RetryPolicy, Timeouts
 from agent_tasks.client._sync.agents import Agents
 from agent_tasks.client._sync.credentials import TokenSource
@@ -72,7 +72,7 @@ class AgentsClient:
         self.vector_store_file_batches = VectorStoreFileBatches(self._transport)
 
     def enable_auto_function_calls(
-        self, toolset: Toolset | None, *, max_rounds: int = DEFAULT_MAX_ROUNDS
+        self, toolset: CallableTools | None, *, max_rounds: int = DEFAULT_MAX_ROUNDS
     ) -> None:
         """Has runs that are processed or streamed with this client call these functions by themselves.
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from agent_tasks.client._calls import Call, path_of
-from agent_tasks.client._functions import AutoFunctionCalls, Toolset, with_toolset
+from agent_tasks.client._functions import AutoFunctionCalls, CallableTools, with_toolset
 from agent_tasks.client._outcomes import run_error
 from agent_tasks.client._polling import FIRST_PAUSE, Pauses, run_limit
 from agent_tasks.client._sync import _runtime
@@ -70,7 +70,7 @@ class Runs(Resource):
         /,
         *,
         include: Sequence[str] | None = None,
-        toolset: Toolset | None = None,
+        toolset: CallableTools | None = None,
         max_rounds: int | None = None,
         poll_interval: float = FIRST_PAUSE,
         deadline: float | None = None,
@@ -114,7 +114,7 @@ class Runs(Resource):
         request: CreateThreadAndRunRequest | None = None,
         /,
         *,
-        toolset: Toolset | None = None,
+        toolset: CallableTools | None = None,
         max_rounds: int | None = None,
         poll_interval: float = FIRST_PAUSE,
         deadline: float | None = None,
@@ -136,7 +136,7 @@ class Runs(Resource):
         thread_id: str,
         run_id: str,
         *,
-        toolset: Toolset | None = None,
+        toolset: CallableTools | None = None,
         max_rounds: int | None = None,
         poll_interval: float = FIRST_PAUSE,
         deadline: float | None = None,
@@ -154,7 +154,7 @@ class Runs(Resource):
         /,
         *,
         include: Sequence[str] | None = None,
-        toolset: Toolset | None = None,
+        toolset: CallableTools | None = None,
         max_rounds: int | None = None,
         event_handler: AgentEventHandler | None = None,
         resume: bool | None = None,
@@ -178,7 +178,7 @@ class Runs(Resource):
         request: CreateThreadAndRunRequest | None = None,
         /,
         *,
-        toolset: Toolset | None = None,
+        toolset: CallableTools | None = None,
         max_rounds: int | None = None,
         event_handler: AgentEventHandler | None = None,
         resume: bool | None = None,
@@ -242,7 +242,7 @@ class Runs(Resource):
         tool_outputs: ToolOutputs | None = None,
         *,
         tool_approvals: ToolApprovals | None = None,
-        toolset: Toolset | None = None,
+        toolset: CallableTools | None = None,
         max_rounds: int | None = None,
         event_handler: AgentEventHandler | None = None,
         resume: bool | None = None,
@@ -256,7 +256,7 @@ class Runs(Resource):
         call: Call,
         thread_id: str | None,
         run_id: str | None,
-        toolset: Toolset | None,
+        toolset: CallableTools | None,
         max_rounds: int | None,
         handler: AgentEventHandler | None,
         resume: bool | None,
@@ -269,7 +269,7 @@ class Runs(Resource):
             resume=resume if resume is not None else handler is not None or auto.toolset is not None,
         )
 
-    def _functions(self, toolset: Toolset | None, max_rounds: int | None) -> AutoFunctionCalls:
+    def _functions(self, toolset: CallableTools | None, max_rounds: int | None) -> AutoFunctionCalls:
         return AutoFunctionCalls(
             toolset if toolset is not None else self._auto.toolset,
             max_rounds if max_rounds is not None else self._auto.max_rounds,
@@ -278,7 +278,7 @@ class Runs(Resource):
     def _process(
         self,
         run: ThreadRun,
-        toolset: Toolset | None,
+        toolset: CallableTools | None,
         max_rounds: int | None,
         poll_interval: float,
         deadline: float | None,
