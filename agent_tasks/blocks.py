@@ -18,7 +18,10 @@ from agent_tasks.errors import ConfigurationError
 from agent_tasks.operations import Workspace
 from agent_tasks.settings import CredentialKind, Settings
 
-_LOCAL_SCOPE = "local service in {folder}"
+
+def local_scope(settings: Settings) -> str:
+    """The scope under which the journal knows the local service of a state folder, whatever its port is."""
+    return f"local service in {settings.state_dir}"
 
 
 class AgentsProject(CredentialsBlock):
@@ -150,7 +153,7 @@ class _Shared:
             async with lock:
                 if state[1] is None:
                     state[2] = AsyncExitStack()
-                    state[1] = await state[2].enter_async_context(_open(settings))
+                    state[1] = await state[2].enter_async_context(open_workspace(settings))
             yield state[1]
         finally:
             state[0] -= 1
@@ -167,16 +170,34 @@ def _credential(settings: Settings, endpoint: str) -> TokenCredential | SecretSt
     return make_credential(settings.credential, settings.token, endpoint=endpoint)
 
 
+async def load_project(project: AgentsProject | str | None) -> AgentsProject:
+    """A project given as a block, as the name of a saved block, or not at all (the environment's).
+
+    Raises:
+        ValueError: there is no block of that name.
+    """
+    if isinstance(project, str):
+        loaded = await AgentsProject.aload(project)
+        assert isinstance(loaded, AgentsProject)  # noqa: S101 - `aload` is typed too loosely
+        return loaded
+    return project or AgentsProject()
+
+
 @asynccontextmanager
-async def _open(settings: Settings) -> AsyncIterator[Workspace]:
+async def open_workspace(settings: Settings) -> AsyncIterator[Workspace]:
+    """The service and the journal that the settings name; without an endpoint the local service is started.
+
+    Raises:
+        JournalError: the journal can't be read.
+        EmbeddedServiceError: the local service did not start.
+    """
     if settings.project_endpoint:
         credential = _credential(settings, settings.project_endpoint)
         async with Workspace.open(settings.project_endpoint, credential, settings.journal_url) as workspace:
             yield workspace
         return
-    scope = _LOCAL_SCOPE.format(folder=settings.state_dir)
     async with (
         local_service(settings) as endpoint,
-        Workspace.open(endpoint, None, settings.journal_url, scope=scope) as workspace,
+        Workspace.open(endpoint, None, settings.journal_url, scope=local_scope(settings)) as workspace,
     ):
         yield workspace

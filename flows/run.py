@@ -84,7 +84,7 @@ async def run_batch(
     if watch is not None:
         watch(batch)
     observer().batch_started(pipeline.name, str(folder), len(files))
-    async with exclusive(ws, f"batch {batch.key}"):
+    async with exclusive(ws, batch.owner):
         await _forget_removed(batch, {file.name for file in files})
         observer().phase_started("documents")
         await _in_chunks(batch, files, steps)

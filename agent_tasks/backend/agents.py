@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import PurePath
@@ -17,6 +18,7 @@ from agent_tasks.backend.protocol import (
     Citation,
     FoundTurn,
     Mark,
+    MarkedResource,
     ResourceKind,
     StoreStatus,
     ToolCallRequest,
@@ -50,6 +52,8 @@ from agent_tasks.wire import (
 KEY_FIELD = "agent_tasks_key"
 ATTEMPT_FIELD = "agent_tasks_attempt"
 """Metadata fields that carry an operation's mark."""
+
+_MARK_IN_NAME = re.compile(r"\.([0-9a-f]{12})-\d+(?:\.[^.]*)?$")  # as `_marked_name` writes it
 
 _FIRST_POLL, _POLL_GROWTH, _LONGEST_POLL = 0.3, 1.4, 8.0  # seconds
 _NAME_LENGTH = 180  # characters of a file's own name that its name on the service keeps
@@ -290,6 +294,32 @@ class AgentsBackend:
             if message.created_at < since:
                 break
         return None
+
+    async def marked(self, kind: ResourceKind, *, limit: int) -> AsyncIterator[MarkedResource]:
+        """Look through one of the service's lists, the newest first; files are listed whole."""
+        seen = 0
+        async for item in self._listed(kind):
+            seen += 1
+            if seen > limit:
+                return
+            name = item.filename if kind == "file" else getattr(item, "name", None) or ""
+            if kind == "file":
+                found = _MARK_IN_NAME.search(name)
+                key = found.group(1) if found else None
+            else:
+                key = (item.metadata or {}).get(KEY_FIELD)
+            if key:
+                yield MarkedResource(kind, item.id, name, key, float(item.created_at))
+
+    async def _listed(self, kind: ResourceKind) -> AsyncIterator[Any]:
+        if kind == "file":
+            files = [file async for file in self._client.files.list()]
+            for file in sorted(files, key=lambda file: file.created_at, reverse=True):
+                yield file
+            return
+        resource: Any = self._resource(kind)
+        async for item in resource.list(order="desc", limit=100):
+            yield item
 
     async def exists(self, kind: ResourceKind, remote_id: str) -> bool:
         """One GET."""

@@ -64,6 +64,18 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class MarkedResource:
+    """A resource on the service that carries a mark."""
+
+    kind: ResourceKind
+    remote_id: str
+    name: str
+    key_start: str
+    """The mark's key; of files only its beginning."""
+    created_at: float
+
+
+@dataclass(frozen=True)
 class AgentRequest:
     """An agent to be created; fields as on the wire."""
 
@@ -233,6 +245,10 @@ class Backend(Protocol):
 
     async def find_turn(self, mark: Mark, *, conversation: str | None, since: float) -> FoundTurn | None:
         """A turn by its mark, in `conversation` if it is known; None if there is provably none."""
+        ...
+
+    def marked(self, kind: ResourceKind, *, limit: int) -> AsyncIterator[MarkedResource]:
+        """Resources that carry a mark, the newest first, among the newest `limit` of their kind."""
         ...
 
     async def exists(self, kind: ResourceKind, remote_id: str) -> bool:

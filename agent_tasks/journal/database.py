@@ -111,11 +111,14 @@ class Database:
             ) from error
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that may write; committed at the end, rolled back on an exception."""
+    async def write(self, *, patient: bool = True) -> AsyncIterator[AsyncConnection]:
+        """A transaction that may write; committed at the end, rolled back on an exception.
+
+        `patient` waits for a server that restarts.
+        """
         async with self._writers:
             with _translated(self.address):
-                connection = await self._connect()
+                connection = await self._connect(patient=patient)
                 try:
                     await connection.execution_options(journal_writes=True)
                     async with connection.begin():
@@ -134,9 +137,9 @@ class Database:
             finally:
                 await connection.close()
 
-    async def _connect(self) -> AsyncConnection:
+    async def _connect(self, *, patient: bool = True) -> AsyncConnection:
         """A connection. A server that was there before may be restarting, and is waited for."""
-        patience = RECONNECT_SECONDS if self._was_open and not self.is_sqlite else 0.0
+        patience = RECONNECT_SECONDS if patient and self._was_open and not self.is_sqlite else 0.0
         deadline = asyncio.get_running_loop().time() + patience
         while True:
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from agent_tasks.errors import LeaseLostError
+from agent_tasks.errors import JournalError, LeaseLostError
 from agent_tasks.journal.database import Database
 from agent_tasks.journal.records import (
     Claim,
@@ -25,8 +26,11 @@ from agent_tasks.journal.records import (
     ToolCallRecord,
     ToolCallState,
 )
+from agent_tasks.journal.rows import document_of, operation_of, resource_of, tool_call_of
 from agent_tasks.journal.schema import documents, operations, resources, tool_calls
 from agent_tasks.journal.workers import WorkerPresence, worker_name
+
+logger = logging.getLogger("agent_tasks.journal")
 
 LEASE_SECONDS = 60.0
 """How long a worker's claim holds without renewal; workers renew at a third of it."""
@@ -66,8 +70,22 @@ class Journal:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._database.close()
-        self._presence.leave()
+        try:
+            await self._hand_over()
+        except JournalError as refused:
+            logger.warning("The leases of worker %s end by themselves: %s", self.worker, refused)
+        finally:
+            await self._database.close()
+            self._presence.leave()
+
+    async def _hand_over(self) -> None:
+        """End this worker's leases: whoever takes its operations over need not wait for them."""
+        async with self._database.write(patient=False) as connection:
+            await connection.execute(
+                operations.update()
+                .where(operations.c.worker == self.worker, operations.c.state.in_(_UNSETTLED))
+                .values(lease_until=self._clock())
+            )
 
     # --- operations ------------------------------------------------------------------------------------
 
@@ -219,6 +237,31 @@ class Journal:
         async with self._database.read() as connection:
             return await self._operation(connection, scope, key)
 
+    async def unsettled(self, scope: str) -> list[Operation]:
+        """Operations that were intended and did not end, the oldest first."""
+        query = (
+            operations.select()
+            .where(operations.c.scope == scope, operations.c.state.in_(_UNSETTLED))
+            .order_by(operations.c.intended_at)
+        )
+        async with self._database.read() as connection:
+            return [operation_of(row) for row in (await connection.execute(query)).mappings()]
+
+    async def operations_marked(self, scope: str, key_start: str) -> list[Operation]:
+        """Operations whose key begins like this; names of files hold only the beginning of a key."""
+        query = operations.select().where(
+            operations.c.scope == scope, operations.c.key.startswith(key_start, autoescape=True)
+        )
+        async with self._database.read() as connection:
+            return [operation_of(row) for row in (await connection.execute(query)).mappings()]
+
+    def is_held(self, operation: Operation) -> bool:
+        """Whether an unsettled operation belongs to a living worker, this one included."""
+        if operation.state not in _UNSETTLED:
+            return False
+        is_leased = self._clock() < operation.lease_until
+        return operation.worker == self.worker or (is_leased and not self._presence.is_dead(operation.worker))
+
     # --- tool calls ------------------------------------------------------------------------------------
 
     async def begin_tool_call(
@@ -238,7 +281,9 @@ class Journal:
             }  # fmt: skip
             if await self._insert_new(connection, tool_calls, values):
                 return None
-            return _tool_call((await connection.execute(tool_calls.select().where(*where))).mappings().one())
+            return tool_call_of(
+                (await connection.execute(tool_calls.select().where(*where))).mappings().one()
+            )
 
     async def finish_tool_call(
         self,
@@ -267,7 +312,7 @@ class Journal:
             .order_by(tool_calls.c.started_at, tool_calls.c.call_id)
         )
         async with self._database.read() as connection:
-            return [_tool_call(row) for row in (await connection.execute(query)).mappings()]
+            return [tool_call_of(row) for row in (await connection.execute(query)).mappings()]
 
     # --- the ledger of resources -----------------------------------------------------------------------
 
@@ -282,7 +327,15 @@ class Journal:
             query = query.where(resources.c.kind == kind)
         async with self._database.read() as connection:
             rows = (await connection.execute(query.order_by(resources.c.created_at))).mappings()
-            return [_resource(row) for row in rows]
+            return [resource_of(row) for row in rows]
+
+    async def resource_states(self, scope: str, kind: str, remote_ids: Sequence[str]) -> dict[str, str]:
+        """What the ledger says of these resources: `live`, `deleted`, or nothing."""
+        query = sa.select(resources.c.remote_id, resources.c.state).where(
+            resources.c.scope == scope, resources.c.kind == kind, resources.c.remote_id.in_(remote_ids)
+        )
+        async with self._database.read() as connection:
+            return {row.remote_id: row.state for row in await connection.execute(query)}
 
     async def mark_deleted(self, scope: str, kind: str, remote_id: str) -> None:
         """Commit that a resource is gone; the operation that made it is released in the same transaction.
@@ -318,7 +371,7 @@ class Journal:
         query = documents.select().where(*_document_key(scope, batch, name))
         async with self._database.read() as connection:
             row = (await connection.execute(query)).mappings().one_or_none()
-            return _document(row) if row is not None else None
+            return document_of(row) if row is not None else None
 
     async def put_document(self, scope: str, batch: str, record: DocumentRecord) -> None:
         """Commit a document's outcome in place of the one before."""
@@ -352,7 +405,7 @@ class Journal:
                 .limit(page_size)
             )
             async with self._database.read() as connection:
-                page = [_document(row) for row in (await connection.execute(query)).mappings()]
+                page = [document_of(row) for row in (await connection.execute(query)).mappings()]
             for record in page:
                 yield record
             if len(page) < page_size:
@@ -376,7 +429,7 @@ class Journal:
         if connection.dialect.name == "postgresql":
             query = query.with_for_update()
         row = (await connection.execute(query)).mappings().one_or_none()
-        return _operation(row) if row is not None else None
+        return operation_of(row) if row is not None else None
 
     async def _require(self, connection: AsyncConnection, scope: str, key: str) -> Operation:
         found = await self._operation(connection, scope, key)
@@ -432,54 +485,3 @@ def _call(scope: str, turn_id: str, call_id: str) -> tuple[sa.ColumnElement[bool
 
 def _document_key(scope: str, batch: str, name: str) -> tuple[sa.ColumnElement[bool], ...]:
     return documents.c.scope == scope, documents.c.batch == batch, documents.c.name == name
-
-
-def _operation(row: sa.RowMapping) -> Operation:
-    return Operation(
-        scope=row["scope"],
-        key=row["key"],
-        kind=row["kind"],
-        state=OperationState(row["state"]),
-        attempt=row["attempt"],
-        worker=row["worker"],
-        lease_until=row["lease_until"],
-        remote=row["remote"],
-        result=row["result"],
-        error=row["error"],
-        intended_at=row["intended_at"],
-    )
-
-
-def _tool_call(row: sa.RowMapping) -> ToolCallRecord:
-    return ToolCallRecord(
-        turn_id=row["turn_id"],
-        call_id=row["call_id"],
-        name=row["name"],
-        arguments_hash=row["arguments_hash"],
-        state=ToolCallState(row["state"]),
-        output=row["output"],
-        error_type=row["error_type"],
-    )
-
-
-def _resource(row: sa.RowMapping) -> Resource:
-    return Resource(
-        kind=row["kind"],
-        remote_id=row["remote_id"],
-        operation_key=row["operation_key"],
-        owner=row["owner"],
-        name=row["name"],
-        state=row["state"],
-        created_at=row["created_at"],
-        expires_at=row["expires_at"],
-    )
-
-
-def _document(row: sa.RowMapping) -> DocumentRecord:
-    return DocumentRecord(
-        name=row["name"],
-        content_hash=row["content_hash"],
-        fingerprint=row["fingerprint"],
-        status=row["status"],
-        body=row["body"],
-    )

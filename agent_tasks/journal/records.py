@@ -52,6 +52,8 @@ class Operation:
     error: dict[str, Any] | None
     intended_at: float
     """When the current attempt's intent was committed: a look-up need not go back further."""
+    fingerprint: dict[str, Any] = field(default_factory=dict)
+    """What the key was made of, for people; turns, uploads, stores and agents name their `owner`."""
 
 
 @dataclass(frozen=True)
