@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from agent_tasks.cli import resources
 from agent_tasks.cli.errors import reported
 
 __all__ = ["app", "main"]
@@ -167,6 +168,9 @@ def version() -> None:
     typer.echo(f"prefect-azure-agents {installed('prefect-azure-agents')}")
     typer.echo(f"prefect {installed('prefect')}")
     typer.echo(f"python {platform.python_version()} on {platform.platform()}")
+
+
+app.add_typer(resources.app)
 
 
 def main() -> None:

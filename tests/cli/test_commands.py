@@ -14,7 +14,7 @@ from agent_tasks.cli import errors
 from agent_tasks.cli.app import app
 from agent_tasks.errors import EmbeddedServiceError, PipelineError
 
-COMMANDS = ["run", "dashboard", "emulator", "version"]
+COMMANDS = ["run", "dashboard", "emulator", "resources", "version"]
 
 runner = CliRunner()
 

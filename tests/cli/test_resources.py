@@ -1,0 +1,73 @@
+"""`agent-tasks resources`: the ledger in a table, and the sweep."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from agent_tasks.cli import resources
+from agent_tasks.cli.app import app
+from agent_tasks.operations import AgentSpec, Workspace, ensure_agent, upload_file
+from tests.conftest import ServiceFactory
+from tests.support.service import RunningService
+
+
+async def _fill(running: RunningService, folder: Path) -> tuple[str, str]:
+    journal = f"sqlite+aiosqlite:///{folder}/.agent-tasks/journal.db"
+    async with Workspace.open(running.endpoint, None, journal) as ws:
+        spec = AgentSpec(name="[red]a", model="test-model", instructions="Answer.")
+        agent = await ensure_agent(ws, spec, owner="papers:1")
+        file = await upload_file(ws, b"x", "a.txt", owner="papers:1", ttl=timedelta(seconds=-1))
+    return agent.id, file.id
+
+
+async def test_resources_are_listed_and_the_expired_one_is_swept(
+    service: ServiceFactory,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    running = service()
+    agent, file = await _fill(running, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PROJECT_ENDPOINT", running.endpoint)
+    monkeypatch.delenv("AGENT_TASKS_STATE_DIR", raising=False)
+    capsys.readouterr()
+
+    assert await resources._list(None) == 0
+    lines = {line.split()[1]: line for line in capsys.readouterr().out.splitlines()}
+    assert "[red]a" in lines[agent]
+    assert "papers:1" in lines[agent]
+    assert "23 h 59 min" in lines[agent]
+    assert lines[file].rstrip().endswith("over")
+    assert await resources._list("papers:2") == 0
+    assert "nothing in the ledger" in capsys.readouterr().err
+
+    assert await resources._sweep(yes=False) == 0
+    looked = capsys.readouterr()
+    assert file in looked.out
+    assert agent not in looked.out
+    assert "1 to delete" in looked.err
+    assert await resources._sweep(yes=True) == 0
+    assert "1 deleted." in capsys.readouterr().err
+    with running.http() as http:
+        assert http.get("/files").json()["data"] == []
+
+
+@pytest.mark.parametrize("command", ["list", "sweep"])
+def test_the_commands_explain_themselves(command: str) -> None:
+    shown = CliRunner().invoke(app, ["resources", command, "--help"])
+    assert shown.exit_code == 0
+    assert "Example" in shown.output
+    assert "Exit codes" in shown.output
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(5, "5 s"), (65, "1 min"), (3 * 3600 + 720, "3 h 12 min"), (50 * 3600, "2 d 2 h"), (-1, "0 s")],
+)
+def test_time_spans_are_short(seconds: float, text: str) -> None:
+    assert resources._span(seconds) == text
