@@ -46,7 +46,10 @@ __all__ = [
 LIMIT = 60.0
 """Seconds that a child process may take unless a call says otherwise."""
 
-_PRELOADED = ["agent_tasks.operations", "agent_tasks.tools"]  # what children need, imported once for all
+_PRELOADED = [  # what children need, imported once for all; the last ones are loaded lazily by the journal
+    *("agent_tasks.operations", "agent_tasks.tools", "agent_tasks.testing"),
+    *("httpcore", "anyio._backends._asyncio", "aiosqlite", "sqlalchemy.dialects.sqlite", "alembic.command"),
+]
 
 
 class CrashPointNotReached(AssertionError):  # noqa: N818 - reads as what the test found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.durability.crash_pipeline import SUMMARY
+from tests.durability.counts import SUMMARY
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

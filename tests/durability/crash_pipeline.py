@@ -6,8 +6,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from agent_tasks.journal import DocumentRecord
 from agent_tasks.operations import (
     AgentSpec,
@@ -23,9 +21,6 @@ from agent_tasks.operations import (
 )
 from agent_tasks.tools import ToolSet, function_tool
 
-SUMMARY = pytest.StashKey[str]()
-"""Where the kill suite leaves its counts for the last line of the session."""
-
 UPLOADS = 3
 AGENTS = 2
 TURNS = 3  # an extraction with tool calls, its review in the same conversation, which is throttled once
@@ -36,7 +31,10 @@ REPEATABLE, ONCE = CALLS
 def rules(case: str) -> list[dict[str, Any]]:
     """The scripted model's rules for one case; each is throttled in its own review, once."""
     calls = [{"name": name, "arguments": {"name": "Oak"}} for name in CALLS]
-    throttled = {"code": "rate_limit_exceeded", "message": "Rate limit is exceeded. Try again in 1 seconds."}
+    throttled = {
+        "code": "rate_limit_exceeded",
+        "message": "Rate limit is exceeded. Try again in 0.1 seconds.",
+    }
     return [
         {"when": {"message": f"extract {case}$", "tool_results": False}, "reply": {"tool_calls": calls}},
         {"when": {"message": f"review {case}$", "call": 1}, "reply": {"error": throttled}},

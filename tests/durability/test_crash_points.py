@@ -18,13 +18,13 @@ import pytest
 from agent_tasks.backend.agents import ATTEMPT_FIELD, KEY_FIELD
 from agent_tasks.crashpoints import CRASH_POINTS
 from agent_tasks.testing import ServiceLog, kill_at, run_coroutine
+from tests.durability.counts import SUMMARY
 from tests.durability.crash_pipeline import (
     AGENTS,
     CALLS,
     ONCE,
     REPEATABLE,
     REPLY,
-    SUMMARY,
     TURNS,
     UPLOADS,
     executions,
@@ -34,7 +34,7 @@ from tests.durability.crash_pipeline import (
 from tests.support.service import ThreadService, start_in_thread, write_rules
 
 ALL = bool(os.environ.get("AGENT_TASKS_ALL_CRASH_POINTS"))
-AT_ONCE = 3  # cases under way together: most of their time they wait for each other's requests
+AT_ONCE = 4  # cases under way together: most of their time they wait for each other's requests
 CUT_OFF = ("tool.begun", "tool.done", "tool.committed")  # a parallel call may be in the middle here
 UNKNOWN = "ToolOutcomeUnknownError"
 CREATIONS = {
