@@ -72,6 +72,28 @@ class Tally:
             self.usage = self.usage + result.usage
 
 
+def batch_key(pipeline: str, folder: Path) -> str:
+    """What a batch is: a pipeline's name and a folder of documents."""
+    return operation_key("batch", pipeline=pipeline, folder=str(folder.resolve()))
+
+
+def batch_owner(pipeline: str, folder: Path) -> str:
+    """Under which name the ledger keeps what a batch makes; documents and questions add theirs to it."""
+    return f"{pipeline}:{batch_key(pipeline, folder)[:12]}"
+
+
+async def release_batch(ws: Workspace, owner: str) -> None:
+    """Delete everything that a batch made on the service, its conversations first.
+
+    Raises:
+        AgentTasksError: The service did not delete one; the rest stays in the ledger.
+    """
+    conversations = await ws.journal.live_resources(ws.scope, kind="conversation")
+    parts = {found.owner for found in conversations if found.owner.startswith(f"{owner}/")}
+    for part in [*sorted(parts), owner]:
+        await release_owner(ws, part)
+
+
 class Batch:
     """One run of a pipeline over a folder.
 
@@ -88,9 +110,9 @@ class Batch:
         self.pipeline = pipeline
         self.folder = folder
         self.out = out
-        self.key = operation_key("batch", pipeline=pipeline.name, folder=str(folder.resolve()))
+        self.key = batch_key(pipeline.name, folder)
         self.answers_key = operation_key("answers", batch=self.key)
-        self.owner = f"{pipeline.name}:{self.key[:12]}"
+        self.owner = batch_owner(pipeline.name, folder)
         """Owner of agents, files and the store in the ledger."""
         self.ttl = timedelta(hours=pipeline.file.resources.ttl_hours)
         self.breaker = CircuitBreaker(pipeline.limits.max_consecutive_failures)

@@ -11,11 +11,12 @@ from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
-from agent_tasks.blocks import AgentsProject
+from agent_tasks.blocks import AgentsProject, load_project
 from agent_tasks.settings import Settings
 from flows.artifacts import ProgressArtifact, publish_artifacts
 from flows.batch import Batch
 from flows.batch_tasks import PREFECT_STEPS
+from flows.cancelling import cancel_and_release, cancel_turns, remember_project
 from flows.pipeline import load_pipeline
 from flows.progress import observed_by, observer
 from flows.rows import AllDocumentsFailedError, BatchSummary
@@ -34,6 +35,9 @@ def _run_name() -> str:
     "questions about all of them. Unchanged documents cost nothing again.",
     flow_run_name=_run_name,
     persist_result=False,
+    on_cancellation=[cancel_and_release],
+    on_crashed=[cancel_turns],
+    on_failure=[cancel_turns],
 )
 async def document_batch(
     documents: str,
@@ -64,7 +68,8 @@ async def document_batch(
 
 
 async def _run(documents: str, pipeline: str, out: str, project: AgentsProject | str | None) -> Any:
-    where = await _project(project)
+    where = await load_project(project)
+    remember_project(flow_run.id, where)
     plan = load_pipeline(pipeline, default_model=default_model(where.settings()))
     progress = ProgressArtifact()
     batches: list[Batch] = []
@@ -83,14 +88,6 @@ async def _run(documents: str, pipeline: str, out: str, project: AgentsProject |
             return Failed(message=error.summary.headline(), data=error)
         await publish_artifacts(batches[0], summary)
     return Completed(message=summary.headline(), data=summary)
-
-
-async def _project(project: AgentsProject | str | None) -> AgentsProject:
-    if isinstance(project, str):
-        loaded = await AgentsProject.aload(project)
-        assert isinstance(loaded, AgentsProject)  # noqa: S101 - `aload` is typed too loosely
-        return loaded
-    return project or AgentsProject()
 
 
 def default_model(settings: Settings) -> str | None:

@@ -1,0 +1,99 @@
+"""Ending the turns that nobody waits for any more: what a cancelled or crashed flow left running."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from agent_tasks.backend.protocol import TurnRef
+from agent_tasks.errors import AgentTasksError, JournalError, RunCancelledError
+from agent_tasks.journal import Claim, NewResource, Operation
+from agent_tasks.operations.effects import look_up, mark_of
+from agent_tasks.operations.sweep import belongs_to
+from agent_tasks.operations.turns import CONVERSATION_TTL
+from agent_tasks.operations.workspace import Workspace
+
+logger = logging.getLogger("agent_tasks.operations")
+
+_AT_ONCE = 8  # turns that are cancelled at the same time
+
+
+async def cancel_owner(ws: Workspace, owner: str) -> int:
+    """Cancel an owner's unfinished turns on the service and commit that they failed.
+
+    Turns of another living worker are left alone. A turn whose answer was lost is looked up by its mark
+    first. One that can't be cancelled now stays an open intent, for the next call or the next run.
+
+    Args:
+        ws: where to work.
+        owner: the owner, or what it begins with: `papers:1` means `papers:1/a.txt` too.
+
+    Returns:
+        How many turns were cancelled or found to have left nothing.
+
+    Raises:
+        JournalError: the journal can't be read or written.
+    """
+    slots = asyncio.Semaphore(_AT_ONCE)
+    mine = [
+        operation
+        for operation in await ws.journal.unsettled(ws.scope)
+        if operation.kind == "turn" and belongs_to(operation.fingerprint.get("owner"), owner)
+    ]
+    settled = await asyncio.gather(
+        *(_cancel(ws, operation, slots) for operation in mine), return_exceptions=True
+    )
+    for outcome in settled:
+        if isinstance(outcome, BaseException):
+            raise outcome
+    return sum(outcome is True for outcome in settled)
+
+
+async def _cancel(ws: Workspace, listed: Operation, slots: asyncio.Semaphore) -> bool:
+    async with slots:
+        claimed = await ws.journal.claim(ws.scope, listed.key, listed.kind, listed.fingerprint)
+        if claimed.claim is not Claim.ORPHAN:
+            if claimed.claim is Claim.FRESH:  # it failed meanwhile; nothing is sent for the new attempt
+                await ws.fail(listed.key, _error(listed, None))
+            return False
+        operation = claimed.operation
+        try:
+            ref = await _find(ws, operation)
+            if ref is not None:
+                await ws.backend.cancel_turn(ref)
+        except JournalError:
+            raise
+        except AgentTasksError as error:
+            logger.warning("The turn %s could not be cancelled: %s", operation.key, error)
+            return False
+        await ws.fail(operation.key, _error(operation, ref))
+        return True
+
+
+async def _find(ws: Workspace, operation: Operation) -> TurnRef | None:
+    conversation = operation.remote.get("conversation")
+    if "turn_id" in operation.remote:
+        return TurnRef(operation.remote["conversation"], operation.remote["turn_id"])
+    found = await look_up(
+        lambda since: ws.backend.find_turn(mark_of(operation), conversation=conversation, since=since),
+        operation,
+    )
+    if found is None:
+        return None
+    made = NewResource(
+        "conversation",
+        found.conversation,
+        operation.fingerprint["owner"],
+        str(operation.fingerprint.get("step", "")),
+        CONVERSATION_TTL,
+    )
+    await ws.journal.attach(ws.scope, operation.key, {"conversation": found.conversation}, [made])
+    return TurnRef(found.conversation, found.turn_id) if found.turn_id is not None else None
+
+
+def _error(operation: Operation, ref: TurnRef | None) -> RunCancelledError:
+    return RunCancelledError(
+        f"The turn of step {operation.fingerprint.get('step')!r} was cancelled with its flow.",
+        run_id=ref.turn_id if ref else None,
+        thread_id=ref.conversation if ref else None,
+    )
