@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from agent_tasks import crashpoints
+from agent_tasks.backend.agents import _marked_name
+from agent_tasks.backend.protocol import Mark
 from agent_tasks.crashpoints import CRASH_POINTS, VARIABLE, crash_point
 from agent_tasks.errors import ConfigurationError
 from agent_tasks.testing import (
@@ -20,6 +22,7 @@ from agent_tasks.testing import (
     run_coroutine,
     run_script,
 )
+from agents_emulator.verdict import _MARKED_NAME
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "durability.md"
 SCRIPT = "from agent_tasks.crashpoints import crash_point\ncrash_point('turn.ended')\nprint('went on')"
@@ -100,3 +103,10 @@ def test_the_page_lists_every_point_as_it_is_registered() -> None:
         r"^\| `([a-z_]+\.[a-z_]+)` \| (.+?) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE
     )
     assert rows == [(point.name, point.description) for point in CRASH_POINTS.values()]
+
+
+def test_the_verdict_knows_the_mark_in_the_name_of_an_upload() -> None:
+    name = _marked_name("report.final.txt", Mark("0123456789abcdef" * 2, 3))
+    found = _MARKED_NAME.search(name)
+    assert found is not None
+    assert found[1] == "0123456789ab-3"
