@@ -22,6 +22,7 @@ from tests.support.service import (
 )
 
 _TOGETHER = {
+    "tests/journal/": "journal",  # one PostgreSQL server for all of them
     "tests/conformance/": "conformance",  # one ledger tells of all that was checked
     **dict.fromkeys(  # one Prefect server for all of them
         (
@@ -30,7 +31,9 @@ _TOGETHER = {
             "tests/durability/",
             "tests/embedded/test_prefect_server.py",
             "tests/examples/test_guide.py",
+            "tests/flows/test_cancelling.py",
             "tests/flows/test_document_batch.py",
+            "tests/flows/test_maintenance.py",
         ),
         "prefect",
     ),

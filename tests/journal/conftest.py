@@ -23,15 +23,6 @@ class Clock:
         return self.now
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests with PostgreSQL share the session's server, so they run in one process."""
-    for item in items:
-        callspec = getattr(item, "callspec", None)
-        uses = callspec is not None and callspec.params.get("backend") == "postgresql"
-        if uses or {"postgresql", "postgresql_address"} & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group("postgresql"))
-
-
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgresServer]:
     programs = find_programs()
