@@ -33,7 +33,8 @@ from agent_tasks.backend.protocol import (
     Usage,
 )
 from agent_tasks.client import AsyncAgentsClient
-from agent_tasks.errors import BadRequestError, ConflictError, NotFoundError
+from agent_tasks.client._polling import Pauses, run_limit
+from agent_tasks.errors import BadRequestError, ConflictError, NotFoundError, TransportError
 from agent_tasks.wire import (
     AgentStreamEvent,
     MessageDeltaChunk,
@@ -55,7 +56,7 @@ ATTEMPT_FIELD = "agent_tasks_attempt"
 
 _MARK_IN_NAME = re.compile(r"\.([0-9a-f]{12})-\d+(?:\.[^.]*)?$")  # as `_marked_name` writes it
 
-_FIRST_POLL, _POLL_GROWTH, _LONGEST_POLL = 0.3, 1.4, 8.0  # seconds
+_FIRST_POLL = 0.3  # seconds
 _NAME_LENGTH = 180  # characters of a file's own name that its name on the service keeps
 
 
@@ -178,7 +179,7 @@ class AgentsBackend:
 
     async def follow_turn(self, ref: TurnRef) -> AsyncIterator[TurnUpdate]:
         """Poll a run, with growing pauses, until it ends or asks for tool outputs."""
-        pause = _FIRST_POLL
+        pauses = Pauses(_FIRST_POLL)
         while True:
             run = await self._client.runs.get(ref.conversation, ref.turn_id)
             if run.status == RunStatus.REQUIRES_ACTION:
@@ -187,8 +188,12 @@ class AgentsBackend:
             if run.is_terminal:
                 yield await self._ended(run, await self._answer_of(run))
                 return
+            pause = pauses.next(run_limit(run.created_at, run.expires_at, None))
+            if pause is None:
+                raise TransportError(
+                    f"The run {run.id} is {run.status} past its own expiry. Look at it on the service."
+                )
             await asyncio.sleep(pause)
-            pause = min(pause * _POLL_GROWTH, _LONGEST_POLL)
 
     async def cancel_turn(self, ref: TurnRef) -> None:
         """Cancel a run; one that has ended, or is gone, is left as it is."""
@@ -387,6 +392,7 @@ def _content(message: ThreadMessage) -> tuple[str, tuple[Citation, ...]]:
     for part in message.content:
         if not isinstance(part, MessageTextContent):
             continue
+        before = sum(len(text) + 1 for text in texts)  # a message's parts are joined by a line's end
         texts.append(part.text.value)
         for note in part.text.annotations:
             match note:
@@ -395,8 +401,8 @@ def _content(message: ThreadMessage) -> tuple[str, tuple[Citation, ...]]:
                         Citation(
                             mark=note.text,
                             file_id=note.file_citation.file_id,
-                            start=note.start_index,
-                            end=note.end_index,
+                            start=_moved(note.start_index, before),
+                            end=_moved(note.end_index, before),
                             quote=note.file_citation.quote,
                         )
                     )
@@ -405,10 +411,14 @@ def _content(message: ThreadMessage) -> tuple[str, tuple[Citation, ...]]:
                         Citation(
                             mark=note.text,
                             url=note.url_citation.url,
-                            start=note.start_index,
-                            end=note.end_index,
+                            start=_moved(note.start_index, before),
+                            end=_moved(note.end_index, before),
                         )
                     )
                 case _:
                     pass  # file paths and unknown annotations point to no source
     return "\n".join(texts), tuple(citations)
+
+
+def _moved(index: int | None, by: int) -> int | None:
+    return None if index is None else index + by
