@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -234,7 +235,7 @@ def _create_engine(url: URL, *, is_sqlite: bool) -> AsyncEngine:
         cursor = connection.cursor()
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             # FULL: an intent must be on the disk before its request leaves, also when the machine loses power
-            cursor.execute(f"PRAGMA {pragma}")
+            _execute_patiently(cursor, f"PRAGMA {pragma}")
         cursor.close()
 
     @sa.event.listens_for(engine.sync_engine, "begin")
@@ -243,6 +244,20 @@ def _create_engine(url: URL, *, is_sqlite: bool) -> AsyncEngine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _execute_patiently(cursor: Any, statement: str) -> None:
+    """Two who open a new journal at once both switch it to WAL, and SQLite does not wait for that lock."""
+    for pause in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5):
+        try:
+            cursor.execute(statement)
+        except Exception as error:  # the driver's own class depends on how it is wrapped
+            if "locked" not in str(error):
+                raise
+            time.sleep(pause)
+        else:
+            return
+    cursor.execute(statement)
 
 
 def _revision(connection: sa.Connection) -> str | None:
