@@ -13,7 +13,7 @@ RUN_READY := $(VENV)/.ready-run
 DEV_READY := $(VENV)/.ready-dev
 # In variables, since a comma would end an argument of `call`.
 FOR_RUNNING := .[local]
-FOR_DEVELOPING := .[local,dev]
+FOR_DEVELOPING := .[local,functions,browser,dev]
 # The preview of the official client, which cannot be installed beside its release, in a folder of its own.
 PREVIEW_READY := $(VENV)/.ready-official-preview
 PREVIEW_FOLDER := $(VENV)/official-preview
