@@ -122,6 +122,10 @@ class Batch:
         self.warnings: list[str] = []
         self.retained: set[str] = set()
         """Owners of conversations of failed turns: they stay for a look, until the ledger's time is up."""
+        self.started = 0.0
+        """When the run began that this worker takes part in (seconds since the epoch)."""
+        self.lost: set[str] = set()
+        """Documents that another worker has taken over from this one, which was silent for too long."""
         self._agents: dict[str, RemoteAgent] = {}
         self._agents_lock = asyncio.Lock()
 
@@ -142,6 +146,11 @@ class Batch:
             raise
         except AgentTasksError as error:
             logger.warning("What belongs to %s was not deleted yet: %s", owner, error)
+
+    @property
+    def made_agents(self) -> bool:
+        """Whether this worker itself made agents, which somebody has to delete."""
+        return any(not agent.reused for agent in self._agents.values())
 
     def warn(self, text: str) -> None:
         """Note something for the report that fails nothing."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -61,6 +61,11 @@ class Journal:
         path = self._database.path
         folder = Path(f"{path}.workers") if path is not None and str(path) != ":memory:" else None
         self._presence = WorkerPresence(folder, self.worker)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether workers on several machines may use it together: PostgreSQL."""
+        return not self._database.is_sqlite
 
     async def __aenter__(self) -> Self:
         await self._database.open()
@@ -262,6 +267,77 @@ class Journal:
         is_leased = self._clock() < operation.lease_until
         return operation.worker == self.worker or (is_leased and not self._presence.is_dead(operation.worker))
 
+    # --- claims of many things at once -----------------------------------------------------------------
+
+    async def claim_free(self, scope: str, kind: str, wanted: Mapping[str, dict[str, Any]]) -> set[str]:
+        """Claim what no living worker holds, in one transaction; what others hold is passed over.
+
+        Such a claim is only held and given up (`give_up`), it has no result. Leases as for `claim`.
+
+        Args:
+            scope: the service.
+            kind: the kind of what is claimed.
+            wanted: key to fingerprint; a few hundred at a time.
+
+        Returns:
+            The keys that this worker holds now.
+        """
+        now = self._clock()
+        common = {
+            "scope": scope, "kind": kind, "state": OperationState.INTENDED, "attempt": 1,
+            "worker": self.worker, "lease_until": now + self.lease_seconds, "remote": {}, "intended_at": now,
+            "updated_at": now,
+        }  # fmt: skip
+        # Sorted, so that two workers who want the same keys lock them in the same order.
+        rows = [{**common, "key": key, "fingerprint": wanted[key]} for key in sorted(wanted)]
+        if not rows:
+            return set()
+        insert = sqlite.insert if self._database.is_sqlite else postgresql.insert
+        async with self._database.write() as connection:
+            new = await connection.execute(
+                insert(operations).values(rows).on_conflict_do_nothing().returning(operations.c.key)
+            )
+            held = set(new.scalars())
+            there = await connection.execute(
+                sa.select(operations.c.key, operations.c.worker, operations.c.lease_until)
+                .where(operations.c.scope == scope, operations.c.key.in_(set(wanted) - held))
+                .order_by(operations.c.key)
+                .with_for_update(skip_locked=True)  # locked: another worker is just claiming it
+            )
+            free = {
+                row.key
+                for row in there
+                if row.worker == self.worker or row.lease_until <= now or self._presence.is_dead(row.worker)
+            }
+            await connection.execute(
+                operations.update()
+                .where(operations.c.scope == scope, operations.c.key.in_(free))
+                .values(worker=self.worker, lease_until=now + self.lease_seconds, updated_at=now)
+            )
+        return held | free
+
+    async def give_up(self, scope: str, keys: Collection[str]) -> None:
+        """Give claims of `claim_free` up that this worker still holds."""
+        async with self._database.write() as connection:
+            await connection.execute(
+                operations.delete().where(
+                    operations.c.scope == scope,
+                    operations.c.key.in_(keys),
+                    operations.c.worker == self.worker,
+                )
+            )
+
+    async def clear_claims(self, scope: str, kind: str, key_start: str) -> None:
+        """Remove all claims of a kind whose keys begin like this, whoever held them: nobody needs them."""
+        async with self._database.write() as connection:
+            await connection.execute(
+                operations.delete().where(
+                    operations.c.scope == scope,
+                    operations.c.kind == kind,
+                    operations.c.key.startswith(key_start, autoescape=True),
+                )
+            )
+
     # --- tool calls ------------------------------------------------------------------------------------
 
     async def begin_tool_call(
@@ -372,6 +448,19 @@ class Journal:
         async with self._database.read() as connection:
             row = (await connection.execute(query)).mappings().one_or_none()
             return document_of(row) if row is not None else None
+
+    async def documents_since(
+        self, scope: str, batch: str, names: Collection[str], since: float
+    ) -> list[DocumentRecord]:
+        """Those of the named documents whose outcome was committed at `since` or later."""
+        query = documents.select().where(
+            documents.c.scope == scope,
+            documents.c.batch == batch,
+            documents.c.name.in_(names),
+            documents.c.updated_at >= since,
+        )
+        async with self._database.read() as connection:
+            return [document_of(row) for row in (await connection.execute(query)).mappings()]
 
     async def put_document(self, scope: str, batch: str, record: DocumentRecord) -> None:
         """Commit a document's outcome in place of the one before."""
