@@ -111,7 +111,7 @@ class SharedRun:
     async def end(self, summary: BatchSummary) -> None:
         """Commit that the run is at its end, for the workers that wait for it."""
         journal, scope = self.ws.journal, self.ws.scope
-        await journal.clear_claims(scope, _CLAIM, _claims_of(self.name))
+        await journal.claims.clear(scope, _CLAIM, _claims_of(self.name))
         await journal.finish(scope, self._key, summary.model_dump(mode="json"))
         self.leads = False
         await journal.release(scope, self._key)
@@ -198,7 +198,7 @@ async def _take(
         if count_settled(batch, record)
     }
     wanted = {_claim_key(batch, file): file for file in portion if file.name not in settled}
-    held = await journal.claim_free(
+    held = await journal.claims.take(
         scope, _CLAIM, {key: {"document": file.name, "owner": batch.owner} for key, file in wanted.items()}
     )
     mine = [file for key, file in wanted.items() if key in held]
@@ -208,7 +208,7 @@ async def _take(
                 batch, mine, f"{mine[0].name} and {len(mine) - 1} more" if mine[1:] else mine[0].name
             )
         finally:
-            await journal.give_up(scope, held)
+            await journal.claims.give_up(scope, held)
     lost = {file.name for file in mine if file.name in batch.lost}
     batch.lost -= lost
     return [file for key, file in wanted.items() if key not in held or file.name in lost]
