@@ -82,18 +82,6 @@ def batch_owner(pipeline: str, folder: Path) -> str:
     return f"{pipeline}:{batch_key(pipeline, folder)[:12]}"
 
 
-async def release_batch(ws: Workspace, owner: str) -> None:
-    """Delete everything that a batch made on the service, its conversations first.
-
-    Raises:
-        AgentTasksError: The service did not delete one; the rest stays in the ledger.
-    """
-    conversations = await ws.journal.live_resources(ws.scope, kind="conversation")
-    parts = {found.owner for found in conversations if found.owner.startswith(f"{owner}/")}
-    for part in [*sorted(parts), owner]:
-        await release_owner(ws, part)
-
-
 class Batch:
     """One run of a pipeline over a folder.
 

@@ -20,6 +20,7 @@ from typing import Any
 from agent_tasks.operations import Workspace
 from flows.pipeline import load_pipeline
 from flows.run import run_batch
+from tests.support.service import RunningService
 
 PIPELINE = """\
 name: papers
@@ -90,7 +91,7 @@ class _Worker:
 class Fleet:
     """Worker processes on one batch. Each has a machine of its own, as far as lock files go."""
 
-    endpoint: str
+    service: RunningService
     journal_url: str
     folder: Path
     size: int
@@ -109,7 +110,7 @@ class Fleet:
             machine = self.folder / f"machine{number}"
             machine.mkdir(exist_ok=True)
             ours, theirs = context.Pipe(duplex=False)
-            args = (self.endpoint, self.journal_url, str(self.folder), f"out{number}")
+            args = (self.service.endpoint, self.journal_url, str(self.folder), f"out{number}")
             process = context.Process(target=_serve, args=(theirs, str(machine), args), daemon=True)
             process.start()
             theirs.close()
