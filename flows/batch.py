@@ -82,18 +82,6 @@ def batch_owner(pipeline: str, folder: Path) -> str:
     return f"{pipeline}:{batch_key(pipeline, folder)[:12]}"
 
 
-async def release_batch(ws: Workspace, owner: str) -> None:
-    """Delete everything that a batch made on the service, its conversations first.
-
-    Raises:
-        AgentTasksError: The service did not delete one; the rest stays in the ledger.
-    """
-    conversations = await ws.journal.live_resources(ws.scope, kind="conversation")
-    parts = {found.owner for found in conversations if found.owner.startswith(f"{owner}/")}
-    for part in [*sorted(parts), owner]:
-        await release_owner(ws, part)
-
-
 class Batch:
     """One run of a pipeline over a folder.
 
@@ -122,6 +110,10 @@ class Batch:
         self.warnings: list[str] = []
         self.retained: set[str] = set()
         """Owners of conversations of failed turns: they stay for a look, until the ledger's time is up."""
+        self.started = 0.0
+        """When the run began that this worker takes part in (seconds since the epoch)."""
+        self.lost: set[str] = set()
+        """Documents that another worker has taken over from this one, which was silent for too long."""
         self._agents: dict[str, RemoteAgent] = {}
         self._agents_lock = asyncio.Lock()
 
@@ -142,6 +134,11 @@ class Batch:
             raise
         except AgentTasksError as error:
             logger.warning("What belongs to %s was not deleted yet: %s", owner, error)
+
+    @property
+    def made_agents(self) -> bool:
+        """Whether this worker itself made agents, which somebody has to delete."""
+        return any(not agent.reused for agent in self._agents.values())
 
     def warn(self, text: str) -> None:
         """Note something for the report that fails nothing."""

@@ -21,6 +21,7 @@ from agent_tasks.errors import (
     DocumentError,
     DocumentTooLongError,
     JournalError,
+    LeaseLostError,
     RunIncompleteError,
 )
 from agent_tasks.journal import DocumentRecord
@@ -69,18 +70,18 @@ def estimate_tokens(text: str) -> int:
     return max(len(text.encode()) // 4, len(_TOKEN.findall(text)))
 
 
-async def process_documents(batch: Batch, files: Sequence[DocumentFile]) -> list[DocumentStatus]:
+async def process_documents(batch: Batch, files: Sequence[DocumentFile]) -> list[DocumentStatus | None]:
     """Bring a chunk of documents to their states, as many at a time as the batch has slots.
 
     Returns:
-        The states, in the order of the files.
+        The states, in the order of the files; None for a document that another worker has taken over.
 
     Raises:
         AgentTasksError: The reason why the whole batch stops. Documents in flight are finished first, since
             their turns are paid for.
     """
 
-    async def one(file: DocumentFile) -> DocumentStatus:
+    async def one(file: DocumentFile) -> DocumentStatus | None:
         async with batch.slots:
             batch.breaker.check()
             batch.tally.in_flight.add(file.name)
@@ -92,7 +93,7 @@ async def process_documents(batch: Batch, files: Sequence[DocumentFile]) -> list
 
     states = await asyncio.gather(*(one(file) for file in files), return_exceptions=True)
     batch.breaker.check()
-    settled: list[DocumentStatus] = []
+    settled: list[DocumentStatus | None] = []
     for state in states:
         if isinstance(state, BaseException):
             raise state
@@ -100,8 +101,12 @@ async def process_documents(batch: Batch, files: Sequence[DocumentFile]) -> list
     return settled
 
 
-async def process_document(batch: Batch, file: DocumentFile) -> DocumentStatus:
+async def process_document(batch: Batch, file: DocumentFile) -> DocumentStatus | None:
     """Bring one document to its state, commit the row, and delete its conversations.
+
+    Returns:
+        The state, or None if another worker has taken a step of the document over (it is in `batch.lost`
+        then).
 
     Raises:
         AgentTasksError: The reason why the whole batch stops; the document has no state then.
@@ -116,18 +121,40 @@ async def process_document(batch: Batch, file: DocumentFile) -> DocumentStatus:
             record = DocumentRecord(
                 name=file.name,
                 content_hash=row.content_hash,
-                fingerprint=work.fingerprint(row.status),
+                fingerprint=_fingerprint(batch, row.status),
                 status=row.status.value,
                 body=row.model_dump(mode="json"),
             )
             await journal.put_document(scope, batch.key, record)
             await work.release()
+    except LeaseLostError as error:
+        if not journal.is_shared:
+            batch.breaker.stop(error)
+        logger.info("%s is left to another worker: %s", file.name, error)
+        batch.lost.add(file.name)
+        return None
     except JournalError as error:
         batch.breaker.stop(error)
         raise
     batch.tally.count_document(row, reused=reused)
     observer().document_finished(row, reused=reused)
     return row.status
+
+
+def count_settled(batch: Batch, record: DocumentRecord) -> bool:
+    """Count a document that another worker has settled; False if it did so for another pipeline."""
+    if record.fingerprint != _fingerprint(batch, record.status):
+        return False
+    row = DocumentRow.model_validate(record.body)
+    batch.tally.count_document(row, reused=True)
+    observer().document_finished(row, reused=True)
+    return True
+
+
+def _fingerprint(batch: Batch, status: str) -> str:
+    """What a row in this state depends on, besides the document."""
+    pipeline = batch.pipeline
+    return pipeline.failure_fingerprint if status == DocumentStatus.FAILED else pipeline.fingerprint
 
 
 class _DocumentWork:
@@ -155,18 +182,14 @@ class _DocumentWork:
         if (
             known is None
             or known.content_hash != self.row.content_hash
-            or known.fingerprint != self.fingerprint(known.status)
+            or known.fingerprint != _fingerprint(self.batch, known.status)
         ):
             return None
         row = DocumentRow.model_validate(known.body)
-        # A failure that may pass is tried again, and so is one that cost nothing.
+        # A failure that may pass is tried again, and so is one that cost nothing; but once in each run.
         again = row.error is not None and (row.error.retryable or not row.readable)
+        again = again and known.updated_at < self.batch.started
         return None if again else row
-
-    def fingerprint(self, status: str) -> str:
-        """What a row in this state depends on, besides the document."""
-        pipeline = self.batch.pipeline
-        return pipeline.failure_fingerprint if status == DocumentStatus.FAILED else pipeline.fingerprint
 
     async def new_row(self) -> DocumentRow:
         """The row, worked out now."""

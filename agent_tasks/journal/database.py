@@ -7,12 +7,13 @@ would repeat paid work.
 from __future__ import annotations
 
 import asyncio
+import functools
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
@@ -46,6 +47,36 @@ _SESSION_LIMITS = {
 _MIGRATION_LOCK = 0x6167656E7473  # any number that no other program takes; "agents" in ASCII
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+class ConnectionLostError(JournalUnreadableError):
+    """The server went away in the middle of a transaction; whether it was committed is not known."""
+
+
+def retried(transaction: Callable[_P, Awaitable[_R]]) -> Callable[_P, Awaitable[_R]]:
+    """Carry a transaction out again if the server restarts in its middle; for those that may be done twice.
+
+    After `RECONNECT_SECONDS` the error is the caller's. A claim that was committed unheard of is an orphan
+    the second time, so its effect is looked up before anything is sent.
+    """
+
+    @functools.wraps(transaction)
+    async def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + RECONNECT_SECONDS
+        while True:
+            try:
+                return await transaction(*args, **kwargs)
+            except ConnectionLostError:
+                if loop.time() >= deadline:
+                    raise
+                await asyncio.sleep(_RECONNECT_PAUSE)
+
+    return wrapper
 
 
 class Database:
@@ -186,7 +217,8 @@ class _translated:  # noqa: N801 - reads as a statement: `with _translated(...)`
             )
         else:
             remedy = "Check AGENT_TASKS_JOURNAL_URL, the disk and the server; nothing was sent meanwhile."
-        raise JournalUnreadableError(
+        is_lost = isinstance(error, DBAPIError) and error.connection_invalidated
+        raise (ConnectionLostError if is_lost else JournalUnreadableError)(
             f"The journal {self._address} can't be used: {text}. {remedy}"
         ) from error
 

@@ -122,3 +122,5 @@ class DocumentRecord:
     fingerprint: str
     status: str
     body: dict[str, Any] = field(default_factory=dict)
+    updated_at: float = field(default=0.0, compare=False)
+    """When it was committed (seconds since the epoch); the journal fills it in."""

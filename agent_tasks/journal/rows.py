@@ -67,4 +67,5 @@ def document_of(row: RowMapping) -> DocumentRecord:
         fingerprint=row["fingerprint"],
         status=row["status"],
         body=row["body"],
+        updated_at=row["updated_at"],
     )

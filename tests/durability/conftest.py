@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.durability.counts import SUMMARY
+from tests.journal.conftest import postgresql
+
+__all__ = ["postgresql"]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
