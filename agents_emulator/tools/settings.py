@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -60,6 +60,7 @@ class ToolSettings(_Strict):
 
     Attributes:
         search_folder: documents from which the stand-ins for hosted search tools answer.
+        assets: folder or file by address, or beginning of addresses, of the data sources `uri_asset`.
         connections: by connection id, for OpenAPI tools.
         managed_identity: token by audience, for OpenAPI tools.
         allow_loopback_images: whether `image_url` may name an address of this machine.
@@ -69,6 +70,7 @@ class ToolSettings(_Strict):
     """
 
     search_folder: Path | None = None
+    assets: dict[Annotated[str, Field(min_length=1)], Path] = {}
     connections: dict[str, Connection] = {}
     managed_identity: dict[str, Secret] = {}
     allow_loopback_images: bool = False
@@ -78,7 +80,7 @@ class ToolSettings(_Strict):
 
 
 def load_tool_settings(path: Path | None, search_folder: Path | None = None) -> ToolSettings:
-    """Read the tools file; `search_folder` replaces the one in it, whose path is relative to the file.
+    """Read the tools file; `search_folder` replaces the one in it. Paths in the file are relative to it.
 
     Raises `ToolSettingsError`.
     """
@@ -96,8 +98,13 @@ def load_tool_settings(path: Path | None, search_folder: Path | None = None) -> 
             raise ToolSettingsError(f"{path} is not a valid tools file: {problems}") from error
         if settings.search_folder is not None:
             settings = settings.model_copy(update={"search_folder": path.parent / settings.search_folder})
+        assets = {uri: path.parent / target for uri, target in settings.assets.items()}
+        settings = settings.model_copy(update={"assets": assets})
     if search_folder is not None:
         settings = settings.model_copy(update={"search_folder": search_folder})
     if settings.search_folder is not None and not settings.search_folder.is_dir():
         raise ToolSettingsError(f"the search folder {settings.search_folder} is not a folder")
+    for uri, target in settings.assets.items():
+        if not target.exists():
+            raise ToolSettingsError(f"assets: {target}, which '{uri}' stands for, does not exist")
     return settings
