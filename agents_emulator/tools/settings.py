@@ -55,6 +55,22 @@ class Connection(Secret):
         return self
 
 
+class ResearchLimits(_Strict):
+    """Limits of one call of the deep research tool.
+
+    Attributes:
+        rounds: plans: the first, and those made after seeing what was found.
+        queries: searches altogether.
+        report_tokens: longest report, in tokens of the model.
+        seconds: time for all of it.
+    """
+
+    rounds: int = Field(default=2, ge=1, le=10)
+    queries: int = Field(default=6, ge=1, le=50)
+    report_tokens: int = Field(default=1500, ge=50, le=20_000)
+    seconds: float = Field(default=180.0, gt=0, le=3600)
+
+
 class ToolSettings(_Strict):
     """The tools file (`--tools-file`, YAML).
 
@@ -64,6 +80,7 @@ class ToolSettings(_Strict):
         connections: by connection id, for OpenAPI tools.
         managed_identity: token by audience, for OpenAPI tools.
         allow_loopback_images: whether `image_url` may name an address of this machine.
+        research: limits of deep research.
         interpreter: limits of executed code; see `agents_emulator.tools.sandbox.Limits`.
         request_seconds: time limit of one HTTP request of a tool.
         response_bytes: size limit of one answer to a tool.
@@ -74,6 +91,7 @@ class ToolSettings(_Strict):
     connections: dict[str, Connection] = {}
     managed_identity: dict[str, Secret] = {}
     allow_loopback_images: bool = False
+    research: ResearchLimits = ResearchLimits()
     interpreter: Limits = Limits()
     request_seconds: float = Field(default=30.0, gt=0, le=300)
     response_bytes: int = Field(default=1024 * 1024, ge=1)
