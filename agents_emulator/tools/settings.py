@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -55,30 +55,50 @@ class Connection(Secret):
         return self
 
 
+class ResearchLimits(_Strict):
+    """Limits of one call of the deep research tool.
+
+    Attributes:
+        rounds: plans: the first, and those made after seeing what was found.
+        queries: searches altogether.
+        report_tokens: longest report, in tokens of the model.
+        seconds: time for all of it.
+    """
+
+    rounds: int = Field(default=2, ge=1, le=10)
+    queries: int = Field(default=6, ge=1, le=50)
+    report_tokens: int = Field(default=1500, ge=50, le=20_000)
+    seconds: float = Field(default=180.0, gt=0, le=3600)
+
+
 class ToolSettings(_Strict):
     """The tools file (`--tools-file`, YAML).
 
     Attributes:
         search_folder: documents from which the stand-ins for hosted search tools answer.
+        assets: folder or file by address, or beginning of addresses, of the data sources `uri_asset`.
         connections: by connection id, for OpenAPI tools.
         managed_identity: token by audience, for OpenAPI tools.
         allow_loopback_images: whether `image_url` may name an address of this machine.
+        research: limits of deep research.
         interpreter: limits of executed code; see `agents_emulator.tools.sandbox.Limits`.
         request_seconds: time limit of one HTTP request of a tool.
         response_bytes: size limit of one answer to a tool.
     """
 
     search_folder: Path | None = None
+    assets: dict[Annotated[str, Field(min_length=1)], Path] = {}
     connections: dict[str, Connection] = {}
     managed_identity: dict[str, Secret] = {}
     allow_loopback_images: bool = False
+    research: ResearchLimits = ResearchLimits()
     interpreter: Limits = Limits()
     request_seconds: float = Field(default=30.0, gt=0, le=300)
     response_bytes: int = Field(default=1024 * 1024, ge=1)
 
 
 def load_tool_settings(path: Path | None, search_folder: Path | None = None) -> ToolSettings:
-    """Read the tools file; `search_folder` replaces the one in it, whose path is relative to the file.
+    """Read the tools file; `search_folder` replaces the one in it. Paths in the file are relative to it.
 
     Raises `ToolSettingsError`.
     """
@@ -96,8 +116,13 @@ def load_tool_settings(path: Path | None, search_folder: Path | None = None) -> 
             raise ToolSettingsError(f"{path} is not a valid tools file: {problems}") from error
         if settings.search_folder is not None:
             settings = settings.model_copy(update={"search_folder": path.parent / settings.search_folder})
+        assets = {uri: path.parent / target for uri, target in settings.assets.items()}
+        settings = settings.model_copy(update={"assets": assets})
     if search_folder is not None:
         settings = settings.model_copy(update={"search_folder": search_folder})
     if settings.search_folder is not None and not settings.search_folder.is_dir():
         raise ToolSettingsError(f"the search folder {settings.search_folder} is not a folder")
+    for uri, target in settings.assets.items():
+        if not target.exists():
+            raise ToolSettingsError(f"assets: {target}, which '{uri}' stands for, does not exist")
     return settings

@@ -12,13 +12,14 @@ from agents_emulator.tools.computer_use import ComputerUse
 from agents_emulator.tools.connected_agent import ConnectedAgent
 from agents_emulator.tools.mcp import McpServer
 from agents_emulator.tools.openapi import OpenApi
+from agents_emulator.tools.research import DeepResearch
 from agents_emulator.tools.search import AzureAISearch, BingCustomSearch, BingGrounding, Fabric, Sharepoint
 
 TOOLS: dict[str, type[Tool]] = {
     tool.type: tool
     for tool in (
         *(CodeInterpreter, OpenApi, ConnectedAgent, McpServer, ComputerUse),
-        *(AzureAISearch, BingGrounding, BingCustomSearch, Sharepoint, Fabric),
+        *(AzureAISearch, BingGrounding, BingCustomSearch, Sharepoint, Fabric, DeepResearch),
     )
 }
 """Tools that the service executes, or (computer use) asks for in their own way."""
