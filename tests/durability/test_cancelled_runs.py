@@ -7,54 +7,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
-import httpx
 import pytest
 
 from agent_tasks.journal import Journal
+from tests.durability.served import ROOT, Api, environment, served
 from tests.embedded.conftest import processes_of
 from tests.flows.support import Bench
 from tests.flows.test_cancelling import SLOW, _active, _until
 
 ALL = bool(os.environ.get("AGENT_TASKS_ALL_CRASH_POINTS"))
-ROOT = Path(__file__).parents[2]
-SERVE = (
-    "from flows.document_batch import document_batch; "
-    "document_batch.serve(name='served', pause_on_shutdown=False)"
-)
 SECONDS = 10.0
 """Within which a cancelled flow run has no active turn on the service."""
-
-
-def _environment(batch: Bench, api_url: str) -> dict[str, str]:
-    return {
-        **{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")},
-        "PREFECT_API_URL": api_url,
-        "PREFECT_HOME": str(batch.folder / "prefect"),
-        "PREFECT_RUNNER_POLL_FREQUENCY": "1",
-        "PROJECT_ENDPOINT": batch.service.endpoint,
-        "AGENT_TASKS_JOURNAL_URL": batch.journal_url,
-        "AGENT_TASKS_STATE_DIR": str(batch.folder / "state"),
-    }
-
-
-@contextmanager
-def served(batch: Bench, api_url: str) -> Iterator[subprocess.Popen[bytes]]:
-    """The flow, served as a deployment by a process of its own."""
-    with (batch.folder / "runner.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-c", SERVE], cwd=ROOT, env=_environment(batch, api_url),
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-        )  # fmt: skip
-        try:
-            yield process
-        finally:
-            process.terminate()
-            process.wait(60)
 
 
 @pytest.mark.slow
@@ -70,34 +35,20 @@ async def test_a_cancelled_flow_run_leaves_no_active_turn_and_no_resource(
         batch.write(f"{number}.txt", f"Paper {number}")
     batch.pipeline_file.write_text(batch.pipeline)
     api_url = str(PREFECT_API_URL.value())
-    with served(batch, api_url), httpx.Client(base_url=api_url, timeout=30) as api:
-
-        def ask(method: str, path: str, body: object = None) -> Any:
-            answer = api.request(method, path, json=body)
-            answer.raise_for_status()
-            return answer.json()
-
-        def is_deployed() -> bool:
-            return api.get("/deployments/name/document-batch/served").status_code == 200
-
-        await _until(is_deployed, 60)
-        deployment = ask("GET", "/deployments/name/document-batch/served")
-        parameters = {
-            "documents": str(batch.documents),
-            "pipeline": str(batch.pipeline_file),
-            "out": str(batch.out),
-        }
-        run = ask("POST", f"/deployments/{deployment['id']}/create_flow_run", {"parameters": parameters})
+    api = Api(api_url)
+    with served(batch, api_url):
+        await _until(api.is_deployed, 60)
+        run = api.run(batch)
         await _until(lambda: len(_active(batch)) == 2, 60)
 
         cancelled = time.monotonic()
-        ask("POST", f"/flow_runs/{run['id']}/set_state", {"state": {"type": "CANCELLING"}})
+        api.ask("POST", f"/flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
         await _until(lambda: not _active(batch), SECONDS)
 
-        def state() -> str:
-            return str(ask("GET", f"/flow_runs/{run['id']}")["state"]["type"])
+        def is_over() -> bool:
+            return api.flow_run(run)["state"]["type"] == "CANCELLED" and not any(batch.left().values())
 
-        await _until(lambda: state() == "CANCELLED" and not any(batch.left().values()), SECONDS)
+        await _until(is_over, SECONDS)
         assert time.monotonic() - cancelled < SECONDS
     async with Journal(batch.journal_url) as journal:
         assert await journal.unsettled(batch.service.endpoint) == []
@@ -128,7 +79,7 @@ async def test_an_interrupted_command_leaves_no_active_turn(
     ]
     process = subprocess.Popen(
         [*command, "--pipeline", str(batch.pipeline_file)],
-        cwd=ROOT, env=_environment(batch, str(PREFECT_API_URL.value())), stdin=subprocess.DEVNULL,
+        cwd=ROOT, env=environment(batch, str(PREFECT_API_URL.value())), stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     try:
