@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from agent_tasks.cli import resources
+from agent_tasks.cli import automations, resources
 from agent_tasks.cli.errors import reported
 
 __all__ = ["app", "main"]
@@ -171,6 +171,7 @@ def version() -> None:
 
 
 app.add_typer(resources.app)
+app.add_typer(automations.app)
 
 
 def main() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.durability.counts import SUMMARY
+from tests.flows.conftest import bench
 from tests.journal.conftest import postgresql
 
-__all__ = ["postgresql"]
+__all__ = ["bench", "postgresql"]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
