@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from agents_emulator.tools.sandbox import Limits
 
@@ -71,6 +82,59 @@ class ResearchLimits(_Strict):
     seconds: float = Field(default=180.0, gt=0, le=3600)
 
 
+_HOST = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+
+
+class BrowserSettings(_Strict):
+    """What the browser of the tool `browser_automation` is, and may do.
+
+    Attributes:
+        executable: the Chromium; None: one of the system's, or Playwright's own.
+        allowed_hosts: names and addresses that pages may come from and ask, on any port; `*.NAME` stands for
+            all below a name.
+        max_steps: actions of one call.
+        seconds: time for all of them.
+        page_characters: most text of a page that is shown to the model at once.
+    """
+
+    executable: Path | None = None
+    allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "::1")
+    max_steps: int = Field(default=15, ge=1, le=100)
+    seconds: float = Field(default=120.0, gt=0, le=3600)
+    page_characters: int = Field(default=4000, ge=100, le=100_000)
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        lowered = tuple(host.lower().strip("[]") for host in hosts)
+        for host in lowered:
+            if not _HOST.fullmatch(host) and not _is_ipv6(host):
+                raise ValueError(f"'{host}' is no name or address of a host; write no port and no path")
+        return lowered
+
+    def allows(self, address: str) -> bool:
+        """Whether an address is http, https, ws or wss, and its host one of the allowed."""
+        try:
+            parts = urlsplit(address)
+            host = (parts.hostname or "").rstrip(".")
+        except ValueError:
+            return False
+        if parts.scheme not in ("http", "https", "ws", "wss"):
+            return False
+        return any(
+            host == allowed or (allowed.startswith("*.") and host.endswith(allowed[1:]))
+            for allowed in self.allowed_hosts
+        )
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return "%" not in host
+
+
 class ToolSettings(_Strict):
     """The tools file (`--tools-file`, YAML).
 
@@ -80,6 +144,7 @@ class ToolSettings(_Strict):
         connections: by connection id, for OpenAPI tools.
         managed_identity: token by audience, for OpenAPI tools.
         allow_loopback_images: whether `image_url` may name an address of this machine.
+        browser: what browser automation drives, and where it may go.
         research: limits of deep research.
         interpreter: limits of executed code; see `agents_emulator.tools.sandbox.Limits`.
         request_seconds: time limit of one HTTP request of a tool.
@@ -91,6 +156,7 @@ class ToolSettings(_Strict):
     connections: dict[str, Connection] = {}
     managed_identity: dict[str, Secret] = {}
     allow_loopback_images: bool = False
+    browser: BrowserSettings = BrowserSettings()
     research: ResearchLimits = ResearchLimits()
     interpreter: Limits = Limits()
     request_seconds: float = Field(default=30.0, gt=0, le=300)
@@ -116,6 +182,10 @@ def load_tool_settings(path: Path | None, search_folder: Path | None = None) -> 
             raise ToolSettingsError(f"{path} is not a valid tools file: {problems}") from error
         if settings.search_folder is not None:
             settings = settings.model_copy(update={"search_folder": path.parent / settings.search_folder})
+        if settings.browser.executable is not None:
+            executable = path.parent / settings.browser.executable
+            browser = settings.browser.model_copy(update={"executable": executable})
+            settings = settings.model_copy(update={"browser": browser})
         assets = {uri: path.parent / target for uri, target in settings.assets.items()}
         settings = settings.model_copy(update={"assets": assets})
     if search_folder is not None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from agents_emulator.models.base import ToolSpec
 from agents_emulator.store import Record
 from agents_emulator.tools.base import Tool, ToolServices, ToolSetupError
+from agents_emulator.tools.browser import BrowserAutomation
 from agents_emulator.tools.code_interpreter import CodeInterpreter
 from agents_emulator.tools.computer_use import ComputerUse
 from agents_emulator.tools.connected_agent import ConnectedAgent
@@ -18,7 +19,7 @@ from agents_emulator.tools.search import AzureAISearch, BingCustomSearch, BingGr
 TOOLS: dict[str, type[Tool]] = {
     tool.type: tool
     for tool in (
-        *(CodeInterpreter, OpenApi, ConnectedAgent, McpServer, ComputerUse),
+        *(CodeInterpreter, OpenApi, ConnectedAgent, McpServer, ComputerUse, BrowserAutomation),
         *(AzureAISearch, BingGrounding, BingCustomSearch, Sharepoint, Fabric, DeepResearch),
     )
 }
