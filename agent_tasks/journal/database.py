@@ -121,28 +121,30 @@ class Database:
                 await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
             self._was_open = True
             found = await connection.run_sync(_revision)
-            if found == SCHEMA_REVISION:
-                return await self._remember_file()
-            known = {file.name.split("_")[0] for file in (_MIGRATIONS / "versions").glob("[0-9]*.py")}
-            if found is not None and found not in known:
-                raise JournalVersionError(
-                    f"The journal {self.address} has schema {found}, this version knows up to "
-                    f"{SCHEMA_REVISION}. "
-                    "Install the newer prefect-azure-agents that wrote it."
-                )
-            if found is None and await connection.run_sync(_has_foreign_tables):
-                raise JournalUnreadableError(
-                    f"{self.address} is not a journal: it holds other tables and no schema revision. "
-                    "Name an empty database in AGENT_TASKS_JOURNAL_URL."
-                )
-            if found is None and was_there:
-                raise JournalUnreadableError(
-                    f"The journal {self.address} is missing or empty, but it has been used: {self.path}.workers "
-                    "is still there. Restore it. To begin anew, which does every step again, and pays for it, "
-                    "remove that folder too."
-                )
-            await connection.run_sync(_upgrade)
+            if found != SCHEMA_REVISION:
+                await self._migrate(connection, found, was_there)
         await self._remember_file()
+
+    async def _migrate(self, connection: AsyncConnection, found: str | None, was_there: bool) -> None:
+        known = {file.name.split("_")[0] for file in (_MIGRATIONS / "versions").glob("[0-9]*.py")}
+        if found is not None and found not in known:
+            raise JournalVersionError(
+                f"The journal {self.address} has schema {found}, this version knows up to "
+                f"{SCHEMA_REVISION}. "
+                "Install the newer prefect-azure-agents that wrote it."
+            )
+        if found is None and await connection.run_sync(_has_foreign_tables):
+            raise JournalUnreadableError(
+                f"{self.address} is not a journal: it holds other tables and no schema revision. "
+                "Name an empty database in AGENT_TASKS_JOURNAL_URL."
+            )
+        if found is None and was_there:
+            raise JournalUnreadableError(
+                f"The journal {self.address} is missing or empty, but it has been used: "
+                f"{self.path}.workers is still there. Restore it. To begin anew, which does every step "
+                "again, and pays for it, remove that folder too."
+            )
+        await connection.run_sync(_upgrade)
 
     async def _remember_file(self) -> None:
         """Note which file is open, so that one put in its place is noticed."""
@@ -152,8 +154,8 @@ class Database:
         """SQLite would go on writing to a file that was removed, and nobody would find it again."""
         if self._file is not None and await asyncio.to_thread(_identity, self.path) != self._file:
             raise JournalUnreadableError(
-                f"The file of the journal {self.address} was removed or replaced while it was in use. Restore "
-                "it, with its -wal file, and start again; nothing was sent meanwhile."
+                f"The file of the journal {self.address} was removed or replaced while it was in use. "
+                "Restore it, with its -wal file, and start again; nothing was sent meanwhile."
             )
 
     def _prepare_file(self, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Whatever workers, crashes and clocks do, in any order, the journal keeps its promises (compared with a model).
+"""Whatever workers, crashes and clocks do, in any order, the journal keeps its promises.
 
 Promises: an operation that is done stays done, with its first result, until it is released. No two workers
 hold one at the same time. Who lost an operation commits nothing. Attempts only grow, so no two attempts share

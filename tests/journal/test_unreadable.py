@@ -144,9 +144,13 @@ async def test_a_full_disk_stops_before_anything_is_sent(service: ServiceFactory
         async with ws.journal._database.write() as connection:  # no more room from now on
             pages = (await connection.exec_driver_sql("PRAGMA page_count")).scalar_one()
             await connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
-        with pytest.raises(JournalUnreadableError, match="full"):
+
+        async def fill() -> None:
             for number in range(100):
                 await ensure_agent(ws, SPEC, owner=f"batch {number} {'x' * 250}")
+
+        with pytest.raises(JournalUnreadableError, match="full"):
+            await fill()
     made = len(running.requests("agents.create"))
     async with Workspace.open(running.endpoint, None, f"sqlite+aiosqlite:///{path}") as ws:
         for number in range(made):
@@ -160,7 +164,7 @@ async def test_a_database_that_is_not_there_stops_before_anything_is_sent(
     running = service()
     with pytest.raises(JournalUnreadableError, match="does not exist"):
         await use(running.endpoint, postgresql.address("no_such_database"))
-    with pytest.raises(JournalUnreadableError, match="role .* does not exist"):
+    with pytest.raises(JournalUnreadableError, match=r"role .* does not exist"):
         await use(running.endpoint, postgresql.address("postgres").replace("tests@", "nobody_here@"))
     assert running.requests() == []
 
