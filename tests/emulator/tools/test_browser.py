@@ -204,7 +204,7 @@ def test_the_page_is_shown_with_its_elements(browse: Any, shop: Site) -> None:
         "[1] link Oak boards",
         "[2] text Search",
         "[3] button Go",
-        "[4] select-one Oak Ash",
+        "[4] select Oak Ash",
     ]
     assert "not to be seen" not in details["output"]
 
