@@ -166,6 +166,8 @@ class _DocumentWork:
         self.owner = batch.owner_of(file.name)
         self.started = time.monotonic()
         self.content: bytes | None = None
+        self.is_kept = False
+        """Whether the row is the original one, in a fork."""
         self.row = DocumentRow(document=file.name, status=DocumentStatus.FAILED)
 
     async def known_row(self) -> DocumentRow | None:
@@ -208,7 +210,8 @@ class _DocumentWork:
                     logger.exception("Document %s failed in an unforeseen way", self.file.name)
                 self.batch.breaker.failed(error)  # raises if this is everybody's failure
                 self._fail(error)
-        self.row.seconds = round(time.monotonic() - self.started, 3)
+        if not self.is_kept:
+            self.row.seconds = round(time.monotonic() - self.started, 3)
         return self.row
 
     async def release(self) -> None:
@@ -224,7 +227,8 @@ class _DocumentWork:
 
     async def _work(self, content: bytes) -> None:
         pipeline = self.batch.pipeline
-        if await self._keep():
+        self.is_kept = await self._keep()
+        if self.is_kept:
             return
         text = unicodedata.normalize("NFC", await asyncio.to_thread(extract_text, content, self.file.name))
         tokens = estimate_tokens(text)
