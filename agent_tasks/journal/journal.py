@@ -75,7 +75,7 @@ class Journal:
         return not self._database.is_sqlite
 
     async def __aenter__(self) -> Self:
-        await self._database.open()
+        await self._database.open(was_there=self._presence.has_been_used)
         self._presence.announce()
         return self
 
@@ -336,14 +336,27 @@ class Journal:
         error_type: str | None = None,
         state: ToolCallState = ToolCallState.DONE,
     ) -> None:
-        """Commit a tool call's output: from now on the tool is never run again for this call."""
+        """Commit a tool call's output: from now on the tool is never run again for this call.
+
+        Raises:
+            LeaseLostError: another worker has committed another outcome, and the agent may have been told.
+        """
         output = output.replace("\0", "\N{REPLACEMENT CHARACTER}")  # PostgreSQL's text holds no NUL
+        where = _call(scope, turn_id, call_id)
         async with self._database.write() as connection:
-            await connection.execute(
+            finished = await connection.execute(
                 tool_calls.update()
-                .where(*_call(scope, turn_id, call_id))
+                .where(*where, tool_calls.c.state == ToolCallState.STARTED)
                 .values(state=state, output=output, error_type=error_type, finished_at=self._clock())
             )
+            if finished.rowcount:
+                return
+            row = (await connection.execute(tool_calls.select().where(*where))).mappings().one_or_none()
+            if row is None or (row["state"], row["output"]) != (state, output):
+                raise LeaseLostError(
+                    f"The call {call_id} has another outcome in the journal; this worker's is not committed. "
+                    "It was silent for longer than its lease, or the journal was replaced."
+                )
 
     @retried
     async def tool_calls(self, scope: str, operation_key: str) -> list[ToolCallRecord]:

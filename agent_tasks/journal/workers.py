@@ -51,6 +51,11 @@ class WorkerPresence:
         self._everybody = everybody
         self._descriptor: int | None = None
 
+    @property
+    def has_been_used(self) -> bool:
+        """Whether a worker has used the journal beside this folder before; False where that is not known."""
+        return self._everybody and self._folder is not None and self._folder.exists()
+
     def announce(self) -> None:
         """Take this worker's lock; held until `leave` or the end of the process.
 

@@ -146,3 +146,5 @@ OURS = [
 OFFICIAL = [Driver("1.1.0", style, V1) for style in ("blocking", "async")]
 OFFICIAL_PREVIEW = [Driver("1.2.0b6", style, PREVIEW) for style in ("blocking", "async")]
 DRIVERS = [*OURS, *OFFICIAL, *OFFICIAL_PREVIEW]
+TOOL_DRIVERS = [driver for driver in DRIVERS if (driver.client, driver.api_version) != ("ours", V1)]
+"""Those that are asked about tools: for our client, the preview's tools contain those of `v1`."""

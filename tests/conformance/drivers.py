@@ -16,7 +16,7 @@ import pytest
 from mcp.server.mcpserver import MCPServer
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import HTMLResponse, JSONResponse
 from starlette.routing import Route
 
 from agents_emulator.service import ServiceConfig
@@ -24,7 +24,7 @@ from agents_emulator.tools.settings import ToolSettings
 from tests.conformance import official, ours
 from tests.conformance.catalogue import Driver
 from tests.conformance.checks import Finding
-from tests.conformance.rules import RULES
+from tests.conformance.rules import RULES, browsing
 from tests.conformance.tool_scenarios import Surroundings
 from tests.emulator.tools.test_openapi import serve
 from tests.support.service import start_in_thread, write_rules
@@ -73,9 +73,12 @@ class Drivers:
         folder.mkdir()
         settings = ToolSettings(search_folder=SEARCH_FOLDER)
         config = ServiceConfig(tools=settings)
-        service = start_in_thread(folder / "data", write_rules(folder, RULES), config)
+        rules = RULES
         if part == "tools":
-            self._surroundings().write(folder)
+            around = self._surroundings()
+            around.write(folder)
+            rules = {**RULES, "rules": [*browsing(f"{around.openapi}/oak"), *RULES["rules"]]}
+        service = start_in_thread(folder / "data", write_rules(folder, rules), config)
         try:
             findings = _findings(driver, service.endpoint, part, folder)
             served = {
@@ -89,7 +92,7 @@ class Drivers:
 
     @functools.cache  # noqa: B019
     def _surroundings(self) -> Surroundings:
-        app = Starlette(routes=[Route("/price", _price)])
+        app = Starlette(routes=[Route("/price", _price), Route("/oak", _oak)])
         numbers = MCPServer("numbers", log_level="CRITICAL")
         numbers.tool(name="add")(_add)
         mcp = numbers.streamable_http_app(stateless_http=True, json_response=True)
@@ -108,6 +111,11 @@ class Drivers:
 async def _price(request: Request) -> JSONResponse:
     """The stand-in for a server with an OpenAPI document."""
     return JSONResponse({"item": request.query_params["item"], "euros": 40})
+
+
+async def _oak(request: Request) -> HTMLResponse:
+    """A page for the browser."""
+    return HTMLResponse("<title>Oak</title><p>Oak boards cost 40 euros a square metre.</p>")
 
 
 def _add(a: int, b: int) -> str:
