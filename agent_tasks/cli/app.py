@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from agent_tasks.cli import automations, resources
+from agent_tasks.cli import automations, calls, resources
 from agent_tasks.cli.errors import reported
 
 __all__ = ["app", "main"]
@@ -219,6 +219,7 @@ def version() -> None:
     typer.echo(f"python {platform.python_version()} on {platform.platform()}")
 
 
+app.add_typer(calls.app)
 app.add_typer(resources.app)
 app.add_typer(automations.app)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Annotated, Any
 
 import typer
@@ -43,7 +43,7 @@ def list_(
         agent-tasks resources list
         agent-tasks resources list --owner invoices:0a1b2c3d4e5f
     """
-    _run(lambda: _list(owner))
+    run_with_workspace(lambda: _list(owner))
 
 
 @app.command(epilog=EXIT_CODES)
@@ -64,10 +64,11 @@ def sweep(
         agent-tasks resources sweep        # look
         agent-tasks resources sweep --yes  # delete
     """
-    _run(lambda: _sweep(yes=yes))
+    run_with_workspace(lambda: _sweep(yes=yes))
 
 
-def _run(main: Any) -> None:
+def run_with_workspace(main: Callable[[], Coroutine[Any, Any, ExitCode]]) -> None:
+    """Run a command that opens a workspace, until its end or Ctrl-C; ends the program with its exit code."""
     from agent_tasks.cli.interrupts import run_interruptible
     from agent_tasks.embedded import use_prefect_environment
     from agent_tasks.settings import Settings
@@ -86,11 +87,11 @@ async def _list(owner: str | None) -> ExitCode:
         say("There is nothing in the ledger that is not deleted.")
         return ExitCode.OK
     now = time.time()
-    _print_table(
+    print_table(
         ("KIND", "ID", "NAME", "OWNER", "AGE", "TIME LEFT"),
         (
-            (one.kind, one.remote_id, one.name, one.owner, _span(now - one.created_at),
-             _span(one.expires_at - now) if one.expires_at > now else "over")
+            (one.kind, one.remote_id, one.name, one.owner, span(now - one.created_at),
+             span(one.expires_at - now) if one.expires_at > now else "over")
             for one in found
         ),
     )  # fmt: skip
@@ -108,7 +109,7 @@ async def _sweep(*, yes: bool) -> ExitCode:
         say("Nothing was left behind.")
         return ExitCode.OK
     now = time.time()
-    _print_table(
+    print_table(
         ("KIND", "ID", "NAME", "OWNER", "AGE", "WHY"),
         (
             (
@@ -116,7 +117,7 @@ async def _sweep(*, yes: bool) -> ExitCode:
                 one.remote_id,
                 one.name,
                 one.owner or "",
-                _span(now - one.created_at),
+                span(now - one.created_at),
                 one.reason.value,
             )
             for one in found
@@ -132,7 +133,7 @@ async def _sweep(*, yes: bool) -> ExitCode:
     return ExitCode.FAILED if kept else ExitCode.OK
 
 
-def _print_table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+def print_table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     """A table on standard output: as wide as the terminal, or as it needs in a pipe."""
     from rich.console import Console
     from rich.table import Table
@@ -149,7 +150,7 @@ def _print_table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     console.print(table)
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
     """A time span in its two largest units, such as `3 h 12 min`."""
     minutes = max(0, int(seconds)) // 60
     if minutes < 1:

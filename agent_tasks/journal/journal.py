@@ -172,13 +172,16 @@ class Journal:
             return await self._require(connection, scope, key)
 
     @retried
-    async def next_attempt(self, scope: str, key: str, *, keep: Sequence[str] = ()) -> Operation:
+    async def next_attempt(
+        self, scope: str, key: str, *, keep: Sequence[str] = (), note: dict[str, Any] | None = None
+    ) -> Operation:
         """Commit the intent to send once more under the same key, after an attempt that provably ended.
 
         Args:
             scope: the service.
             key: the operation.
             keep: names of remote ids that stay valid (a conversation that goes on).
+            note: what else to remember of the attempts so far (what they cost).
 
         Raises:
             LeaseLostError: another worker has taken the operation over.
@@ -186,7 +189,7 @@ class Journal:
         now = self._clock()
         async with self._database.write() as connection:
             found = await self._require(connection, scope, key)
-            remote = {name: found.remote[name] for name in keep if name in found.remote}
+            remote = {name: found.remote[name] for name in keep if name in found.remote} | (note or {})
             await self._change(
                 connection, scope, key, self.worker, state=OperationState.INTENDED, attempt=found.attempt + 1,
                 remote=remote, intended_at=now,
@@ -368,6 +371,27 @@ class Journal:
         )
         async with self._database.read() as connection:
             return [tool_call_of(row) for row in (await connection.execute(query)).mappings()]
+
+    @retried
+    async def unfinished_calls(self, scope: str) -> list[ToolCallRecord]:
+        """Tool calls that have begun and not ended, whoever began them, the oldest first."""
+        query = (
+            tool_calls.select()
+            .where(tool_calls.c.scope == scope, tool_calls.c.state == ToolCallState.STARTED)
+            .order_by(tool_calls.c.started_at)
+        )
+        async with self._database.read() as connection:
+            return [tool_call_of(row) for row in (await connection.execute(query)).mappings()]
+
+    @retried
+    async def forget_tool_call(self, scope: str, turn_id: str, call_id: str) -> None:
+        """Forget that a call has begun, if it has not ended: it counts as new the next time."""
+        async with self._database.write() as connection:
+            await connection.execute(
+                tool_calls.delete().where(
+                    *_call(scope, turn_id, call_id), tool_calls.c.state == ToolCallState.STARTED
+                )
+            )
 
     # --- the ledger of resources -----------------------------------------------------------------------
 

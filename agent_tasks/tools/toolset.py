@@ -132,6 +132,13 @@ class ToolSet:
             decision = await decision if inspect.isawaitable(decision) else decision
         return tool.approval(call.id, approve=decision is True)
 
+    def decision(self, server_label: str, call_id: str, *, approve: bool) -> dict[str, Any]:
+        """A decision that was made before, with the headers of the server's tool, as on the wire.
+
+        Raises KeyError for a server that is not decided on here.
+        """
+        return self._approving[server_label].approval(call_id, approve=approve)
+
     def _function(self, name: str) -> CallableTool:
         found = self.functions.get(name)
         if found is None:
