@@ -20,6 +20,7 @@ from agent_tasks.backend.agents import ATTEMPT_FIELD, KEY_FIELD
 from agent_tasks.testing import ServiceLog
 from tests.conftest import ServiceFactory
 from tests.durability.batch_worker import AGENTS, QUESTIONS, TURNS_A_DOCUMENT, Fleet, lay_out, rules
+from tests.durability.counts import counted
 from tests.support.postgresql import PostgresServer
 
 ALL = bool(os.environ.get("AGENT_TASKS_ALL_CRASH_POINTS"))
@@ -79,16 +80,18 @@ def fleet(service: ServiceFactory, journal_url: str, tmp_path: Path) -> Callable
 
 
 @pytest.mark.timeout(700)
-def test_workers_killed_at_random_do_every_step_once(fleet: Callable[[Size], Fleet]) -> None:
+def test_workers_killed_at_random_do_every_step_once(
+    fleet: Callable[[Size], Fleet], pytestconfig: pytest.Config
+) -> None:
     workers, chance = fleet(KILLS), random.Random(4)
     workers.run(KILLS.limit, every(KILLS, chance, lambda: workers.kill(chance)))
     assert workers.kills >= (20 if ALL else 2)
-    _check(workers, KILLS)
+    _check(workers, KILLS, pytestconfig, workers.kills)
 
 
 @pytest.mark.timeout(400)
 def test_a_journal_that_crashes_under_load_loses_and_repeats_nothing(
-    fleet: Callable[[Size], Fleet], postgresql: PostgresServer
+    fleet: Callable[[Size], Fleet], postgresql: PostgresServer, pytestconfig: pytest.Config
 ) -> None:
     workers, restarts = fleet(RESTARTS), 0
 
@@ -101,13 +104,18 @@ def test_a_journal_that_crashes_under_load_loses_and_repeats_nothing(
 
     workers.run(RESTARTS.limit, every(RESTARTS, random.Random(5), restart))
     assert restarts >= (3 if ALL else 1)
-    _check(workers, RESTARTS)
+    _check(workers, RESTARTS, pytestconfig, restarts)
 
 
-def _check(workers: Fleet, size: Size) -> None:
+def _check(workers: Fleet, size: Size, config: pytest.Config, kills: int) -> None:
     """Each effect once, nothing left, and the same complete results for every worker."""
     log = ServiceLog(workers.service.endpoint)
     verdict = log.verdict()
+    counted(config).add(
+        kills=kills,
+        duplicates=verdict["duplicate_effects"]["count"] + verdict["outputs_twice"]["count"],
+        leaks=verdict["left_over"]["count"] + verdict["active_runs"]["count"],
+    )
     assert verdict["ok"], verdict
     generations = workers.service.generations()
     made: Counter[str] = Counter()
