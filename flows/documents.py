@@ -25,7 +25,7 @@ from agent_tasks.errors import (
     RunIncompleteError,
 )
 from agent_tasks.journal import DocumentRecord
-from agent_tasks.operations import RemoteAgent, TurnResult, content_hash
+from agent_tasks.operations import RemoteAgent, TurnResult, Usage, content_hash
 from agent_tasks.text import extract_text
 from flows.batch import Batch
 from flows.discovery import DocumentFile
@@ -166,6 +166,8 @@ class _DocumentWork:
         self.owner = batch.owner_of(file.name)
         self.started = time.monotonic()
         self.content: bytes | None = None
+        self.is_kept = False
+        """Whether the row is the original one, in a fork."""
         self.row = DocumentRow(document=file.name, status=DocumentStatus.FAILED)
 
     async def known_row(self) -> DocumentRow | None:
@@ -208,7 +210,8 @@ class _DocumentWork:
                     logger.exception("Document %s failed in an unforeseen way", self.file.name)
                 self.batch.breaker.failed(error)  # raises if this is everybody's failure
                 self._fail(error)
-        self.row.seconds = round(time.monotonic() - self.started, 3)
+        if not self.is_kept:
+            self.row.seconds = round(time.monotonic() - self.started, 3)
         return self.row
 
     async def release(self) -> None:
@@ -224,6 +227,9 @@ class _DocumentWork:
 
     async def _work(self, content: bytes) -> None:
         pipeline = self.batch.pipeline
+        self.is_kept = await self._keep()
+        if self.is_kept:
+            return
         text = unicodedata.normalize("NFC", await asyncio.to_thread(extract_text, content, self.file.name))
         tokens = estimate_tokens(text)
         if tokens > pipeline.limits.max_document_tokens:
@@ -236,13 +242,35 @@ class _DocumentWork:
             "document": {"name": self.file.name, "text": text},
             "fields": pipeline.output.described(),
         }
-        reasons = await self._extract(values)
+        # In a fork, what comes before its step is there already.
+        reasons = await self._extract(values) if self.row.fields is None else []
         if self.row.fields is not None:
             reasons += await asyncio.to_thread(self._ground, text)
             if pipeline.reviewer is not None:
                 reasons += await self._review(pipeline.reviewer, values)
         self.row.reasons = reasons
         self.row.status = DocumentStatus.NEEDS_REVIEW if reasons else DocumentStatus.DONE
+
+    async def _keep(self) -> bool:
+        """In a fork: take what is kept from the original row; returns whether that is all of it."""
+        origin = self.batch.origin
+        if origin is None or origin.step == "extract":
+            return False
+        row = await origin.row(self.batch.ws, self.file.name)
+        if row is None:
+            return False
+        is_whole = row.fields is None or origin.step == "questions"
+        if is_whole:
+            self.row = row
+        else:
+            self.row.fields = row.fields
+            self.row.tool_calls = row.tool_calls
+            self.row.ids = {step: turn for step, turn in row.ids.items() if step != "review"}
+            self.row.step_usage = {s: used for s, used in row.step_usage.items() if s in self.row.ids}
+            self.row.usage = sum(self.row.step_usage.values(), start=Usage())
+            self.row.turns = len(self.row.ids)
+        self.batch.tally.turns_reused += self.row.turns
+        return is_whole
 
     async def _extract(self, values: dict[str, Any]) -> list[str]:
         """Ask for the fields, and again with the errors shown; returns reasons for a person to look at it."""
@@ -318,6 +346,7 @@ class _DocumentWork:
         )
         self.row.turns += 1
         self.row.usage = self.row.usage + result.usage
+        self.row.step_usage[step] = result.usage
         self.row.tool_calls += shortened(result.tool_calls)
         self.row.ids[step] = result.turn_id
         return result

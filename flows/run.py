@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent_tasks.errors import JournalError
-from agent_tasks.operations import Workspace, exclusive
-from flows.batch import Batch
+from agent_tasks.errors import DocumentError, JournalError
+from agent_tasks.operations import Workspace, content_hash, exclusive
+from flows.batch import Batch, Origin
 from flows.corpus import answer_questions
 from flows.discovery import DocumentFile, discover
 from flows.documents import process_documents
 from flows.outputs import prepare_folder, total_usage, write_report, write_results
 from flows.pipeline import Pipeline
 from flows.progress import observer
-from flows.rows import AllDocumentsFailedError, AnswerRow, BatchSummary, DocumentStatus
+from flows.rows import AllDocumentsFailedError, AnswerRow, BatchSummary, DocumentStatus, RunRecord
 from flows.sharing import joined, share_documents
 
 
@@ -58,6 +58,7 @@ async def run_batch(
     *,
     steps: Steps = PLAIN_STEPS,
     watch: Callable[[Batch], None] | None = None,
+    origin: Origin | None = None,
 ) -> BatchSummary:
     """Bring every document of a folder to its state, answer the questions, and write the results.
 
@@ -70,6 +71,7 @@ async def run_batch(
         out: The folder for results.jsonl and report.md; made if needed.
         steps: How the steps are called.
         watch: Called with the batch before it begins, for whoever shows its progress.
+        origin: What the run is forked from; only documents that are as they were take part then.
 
     Raises:
         ConfigurationError: Something that concerns all documents is wrong.
@@ -83,7 +85,9 @@ async def run_batch(
     prepare_folder(out, documents=folder)
     section = pipeline.file.documents
     files = discover(folder, suffixes=section.suffixes, ignore=section.ignore, exclude=[out, pipeline.path])
-    batch = Batch(ws, pipeline, folder, out)
+    batch = Batch(ws, pipeline, folder, out, origin=origin)
+    if origin is not None:
+        files = [file for file in files if await _is_unchanged(batch, origin, file)]
     batch.tally.total = len(files)
     if watch is not None:
         watch(batch)
@@ -98,7 +102,14 @@ async def run_batch(
         theirs = None if await run.take_the_lead() else await run.wait_for_the_end()
         summary = theirs or await _conclude(batch, files, steps)
         if theirs is None:
-            await run.end(summary)
+            record = RunRecord(
+                summary=summary,
+                batch=batch.key,
+                pipeline_file=str(pipeline.path.resolve()),
+                out=str(out.resolve()),
+                steps=pipeline.step_fingerprints(),
+            )
+            await run.end(record)
     if theirs is not None:
         summary = await _follow(batch, theirs, steps)
     all_failed = summary.total > 0 and summary.failed == summary.total
@@ -107,6 +118,22 @@ async def run_batch(
     if all_failed:
         raise AllDocumentsFailedError(summary)
     return summary
+
+
+async def _is_unchanged(batch: Batch, origin: Origin, file: DocumentFile) -> bool:
+    """Whether a document is as it was in the original batch."""
+    row = await origin.row(batch.ws, file.name)
+    if row is None:
+        batch.warn(f"{file.name} is left out: it is not in the run that was forked.")
+        return False
+    try:
+        content = await asyncio.to_thread(file.read, batch.pipeline.limits.max_document_bytes)
+    except DocumentError:
+        return not row.readable
+    if content_hash(content) == row.content_hash:
+        return True
+    batch.warn(f"{file.name} is left out: it has changed since the run that was forked.")
+    return False
 
 
 async def _conclude(batch: Batch, files: Sequence[DocumentFile], steps: Steps) -> BatchSummary:

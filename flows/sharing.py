@@ -24,7 +24,7 @@ from agent_tasks.operations.cleanup import EXCLUSIVE, exclusive_key
 from flows.batch import Batch
 from flows.discovery import DocumentFile
 from flows.documents import count_settled
-from flows.rows import BatchSummary
+from flows.rows import BatchSummary, RunRecord
 
 logger = logging.getLogger("flows.sharing")
 
@@ -102,17 +102,17 @@ class SharedRun:
             found = await self.ws.journal.operation(self.ws.scope, self._key)
             result = _result(found) if found is not None else None
             if result is not None:
-                return BatchSummary.model_validate(result)
+                return RunRecord.model_validate(result).summary
             if await self.take_the_lead():
                 return None
             await asyncio.sleep(pause)
         raise AssertionError("the pauses have no end")
 
-    async def end(self, summary: BatchSummary) -> None:
-        """Commit that the run is at its end, for the workers that wait for it."""
+    async def end(self, record: RunRecord) -> None:
+        """Commit that the run is at its end, for the workers that wait for it, and for those who fork it."""
         journal, scope = self.ws.journal, self.ws.scope
         await journal.claims.clear(scope, _CLAIM, _claims_of(self.name))
-        await journal.finish(scope, self._key, summary.model_dump(mode="json"))
+        await journal.finish(scope, self._key, record.model_dump(mode="json"))
         self.leads = False
         await journal.release(scope, self._key)
 

@@ -272,6 +272,17 @@ class Journal:
             return [operation_of(row) for row in (await connection.execute(query)).mappings()]
 
     @retried
+    async def operations_of(self, scope: str, kind: str) -> list[Operation]:
+        """All operations of a kind, the latest first; for kinds of which there are few."""
+        query = (
+            operations.select()
+            .where(operations.c.scope == scope, operations.c.kind == kind)
+            .order_by(operations.c.updated_at.desc())
+        )
+        async with self._database.read() as connection:
+            return [operation_of(row) for row in (await connection.execute(query)).mappings()]
+
+    @retried
     async def operations_marked(self, scope: str, key_start: str) -> list[Operation]:
         """Operations whose key begins like this; names of files hold only the beginning of a key."""
         query = operations.select().where(

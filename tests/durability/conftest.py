@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.durability.counts import SUMMARY
+from tests.durability.counts import COUNTS
 from tests.flows.conftest import bench
 from tests.journal.conftest import postgresql
 
@@ -13,6 +13,6 @@ __all__ = ["bench", "postgresql"]
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Print the counts after pytest's own summary."""
-    counts = config.stash.get(SUMMARY, None)
+    counts = config.stash.get(COUNTS, None)
     if counts is not None:
         print(counts)

@@ -18,7 +18,7 @@ import pytest
 from agent_tasks.backend.agents import ATTEMPT_FIELD, KEY_FIELD
 from agent_tasks.crashpoints import CRASH_POINTS
 from agent_tasks.testing import ServiceLog, kill_at, run_coroutine
-from tests.durability.counts import SUMMARY
+from tests.durability.counts import counted
 from tests.durability.crash_pipeline import (
     AGENTS,
     CALLS,
@@ -116,9 +116,7 @@ def test_a_pipeline_killed_anywhere_has_each_effect_once(
     expected = {operation: each * (len(done) + 1) for operation, each in CREATIONS.items()}
     points = {kill.partition(":")[0] for case in done for kill in case.kills}
     kills = sum(len(case.kills) for case in done)
-    pytestconfig.stash[SUMMARY] = (
-        f"crash points: {len(points)}, kills: {kills}, duplicates: {len(duplicates)}, leaks: {leaks}"
-    )
+    counted(pytestconfig).add(points=points, kills=kills, duplicates=len(duplicates), leaks=leaks)
 
     assert problems == []
     assert set(ledger.written.values()) == {1}, ledger.written

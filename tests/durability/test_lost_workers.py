@@ -28,6 +28,7 @@ from agent_tasks.automations import (
 )
 from agent_tasks.embedded import prefect_server as embedded_server
 from agent_tasks.settings import Settings
+from tests.durability.counts import counted
 from tests.durability.served import Api, Runner
 from tests.flows.support import RULES, Bench
 from tests.flows.test_cancelling import _active, _until
@@ -132,7 +133,7 @@ async def _until_true(condition: Callable[[], Any], seconds: float = 30) -> None
 @pytest.mark.skipif(not ALL, reason="takes minutes: heartbeats are 30 s apart; make durability")
 @pytest.mark.timeout(600)
 async def test_a_flow_run_whose_machine_is_lost_goes_on_and_finishes(
-    bench: Callable[..., Bench], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bench: Callable[..., Bench], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config
 ) -> None:
     slow = {**RULES, "rules": [{**rule, "delay": 1.0} for rule in RULES["rules"]]}
     batch = bench(rules=slow)
@@ -167,4 +168,6 @@ async def test_a_flow_run_whose_machine_is_lost_goes_on_and_finishes(
     assert ended["run_count"] == 2
     assert batch.turns() == 2 * documents + 1, told
     assert {row["status"] for row in batch.rows().values()} == {"done"}
-    assert not any(batch.left().values())
+    left = batch.left()
+    counted(pytestconfig).add(kills=1, leaks=sum(left.values()))
+    assert not any(left.values()), left

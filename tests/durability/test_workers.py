@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import os
 import random
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -20,6 +22,9 @@ from agent_tasks.backend.agents import ATTEMPT_FIELD, KEY_FIELD
 from agent_tasks.testing import ServiceLog
 from tests.conftest import ServiceFactory
 from tests.durability.batch_worker import AGENTS, QUESTIONS, TURNS_A_DOCUMENT, Fleet, lay_out, rules
+from tests.durability.counts import counted
+from tests.durability.served import environment
+from tests.flows.support import RULES, Bench
 from tests.support.postgresql import PostgresServer
 
 ALL = bool(os.environ.get("AGENT_TASKS_ALL_CRASH_POINTS"))
@@ -79,16 +84,18 @@ def fleet(service: ServiceFactory, journal_url: str, tmp_path: Path) -> Callable
 
 
 @pytest.mark.timeout(700)
-def test_workers_killed_at_random_do_every_step_once(fleet: Callable[[Size], Fleet]) -> None:
+def test_workers_killed_at_random_do_every_step_once(
+    fleet: Callable[[Size], Fleet], pytestconfig: pytest.Config
+) -> None:
     workers, chance = fleet(KILLS), random.Random(4)
     workers.run(KILLS.limit, every(KILLS, chance, lambda: workers.kill(chance)))
     assert workers.kills >= (20 if ALL else 2)
-    _check(workers, KILLS)
+    _check(workers, KILLS, pytestconfig, workers.kills)
 
 
 @pytest.mark.timeout(400)
 def test_a_journal_that_crashes_under_load_loses_and_repeats_nothing(
-    fleet: Callable[[Size], Fleet], postgresql: PostgresServer
+    fleet: Callable[[Size], Fleet], postgresql: PostgresServer, pytestconfig: pytest.Config
 ) -> None:
     workers, restarts = fleet(RESTARTS), 0
 
@@ -101,13 +108,72 @@ def test_a_journal_that_crashes_under_load_loses_and_repeats_nothing(
 
     workers.run(RESTARTS.limit, every(RESTARTS, random.Random(5), restart))
     assert restarts >= (3 if ALL else 1)
-    _check(workers, RESTARTS)
+    _check(workers, RESTARTS, pytestconfig, restarts)
 
 
-def _check(workers: Fleet, size: Size) -> None:
+@pytest.mark.slow
+@pytest.mark.skipif(not ALL, reason="takes half a minute: each command imports Prefect; make durability")
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("prefect_server")
+def test_commands_in_several_terminals_share_a_batch(
+    bench: Callable[..., Bench], journal_url: str, pytestconfig: pytest.Config
+) -> None:
+    """`agent-tasks run` three times; one of them is killed while it works."""
+    from prefect.settings import PREFECT_API_URL
+
+    documents = 30
+    slow = {**RULES, "rules": [{**rule, "delay": 0.5} for rule in RULES["rules"]]}
+    batch = bench(rules=slow)
+    batch.pipeline_file.write_text(batch.pipeline)
+    for number in range(documents):
+        batch.write(f"{number:02}.txt", f"Paper P-{number} of 2026-03-01, total {number}.5")
+    command = [sys.executable, "-c", "from agent_tasks.cli import main; main()", "run", str(batch.documents)]
+    variables = environment(batch, str(PREFECT_API_URL.value())) | {
+        "AGENT_TASKS_JOURNAL_URL": journal_url,
+        "AGENT_TASKS_LEASE_SECONDS": "6",
+    }
+
+    def start(out: str) -> subprocess.Popen[bytes]:
+        options = ["--quiet", "--pipeline", str(batch.pipeline_file), "--out", str(batch.folder / out)]
+        with (batch.folder / f"{out}.log").open("wb") as log:
+            return subprocess.Popen(
+                [*command, *options], cwd=batch.folder, env=variables, stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log,
+            )  # fmt: skip
+
+    processes = {out: start(out) for out in ("one", "two", "three")}
+    try:
+        deadline = time.monotonic() + 120
+        while batch.turns() < documents:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        processes["one"].kill()
+        for out in ("two", "three"):
+            assert processes[out].wait(120) == 0, (batch.folder / f"{out}.log").read_text()
+    finally:
+        for process in processes.values():
+            process.kill()
+            process.wait(10)
+    assert batch.turns() == 2 * documents + 1
+    results = {(batch.folder / out / "results.jsonl").read_bytes() for out in ("two", "three")}
+    assert len(results) == 1
+    assert len(results.pop().splitlines()) == documents
+    log = ServiceLog(batch.service.endpoint)
+    verdict = log.verdict()
+    left = verdict["left_over"]["count"] + verdict["active_runs"]["count"]
+    counted(pytestconfig).add(kills=1, duplicates=verdict["duplicate_effects"]["count"], leaks=left)
+    assert verdict["ok"], verdict
+
+
+def _check(workers: Fleet, size: Size, config: pytest.Config, kills: int) -> None:
     """Each effect once, nothing left, and the same complete results for every worker."""
     log = ServiceLog(workers.service.endpoint)
     verdict = log.verdict()
+    counted(config).add(
+        kills=kills,
+        duplicates=verdict["duplicate_effects"]["count"] + verdict["outputs_twice"]["count"],
+        leaks=verdict["left_over"]["count"] + verdict["active_runs"]["count"],
+    )
     assert verdict["ok"], verdict
     generations = workers.service.generations()
     made: Counter[str] = Counter()
