@@ -45,6 +45,7 @@ __all__ = [
     "local_service",
     "prefect_environment",
     "prefect_server",
+    "prepare_state_folder",
     "use_prefect_api",
     "use_prefect_environment",
 ]
@@ -337,7 +338,7 @@ def _clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
 
 
-def _prepare(state_dir: Path) -> None:
+def prepare_state_folder(state_dir: Path) -> None:
     """Makes the state folder: readable by its owner alone (it holds what documents say), ignored by git."""
     state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     ignore = state_dir / ".gitignore"
@@ -355,7 +356,7 @@ def prefect_server(settings: Settings) -> Server:
     if settings.prefect_api_url:
         return GivenServer(settings.prefect_api_url)
     home = settings.state_dir / "prefect"
-    _prepare(settings.state_dir)
+    prepare_state_folder(settings.state_dir)
     return _PrefectServer(
         Specification(
             name="prefect",
@@ -406,7 +407,7 @@ def local_service(settings: Settings) -> EmbeddedServer:
     Its data is in `STATE/service`, its log in `STATE/logs/agents-service.log`, its model is
     `settings.local_model`. It works inside a Prefect flow run as well, in the process of a worker.
     """
-    _prepare(settings.state_dir)
+    prepare_state_folder(settings.state_dir)
     data = settings.state_dir / "service"
     ready_file = settings.state_dir / "run" / "service.endpoint.json"
     kind, _, rules = settings.local_model.partition(":")

@@ -11,6 +11,7 @@ import pytest
 from agents_emulator.models import ChatModel
 from agents_emulator.service import ServiceConfig
 from tests.support.answers import ANSWERS
+from tests.support.azurite import azurite, queue_prefix
 from tests.support.service import (
     HELLO,
     ProcessService,
@@ -126,4 +127,12 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceFactory
         running.stop()
 
 
-__all__ = ["ProcessService", "RunningService", "ServiceFactory", "prefect_server", "service"]
+__all__ = [
+    "ProcessService",
+    "RunningService",
+    "ServiceFactory",
+    "azurite",
+    "prefect_server",
+    "queue_prefix",
+    "service",
+]
