@@ -195,10 +195,11 @@ async def _table() -> TableClient:
     tables = storage().tables()
     name = app_settings.answers_table()
     table = tables.get_table_client(name)
-    if table.url not in _known:
+    place = f"{table.url}/{name}"
+    if place not in _known:
         with suppress(ResourceExistsError):
             await tables.create_table(name)
-        _known.add(table.url)
+        _known.add(place)
     return table
 
 

@@ -69,3 +69,9 @@ async def app_storage(
     storage = importlib.import_module("storage")
     yield queue_prefix
     await storage.storage().close()
+
+
+@pytest.fixture(scope="session")
+def catalog(_app_on_path: None) -> ModuleType:
+    """The module that lists the tools."""
+    return importlib.import_module("catalog")

@@ -49,7 +49,9 @@ async def test_invalid_arguments_are_named_to_the_agent(queue_tool: ModuleType) 
 
     with pytest.raises(queue_tool.InvalidArgumentsError, match=r"^number: Field required$"):
         double.validate({})
-    with pytest.raises(queue_tool.InvalidArgumentsError, match="number: Input should be less than or equal to 10"):
+    with pytest.raises(
+        queue_tool.InvalidArgumentsError, match="number: Input should be less than or equal to 10"
+    ):
         double.validate({"number": 11})
 
 

@@ -346,7 +346,10 @@ async def test_an_answer_that_cannot_be_kept_is_sent_all_the_same(
 
 
 async def test_a_trace_goes_on_in_the_app(
-    queue_tool: ModuleType, respond: Callable[..., Any], responder: ModuleType, monkeypatch: pytest.MonkeyPatch
+    queue_tool: ModuleType,
+    respond: Callable[..., Any],
+    responder: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import SimpleSpanProcessor
