@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 
@@ -48,3 +49,8 @@ def failed(check: str, detail: str, remedy: str) -> Finding:
 def not_configured(check: str, detail: str, remedy: str | None = None) -> Finding:
     """There is nothing to check."""
     return Finding(check, Status.NOT_CONFIGURED, detail, remedy)
+
+
+def as_json(findings: list[Finding]) -> str:
+    """The findings as a JSON list."""
+    return json.dumps([asdict(finding) for finding in findings], ensure_ascii=False, indent=2)

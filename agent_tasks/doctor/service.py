@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -216,8 +215,3 @@ def _quota_hint(target: Target) -> Finding:
         "See Quotas in the portal. A run that is throttled waits as long as the service says; lower "
         "`limits.concurrency` if that happens often.",
     )
-
-
-def as_json(findings: list[Finding]) -> str:
-    """The findings as a JSON list."""
-    return json.dumps([vars(finding) for finding in findings], ensure_ascii=False, indent=2)
