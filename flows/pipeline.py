@@ -284,7 +284,9 @@ class _Checker:
             raise ConfigurationError("there are no queue tools: add `queue_tools` with their `definitions`")
         known = {one.name: one for one in self.queue_definitions(section)}
         if entry.queue not in known:
-            raise ConfigurationError(f"{section.definitions} has no {entry.queue}; it has: {', '.join(known)}")
+            raise ConfigurationError(
+                f"{section.definitions} has no {entry.queue}; it has: {', '.join(known)}"
+            )
         (tool,) = queue_tools(
             [known[entry.queue]],
             drive=section.drive,

@@ -19,8 +19,6 @@ __all__ = ["app"]
 
 app = typer.Typer(
     name="queues",
-    help="The queues of queue tools: depth, age, failed calls; sending those again.",
-    epilog=EXIT_CODES,
     invoke_without_command=True,
     rich_markup_mode="rich",
 )
@@ -36,7 +34,7 @@ Tool = Annotated[
 ]
 
 
-@app.callback()
+@app.callback(epilog=EXIT_CODES)
 def queues(
     context: typer.Context,
     connection: Connection = "STORAGE",

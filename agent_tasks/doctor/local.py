@@ -13,7 +13,7 @@ from agent_tasks.errors import AgentTasksError
 from agent_tasks.settings import Settings
 
 MIN_FREE_BYTES = 500 * 1024 * 1024
-"""Free space below which a state folder is warned of: databases and uploads of the local service grow there."""
+"""Free space below which a state folder is warned of: the local service keeps databases and files there."""
 
 _SCOPE = "agent-tasks doctor"
 _TIMEOUT = 10.0  # seconds
@@ -31,7 +31,9 @@ def check_state_folder(settings: Settings) -> Finding:
         return failed(check, f"{existing} cannot be written to: {error.strerror or error}.", remedy)
     free = shutil.disk_usage(existing).free
     if free < MIN_FREE_BYTES:
-        return warning(check, f"{folder} has only {free // 2**20} MiB of free space.", "Make room, or: " + remedy)
+        return warning(
+            check, f"{folder} has only {free // 2**20} MiB of free space.", "Make room, or: " + remedy
+        )
     made = "" if folder.exists() else "; it is made at the first run"
     return ok(check, f"{folder} can be written to, {free // 2**30} GiB are free{made}.")
 
@@ -77,7 +79,8 @@ async def check_prefect(settings: Settings) -> Finding:
     check = "prefect server"
     if not settings.prefect_api_url:
         return not_configured(
-            check, "PREFECT_API_URL is not set: each run uses a server of the state folder, started as needed."
+            check,
+            "PREFECT_API_URL is not set: each run uses a server of the state folder, started as needed.",
         )
     remedy = "Start it (`prefect server start`), or correct PREFECT_API_URL (it ends in /api)."
     try:
@@ -97,4 +100,3 @@ async def check_prefect(settings: Settings) -> Finding:
 def _prefect_key() -> dict[str, str]:
     key = os.environ.get("PREFECT_API_KEY")
     return {"Authorization": f"Bearer {key}"} if key else {}
-

@@ -77,12 +77,14 @@ def check_retirement(target: Target, today: date) -> Finding:
     """How long the service will be there."""
     left = (RETIREMENT - today).days
     if target.is_local:
-        return ok("retirement", f"The local service stays; Azure's retires on {RETIREMENT} ({left} days left).")
+        return ok(
+            "retirement", f"The local service stays; Azure's retires on {RETIREMENT} ({left} days left)."
+        )
     when = f"in {left} days" if left >= 0 else f"{-left} days ago"
     return warning(
         "retirement",
         f"The service retires on {RETIREMENT}, {when}.",
-        "Plan the move to its successor (agents, conversations, responses); pipelines and tools stay as they are.",
+        "Plan the move to its successor (agents, conversations, responses).",
     )
 
 
@@ -142,7 +144,9 @@ async def _check_model_and_tier(target: Target, client: AsyncAgentsClient) -> As
     model = target.settings.model_deployment_name or (target.settings.local_model if target.is_local else "")
     if not model:
         yield not_configured(
-            "model deployment", "MODEL_DEPLOYMENT_NAME is not set.", "Set it, or name a model in each pipeline."
+            "model deployment",
+            "MODEL_DEPLOYMENT_NAME is not set.",
+            "Set it, or name a model in each pipeline.",
         )
         model = "none"
     error = await _refusal(client, model, [_QUEUE_TOOL])

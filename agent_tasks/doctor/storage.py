@@ -1,4 +1,4 @@
-"""The storage account of queue tools: a round trip through a queue and a blob, and the state of the queues."""
+"""The storage account of queue tools: a round trip through a queue and a blob; the state of the queues."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ async def check_storage(connection: str, settings: Mapping[str, str]) -> AsyncIt
     names = (connection, f"AzureWebJobs{connection}")
     if not any(settings.get(name) or settings.get(f"{name}__queueServiceUri") for name in names):
         yield not_configured(
-            "storage queues", f"The connection {connection} is not set; queue tools need it, nothing else does."
+            "storage queues",
+            f"The connection {connection} is not set; queue tools need it, nothing else does.",
         )
         return
     try:
@@ -80,7 +81,9 @@ async def _queue_round_trip(storage: Storage) -> Finding:
         with contextlib.suppress(AgentTasksError):
             await queue.drop()
     if problem:
-        return failed(check, f"{storage.address}: {problem}", "Look for another program that reads all queues.")
+        return failed(
+            check, f"{storage.address}: {problem}", "Look for another program that reads all queues."
+        )
     return ok(check, f"{storage.address}: put, get, update and delete work, and texts stay what they are.")
 
 
@@ -110,7 +113,9 @@ async def _blob_round_trip(storage: Storage) -> Finding:
     with contextlib.suppress(AzureError):
         await storage.container(CONTAINER).delete_blob(reference.blob)
     if not same:
-        return failed("storage blobs", "A blob came back with another text.", "Look at the account's policies.")
+        return failed(
+            "storage blobs", "A blob came back with another text.", "Look at the account's policies."
+        )
     return ok("storage blobs", f"Values too large for a queue can be kept in the container {CONTAINER}.")
 
 
