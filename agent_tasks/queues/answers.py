@@ -120,6 +120,10 @@ class Expected:
             error.queue, error.correlation_id = self._reader.queue.name, self.correlation_id
             raise
 
+    def abandon(self) -> None:
+        """Nobody waits for the answer any more: one that comes later is dropped."""
+        self._gave_up = True
+
     async def __aenter__(self) -> Self:
         self._reader.register(self)
         return self
@@ -143,7 +147,7 @@ class Expected:
 
     @property
     def gave_up(self) -> bool:
-        """Whether the time was up, so that an answer is late."""
+        """Whether nobody waits any more, so that an answer is late."""
         return self._gave_up
 
     def deliver(self, message: ReceivedMessage, answer: AnswerMessage | QueueError) -> None:
@@ -214,6 +218,10 @@ class AnswerReader:
     def expect(self, correlation_id: str) -> Expected:
         """A call whose answer is expected from when the block is entered: before it is sent."""
         return Expected(self, correlation_id)
+
+    def note_answered(self, correlation_id: str) -> None:
+        """A call has its answer already, from before this process: its message is a duplicate."""
+        self._ended.add(correlation_id, answered=True)
 
     async def close(self) -> None:
         """Stops reading. Calls that still wait run into their own time limits."""

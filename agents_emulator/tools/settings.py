@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from agent_tasks.queues import StorageConnection
 from agents_emulator.tools.sandbox import Limits
 
 
@@ -55,6 +56,41 @@ class Connection(Secret):
         return self
 
 
+class StorageAccount(_Strict):
+    """How to sign in to a storage account: by a connection string or by an identity of Azure.
+
+    Attributes:
+        value: the connection string itself.
+        value_env: name of the environment variable that holds it.
+        identity: `managedidentity`, or `default` for whatever `DefaultAzureCredential` finds.
+        client_id: of a user-assigned identity.
+    """
+
+    value: SecretStr | None = None
+    value_env: str | None = None
+    identity: Literal["default", "managedidentity"] | None = None
+    client_id: str | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if [self.value, self.value_env, self.identity].count(None) != 2:
+            raise ValueError("give one of value, value_env and identity")
+        return self
+
+    def connection(self, address: str) -> StorageConnection:
+        """Return the connection to the account at `address`.
+
+        A connection string names its own address: that of a local emulator may stand for one of Azure.
+        Raises `ToolSettingsError`, and `ConfigurationError` for what is no connection string.
+        """
+        if self.identity is not None:
+            return StorageConnection(
+                queue_endpoint=address, identity=self.identity, client_id=self.client_id, name=address
+            )
+        secret = Secret(value=self.value, value_env=self.value_env)
+        return StorageConnection.from_string(secret.reveal(), name=address)
+
+
 class ToolSettings(_Strict):
     """The tools file (`--tools-file`, YAML).
 
@@ -62,6 +98,7 @@ class ToolSettings(_Strict):
         search_folder: documents from which the stand-ins for hosted search tools answer.
         connections: by connection id, for OpenAPI tools.
         managed_identity: token by audience, for OpenAPI tools.
+        storage: by the address of its queues, for Azure Function tools.
         allow_loopback_images: whether `image_url` may name an address of this machine.
         interpreter: limits of executed code; see `agents_emulator.tools.sandbox.Limits`.
         request_seconds: time limit of one HTTP request of a tool.
@@ -71,6 +108,7 @@ class ToolSettings(_Strict):
     search_folder: Path | None = None
     connections: dict[str, Connection] = {}
     managed_identity: dict[str, Secret] = {}
+    storage: dict[str, StorageAccount] = {}
     allow_loopback_images: bool = False
     interpreter: Limits = Limits()
     request_seconds: float = Field(default=30.0, gt=0, le=300)

@@ -19,14 +19,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from agent_tasks.azurite import Azurite
 from agents_emulator.service import ServiceConfig
-from agents_emulator.tools.settings import ToolSettings
+from agents_emulator.tools.settings import StorageAccount, ToolSettings
 from tests.conformance import official, ours
 from tests.conformance.catalogue import Driver
 from tests.conformance.checks import Finding
-from tests.conformance.rules import RULES
-from tests.conformance.tool_scenarios import Surroundings
+from tests.conformance.rules import RULES, stock_level
+from tests.conformance.tool_scenarios import QUEUE_NAMES, QUEUES, Surroundings
 from tests.emulator.tools.test_openapi import serve
+from tests.support.azurite import STATE_DIR
+from tests.support.queue_function import FakeFunction
 from tests.support.service import start_in_thread, write_rules
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -72,10 +75,11 @@ class Drivers:
         folder = self._folder / f"{driver}-{part}"
         folder.mkdir()
         settings = ToolSettings(search_folder=SEARCH_FOLDER)
-        config = ServiceConfig(tools=settings)
-        service = start_in_thread(folder / "data", write_rules(folder, RULES), config)
         if part == "tools":
             self._surroundings().write(folder)
+            settings = settings.model_copy(update={"storage": {QUEUES: self._storage()}})
+        config = ServiceConfig(tools=settings)
+        service = start_in_thread(folder / "data", write_rules(folder, RULES), config)
         try:
             findings = _findings(driver, service.endpoint, part, folder)
             served = {
@@ -98,11 +102,19 @@ class Drivers:
             mcp=f"{self._stack.enter_context(serve(mcp))}/mcp",
         )
 
+    @functools.cache  # noqa: B019
+    def _storage(self) -> StorageAccount:
+        """An Azurite that stands for the account of the drivers' queues, with a function behind them."""
+        addresses = self._stack.enter_context(Azurite(state_dir=STATE_DIR))
+        self._stack.enter_context(FakeFunction(addresses, *QUEUE_NAMES, lambda call: stock_level(**call)))
+        return StorageAccount(value=addresses.connection_string)
+
     def close(self) -> None:
         """Stop the servers and forget what was found."""
         self._stack.close()
         Drivers.drive.cache_clear()
         Drivers._surroundings.cache_clear()
+        Drivers._storage.cache_clear()
 
 
 async def _price(request: Request) -> JSONResponse:

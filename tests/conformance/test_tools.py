@@ -12,7 +12,7 @@ from tests.conformance.drivers import Drivers
 from tests.conformance.ledger import Ledger
 
 SPECS = Path(__file__).parents[3] / "shared" / "wire" / "spec"
-NOT_SERVED = {"azure_function", "deep_research", "browser_automation"}
+NOT_SERVED = {"deep_research", "browser_automation"}
 
 
 @pytest.mark.parametrize(
