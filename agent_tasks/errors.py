@@ -51,6 +51,7 @@ AgentTasksError
 │  ├─ EmptyDocumentError               there is no text in it
 │  └─ DocumentTooLongError             it exceeds a limit
 ├─ PipelineError                       a pipeline file is invalid; carries path, line, field and remedy
+├─ FunctionsHostError                  the Function App cannot be run on this machine
 └─ EmbeddedServiceError                a local server did not start or died; names its log file
 
 Each carries `retryable` (whether the same call may succeed later, unchanged) and `retry_after` (seconds to
@@ -76,6 +77,7 @@ __all__ = [
     "EmbeddedServiceError",
     "EmptyAnswerError",
     "EmptyDocumentError",
+    "FunctionsHostError",
     "InsecureEndpointError",
     "InvalidAnswerError",
     "JournalError",
@@ -603,6 +605,10 @@ class PipelineError(AgentTasksError):
         self.line = line
         self.field = field
         self.remedy = remedy
+
+
+class FunctionsHostError(AgentTasksError):
+    """The Function App cannot be run on this machine; the message has its traceback."""
 
 
 class EmbeddedServiceError(AgentTasksError):

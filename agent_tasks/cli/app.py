@@ -239,6 +239,39 @@ def doctor(
 
 @app.command(epilog=EXIT_CODES)
 @reported
+def functions(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder of the Function App (Python, model v2).")
+    ] = Path("azure_functions"),
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR2", help="Folder of Azurite's data.", show_default="STATE/storage"),
+    ] = None,
+    ready_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="JSON with the storage's addresses, written when it is ready."),
+    ] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="Do without Microsoft's worker library.")] = False,
+) -> None:
+    """Run a Function App of queue-triggered functions here, until Ctrl-C.
+
+    A development host with the behaviour of the real queue trigger: batches,
+    visibility and its renewal, tries, poison queues, encodings, time limits.
+    Settings come from local.settings.json (or its .example) and the
+    environment. Where one is UseDevelopmentStorage=true, Azurite runs too,
+    started and stopped with it; it is installed at its first use.
+
+    [bold]Example[/]
+
+        agent-tasks functions azure_functions
+    """
+    from agent_tasks.cli.functions import run_functions
+
+    raise typer.Exit(run_functions(folder, data=data, ready_file=ready_file, plain=plain))
+
+
+@app.command(epilog=EXIT_CODES)
+@reported
 def version() -> None:
     """Print the versions that matter for a bug report."""
     import platform
