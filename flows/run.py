@@ -105,6 +105,7 @@ async def run_batch(
             record = RunRecord(
                 summary=summary,
                 batch=batch.key,
+                documents=str(folder.resolve()),
                 pipeline_file=str(pipeline.path.resolve()),
                 out=str(out.resolve()),
                 steps=pipeline.step_fingerprints(),
