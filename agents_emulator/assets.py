@@ -62,9 +62,10 @@ class Assets:
                 known = await self._store.read(lambda db: _known(db, asset))
                 if known is not None:
                     return known
-                file = new_file(name, state.st_size, "assistants")
-                await asyncio.to_thread(keep, source, self._files_dir / file["id"])
-            await self._store.write(lambda db: FILES.insert(db, {**file, "asset": asset}))
+                file = {**new_file(name, state.st_size, "assistants"), "asset": asset}
+                # What was read counts, should it have changed meanwhile.
+                file["bytes"] = await asyncio.to_thread(keep, source, self._files_dir / file["id"])
+            await self._store.write(lambda db: FILES.insert(db, file))
         return str(file["id"])
 
     async def taken_in(self, body: Record) -> Record:
@@ -94,7 +95,10 @@ class Assets:
         path = root
         for name in names:
             path = _entry(path, name)
-        path = path.resolve()
+        try:
+            path = path.resolve()
+        except (OSError, RuntimeError):
+            raise LookupError("it is a link that leads nowhere") from None
         if path != root and not path.is_relative_to(root):
             raise LookupError("it leads out of its folder")
         try:

@@ -29,12 +29,14 @@ def new_file(filename: str, size: int, purpose: str) -> Record:
     }
 
 
-def keep(source: BinaryIO, path: Path) -> None:
-    """Copy a content to its place; it appears there complete or not at all. Blocks."""
+def keep(source: BinaryIO, path: Path) -> int:
+    """Copy a content to its place, where it appears complete or not at all; returns its bytes. Blocks."""
     partial = path.with_suffix(".partial")
     source.seek(0)
     with partial.open("wb") as target:
         shutil.copyfileobj(source, target, CHUNK_BYTES)
         target.flush()
         os.fsync(target.fileno())
+        size = target.tell()
     partial.replace(path)
+    return size

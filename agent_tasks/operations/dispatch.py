@@ -139,8 +139,8 @@ async def _of_unknown_outcome(
     if isinstance(tool, FunctionTool) and tool.when_unknown is WhenUnknown.STOP:
         raise ToolOutcomeUnknownError(
             f"The function {call.name!r} (call {call.call_id} of {turn_id}) was cut off in the middle, and "
-            "may have had its effect. Find out, then give its output with `agent-tasks calls answer`, or have "
-            "it run again with `agent-tasks calls repeat`, and start the step again.",
+            "may have had its effect. Find out, then give its output with `agent-tasks calls answer`, or "
+            "have it run again with `agent-tasks calls repeat`, and start the step again.",
             tool=call.name,
             call_id=call.call_id,
         )

@@ -92,6 +92,7 @@ CONVENIENCES: dict[str, str] = {
     "store and poll": "a vector store is made and waited for",
     "store file and poll": "a file is added to a vector store and waited for",
     "file batch and poll": "files are added to a vector store and waited for",
+    "data sources": "files of the project's storage are put into a store, searched and attached",
     "last message": "the last text of a role",
 }
 """What clients offer above the operations."""

@@ -24,7 +24,7 @@ from agents_emulator.tools.settings import ToolSettings
 from tests.conformance import official, ours
 from tests.conformance.catalogue import Driver
 from tests.conformance.checks import Finding
-from tests.conformance.rules import RULES, browsing
+from tests.conformance.rules import RULES, STORAGE, browsing
 from tests.conformance.tool_scenarios import Surroundings
 from tests.emulator.tools.test_openapi import serve
 from tests.support.service import start_in_thread, write_rules
@@ -71,7 +71,7 @@ class Drivers:
             pytest.skip("the preview of the official client is not installed: run `make official-preview`")
         folder = self._folder / f"{driver}-{part}"
         folder.mkdir()
-        settings = ToolSettings(search_folder=SEARCH_FOLDER)
+        settings = ToolSettings(search_folder=SEARCH_FOLDER, assets={STORAGE: SEARCH_FOLDER})
         config = ServiceConfig(tools=settings)
         rules = RULES
         if part == "tools":

@@ -8,6 +8,8 @@ from typing import Any
 ANSWER = "Good day to you."
 SLOW = "take your time"
 """A message whose run stays at work until it is cancelled."""
+STORAGE = "azureml://subscriptions/s/resourcegroups/g/workspaces/w/datastores/d/paths"
+"""Where the project keeps files: those of the search folder."""
 COUNT = "count the oak"
 COUNTED = "There are 7 pieces."
 

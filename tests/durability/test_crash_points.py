@@ -22,6 +22,7 @@ from tests.durability.counts import counted
 from tests.durability.crash_pipeline import (
     AGENTS,
     CALLS,
+    MCP_URL,
     ONCE,
     REPEATABLE,
     REPLY,
@@ -31,6 +32,7 @@ from tests.durability.crash_pipeline import (
     pipeline,
     rules,
 )
+from tests.support.mcp_server import McpLedger, mcp_ledger
 from tests.support.service import ThreadService, start_in_thread, write_rules
 
 ALL = bool(os.environ.get("AGENT_TASKS_ALL_CRASH_POINTS"))
@@ -44,7 +46,7 @@ CREATIONS = {
     "agents.create": AGENTS,
     "runs.create_thread_and_run": 1,
     "runs.create": TURNS - 1,
-    "runs.submit_tool_outputs": 1,
+    "runs.submit_tool_outputs": 2,
 }
 
 
@@ -78,6 +80,13 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreadService]
     running.stop()
 
 
+@pytest.fixture(scope="module")
+def ledger() -> Iterator[McpLedger]:
+    with mcp_ledger() as running, pytest.MonkeyPatch.context() as patch:
+        patch.setenv(MCP_URL, running.url)
+        yield running
+
+
 def carry_out(case: Case, endpoint: str, folder: Path) -> Case:
     folder.mkdir()
     for point in case.kills:
@@ -89,7 +98,7 @@ def carry_out(case: Case, endpoint: str, folder: Path) -> Case:
 
 @pytest.mark.timeout(300)
 def test_a_pipeline_killed_anywhere_has_each_effect_once(
-    service: ThreadService, tmp_path: Path, pytestconfig: pytest.Config
+    service: ThreadService, ledger: McpLedger, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
     calm = carry_out(Case([], "calm"), service.endpoint, tmp_path / "calm")
     assert calm.runs == {REPEATABLE: 1, ONCE: 1}
@@ -110,6 +119,8 @@ def test_a_pipeline_killed_anywhere_has_each_effect_once(
     counted(pytestconfig).add(points=points, kills=kills, duplicates=len(duplicates), leaks=leaks)
 
     assert problems == []
+    assert set(ledger.written.values()) == {1}, ledger.written
+    assert len(ledger.written) == len(done) + 1
     assert duplicates == []
     assert verdict["ok"], verdict
     assert {operation: created[operation] for operation in expected} == expected
@@ -151,7 +162,8 @@ def _duplicates(log: ServiceLog) -> list[Any]:
         elif row["operation"] == "files.upload":
             sent[row["operation"], body["filename"]] += 1
         elif row["operation"] == "runs.submit_tool_outputs":
-            sent.update((row["path"], output["tool_call_id"]) for output in body["tool_outputs"])
+            answers = body.get("tool_outputs") or body["tool_approvals"]
+            sent.update((row["path"], answer["tool_call_id"]) for answer in answers)
         else:
             sent.update((row["path"], file) for file in body["file_ids"])
     return [effect for effect, times in sent.items() if times > 1]

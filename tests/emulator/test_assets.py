@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,13 @@ def test_an_asset_is_one_file_until_it_changes(client: httpx.Client, folder: Pat
     assert client.get(f"/files/{second}/content").text == "It came later."
 
 
+def test_an_asset_asked_for_twice_at_once_is_one_file(client: httpx.Client) -> None:
+    body = {"name": "s", "configuration": {"data_sources": [asset()]}}
+    with ThreadPoolExecutor(8) as pool:
+        stores = list(pool.map(lambda _: post(client, "/vector_stores", body), range(8)))
+    assert len({file["id"] for store in stores for file in read(client, store["id"])}) == 1
+
+
 def test_a_batch_of_assets_and_files(client: httpx.Client) -> None:
     store = post(client, "/vector_stores", {"name": "s"})["id"]
     path = f"/vector_stores/{store}/file_batches"
@@ -203,6 +211,7 @@ def test_an_attachment_is_searched(client: httpx.Client) -> None:
         f"{STORE}/linked.md",
         f"{STORE}/linked/secret.md",
         f"{STORE}/pipe.md",
+        f"{STORE}/loop.md",
         f"{EXACT}/more",
         "",
     ],
@@ -210,6 +219,7 @@ def test_an_attachment_is_searched(client: httpx.Client) -> None:
 def test_nothing_else_is_read(client: httpx.Client, folder: Path, uri: str) -> None:
     (folder / "linked.md").symlink_to(folder.parent / "secret.md")
     (folder / "linked").symlink_to(folder.parent)
+    (folder / "loop.md").symlink_to(folder / "loop.md")
     os.mkfifo(folder / "pipe.md")
     body = {"name": "s", "configuration": {"data_sources": [asset(uri)]}}
     error = post(client, "/vector_stores", body, status=400)["error"]

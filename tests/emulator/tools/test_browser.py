@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -123,29 +124,46 @@ def browse(start: Any) -> Iterator[Any]:
         client.close()
 
 
-def descendants() -> list[str]:
-    """Command lines of all processes below this one."""
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            parents[int(entry.name)] = int(fields[1])
-    below, found = {os.getpid()}, []
-    while more := {pid for pid, parent in parents.items() if parent in below} - below:
+@dataclass(frozen=True)
+class Process:
+    """A process, told from a later one of the same id by the time of its start."""
+
+    pid: int
+    started: str
+
+    @property
+    def runs(self) -> bool:
+        fields = _stat(self.pid)
+        return fields is not None and fields[19] == self.started and fields[0] != "Z"
+
+
+def _stat(pid: int) -> list[str] | None:
+    """The fields of `/proc/PID/stat` behind the name: state, parent, ...; None if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+
+
+def browsers() -> set[Process]:
+    """Browsers and their drivers below this process."""
+    stats = {
+        int(entry.name): _stat(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdecimal()
+    }
+    known = {pid: fields for pid, fields in stats.items() if fields is not None}
+    below = {os.getpid()}
+    while more := {pid for pid, fields in known.items() if int(fields[1]) in below} - below:
         below |= more
-    for pid in below:
-        try:
-            found.append((Path("/proc") / str(pid) / "cmdline").read_text().replace("\0", " "))
-        except OSError:
-            continue
-    return found
+    found = {Process(pid, known[pid][19]) for pid in below if pid in known and _is_browser(pid)}
+    return {process for process in found if process.runs}
 
 
-def browsers() -> list[str]:
-    return [line for line in descendants() if "chrom" in line or ("playwright" in line and "driver" in line)]
+def _is_browser(pid: int) -> bool:
+    try:
+        line = Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return False
+    return "chrom" in line or ("playwright" in line and "driver" in line)
 
 
 @needs_chromium
@@ -186,7 +204,7 @@ def test_the_page_is_shown_with_its_elements(browse: Any, shop: Site) -> None:
         "[1] link Oak boards",
         "[2] text Search",
         "[3] button Go",
-        "[4] select-one Oak Ash",
+        "[4] select Oak Ash",
     ]
     assert "not to be seen" not in details["output"]
 
@@ -404,3 +422,17 @@ def test_the_tools_file_configures_it(tmp_path: Path) -> None:
     assert settings.browser.executable == tmp_path / "bin" / "chromium"
     assert settings.browser.allowed_hosts == ("intranet.example",)
     assert ToolSettings().browser.allowed_hosts == ("127.0.0.1", "localhost", "::1")
+
+
+@needs_chromium
+def test_a_killed_service_leaves_no_process(service: Any, shop: Site) -> None:
+    rules = acting(("open", {"url": f"http://127.0.0.1:{shop.port}/"}), ("read", {}))
+    rules["rules"][1]["delay"] = 60
+    running = service(rules=rules, process=True)
+    with running.http() as client:
+        body = turn(agent(client, tools=[TOOL]), 'call browser_automation {"query": "oak"}')
+        post(client, "/threads/runs", body)
+        wait_for(lambda: shop.asked)
+    left = wait_for(browsers)
+    running.kill()
+    assert wait_for(lambda: not any(process.runs for process in left))
