@@ -10,7 +10,7 @@ import typer
 
 from agent_tasks.cli.errors import ExitCode, reported, say
 
-__all__ = ["app"]
+__all__ = ["EXIT_CODES", "app", "print_table", "span"]
 
 EXIT_CODES = "[bold]Exit codes[/]  0 done · 1 failed · 2 arguments or settings · 130 interrupted"
 
@@ -86,11 +86,11 @@ async def _list(owner: str | None) -> ExitCode:
         say("There is nothing in the ledger that is not deleted.")
         return ExitCode.OK
     now = time.time()
-    _print_table(
+    print_table(
         ("KIND", "ID", "NAME", "OWNER", "AGE", "TIME LEFT"),
         (
-            (one.kind, one.remote_id, one.name, one.owner, _span(now - one.created_at),
-             _span(one.expires_at - now) if one.expires_at > now else "over")
+            (one.kind, one.remote_id, one.name, one.owner, span(now - one.created_at),
+             span(one.expires_at - now) if one.expires_at > now else "over")
             for one in found
         ),
     )  # fmt: skip
@@ -108,7 +108,7 @@ async def _sweep(*, yes: bool) -> ExitCode:
         say("Nothing was left behind.")
         return ExitCode.OK
     now = time.time()
-    _print_table(
+    print_table(
         ("KIND", "ID", "NAME", "OWNER", "AGE", "WHY"),
         (
             (
@@ -116,7 +116,7 @@ async def _sweep(*, yes: bool) -> ExitCode:
                 one.remote_id,
                 one.name,
                 one.owner or "",
-                _span(now - one.created_at),
+                span(now - one.created_at),
                 one.reason.value,
             )
             for one in found
@@ -132,7 +132,7 @@ async def _sweep(*, yes: bool) -> ExitCode:
     return ExitCode.FAILED if kept else ExitCode.OK
 
 
-def _print_table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+def print_table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     """A table on standard output: as wide as the terminal, or as it needs in a pipe."""
     from rich.console import Console
     from rich.table import Table
@@ -149,7 +149,7 @@ def _print_table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     console.print(table)
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
     """A time span in its two largest units, such as `3 h 12 min`."""
     minutes = max(0, int(seconds)) // 60
     if minutes < 1:

@@ -70,4 +70,4 @@ def test_the_commands_explain_themselves(command: str) -> None:
     [(5, "5 s"), (65, "1 min"), (3 * 3600 + 720, "3 h 12 min"), (50 * 3600, "2 d 2 h"), (-1, "0 s")],
 )
 def test_time_spans_are_short(seconds: float, text: str) -> None:
-    assert resources._span(seconds) == text
+    assert resources.span(seconds) == text
