@@ -57,7 +57,7 @@ generate: $(DEV_READY) ## Make the blocking client from the async one
 	@$(BIN)/python agent_tasks/client/_generate.py
 
 bench: $(DEV_READY) ## Run the benchmarks
-	@if [ -d tests/benchmarks ]; then $(BIN)/pytest -q -m "" tests/benchmarks; else echo "There are no benchmarks yet."; fi
+	@$(BIN)/pytest -q -m benchmark tests/benchmarks
 
 constraints: $(DEV_READY) ## Pin the newest versions that go together, in constraints.txt
 	@$(BIN)/python -m uv --version >/dev/null 2>&1 || { echo "This needs uv, which could not be installed."; exit 1; }

@@ -23,16 +23,19 @@ if TYPE_CHECKING:
     from agent_tasks.errors import (
         AgentTasksError,
         AnswerFormatError,
+        ApprovalNeededError,
         AuthenticationError,
         BadRequestError,
         ConfigurationError,
         ConflictError,
+        ConversationBusyError,
         CredentialError,
         DocumentError,
         DocumentTooLongError,
         EmbeddedServiceError,
         EmptyAnswerError,
         EmptyDocumentError,
+        FunctionsHostError,
         InsecureEndpointError,
         InvalidAnswerError,
         JournalError,
@@ -91,7 +94,7 @@ if TYPE_CHECKING:
         upload_file,
     )
     from agent_tasks.settings import Settings
-    from agent_tasks.tools import FunctionTool, ToolContext, ToolSet, function_tool
+    from agent_tasks.tools import FunctionTool, ToolContext, ToolSet, WhenUnknown, function_tool
 
     __version__: str
 
@@ -102,6 +105,7 @@ __all__ = [
     "AgentsClient",
     "AgentsProject",
     "AnswerFormatError",
+    "ApprovalNeededError",
     "AsyncAgentEventHandler",
     "AsyncAgentsClient",
     "AuthenticationError",
@@ -109,6 +113,7 @@ __all__ = [
     "Citation",
     "ConfigurationError",
     "ConflictError",
+    "ConversationBusyError",
     "CredentialError",
     "DocumentError",
     "DocumentTooLongError",
@@ -116,6 +121,7 @@ __all__ = [
     "EmptyAnswerError",
     "EmptyDocumentError",
     "FunctionTool",
+    "FunctionsHostError",
     "InsecureEndpointError",
     "InvalidAnswerError",
     "JournalError",
@@ -166,6 +172,7 @@ __all__ = [
     "UnreadableDocumentError",
     "UnsupportedDocumentError",
     "Usage",
+    "WhenUnknown",
     "Workspace",
     "__version__",
     "build_vector_store",
@@ -211,7 +218,7 @@ _MODULES: dict[str, str] = {
             "upload_file",
         ),
         "agent_tasks.settings": ("Settings",),
-        "agent_tasks.tools": ("FunctionTool", "ToolContext", "ToolSet", "function_tool"),
+        "agent_tasks.tools": ("FunctionTool", "ToolContext", "ToolSet", "WhenUnknown", "function_tool"),
     }.items()
     for name in names
 }

@@ -193,11 +193,19 @@ async def open_workspace(settings: Settings) -> AsyncIterator[Workspace]:
     """
     if settings.project_endpoint:
         credential = _credential(settings, settings.project_endpoint)
-        async with Workspace.open(settings.project_endpoint, credential, settings.journal_url) as workspace:
+        async with Workspace.open(
+            settings.project_endpoint, credential, settings.journal_url, lease_seconds=settings.lease_seconds
+        ) as workspace:
             yield workspace
         return
     async with (
         local_service(settings) as endpoint,
-        Workspace.open(endpoint, None, settings.journal_url, scope=local_scope(settings)) as workspace,
+        Workspace.open(
+            endpoint,
+            None,
+            settings.journal_url,
+            scope=local_scope(settings),
+            lease_seconds=settings.lease_seconds,
+        ) as workspace,
     ):
         yield workspace

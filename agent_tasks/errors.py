@@ -10,6 +10,7 @@ AgentTasksError
 │  └─ NotReadyError                    something was not ready within the time that the caller gave
 ├─ ServiceError                        an answer with status >= 400
 │  ├─ BadRequestError                  400, 422
+│  │  └─ ConversationBusyError         a turn is active in the conversation, so no other can start
 │  ├─ AuthenticationError              401
 │  ├─ PermissionDeniedError            403
 │  ├─ NotFoundError                    404
@@ -31,7 +32,8 @@ AgentTasksError
 │  ├─ ToolArgumentsError               the arguments do not fit the tool's schema
 │  ├─ ToolTimeoutError                 the tool took longer than it may
 │  ├─ ToolOutputError                  the result is too long, or cannot be written as JSON
-│  └─ ToolOutcomeUnknownError          the tool was cut off in the middle; it may have had its effect
+│  ├─ ToolOutcomeUnknownError          the tool was cut off in the middle; it may have had its effect
+│  └─ ApprovalNeededError              the turn waits for an approval that no tool decides on
 ├─ QueueError                          a storage queue did not do what it was asked
 │  ├─ QueueNotFoundError               there is no such queue
 │  ├─ QueuePermissionError             the identity, key or signature does not allow it
@@ -49,6 +51,7 @@ AgentTasksError
 │  ├─ EmptyDocumentError               there is no text in it
 │  └─ DocumentTooLongError             it exceeds a limit
 ├─ PipelineError                       a pipeline file is invalid; carries path, line, field and remedy
+├─ FunctionsHostError                  the Function App cannot be run on this machine
 └─ EmbeddedServiceError                a local server did not start or died; names its log file
 
 Each carries `retryable` (whether the same call may succeed later, unchanged) and `retry_after` (seconds to
@@ -62,16 +65,19 @@ from typing import Any, ClassVar
 __all__ = [
     "AgentTasksError",
     "AnswerFormatError",
+    "ApprovalNeededError",
     "AuthenticationError",
     "BadRequestError",
     "ConfigurationError",
     "ConflictError",
+    "ConversationBusyError",
     "CredentialError",
     "DocumentError",
     "DocumentTooLongError",
     "EmbeddedServiceError",
     "EmptyAnswerError",
     "EmptyDocumentError",
+    "FunctionsHostError",
     "InsecureEndpointError",
     "InvalidAnswerError",
     "JournalError",
@@ -267,6 +273,12 @@ class ServiceError(AgentTasksError):
 
 class BadRequestError(ServiceError):
     """400 or 422: the request is not valid as it stands."""
+
+
+class ConversationBusyError(BadRequestError):
+    """400: a turn is active in the conversation: no other can start there, and no message be added."""
+
+    default_retryable = True
 
 
 class AuthenticationError(ServiceError):
@@ -465,6 +477,13 @@ class ToolOutcomeUnknownError(ToolError):
     """A call that is not idempotent was cut off in the middle: it may have had its effect."""
 
 
+class ApprovalNeededError(ToolError):
+    """A call of an MCP server waits for approval, and no tool of the turn decides on it.
+
+    The turn goes on waiting: call again with an `McpTool` of that server that has `approve`.
+    """
+
+
 # --- queues ----------------------------------------------------------------------------------------------
 
 
@@ -586,6 +605,10 @@ class PipelineError(AgentTasksError):
         self.line = line
         self.field = field
         self.remedy = remedy
+
+
+class FunctionsHostError(AgentTasksError):
+    """The Function App cannot be run on this machine; the message has its traceback."""
 
 
 class EmbeddedServiceError(AgentTasksError):

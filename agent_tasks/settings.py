@@ -7,6 +7,7 @@
 | `PREFECT_API_URL` | the Prefect server; none: a server of the state folder |
 | `AGENT_TASKS_STATE_DIR` | the folder of journal, local servers and logs; `.agent-tasks` |
 | `AGENT_TASKS_JOURNAL_URL` | the journal's database; SQLite in the state folder |
+| `AGENT_TASKS_LEASE_SECONDS` | how long a claim in the journal outlives a silent worker; 60 seconds |
 | `AGENT_TASKS_CREDENTIAL` | how to sign in to Azure, a `CredentialKind`; `default` |
 | `AGENT_TASKS_TOKEN` | the bearer token, with `AGENT_TASKS_CREDENTIAL=token`; none |
 | `AGENT_TASKS_LOCAL_MODEL` | the model of the local service; `smollm2` |
@@ -75,6 +76,8 @@ class Settings(BaseSettings):
     """Folder of everything this project keeps; made absolute against the working directory."""
     journal_url: str = Field(default="", repr=False)
     """SQLAlchemy address of the journal; may hold a password, so it is left out of `repr`."""
+    lease_seconds: float = Field(default=60.0, ge=2, le=3600)
+    """Seconds that a worker's claims hold without a sign of life; what a dead one held is taken over then."""
     credential: CredentialKind = CredentialKind.DEFAULT
     """How to sign in to the service."""
     token: SecretStr | None = None

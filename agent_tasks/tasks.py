@@ -3,6 +3,9 @@
 Each task is a thin wrapper: names, tags and retries for Prefect, the work in `agent_tasks.operations`. The
 journal
 makes them safe to retry, in the same flow run or in a later one, so their results are not cached by Prefect.
+
+When a transaction (`prefect.transactions.transaction`) is rolled back, what the tasks in it have created is
+deleted again; see `agent_tasks.rollback`.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from agent_tasks.operations import (
     TurnResult,
     TurnSpec,
 )
+from agent_tasks.rollback import created, undo
 from agent_tasks.tools import ToolSet
 
 RETRY_DELAYS = [2.0, 10.0, 60.0]
@@ -69,7 +73,9 @@ async def upload_file(
 ) -> RemoteFile:
     """`operations.upload_file` in the project's workspace."""
     async with project.workspace() as ws:
-        return await operations.upload_file(ws, content, name, purpose=purpose, owner=owner, ttl=ttl)
+        file = await operations.upload_file(ws, content, name, purpose=purpose, owner=owner, ttl=ttl)
+    created(project, "file", file, owner)
+    return file
 
 
 @task(name="build-vector-store", task_run_name="build vector store {name}", **_DURABLE)
@@ -83,7 +89,9 @@ async def build_vector_store(
 ) -> RemoteStore:
     """`operations.build_vector_store` in the project's workspace."""
     async with project.workspace() as ws:
-        return await operations.build_vector_store(ws, name, files, owner=owner, ttl=ttl)
+        store = await operations.build_vector_store(ws, name, files, owner=owner, ttl=ttl)
+    created(project, "store", store, owner)
+    return store
 
 
 @task(name="ensure-agent", task_run_name="ensure agent {spec.name}", **_DURABLE)
@@ -92,7 +100,13 @@ async def ensure_agent(
 ) -> RemoteAgent:
     """`operations.ensure_agent` in the project's workspace."""
     async with project.workspace() as ws:
-        return await operations.ensure_agent(ws, spec, owner=owner, ttl=ttl)
+        agent = await operations.ensure_agent(ws, spec, owner=owner, ttl=ttl)
+    created(project, "agent", agent, owner)
+    return agent
+
+
+for _creates in (upload_file, build_vector_store, ensure_agent):
+    _creates.on_rollback(undo)  # type: ignore[arg-type] # Prefect awaits hooks, its types do not say so
 
 
 @task(name="run-turn", task_run_name="{turn.step} by {turn.agent.name}", **_DURABLE)

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from agents_emulator.assets import Assets
 from agents_emulator.connections import Limits
 from agents_emulator.engine.broker import EventBroker
 from agents_emulator.engine.children import ChildRunner
@@ -89,6 +90,7 @@ class Service:
         self.faults = Faults(config.faults)
         self.broker = EventBroker()
         self.ingestion = Ingestion(self.store, self.files_dir, data_dir / "retrieval.db")
+        self.assets = Assets(config.tools.assets, self.store, self.files_dir)
         self.tools = ToolServices(self.store, self.files_dir, data_dir, config.tools)
         self.engine = RunEngine(
             self.store,

@@ -60,6 +60,7 @@ def _judge(db: sqlite3.Connection, min_poll_seconds: float) -> Record:
             }
             for collection in (AGENTS, FILES, THREADS, VECTOR_STORES)
             for record in collection.select(db)
+            if "asset" not in record  # read by the service itself, see `assets`
         ],
     }
     uncertain = [row for row in rows if row["status"] is None and row["method"] != "GET"]

@@ -77,21 +77,36 @@ def batch_key(pipeline: str, folder: Path) -> str:
     return operation_key("batch", pipeline=pipeline, folder=str(folder.resolve()))
 
 
+def answers_key(batch: str) -> str:
+    """Under which key the journal keeps the answers of a batch."""
+    return operation_key("answers", batch=batch)
+
+
 def batch_owner(pipeline: str, folder: Path) -> str:
     """Under which name the ledger keeps what a batch makes; documents and questions add theirs to it."""
     return f"{pipeline}:{batch_key(pipeline, folder)[:12]}"
 
 
-async def release_batch(ws: Workspace, owner: str) -> None:
-    """Delete everything that a batch made on the service, its conversations first.
+@dataclass(frozen=True)
+class Origin:
+    """A batch that another one is forked from: what comes before a step is taken from it."""
 
-    Raises:
-        AgentTasksError: The service did not delete one; the rest stays in the ledger.
-    """
-    conversations = await ws.journal.live_resources(ws.scope, kind="conversation")
-    parts = {found.owner for found in conversations if found.owner.startswith(f"{owner}/")}
-    for part in [*sorted(parts), owner]:
-        await release_owner(ws, part)
+    key: str
+    """The batch's key."""
+    step: str
+    """The step from which on everything is done again."""
+
+    def fork_key(self, pipeline: Pipeline) -> str:
+        """The key of the batch that does it again with this pipeline."""
+        steps = pipeline.step_fingerprints()
+        return operation_key(
+            "fork", of=self.key, step=self.step, steps=steps, fingerprint=pipeline.fingerprint
+        )
+
+    async def row(self, ws: Workspace, name: str) -> DocumentRow | None:
+        """The row of a document in the original batch."""
+        record = await ws.journal.get_document(ws.scope, self.key, name)
+        return DocumentRow.model_validate(record.body) if record is not None else None
 
 
 class Batch:
@@ -103,16 +118,20 @@ class Batch:
         folder: The folder of documents. With the pipeline's name it identifies the batch: a later run over
             the same folder finds in the journal what this one did.
         out: The folder for results.
+        origin: What the batch is forked from; it has a key and an owner of its own then.
     """
 
-    def __init__(self, ws: Workspace, pipeline: Pipeline, folder: Path, out: Path) -> None:
+    def __init__(
+        self, ws: Workspace, pipeline: Pipeline, folder: Path, out: Path, *, origin: Origin | None = None
+    ) -> None:
         self.ws = ws
         self.pipeline = pipeline
         self.folder = folder
         self.out = out
-        self.key = batch_key(pipeline.name, folder)
-        self.answers_key = operation_key("answers", batch=self.key)
-        self.owner = batch_owner(pipeline.name, folder)
+        self.origin = origin
+        self.key = origin.fork_key(pipeline) if origin else batch_key(pipeline.name, folder)
+        self.answers_key = answers_key(self.key)
+        self.owner = f"{pipeline.name}:{self.key[:12]}"
         """Owner of agents, files and the store in the ledger."""
         self.ttl = timedelta(hours=pipeline.file.resources.ttl_hours)
         self.breaker = CircuitBreaker(pipeline.limits.max_consecutive_failures)
@@ -122,6 +141,10 @@ class Batch:
         self.warnings: list[str] = []
         self.retained: set[str] = set()
         """Owners of conversations of failed turns: they stay for a look, until the ledger's time is up."""
+        self.started = 0.0
+        """When the run began that this worker takes part in (seconds since the epoch)."""
+        self.lost: set[str] = set()
+        """Documents that another worker has taken over from this one, which was silent for too long."""
         self._agents: dict[str, RemoteAgent] = {}
         self._agents_lock = asyncio.Lock()
 
@@ -142,6 +165,11 @@ class Batch:
             raise
         except AgentTasksError as error:
             logger.warning("What belongs to %s was not deleted yet: %s", owner, error)
+
+    @property
+    def made_agents(self) -> bool:
+        """Whether this worker itself made agents, which somebody has to delete."""
+        return any(not agent.reused for agent in self._agents.values())
 
     def warn(self, text: str) -> None:
         """Note something for the report that fails nothing."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,11 @@ from prefect.client.schemas.objects import FlowRun, State
 
 from agent_tasks.blocks import AgentsProject, load_project
 from agent_tasks.errors import AgentTasksError
-from agent_tasks.operations.cancelling import cancel_owner
-from flows.batch import batch_owner, release_batch
+from agent_tasks.hooks import end_owner
+from flows.batch import batch_owner
 from flows.pipeline import load_pipeline
 
 logger = logging.getLogger("flows.cancelling")
-
-HOOK_SECONDS = 30.0
-"""How long a hook may take; what it does not get done is left to the next run and to the sweep."""
 
 _projects: dict[str, AgentsProject] = {}
 # Projects of the flow runs of this process: a flow run's parameters keep a token only as stars.
@@ -38,27 +34,24 @@ async def cancel_turns(flow: Any, flow_run: FlowRun, state: State[Any]) -> None:
 
 
 async def cancel_and_release(flow: Any, flow_run: FlowRun, state: State[Any]) -> None:
-    """Cancel the batch's turns, and delete its agents, files, store and conversations."""
+    """Cancel the batch's turns, and delete its agents, files, store and conversations.
+
+    A batch that other workers share goes on: their turns, and all that belongs to the batch, are left alone.
+    """
     await _end(flow_run, release=True)
 
 
 async def _end(flow_run: FlowRun, *, release: bool) -> None:
     given = flow_run.parameters
     try:
-        async with asyncio.timeout(HOOK_SECONDS):
-            project = _projects.get(str(flow_run.id))
-            if project is None:
-                named = given.get("project")
-                if named is not None and not isinstance(named, str):
-                    named = AgentsProject.model_validate(named)
-                project = await load_project(named)
-            plan = load_pipeline(given["pipeline"], default_model="any")
-            owner = batch_owner(plan.name, Path(given["documents"]))
-            async with project.workspace() as ws:
-                cancelled = await cancel_owner(ws, owner)
-                if cancelled:
-                    logger.info("%d turns of %s were cancelled", cancelled, owner)
-                if release:
-                    await release_batch(ws, owner)
-    except (AgentTasksError, TimeoutError, ValueError) as error:
+        project = _projects.get(str(flow_run.id))
+        if project is None:
+            named = given.get("project")
+            if named is not None and not isinstance(named, str):
+                named = AgentsProject.model_validate(named)
+            project = await load_project(named)
+        plan = load_pipeline(given["pipeline"], default_model="any")
+    except (AgentTasksError, ValueError) as error:
         logger.warning("Not all of the batch was ended on the service (the sweep will): %s", error)
+        return
+    await end_owner(project, batch_owner(plan.name, Path(given["documents"])), release=release)

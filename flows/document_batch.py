@@ -1,6 +1,7 @@
 """The Prefect flow `document-batch`: a folder of documents through a pipeline of agents."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: a served flow (`.serve()`) is run from a copy, in which Prefect
+# can't look the names of the annotations up.
 
 from datetime import datetime
 from pathlib import Path

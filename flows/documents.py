@@ -21,10 +21,11 @@ from agent_tasks.errors import (
     DocumentError,
     DocumentTooLongError,
     JournalError,
+    LeaseLostError,
     RunIncompleteError,
 )
 from agent_tasks.journal import DocumentRecord
-from agent_tasks.operations import RemoteAgent, TurnResult, content_hash
+from agent_tasks.operations import RemoteAgent, TurnResult, Usage, content_hash
 from agent_tasks.text import extract_text
 from flows.batch import Batch
 from flows.discovery import DocumentFile
@@ -69,18 +70,18 @@ def estimate_tokens(text: str) -> int:
     return max(len(text.encode()) // 4, len(_TOKEN.findall(text)))
 
 
-async def process_documents(batch: Batch, files: Sequence[DocumentFile]) -> list[DocumentStatus]:
+async def process_documents(batch: Batch, files: Sequence[DocumentFile]) -> list[DocumentStatus | None]:
     """Bring a chunk of documents to their states, as many at a time as the batch has slots.
 
     Returns:
-        The states, in the order of the files.
+        The states, in the order of the files; None for a document that another worker has taken over.
 
     Raises:
         AgentTasksError: The reason why the whole batch stops. Documents in flight are finished first, since
             their turns are paid for.
     """
 
-    async def one(file: DocumentFile) -> DocumentStatus:
+    async def one(file: DocumentFile) -> DocumentStatus | None:
         async with batch.slots:
             batch.breaker.check()
             batch.tally.in_flight.add(file.name)
@@ -92,7 +93,7 @@ async def process_documents(batch: Batch, files: Sequence[DocumentFile]) -> list
 
     states = await asyncio.gather(*(one(file) for file in files), return_exceptions=True)
     batch.breaker.check()
-    settled: list[DocumentStatus] = []
+    settled: list[DocumentStatus | None] = []
     for state in states:
         if isinstance(state, BaseException):
             raise state
@@ -100,8 +101,12 @@ async def process_documents(batch: Batch, files: Sequence[DocumentFile]) -> list
     return settled
 
 
-async def process_document(batch: Batch, file: DocumentFile) -> DocumentStatus:
+async def process_document(batch: Batch, file: DocumentFile) -> DocumentStatus | None:
     """Bring one document to its state, commit the row, and delete its conversations.
+
+    Returns:
+        The state, or None if another worker has taken a step of the document over (it is in `batch.lost`
+        then).
 
     Raises:
         AgentTasksError: The reason why the whole batch stops; the document has no state then.
@@ -116,18 +121,40 @@ async def process_document(batch: Batch, file: DocumentFile) -> DocumentStatus:
             record = DocumentRecord(
                 name=file.name,
                 content_hash=row.content_hash,
-                fingerprint=work.fingerprint(row.status),
+                fingerprint=_fingerprint(batch, row.status),
                 status=row.status.value,
                 body=row.model_dump(mode="json"),
             )
             await journal.put_document(scope, batch.key, record)
             await work.release()
+    except LeaseLostError as error:
+        if not journal.is_shared:
+            batch.breaker.stop(error)
+        logger.info("%s is left to another worker: %s", file.name, error)
+        batch.lost.add(file.name)
+        return None
     except JournalError as error:
         batch.breaker.stop(error)
         raise
     batch.tally.count_document(row, reused=reused)
     observer().document_finished(row, reused=reused)
     return row.status
+
+
+def count_settled(batch: Batch, record: DocumentRecord) -> bool:
+    """Count a document that another worker has settled; False if it did so for another pipeline."""
+    if record.fingerprint != _fingerprint(batch, record.status):
+        return False
+    row = DocumentRow.model_validate(record.body)
+    batch.tally.count_document(row, reused=True)
+    observer().document_finished(row, reused=True)
+    return True
+
+
+def _fingerprint(batch: Batch, status: str) -> str:
+    """What a row in this state depends on, besides the document."""
+    pipeline = batch.pipeline
+    return pipeline.failure_fingerprint if status == DocumentStatus.FAILED else pipeline.fingerprint
 
 
 class _DocumentWork:
@@ -139,6 +166,8 @@ class _DocumentWork:
         self.owner = batch.owner_of(file.name)
         self.started = time.monotonic()
         self.content: bytes | None = None
+        self.is_kept = False
+        """Whether the row is the original one, in a fork."""
         self.row = DocumentRow(document=file.name, status=DocumentStatus.FAILED)
 
     async def known_row(self) -> DocumentRow | None:
@@ -155,18 +184,14 @@ class _DocumentWork:
         if (
             known is None
             or known.content_hash != self.row.content_hash
-            or known.fingerprint != self.fingerprint(known.status)
+            or known.fingerprint != _fingerprint(self.batch, known.status)
         ):
             return None
         row = DocumentRow.model_validate(known.body)
-        # A failure that may pass is tried again, and so is one that cost nothing.
+        # A failure that may pass is tried again, and so is one that cost nothing; but once in each run.
         again = row.error is not None and (row.error.retryable or not row.readable)
+        again = again and known.updated_at < self.batch.started
         return None if again else row
-
-    def fingerprint(self, status: str) -> str:
-        """What a row in this state depends on, besides the document."""
-        pipeline = self.batch.pipeline
-        return pipeline.failure_fingerprint if status == DocumentStatus.FAILED else pipeline.fingerprint
 
     async def new_row(self) -> DocumentRow:
         """The row, worked out now."""
@@ -185,7 +210,8 @@ class _DocumentWork:
                     logger.exception("Document %s failed in an unforeseen way", self.file.name)
                 self.batch.breaker.failed(error)  # raises if this is everybody's failure
                 self._fail(error)
-        self.row.seconds = round(time.monotonic() - self.started, 3)
+        if not self.is_kept:
+            self.row.seconds = round(time.monotonic() - self.started, 3)
         return self.row
 
     async def release(self) -> None:
@@ -201,6 +227,9 @@ class _DocumentWork:
 
     async def _work(self, content: bytes) -> None:
         pipeline = self.batch.pipeline
+        self.is_kept = await self._keep()
+        if self.is_kept:
+            return
         text = unicodedata.normalize("NFC", await asyncio.to_thread(extract_text, content, self.file.name))
         tokens = estimate_tokens(text)
         if tokens > pipeline.limits.max_document_tokens:
@@ -213,13 +242,35 @@ class _DocumentWork:
             "document": {"name": self.file.name, "text": text},
             "fields": pipeline.output.described(),
         }
-        reasons = await self._extract(values)
+        # In a fork, what comes before its step is there already.
+        reasons = await self._extract(values) if self.row.fields is None else []
         if self.row.fields is not None:
             reasons += await asyncio.to_thread(self._ground, text)
             if pipeline.reviewer is not None:
                 reasons += await self._review(pipeline.reviewer, values)
         self.row.reasons = reasons
         self.row.status = DocumentStatus.NEEDS_REVIEW if reasons else DocumentStatus.DONE
+
+    async def _keep(self) -> bool:
+        """In a fork: take what is kept from the original row; returns whether that is all of it."""
+        origin = self.batch.origin
+        if origin is None or origin.step == "extract":
+            return False
+        row = await origin.row(self.batch.ws, self.file.name)
+        if row is None:
+            return False
+        is_whole = row.fields is None or origin.step == "questions"
+        if is_whole:
+            self.row = row
+        else:
+            self.row.fields = row.fields
+            self.row.tool_calls = row.tool_calls
+            self.row.ids = {step: turn for step, turn in row.ids.items() if step != "review"}
+            self.row.step_usage = {s: used for s, used in row.step_usage.items() if s in self.row.ids}
+            self.row.usage = sum(self.row.step_usage.values(), start=Usage())
+            self.row.turns = len(self.row.ids)
+        self.batch.tally.turns_reused += self.row.turns
+        return is_whole
 
     async def _extract(self, values: dict[str, Any]) -> list[str]:
         """Ask for the fields, and again with the errors shown; returns reasons for a person to look at it."""
@@ -295,6 +346,7 @@ class _DocumentWork:
         )
         self.row.turns += 1
         self.row.usage = self.row.usage + result.usage
+        self.row.step_usage[step] = result.usage
         self.row.tool_calls += shortened(result.tool_calls)
         self.row.ids[step] = result.turn_id
         return result

@@ -1,6 +1,7 @@
 """The Prefect flow `sweep`: deletes what flows left behind on the service."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: a served flow (`.serve()`) is run from a copy, in which Prefect
+# can't look the names of the annotations up.
 
 from prefect import flow, get_run_logger
 from prefect.artifacts import acreate_table_artifact

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import types
 import typing
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -29,10 +30,14 @@ from agent_tasks.tools import (
     queue_tools,
     read_definitions,
 )
+from flows.changes import Change, apply_changes
 from flows.output_schema import FieldSpec, OutputSchema
 from flows.pipeline_file import AgentSection, LimitsSection, PipelineFile, QueueToolsSection, ToolEntry
 from flows.prompts import Prompt, PromptError
 from flows.yaml_source import Location, YamlSource, read_yaml
+
+STEPS = ("extract", "review", "questions")
+"""The steps of a batch, in their order."""
 
 Role: TypeAlias = Literal["extractor", "reviewer", "analyst"]
 
@@ -105,18 +110,38 @@ class Pipeline:
         """Name of the pipeline."""
         return self.file.name
 
+    def step_fingerprints(self) -> dict[str, str]:
+        """For each step a hash of what its outcome depends on, besides the documents and the steps before."""
+        extract = {
+            "agent": self.extractor.facts(),
+            "output": self.file.output.model_dump(mode="json"),
+            "repair_turns": self.limits.repair_turns,
+            "revision": self.file.revision,
+        }
+        questions = [[question.id, question.text] for question in self.questions]
+        return {
+            "extract": operation_key("extract", **extract),
+            "review": operation_key("review", agent=self.reviewer.facts() if self.reviewer else None),
+            "questions": operation_key(
+                "questions", agent=self.analyst.facts() if self.analyst else None, questions=questions
+            ),
+        }
+
     @property
     def limits(self) -> LimitsSection:
         """What bounds a batch."""
         return self.file.limits
 
 
-def load_pipeline(path: str | Path, *, default_model: str | None = None) -> Pipeline:
+def load_pipeline(
+    path: str | Path, *, default_model: str | None = None, changes: Iterable[Change] = ()
+) -> Pipeline:
     """Read and check a pipeline file, and load the functions that it names (their modules are executed).
 
     Args:
         path: The YAML file.
         default_model: Model deployment for agents where the file names none.
+        changes: What to change before it is checked; the file itself stays as it is.
 
     Raises:
         PipelineError: Whatever is wrong in the file; it names path, line, field and remedy. When several
@@ -125,6 +150,7 @@ def load_pipeline(path: str | Path, *, default_model: str | None = None) -> Pipe
     source = read_yaml(Path(path))
     if not isinstance(source.data, dict):
         raise source.error((), "is not a mapping of settings.", "Begin with `name:` and `agents:`.")
+    apply_changes(source, changes)
     try:
         file = PipelineFile.model_validate(source.data)
     except ValidationError as error:

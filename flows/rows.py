@@ -79,6 +79,8 @@ class DocumentRow(_Record):
     error: Failure | None = None
     usage: Usage = Field(default_factory=Usage)
     """Tokens that the document cost."""
+    step_usage: dict[str, Usage] = Field(default_factory=dict)
+    """Tokens of each step's turn."""
     turns: int = 0
     """Turns of agents that it took."""
     tool_calls: list[ToolCallOutcome] = Field(default_factory=list)
@@ -144,6 +146,18 @@ class BatchSummary(_Record):
             return "no documents"
         needs = "needs" if self.needs_review == 1 else "need"
         return f"{self.done} done, {self.needs_review} {needs} review, {self.failed} failed"
+
+
+class RunRecord(_Record):
+    """What the journal keeps of a run that is at its end."""
+
+    summary: BatchSummary
+    batch: str
+    """The batch's key."""
+    pipeline_file: str
+    out: str
+    steps: dict[str, str]
+    """For each step a hash of what it was told to do (`Pipeline.step_fingerprints`)."""
 
 
 class AllDocumentsFailedError(AgentTasksError):

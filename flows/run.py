@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent_tasks.operations import Workspace, exclusive
-from flows.batch import Batch
+from agent_tasks.errors import DocumentError, JournalError
+from agent_tasks.operations import Workspace, content_hash, exclusive
+from flows.batch import Batch, Origin
 from flows.corpus import answer_questions
 from flows.discovery import DocumentFile, discover
 from flows.documents import process_documents
 from flows.outputs import prepare_folder, total_usage, write_report, write_results
 from flows.pipeline import Pipeline
 from flows.progress import observer
-from flows.rows import AllDocumentsFailedError, AnswerRow, BatchSummary, DocumentStatus
+from flows.rows import AllDocumentsFailedError, AnswerRow, BatchSummary, DocumentStatus, RunRecord
+from flows.sharing import joined, share_documents
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ async def run_batch(
     *,
     steps: Steps = PLAIN_STEPS,
     watch: Callable[[Batch], None] | None = None,
+    origin: Origin | None = None,
 ) -> BatchSummary:
     """Bring every document of a folder to its state, answer the questions, and write the results.
 
@@ -67,10 +71,12 @@ async def run_batch(
         out: The folder for results.jsonl and report.md; made if needed.
         steps: How the steps are called.
         watch: Called with the batch before it begins, for whoever shows its progress.
+        origin: What the run is forked from; only documents that are as they were take part then.
 
     Raises:
         ConfigurationError: Something that concerns all documents is wrong.
-        JournalError: The journal cannot be used, or another process works on this batch.
+        JournalError: The journal cannot be used, or another process works on this batch and the journal is
+            not one that workers share (PostgreSQL).
         BatchStoppedError: The service failed too often in a row.
         AllDocumentsFailedError: There were documents and none gave a result; the results are written.
     """
@@ -79,40 +85,104 @@ async def run_batch(
     prepare_folder(out, documents=folder)
     section = pipeline.file.documents
     files = discover(folder, suffixes=section.suffixes, ignore=section.ignore, exclude=[out, pipeline.path])
-    batch = Batch(ws, pipeline, folder, out)
+    batch = Batch(ws, pipeline, folder, out, origin=origin)
+    if origin is not None:
+        files = [file for file in files if await _is_unchanged(batch, origin, file)]
     batch.tally.total = len(files)
     if watch is not None:
         watch(batch)
     observer().batch_started(pipeline.name, str(folder), len(files))
-    async with exclusive(ws, batch.owner):
-        await _forget_removed(batch, {file.name for file in files})
+    async with joined(ws, batch.owner) as run:
+        batch.started = run.started
         observer().phase_started("documents")
-        await _in_chunks(batch, files, steps)
-        answers = await steps.answer(batch, files)
-        observer().phase_started("results")
-        summary = BatchSummary(
-            pipeline=pipeline.name,
-            documents=str(folder),
-            total=len(files),
-            reused=batch.tally.reused,
-            answers=answers,
-            warnings=batch.warnings,
-            turns=batch.tally.turns,
-            turns_reused=batch.tally.turns_reused,
-            usage=batch.tally.usage,
-            reasons=batch.tally.reasons,
-            results=str(out / "results.jsonl"),
-            report=str(out / "report.md"),
-        )
-        summary = await steps.publish(batch, summary)
-        all_failed = summary.total > 0 and summary.failed == summary.total
-        if not all_failed and pipeline.file.resources.on_success == "delete":
-            await _release(batch)
+        if ws.journal.is_shared:
+            await share_documents(run, batch, files, steps.process)
+        else:
+            await _in_chunks(batch, files, steps)
+        theirs = None if await run.take_the_lead() else await run.wait_for_the_end()
+        summary = theirs or await _conclude(batch, files, steps)
+        if theirs is None:
+            record = RunRecord(
+                summary=summary,
+                batch=batch.key,
+                pipeline_file=str(pipeline.path.resolve()),
+                out=str(out.resolve()),
+                steps=pipeline.step_fingerprints(),
+            )
+            await run.end(record)
+    if theirs is not None:
+        summary = await _follow(batch, theirs, steps)
+    all_failed = summary.total > 0 and summary.failed == summary.total
     summary.seconds = round(time.monotonic() - started, 2)
     observer().batch_finished(summary)
     if all_failed:
         raise AllDocumentsFailedError(summary)
     return summary
+
+
+async def _is_unchanged(batch: Batch, origin: Origin, file: DocumentFile) -> bool:
+    """Whether a document is as it was in the original batch."""
+    row = await origin.row(batch.ws, file.name)
+    if row is None:
+        batch.warn(f"{file.name} is left out: it is not in the run that was forked.")
+        return False
+    try:
+        content = await asyncio.to_thread(file.read, batch.pipeline.limits.max_document_bytes)
+    except DocumentError:
+        return not row.readable
+    if content_hash(content) == row.content_hash:
+        return True
+    batch.warn(f"{file.name} is left out: it has changed since the run that was forked.")
+    return False
+
+
+async def _conclude(batch: Batch, files: Sequence[DocumentFile], steps: Steps) -> BatchSummary:
+    """What is done once, when all documents have their states: questions, results, cleaning up."""
+    await _forget_removed(batch, {file.name for file in files})
+    answers = await steps.answer(batch, files)
+    observer().phase_started("results")
+    summary = await steps.publish(batch, _summary(batch, answers, batch.warnings))
+    all_failed = summary.total > 0 and summary.failed == summary.total
+    if not all_failed and batch.pipeline.file.resources.on_success == "delete":
+        await _release(batch)
+    return summary
+
+
+async def _follow(batch: Batch, theirs: BatchSummary, steps: Steps) -> BatchSummary:
+    """The end of a worker in whose run another one led: the same results, where it was told to write them."""
+    summary = _summary(batch, theirs.answers, theirs.warnings)
+    summary.total = theirs.total
+    observer().phase_started("results")
+    summary = await steps.publish(batch, summary)
+    deletes = batch.pipeline.file.resources.on_success == "delete"
+    if (
+        deletes
+        and batch.made_agents
+        and await batch.ws.journal.live_resources(batch.ws.scope, owner=batch.owner)
+    ):
+        # Made when the leader had cleaned up already: this worker was silent, and its documents were taken
+        # over. A run that is under way now cleans up itself.
+        with suppress(JournalError):
+            async with exclusive(batch.ws, batch.owner):
+                await _release(batch)
+    return summary
+
+
+def _summary(batch: Batch, answers: list[AnswerRow], warnings: list[str]) -> BatchSummary:
+    return BatchSummary(
+        pipeline=batch.pipeline.name,
+        documents=str(batch.folder),
+        total=batch.tally.total,
+        reused=batch.tally.reused,
+        answers=answers,
+        warnings=warnings,
+        turns=batch.tally.turns,
+        turns_reused=batch.tally.turns_reused,
+        usage=batch.tally.usage,
+        reasons=batch.tally.reasons,
+        results=str(batch.out / "results.jsonl"),
+        report=str(batch.out / "report.md"),
+    )
 
 
 async def _in_chunks(batch: Batch, files: Sequence[DocumentFile], steps: Steps) -> None:
@@ -136,10 +206,10 @@ async def _in_chunks(batch: Batch, files: Sequence[DocumentFile], steps: Steps) 
 
 
 async def _forget_removed(batch: Batch, present: set[str]) -> None:
-    """Documents that are no longer in the folder leave the batch."""
+    """Documents that are no longer in the folder leave the batch; one that came while it ran stays."""
     journal, scope = batch.ws.journal, batch.ws.scope
     async for record in journal.documents(scope, batch.key):
-        if record.name not in present:
+        if record.name not in present and record.updated_at < batch.started:
             await journal.drop_document(scope, batch.key, record.name)
 
 

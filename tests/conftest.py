@@ -23,7 +23,7 @@ from tests.support.service import (
 )
 
 _TOGETHER = {
-    "tests/journal/": "journal",  # one PostgreSQL server for all of them
+    **dict.fromkeys(("tests/journal/", "tests/flows/test_sharing.py"), "journal"),  # one PostgreSQL server
     "tests/conformance/": "conformance",  # one ledger tells of all that was checked
     **dict.fromkeys(  # one Prefect server for all of them
         (

@@ -14,7 +14,9 @@ from azure.core.credentials_async import AsyncTokenCredential
 from pydantic import SecretStr
 
 from agent_tasks.backend.protocol import (
+    ActiveTurn,
     AgentRequest,
+    ApprovalRequest,
     Citation,
     FoundTurn,
     Mark,
@@ -23,6 +25,7 @@ from agent_tasks.backend.protocol import (
     StoreStatus,
     ToolCallRequest,
     TurnEnded,
+    TurnNeedsApproval,
     TurnNeedsTools,
     TurnRef,
     TurnRequest,
@@ -34,7 +37,13 @@ from agent_tasks.backend.protocol import (
 )
 from agent_tasks.client import AsyncAgentsClient
 from agent_tasks.client._polling import Pauses, run_limit
-from agent_tasks.errors import BadRequestError, ConflictError, NotFoundError, TransportError
+from agent_tasks.errors import (
+    BadRequestError,
+    ConflictError,
+    ConversationBusyError,
+    NotFoundError,
+    TransportError,
+)
 from agent_tasks.wire import (
     AgentStreamEvent,
     MessageDeltaChunk,
@@ -43,8 +52,10 @@ from agent_tasks.wire import (
     MessageTextFileCitationAnnotation,
     MessageTextUrlCitationAnnotation,
     RequiredFunctionToolCall,
+    RequiredMcpToolCall,
     RunStatus,
     StreamEvent,
+    SubmitToolApprovalAction,
     SubmitToolOutputsAction,
     ThreadMessage,
     ThreadRun,
@@ -55,6 +66,9 @@ ATTEMPT_FIELD = "agent_tasks_attempt"
 """Metadata fields that carry an operation's mark."""
 
 _MARK_IN_NAME = re.compile(r"\.([0-9a-f]{12})-\d+(?:\.[^.]*)?$")  # as `_marked_name` writes it
+
+# The parent API's words; the service gives no code for it (FACTS: errors).
+_BUSY = re.compile(r"already has an active run|while a run \S+ is active")
 
 _FIRST_POLL = 0.3  # seconds
 _NAME_LENGTH = 180  # characters of a file's own name that its name on the service keeps
@@ -142,6 +156,7 @@ class AgentsBackend:
                 "tool_choice": request.tool_choice,
                 "response_format": request.response_format,
                 "max_completion_tokens": request.max_completion_tokens,
+                "tool_resources": request.tool_resources,
                 "metadata": _metadata(mark),
             }
         )
@@ -155,8 +170,16 @@ class AgentsBackend:
             if messages:
                 fields["additional_messages"] = messages
             stream = self._client.runs.stream(request.conversation, **fields)
-        async for update in self._updates(stream):
-            yield update
+        try:
+            async for update in self._updates(stream):
+                yield update
+        except (BadRequestError, ConflictError) as error:
+            if _BUSY.search(error.message) is None:
+                raise
+            raise ConversationBusyError(
+                error.message, status=error.status, code=error.code, type=error.type, param=error.param,
+                request_id=error.request_id, method=error.method, path=error.path,
+            ) from error  # fmt: skip
 
     async def answer_tools(
         self, ref: TurnRef, outputs: Sequence[tuple[str, str]]
@@ -167,6 +190,22 @@ class AgentsBackend:
             ref.turn_id,
             tool_outputs=[{"tool_call_id": call_id, "output": output} for call_id, output in outputs],
         )
+        async for update in self._submitted(ref, stream):
+            yield update
+
+    async def answer_approvals(
+        self, ref: TurnRef, decisions: Sequence[dict[str, Any]]
+    ) -> AsyncIterator[TurnUpdate]:
+        """Submit all decisions at once and follow the run on; one that has gone on is just followed."""
+        stream = self._client.runs.submit_tool_outputs_stream(
+            ref.conversation, ref.turn_id, tool_approvals=list(decisions)
+        )
+        async for update in self._submitted(ref, stream):
+            yield update
+
+    async def _submitted(
+        self, ref: TurnRef, stream: AbstractAsyncContextManager[AsyncIterator[StreamEvent]]
+    ) -> AsyncIterator[TurnUpdate]:
         try:
             async for update in self._updates(stream):
                 yield update
@@ -183,7 +222,7 @@ class AgentsBackend:
         while True:
             run = await self._client.runs.get(ref.conversation, ref.turn_id)
             if run.status == RunStatus.REQUIRES_ACTION:
-                yield _needs_tools(run)
+                yield _needed(run)
                 return
             if run.is_terminal:
                 yield await self._ended(run, await self._answer_of(run))
@@ -194,6 +233,16 @@ class AgentsBackend:
                     f"The run {run.id} is {run.status} past its own expiry. Look at it on the service."
                 )
             await asyncio.sleep(pause)
+
+    async def active_turn(self, conversation: str) -> ActiveTurn | None:
+        """Look at the thread's newest runs; the service allows one active run a thread."""
+        async for run in self._client.runs.list(conversation, order="desc", limit=20):
+            if not run.is_terminal:
+                marked = run.metadata or {}
+                attempt = marked.get(ATTEMPT_FIELD, "")
+                is_ours = KEY_FIELD in marked and attempt.isdecimal()
+                return ActiveTurn(_ref(run), Mark(marked[KEY_FIELD], int(attempt)) if is_ours else None)
+        return None
 
     async def cancel_turn(self, ref: TurnRef) -> None:
         """Cancel a run; one that has ended, or is gone, is left as it is."""
@@ -215,7 +264,7 @@ class AgentsBackend:
                 match event.data:
                     case ThreadRun() as run:
                         if event.event == AgentStreamEvent.THREAD_RUN_REQUIRES_ACTION:
-                            yield _needs_tools(run)
+                            yield _needed(run)
                         elif run.is_terminal:
                             yield await self._ended(run, messages)
                         elif event.event == AgentStreamEvent.THREAD_RUN_CREATED:
@@ -373,8 +422,22 @@ def _ref(run: ThreadRun) -> TurnRef:
     return TurnRef(conversation=run.thread_id, turn_id=run.id)
 
 
-def _needs_tools(run: ThreadRun) -> TurnNeedsTools:
+def _needed(run: ThreadRun) -> TurnNeedsTools | TurnNeedsApproval:
     action = run.required_action
+    if isinstance(action, SubmitToolApprovalAction):
+        return TurnNeedsApproval(
+            ref=_ref(run),
+            calls=tuple(
+                ApprovalRequest(
+                    call_id=call.id,
+                    server=call.server_label or "",
+                    name=call.name,
+                    arguments=call.arguments,
+                )
+                for call in action.submit_tool_approval.tool_calls
+                if isinstance(call, RequiredMcpToolCall)
+            ),
+        )
     calls = action.submit_tool_outputs.tool_calls if isinstance(action, SubmitToolOutputsAction) else []
     return TurnNeedsTools(
         ref=_ref(run),

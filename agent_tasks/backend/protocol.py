@@ -103,6 +103,8 @@ class TurnRequest:
     response_format: JsonObject | str | None = None
     instructions: str | None = None
     max_completion_tokens: int | None = None
+    tool_resources: JsonObject | None = None
+    """For this turn alone, such as headers of MCP servers; may hold secrets."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,18 @@ class ToolCallRequest:
     name: str
     arguments: str
     """JSON text, as the model wrote it: not necessarily valid."""
+
+
+@dataclass(frozen=True)
+class ApprovalRequest:
+    """A call of an MCP server that the service makes only if it is allowed to."""
+
+    call_id: str
+    server: str
+    """The server's label."""
+    name: str
+    arguments: str
+    """JSON text, as the model wrote it."""
 
 
 class TurnStatus(enum.StrEnum):
@@ -156,6 +170,14 @@ class TurnNeedsTools:
 
 
 @dataclass(frozen=True)
+class TurnNeedsApproval:
+    """The turn waits for a decision on each of these calls."""
+
+    ref: TurnRef
+    calls: tuple[ApprovalRequest, ...]
+
+
+@dataclass(frozen=True)
 class TurnEnded:
     """The turn's outcome."""
 
@@ -168,7 +190,7 @@ class TurnEnded:
     error_message: str | None = None
 
 
-TurnUpdate = TurnStarted | TurnText | TurnNeedsTools | TurnEnded
+TurnUpdate = TurnStarted | TurnText | TurnNeedsTools | TurnNeedsApproval | TurnEnded
 
 
 @dataclass(frozen=True)
@@ -180,6 +202,15 @@ class FoundTurn:
     """None: the conversation is there, the turn was never started."""
     prompt_posted: bool
     """Whether the prompt is in the conversation."""
+
+
+@dataclass(frozen=True)
+class ActiveTurn:
+    """A turn that has not ended."""
+
+    ref: TurnRef
+    mark: Mark | None
+    """What started it; None: nothing of ours."""
 
 
 @dataclass(frozen=True)
@@ -224,7 +255,10 @@ class Backend(Protocol):
         ...
 
     def start_turn(self, request: TurnRequest, mark: Mark) -> AsyncIterator[TurnUpdate]:
-        """Start a turn and follow it, in one request."""
+        """Start a turn and follow it, in one request.
+
+        Raises ConversationBusyError if another one is active in the conversation; nothing was posted then.
+        """
         ...
 
     def follow_turn(self, ref: TurnRef) -> AsyncIterator[TurnUpdate]:
@@ -233,6 +267,14 @@ class Backend(Protocol):
 
     def answer_tools(self, ref: TurnRef, outputs: Sequence[tuple[str, str]]) -> AsyncIterator[TurnUpdate]:
         """Hand over the outputs of all waiting calls, as (call id, output), and follow the turn on."""
+        ...
+
+    def answer_approvals(self, ref: TurnRef, decisions: Sequence[JsonObject]) -> AsyncIterator[TurnUpdate]:
+        """Hand over the decisions on all waiting calls (as `McpTool.approval` makes them), and follow on."""
+        ...
+
+    async def active_turn(self, conversation: str) -> ActiveTurn | None:
+        """The turn that is active in a conversation, if there is one."""
         ...
 
     async def cancel_turn(self, ref: TurnRef) -> None:

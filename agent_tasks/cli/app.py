@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from agent_tasks.cli import queues, resources
+from agent_tasks.cli import automations, calls, queues, resources
 from agent_tasks.cli.errors import reported
 
 __all__ = ["app", "main"]
@@ -22,6 +22,14 @@ class FailOn(StrEnum):
 
     NEEDS_REVIEW = "needs_review"
     FAILED = "failed"
+
+
+class Step(StrEnum):
+    """The steps of a batch."""
+
+    EXTRACT = "extract"
+    REVIEW = "review"
+    QUESTIONS = "questions"
 
 
 app = typer.Typer(
@@ -88,6 +96,47 @@ def run(
     from agent_tasks.cli.run import run_batch
 
     raise typer.Exit(run_batch(documents, pipeline, out, fail_on=fail_on, quiet=quiet))
+
+
+@app.command(epilog=EXIT_CODES)
+@reported
+def fork(
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="A finished run: its folder of results, or its pipeline.")
+    ],
+    step: Annotated[
+        Step,
+        typer.Option("--from", metavar="STEP", help="First step to do again: extract, review, questions."),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="DIR", help="Folder for the fork's results and fork.md."),
+    ],
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PLACE=VALUE", help="Change the pipeline file; may be repeated."),
+    ] = None,
+    pipeline: Annotated[
+        Path | None,
+        typer.Option("--pipeline", "-p", metavar="FILE", help="Another file.", show_default="the run's"),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")] = False,
+) -> None:
+    """Run again from a step with a changed prompt, model or tool; compare.
+
+    What comes before the step is taken from the journal and costs nothing.
+    The original results stay as they are. Differences in documents, answers
+    and cost are printed, and written to fork.md.
+
+    [bold]Example[/]
+
+        agent-tasks fork out --from review --out out-4o \\
+          --set agents.reviewer.model=gpt-4o
+    """
+    from agent_tasks.cli.fork import fork_run
+
+    changes = change or []
+    raise typer.Exit(fork_run(run, step.value, out, pipeline=pipeline, changes=changes, quiet=quiet))
 
 
 @app.command(epilog=EXIT_CODES)
@@ -160,6 +209,39 @@ def emulator(
 
 @app.command(epilog=EXIT_CODES)
 @reported
+def functions(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder of the Function App (Python, model v2).")
+    ] = Path("azure_functions"),
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR2", help="Folder of Azurite's data.", show_default="STATE/storage"),
+    ] = None,
+    ready_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="JSON with the storage's addresses, written when it is ready."),
+    ] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="Do without Microsoft's worker library.")] = False,
+) -> None:
+    """Run a Function App of queue-triggered functions here, until Ctrl-C.
+
+    A development host with the behaviour of the real queue trigger: batches,
+    visibility and its renewal, tries, poison queues, encodings, time limits.
+    Settings come from local.settings.json (or its .example) and the
+    environment. Where one is UseDevelopmentStorage=true, Azurite runs too,
+    started and stopped with it; it is installed at its first use.
+
+    [bold]Example[/]
+
+        agent-tasks functions azure_functions
+    """
+    from agent_tasks.cli.functions import run_functions
+
+    raise typer.Exit(run_functions(folder, data=data, ready_file=ready_file, plain=plain))
+
+
+@app.command(epilog=EXIT_CODES)
+@reported
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON on standard output.")] = False,
     connection: Annotated[
@@ -200,7 +282,9 @@ def version() -> None:
     typer.echo(f"python {platform.python_version()} on {platform.platform()}")
 
 
+app.add_typer(calls.app)
 app.add_typer(resources.app)
+app.add_typer(automations.app)
 app.add_typer(queues.app)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Annotated, Any
 
 import typer
@@ -43,7 +43,7 @@ def list_(
         agent-tasks resources list
         agent-tasks resources list --owner invoices:0a1b2c3d4e5f
     """
-    _run(lambda: _list(owner))
+    run_with_workspace(lambda: _list(owner))
 
 
 @app.command(epilog=EXIT_CODES)
@@ -64,10 +64,11 @@ def sweep(
         agent-tasks resources sweep        # look
         agent-tasks resources sweep --yes  # delete
     """
-    _run(lambda: _sweep(yes=yes))
+    run_with_workspace(lambda: _sweep(yes=yes))
 
 
-def _run(main: Any) -> None:
+def run_with_workspace(main: Callable[[], Coroutine[Any, Any, ExitCode]]) -> None:
+    """Run a command that opens a workspace, until its end or Ctrl-C; ends the program with its exit code."""
     from agent_tasks.cli.interrupts import run_interruptible
     from agent_tasks.embedded import use_prefect_environment
     from agent_tasks.settings import Settings

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
-from agent_tasks.wire import RequiredFunctionToolCall, RunStatus, SubmitToolOutputsAction, ThreadRun
+from agent_tasks.wire import (
+    RequiredFunctionToolCall,
+    RequiredMcpToolCall,
+    RunStatus,
+    SubmitToolApprovalAction,
+    SubmitToolOutputsAction,
+    ThreadRun,
+)
 
 DEFAULT_MAX_ROUNDS = 10
 """Times that a run may ask for functions before it is given up."""
@@ -34,6 +42,19 @@ class CallableTools(Protocol):
         ...
 
 
+@runtime_checkable
+class ApprovingTools(Protocol):
+    """Tools that also decide which calls of MCP servers are made: `agent_tasks.tools.ToolSet` is one."""
+
+    def decides(self, server_label: str) -> bool:
+        """Whether calls of this server are decided here."""
+        ...
+
+    async def approval(self, call: RequiredMcpToolCall) -> Mapping[str, Any]:
+        """The decision on a call, as on the wire (`ToolApproval`). What it raises refuses the call."""
+        ...
+
+
 @dataclass(slots=True)
 class AutoFunctionCalls:
     """The functions that runs of a client call by themselves, unless a call names others."""
@@ -50,6 +71,19 @@ def function_calls(run: ThreadRun) -> list[RequiredFunctionToolCall]:
     calls = action.submit_tool_outputs.tool_calls
     functions = [call for call in calls if isinstance(call, RequiredFunctionToolCall)]
     return functions if len(functions) == len(calls) else []
+
+
+def approval_calls(run: ThreadRun, toolset: object) -> list[RequiredMcpToolCall]:
+    """The calls of MCP servers that a run waits for, if the toolset decides them all; else none."""
+    action = run.required_action
+    if run.status != RunStatus.REQUIRES_ACTION or not isinstance(action, SubmitToolApprovalAction):
+        return []
+    if not isinstance(toolset, ApprovingTools):
+        return []
+    calls = action.submit_tool_approval.tool_calls
+    named = [call for call in calls if isinstance(call, RequiredMcpToolCall)]
+    decided = [call for call in named if toolset.decides(call.server_label or "")]
+    return decided if len(decided) == len(calls) else []
 
 
 def error_output(error: Exception) -> str:

@@ -7,12 +7,13 @@ would repeat paid work.
 from __future__ import annotations
 
 import asyncio
+import functools
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
@@ -48,6 +49,36 @@ _MIGRATION_LOCK = 0x6167656E7473  # any number that no other program takes; "age
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
 
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+class ConnectionLostError(JournalUnreadableError):
+    """The server went away in the middle of a transaction; whether it was committed is not known."""
+
+
+def retried(transaction: Callable[_P, Awaitable[_R]]) -> Callable[_P, Awaitable[_R]]:
+    """Carry a transaction out again if the server restarts in its middle; for those that may be done twice.
+
+    After `RECONNECT_SECONDS` the error is the caller's. A claim that was committed unheard of is an orphan
+    the second time, so its effect is looked up before anything is sent.
+    """
+
+    @functools.wraps(transaction)
+    async def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + RECONNECT_SECONDS
+        while True:
+            try:
+                return await transaction(*args, **kwargs)
+            except ConnectionLostError:
+                if loop.time() >= deadline:
+                    raise
+                await asyncio.sleep(_RECONNECT_PAUSE)
+
+    return wrapper
+
+
 class Database:
     """An async SQLAlchemy engine with one writer at a time and translated errors.
 
@@ -61,6 +92,7 @@ class Database:
         self._engine = _create_engine(self.url, is_sqlite=self.is_sqlite)
         self._writers = asyncio.Semaphore(1 if self.is_sqlite else _WRITERS)
         self._was_open = False
+        self._file: tuple[int, int] | None = None
 
     @property
     def path(self) -> Path | None:
@@ -72,12 +104,15 @@ class Database:
         """The address without its password, fit for messages."""
         return self.url.render_as_string(hide_password=True)
 
-    async def open(self) -> None:
+    async def open(self, *, was_there: bool = False) -> None:
         """Create or migrate the tables.
+
+        Args:
+            was_there: whether the journal has been used before, so that an empty one is a loss.
 
         Raises:
             JournalVersionError: the journal was written by a newer version.
-            JournalUnreadableError: the file or server can't be used.
+            JournalUnreadableError: the file or server can't be used, or the journal is gone.
         """
         if self.path is not None:
             await asyncio.to_thread(self._prepare_file, self.path)
@@ -86,21 +121,42 @@ class Database:
                 await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
             self._was_open = True
             found = await connection.run_sync(_revision)
-            if found == SCHEMA_REVISION:
-                return
-            known = {file.name.split("_")[0] for file in (_MIGRATIONS / "versions").glob("[0-9]*.py")}
-            if found is not None and found not in known:
-                raise JournalVersionError(
-                    f"The journal {self.address} has schema {found}, this version knows up to "
-                    f"{SCHEMA_REVISION}. "
-                    "Install the newer prefect-azure-agents that wrote it."
-                )
-            if found is None and await connection.run_sync(_has_foreign_tables):
-                raise JournalUnreadableError(
-                    f"{self.address} is not a journal: it holds other tables and no schema revision. "
-                    "Name an empty database in AGENT_TASKS_JOURNAL_URL."
-                )
-            await connection.run_sync(_upgrade)
+            if found != SCHEMA_REVISION:
+                await self._migrate(connection, found, was_there)
+        await self._remember_file()
+
+    async def _migrate(self, connection: AsyncConnection, found: str | None, was_there: bool) -> None:
+        known = {file.name.split("_")[0] for file in (_MIGRATIONS / "versions").glob("[0-9]*.py")}
+        if found is not None and found not in known:
+            raise JournalVersionError(
+                f"The journal {self.address} has schema {found}, this version knows up to "
+                f"{SCHEMA_REVISION}. "
+                "Install the newer prefect-azure-agents that wrote it."
+            )
+        if found is None and await connection.run_sync(_has_foreign_tables):
+            raise JournalUnreadableError(
+                f"{self.address} is not a journal: it holds other tables and no schema revision. "
+                "Name an empty database in AGENT_TASKS_JOURNAL_URL."
+            )
+        if found is None and was_there:
+            raise JournalUnreadableError(
+                f"The journal {self.address} is missing or empty, but it has been used: "
+                f"{self.path}.workers is still there. Restore it. To begin anew, which does every step "
+                "again, and pays for it, remove that folder too."
+            )
+        await connection.run_sync(_upgrade)
+
+    async def _remember_file(self) -> None:
+        """Note which file is open, so that one put in its place is noticed."""
+        self._file = await asyncio.to_thread(_identity, self.path)
+
+    async def _check_file(self) -> None:
+        """SQLite would go on writing to a file that was removed, and nobody would find it again."""
+        if self._file is not None and await asyncio.to_thread(_identity, self.path) != self._file:
+            raise JournalUnreadableError(
+                f"The file of the journal {self.address} was removed or replaced while it was in use. "
+                "Restore it, with its -wal file, and start again; nothing was sent meanwhile."
+            )
 
     def _prepare_file(self, path: Path) -> None:
         try:
@@ -123,6 +179,7 @@ class Database:
                 try:
                     await connection.execution_options(journal_writes=True)
                     async with connection.begin():
+                        await self._check_file()
                         yield connection
                 finally:
                     await connection.close()
@@ -186,9 +243,18 @@ class _translated:  # noqa: N801 - reads as a statement: `with _translated(...)`
             )
         else:
             remedy = "Check AGENT_TASKS_JOURNAL_URL, the disk and the server; nothing was sent meanwhile."
-        raise JournalUnreadableError(
+        is_lost = isinstance(error, DBAPIError) and error.connection_invalidated
+        raise (ConnectionLostError if is_lost else JournalUnreadableError)(
             f"The journal {self._address} can't be used: {text}. {remedy}"
         ) from error
+
+
+def _identity(path: Path | None) -> tuple[int, int] | None:
+    """Device and number of a file; None if there is none."""
+    if path is None or not path.exists():
+        return None
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _driver_errors() -> tuple[type[Exception], ...]:

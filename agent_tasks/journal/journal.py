@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,7 +15,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agent_tasks.errors import JournalError, LeaseLostError
-from agent_tasks.journal.database import Database
+from agent_tasks.journal.claims import Claims
+from agent_tasks.journal.database import Database, retried
 from agent_tasks.journal.records import (
     Claim,
     Claimed,
@@ -28,7 +30,7 @@ from agent_tasks.journal.records import (
 )
 from agent_tasks.journal.rows import document_of, operation_of, resource_of, tool_call_of
 from agent_tasks.journal.schema import documents, operations, resources, tool_calls
-from agent_tasks.journal.workers import WorkerPresence, worker_name
+from agent_tasks.journal.workers import WorkerPresence, shared_folder, worker_name
 
 logger = logging.getLogger("agent_tasks.journal")
 
@@ -59,11 +61,21 @@ class Journal:
         self._database = Database(url)
         self._clock = clock
         path = self._database.path
-        folder = Path(f"{path}.workers") if path is not None and str(path) != ":memory:" else None
-        self._presence = WorkerPresence(folder, self.worker)
+        if path is None:
+            self._presence = WorkerPresence(shared_folder(), self.worker, everybody=False)
+        else:
+            folder = Path(f"{path}.workers") if str(path) != ":memory:" else None
+            self._presence = WorkerPresence(folder, self.worker)
+        self.claims = Claims(self._database, self._presence, self.worker, lease_seconds, clock)
+        """Claims of many things at once, such as documents."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether workers on several machines may use it together: PostgreSQL."""
+        return not self._database.is_sqlite
 
     async def __aenter__(self) -> Self:
-        await self._database.open()
+        await self._database.open(was_there=self._presence.has_been_used)
         self._presence.announce()
         return self
 
@@ -89,6 +101,7 @@ class Journal:
 
     # --- operations ------------------------------------------------------------------------------------
 
+    @retried
     async def claim(self, scope: str, key: str, kind: str, fingerprint: dict[str, Any]) -> Claimed:
         """Ask for an operation, and commit the intent if it is this worker's to carry out.
 
@@ -130,6 +143,7 @@ class Journal:
                 claim = Claim.FRESH
             return Claimed(claim, await self._require(connection, scope, key))
 
+    @retried
     async def attach(
         self, scope: str, key: str, remote: dict[str, Any], new_resources: Sequence[NewResource] = ()
     ) -> Operation:
@@ -157,13 +171,17 @@ class Journal:
             await self._own(connection, scope, key, new_resources)
             return await self._require(connection, scope, key)
 
-    async def next_attempt(self, scope: str, key: str, *, keep: Sequence[str] = ()) -> Operation:
+    @retried
+    async def next_attempt(
+        self, scope: str, key: str, *, keep: Sequence[str] = (), note: dict[str, Any] | None = None
+    ) -> Operation:
         """Commit the intent to send once more under the same key, after an attempt that provably ended.
 
         Args:
             scope: the service.
             key: the operation.
             keep: names of remote ids that stay valid (a conversation that goes on).
+            note: what else to remember of the attempts so far (what they cost).
 
         Raises:
             LeaseLostError: another worker has taken the operation over.
@@ -171,13 +189,14 @@ class Journal:
         now = self._clock()
         async with self._database.write() as connection:
             found = await self._require(connection, scope, key)
-            remote = {name: found.remote[name] for name in keep if name in found.remote}
+            remote = {name: found.remote[name] for name in keep if name in found.remote} | (note or {})
             await self._change(
                 connection, scope, key, self.worker, state=OperationState.INTENDED, attempt=found.attempt + 1,
                 remote=remote, intended_at=now,
             )  # fmt: skip
             return await self._require(connection, scope, key)
 
+    @retried
     async def finish(
         self,
         scope: str,
@@ -199,6 +218,7 @@ class Journal:
             await self._change(connection, scope, key, self.worker, **changes)
             await self._own(connection, scope, key, new_resources)
 
+    @retried
     async def fail(self, scope: str, key: str, error: BaseException) -> None:
         """Commit that the operation ended without a result; the next claim may try again.
 
@@ -211,6 +231,7 @@ class Journal:
                 connection, scope, key, self.worker, state=OperationState.FAILED, error=described
             )
 
+    @retried
     async def release(self, scope: str, key: str) -> None:
         """Commit that what a finished operation made is gone, so that the next claim makes it anew."""
         async with self._database.write() as connection:
@@ -221,6 +242,7 @@ class Journal:
                 .values(state=OperationState.RELEASED, updated_at=self._clock())
             )
 
+    @retried
     async def renew_leases(self) -> int:
         """Prolong all claims of this worker; returns how many there are."""
         now = self._clock()
@@ -232,11 +254,13 @@ class Journal:
             )
             return answer.rowcount
 
+    @retried
     async def operation(self, scope: str, key: str) -> Operation | None:
         """The row of an operation, or None."""
         async with self._database.read() as connection:
             return await self._operation(connection, scope, key)
 
+    @retried
     async def unsettled(self, scope: str) -> list[Operation]:
         """Operations that were intended and did not end, the oldest first."""
         query = (
@@ -247,6 +271,18 @@ class Journal:
         async with self._database.read() as connection:
             return [operation_of(row) for row in (await connection.execute(query)).mappings()]
 
+    @retried
+    async def operations_of(self, scope: str, kind: str) -> list[Operation]:
+        """All operations of a kind, the latest first; for kinds of which there are few."""
+        query = (
+            operations.select()
+            .where(operations.c.scope == scope, operations.c.kind == kind)
+            .order_by(operations.c.updated_at.desc())
+        )
+        async with self._database.read() as connection:
+            return [operation_of(row) for row in (await connection.execute(query)).mappings()]
+
+    @retried
     async def operations_marked(self, scope: str, key_start: str) -> list[Operation]:
         """Operations whose key begins like this; names of files hold only the beginning of a key."""
         query = operations.select().where(
@@ -273,18 +309,26 @@ class Journal:
             None if the call is new; otherwise the row that was there: finished, or cut off in the middle.
         """
         where = _call(scope, turn_id, call_id)
-        async with self._database.write() as connection:
-            values = {
-                "scope": scope, "turn_id": turn_id, "call_id": call_id, "operation_key": operation_key,
-                "name": name[:200], "arguments_hash": arguments_hash, "state": ToolCallState.STARTED,
-                "started_at": self._clock(),
-            }  # fmt: skip
-            if await self._insert_new(connection, tool_calls, values):
-                return None
-            return tool_call_of(
-                (await connection.execute(tool_calls.select().where(*where))).mappings().one()
-            )
+        values = {
+            "scope": scope, "turn_id": turn_id, "call_id": call_id, "operation_key": operation_key,
+            "name": name[:200], "arguments_hash": arguments_hash, "state": ToolCallState.STARTED,
+            "started_at": self._clock(),
+        }  # fmt: skip
+        tries = itertools.count()
 
+        @retried
+        async def begin() -> ToolCallRecord | None:
+            is_again = next(tries) > 0
+            async with self._database.write() as connection:
+                if await self._insert_new(connection, tool_calls, values):
+                    return None
+                row = (await connection.execute(tool_calls.select().where(*where))).mappings().one()
+                # After a lost connection the row may be this very call's, committed unheard of.
+                return None if is_again and row["started_at"] == values["started_at"] else tool_call_of(row)
+
+        return await begin()
+
+    @retried
     async def finish_tool_call(
         self,
         scope: str,
@@ -295,15 +339,29 @@ class Journal:
         error_type: str | None = None,
         state: ToolCallState = ToolCallState.DONE,
     ) -> None:
-        """Commit a tool call's output: from now on the tool is never run again for this call."""
+        """Commit a tool call's output: from now on the tool is never run again for this call.
+
+        Raises:
+            LeaseLostError: another worker has committed another outcome, and the agent may have been told.
+        """
         output = output.replace("\0", "\N{REPLACEMENT CHARACTER}")  # PostgreSQL's text holds no NUL
+        where = _call(scope, turn_id, call_id)
         async with self._database.write() as connection:
-            await connection.execute(
+            finished = await connection.execute(
                 tool_calls.update()
-                .where(*_call(scope, turn_id, call_id))
+                .where(*where, tool_calls.c.state == ToolCallState.STARTED)
                 .values(state=state, output=output, error_type=error_type, finished_at=self._clock())
             )
+            if finished.rowcount:
+                return
+            row = (await connection.execute(tool_calls.select().where(*where))).mappings().one_or_none()
+            if row is None or (row["state"], row["output"]) != (state, output):
+                raise LeaseLostError(
+                    f"The call {call_id} has another outcome in the journal; this worker's is not committed. "
+                    "It was silent for longer than its lease, or the journal was replaced."
+                )
 
+    @retried
     async def tool_calls(self, scope: str, operation_key: str) -> list[ToolCallRecord]:
         """All tool calls of an operation, in the order in which they began."""
         query = (
@@ -314,8 +372,30 @@ class Journal:
         async with self._database.read() as connection:
             return [tool_call_of(row) for row in (await connection.execute(query)).mappings()]
 
+    @retried
+    async def unfinished_calls(self, scope: str) -> list[ToolCallRecord]:
+        """Tool calls that have begun and not ended, whoever began them, the oldest first."""
+        query = (
+            tool_calls.select()
+            .where(tool_calls.c.scope == scope, tool_calls.c.state == ToolCallState.STARTED)
+            .order_by(tool_calls.c.started_at)
+        )
+        async with self._database.read() as connection:
+            return [tool_call_of(row) for row in (await connection.execute(query)).mappings()]
+
+    @retried
+    async def forget_tool_call(self, scope: str, turn_id: str, call_id: str) -> None:
+        """Forget that a call has begun, if it has not ended: it counts as new the next time."""
+        async with self._database.write() as connection:
+            await connection.execute(
+                tool_calls.delete().where(
+                    *_call(scope, turn_id, call_id), tool_calls.c.state == ToolCallState.STARTED
+                )
+            )
+
     # --- the ledger of resources -----------------------------------------------------------------------
 
+    @retried
     async def live_resources(
         self, scope: str, *, owner: str | None = None, kind: str | None = None
     ) -> list[Resource]:
@@ -329,6 +409,7 @@ class Journal:
             rows = (await connection.execute(query.order_by(resources.c.created_at))).mappings()
             return [resource_of(row) for row in rows]
 
+    @retried
     async def resource_states(self, scope: str, kind: str, remote_ids: Sequence[str]) -> dict[str, str]:
         """What the ledger says of these resources: `live`, `deleted`, or nothing."""
         query = sa.select(resources.c.remote_id, resources.c.state).where(
@@ -337,6 +418,7 @@ class Journal:
         async with self._database.read() as connection:
             return {row.remote_id: row.state for row in await connection.execute(query)}
 
+    @retried
     async def mark_deleted(self, scope: str, kind: str, remote_id: str) -> None:
         """Commit that a resource is gone; the operation that made it is released in the same transaction.
 
@@ -356,6 +438,7 @@ class Journal:
                 .values(state=OperationState.RELEASED, updated_at=now)
             )
 
+    @retried
     async def names(self, scope: str, kind: str, remote_ids: Sequence[str]) -> dict[str, str]:
         """The names that people know resources by (a file's own name), as far as the ledger has them."""
         query = sa.select(resources.c.remote_id, resources.c.name).where(
@@ -366,6 +449,7 @@ class Journal:
 
     # --- documents -------------------------------------------------------------------------------------
 
+    @retried
     async def get_document(self, scope: str, batch: str, name: str) -> DocumentRecord | None:
         """The latest outcome of a document of a batch, or None."""
         query = documents.select().where(*_document_key(scope, batch, name))
@@ -373,6 +457,21 @@ class Journal:
             row = (await connection.execute(query)).mappings().one_or_none()
             return document_of(row) if row is not None else None
 
+    @retried
+    async def documents_since(
+        self, scope: str, batch: str, names: Collection[str], since: float
+    ) -> list[DocumentRecord]:
+        """Those of the named documents whose outcome was committed at `since` or later."""
+        query = documents.select().where(
+            documents.c.scope == scope,
+            documents.c.batch == batch,
+            documents.c.name.in_(names),
+            documents.c.updated_at >= since,
+        )
+        async with self._database.read() as connection:
+            return [document_of(row) for row in (await connection.execute(query)).mappings()]
+
+    @retried
     async def put_document(self, scope: str, batch: str, record: DocumentRecord) -> None:
         """Commit a document's outcome in place of the one before."""
         values = {
@@ -385,6 +484,7 @@ class Journal:
                 where = _document_key(scope, batch, record.name)
                 await connection.execute(documents.update().where(*where).values(values))
 
+    @retried
     async def drop_document(self, scope: str, batch: str, name: str) -> None:
         """Forget a document that is no longer part of its batch."""
         async with self._database.write() as connection:
@@ -404,14 +504,19 @@ class Journal:
                 .order_by(by_name)
                 .limit(page_size)
             )
-            async with self._database.read() as connection:
-                page = [document_of(row) for row in (await connection.execute(query)).mappings()]
+            page = await self._page(query)
             for record in page:
                 yield record
             if len(page) < page_size:
                 return
             after = page[-1].name
 
+    @retried
+    async def _page(self, query: sa.Select[Any]) -> list[DocumentRecord]:
+        async with self._database.read() as connection:
+            return [document_of(row) for row in (await connection.execute(query)).mappings()]
+
+    @retried
     async def document_counts(self, scope: str, batch: str) -> dict[str, int]:
         """How many documents of a batch are in which status."""
         query = (
@@ -450,11 +555,24 @@ class Journal:
         changed = await connection.execute(
             query.values(worker=self.worker, updated_at=self._clock(), **values)
         )
-        if not changed.rowcount:
+        if not changed.rowcount and not await self._is_committed(connection, scope, key, values):
             raise LeaseLostError(
                 f"Another worker has taken over operation {key}; this worker's outcome is not committed. "
                 "It was silent for longer than its lease."
             )
+
+    async def _is_committed(
+        self, connection: AsyncConnection, scope: str, key: str, values: dict[str, Any]
+    ) -> bool:
+        """Whether this worker has committed this end before, and the answer to that was lost."""
+        found = await self._require(connection, scope, key)
+        ended = values.get("state") in (OperationState.DONE, OperationState.FAILED)
+        same = (found.worker, found.state, found.result) == (
+            self.worker,
+            values.get("state"),
+            values.get("result"),
+        )
+        return ended and same
 
     async def _own(
         self, connection: AsyncConnection, scope: str, key: str, new_resources: Sequence[NewResource]

@@ -77,6 +77,7 @@ class ToolCallState(enum.StrEnum):
 class ToolCallRecord:
     """A row of `tool_calls`."""
 
+    operation_key: str
     turn_id: str
     call_id: str
     name: str
@@ -84,6 +85,7 @@ class ToolCallRecord:
     state: ToolCallState
     output: str | None
     error_type: str | None
+    started_at: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -122,3 +124,5 @@ class DocumentRecord:
     fingerprint: str
     status: str
     body: dict[str, Any] = field(default_factory=dict)
+    updated_at: float = field(default=0.0, compare=False)
+    """When it was committed (seconds since the epoch); the journal fills it in."""

@@ -35,6 +35,8 @@ def operation_of(row: RowMapping) -> Operation:
 def tool_call_of(row: RowMapping) -> ToolCallRecord:
     """A row of `tool_calls`."""
     return ToolCallRecord(
+        operation_key=row["operation_key"],
+        started_at=row["started_at"],
         turn_id=row["turn_id"],
         call_id=row["call_id"],
         name=row["name"],
@@ -67,4 +69,5 @@ def document_of(row: RowMapping) -> DocumentRecord:
         fingerprint=row["fingerprint"],
         status=row["status"],
         body=row["body"],
+        updated_at=row["updated_at"],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agent_tasks.operations.agents import DEFAULT_TTL, agent_key, ensure_agent
+from agent_tasks.operations.calls import answer_call, cut_off_calls, repeat_call
 from agent_tasks.operations.cleanup import delete_conversation, delete_resource, exclusive, release_owner
 from agent_tasks.operations.dispatch import dispatch_tools
 from agent_tasks.operations.files import build_vector_store, upload_file
@@ -35,8 +36,10 @@ __all__ = [
     "Usage",
     "Workspace",
     "agent_key",
+    "answer_call",
     "build_vector_store",
     "content_hash",
+    "cut_off_calls",
     "delete_conversation",
     "delete_resource",
     "dispatch_tools",
@@ -44,6 +47,7 @@ __all__ = [
     "exclusive",
     "operation_key",
     "release_owner",
+    "repeat_call",
     "run_turn",
     "turn_key",
     "upload_file",

@@ -9,7 +9,7 @@ from agent_tasks.backend.protocol import TurnRef
 from agent_tasks.errors import AgentTasksError, JournalError, RunCancelledError
 from agent_tasks.journal import Claim, NewResource, Operation
 from agent_tasks.operations.effects import look_up, mark_of
-from agent_tasks.operations.sweep import belongs_to
+from agent_tasks.operations.ownership import belongs_to
 from agent_tasks.operations.turns import CONVERSATION_TTL
 from agent_tasks.operations.workspace import Workspace
 

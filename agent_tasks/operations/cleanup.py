@@ -13,6 +13,9 @@ from agent_tasks.operations.workspace import Workspace
 _ORDER: tuple[ResourceKind, ...] = ("conversation", "agent", "store", "file")
 """Users before what they use."""
 
+EXCLUSIVE = "exclusive"
+"""Kind of the operations that stand for a held name."""
+
 
 async def delete_resource(ws: Workspace, kind: ResourceKind, remote_id: str) -> None:
     """Delete a resource and commit that it is gone; one that is gone already counts as deleted.
@@ -48,6 +51,11 @@ async def release_owner(ws: Workspace, owner: str) -> int:
     return len(found)
 
 
+def exclusive_key(name: str) -> str:
+    """The key under which a name is held."""
+    return operation_key(EXCLUSIVE, name=name)
+
+
 @asynccontextmanager
 async def exclusive(ws: Workspace, name: str, *, wait: float | None = None) -> AsyncIterator[None]:
     """Hold a name so that no other worker does the same thing at the same time; not remembered afterwards.
@@ -60,8 +68,8 @@ async def exclusive(ws: Workspace, name: str, *, wait: float | None = None) -> A
     Raises:
         JournalError: another living worker holds it.
     """
-    key = operation_key("exclusive", name=name)
-    async with ws.hold(key, "exclusive", {"name": name}, wait=wait) as held:
+    key = exclusive_key(name)
+    async with ws.hold(key, EXCLUSIVE, {"name": name}, wait=wait) as held:
         try:
             yield
         finally:

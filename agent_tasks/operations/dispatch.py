@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from agent_tasks.backend.protocol import ToolCallRequest
 from agent_tasks.client._functions import error_output
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.errors import ToolOutcomeUnknownError
-from agent_tasks.journal import ToolCallState
+from agent_tasks.journal import ToolCallRecord, ToolCallState
 from agent_tasks.operations.keys import content_hash
 from agent_tasks.operations.models import ToolCallOutcome
 from agent_tasks.operations.workspace import Workspace
 from agent_tasks.telemetry import tool_span
-from agent_tasks.tools import ToolContext, ToolSet
+from agent_tasks.tools import CallableTool, FunctionTool, ToolContext, ToolSet, WhenUnknown
 from agent_tasks.tools.toolset import unknown_tool
 
 logger = logging.getLogger("agent_tasks.operations")
@@ -31,11 +32,10 @@ async def dispatch_tools(
     """Run the functions of one round of tool calls, concurrently, and return an outcome for each, in their
     order.
 
-    Every call is committed before it starts and after it ended, so a call that finished is never run again.
-    One
-    that was cut off in the middle is run again only if its tool is declared idempotent; otherwise the agent
-    is told
-    that the outcome is unknown. Whatever goes wrong inside a call becomes its output, never an exception:
+    Every call is committed before it starts and after it ended, so a call that finished is never run again,
+    also when a later attempt at the turn asks for it anew. One that was cut off in the middle is run again
+    only if its tool is declared idempotent; otherwise the agent is told that the outcome is unknown, or a
+    person is asked, as the tool says (`WhenUnknown`). Whatever goes wrong inside a call becomes its output:
     the turn waits for an output of every call.
 
     Args:
@@ -46,11 +46,15 @@ async def dispatch_tools(
         tools: the functions there are.
 
     Raises:
+        ToolOutcomeUnknownError: a call was cut off whose tool wants a person to decide (`answer_call`,
+            `repeat_call`); all other calls have their outcomes.
         JournalError: a call could not be committed; nothing is known to be safe then.
     """
+    earlier = await _earlier_calls(ws, operation_key, turn_id, calls)
     # Every call runs to its end even if the journal refuses one: what was started must be known.
     outcomes = await asyncio.gather(
-        *(_dispatch(ws, operation_key, turn_id, call, tools) for call in calls), return_exceptions=True
+        *(_dispatch(ws, operation_key, turn_id, call, tools, earlier.get(call.call_id)) for call in calls),
+        return_exceptions=True,
     )
     for outcome in outcomes:
         if isinstance(outcome, BaseException):
@@ -58,51 +62,107 @@ async def dispatch_tools(
     return [outcome for outcome in outcomes if isinstance(outcome, ToolCallOutcome)]
 
 
+async def _earlier_calls(
+    ws: Workspace, operation_key: str, turn_id: str, calls: Sequence[ToolCallRequest]
+) -> dict[str, ToolCallRecord]:
+    """For each call, the same call (name and arguments) of an earlier attempt, each of which serves once."""
+    made: dict[tuple[str, str], dict[str, list[ToolCallRecord]]] = defaultdict(lambda: defaultdict(list))
+    for record in await ws.journal.tool_calls(ws.scope, operation_key):
+        made[record.name, record.arguments_hash][record.turn_id].append(record)
+    found: dict[str, ToolCallRecord] = {}
+    taken: Counter[tuple[str, str]] = Counter()
+    for call in calls:
+        what = call.name[:200], content_hash(call.arguments)
+        here = made[what][turn_id] if what in made else []
+        if any(record.call_id == call.call_id and record.output is not None for record in here):
+            continue
+        # An attempt that made it more often than others really made it that often; others took it over.
+        others = [records for other, records in made.get(what, {}).items() if other != turn_id]
+        served = sum(record.output is not None for record in here) + taken[what]
+        best = max(others, key=len, default=[])
+        if served < len(best):
+            found[call.call_id] = best[served]
+            taken[what] += 1
+    return found
+
+
 async def _dispatch(
-    ws: Workspace, operation_key: str, turn_id: str, call: ToolCallRequest, tools: ToolSet | None
+    ws: Workspace,
+    operation_key: str,
+    turn_id: str,
+    call: ToolCallRequest,
+    tools: ToolSet | None,
+    earlier: ToolCallRecord | None,
 ) -> ToolCallOutcome:
-    tool = tools.functions.get(call.name) if tools is not None else None
-    arguments_hash = content_hash(call.arguments)
     known = await ws.journal.begin_tool_call(
-        ws.scope, operation_key, turn_id, call.call_id, call.name, arguments_hash
+        ws.scope, operation_key, turn_id, call.call_id, call.name, content_hash(call.arguments)
     )
-    if known is not None and known.output is not None:
-        return ToolCallOutcome(
-            call_id=call.call_id, name=call.name, output=known.output, error_type=known.error_type
+    done = known if known is not None and known.output is not None else earlier
+    if done is not None and done.output is not None:
+        outcome = ToolCallOutcome(
+            call_id=call.call_id, name=call.name, output=done.output, error_type=done.error_type
         )
-    context = ToolContext(
-        call_id=call.call_id, turn_id=turn_id, idempotency_key=f"{operation_key}:{call.call_id}"
-    )
-    state = ToolCallState.DONE
-    error: Exception | None = None
-    output = ""
+        if done is not known:
+            await _commit(ws, turn_id, outcome, done.state)
+        return outcome
+    tool = tools.functions.get(call.name) if tools is not None else None
+    cut_off = known or earlier
+    if cut_off is not None and tool is not None and not tool.idempotent:
+        return await _of_unknown_outcome(ws, turn_id, call, tool)
+    # A repeated call is known to the function's other side by the key of the first.
+    first = earlier.call_id if earlier is not None else call.call_id
+    context = ToolContext(call_id=call.call_id, turn_id=turn_id, idempotency_key=f"{operation_key}:{first}")
+    outcome = await _carry_out(call, tool, tools, context)
+    await _commit(ws, turn_id, outcome, ToolCallState.DONE)
+    return outcome
+
+
+async def _carry_out(
+    call: ToolCallRequest, tool: CallableTool | None, tools: ToolSet | None, context: ToolContext
+) -> ToolCallOutcome:
     if tool is None:
-        error = unknown_tool(call.name, tools)
-    elif known is not None and not tool.idempotent:
-        state = ToolCallState.UNKNOWN
-        error = ToolOutcomeUnknownError(
-            f"The function {call.name!r} was cut off in the middle. It may have had its effect, so it is not "
-            "run again.",
+        return _failed(call, context.turn_id, unknown_tool(call.name, tools))
+    try:
+        crash_point("tool.begun")
+        with tool_span(call.name, call.call_id, call.arguments) as span:
+            output = await tool.call(call.arguments, context)
+            span.returned(output)
+        crash_point("tool.done")
+    except Exception as raised:  # whatever a user's function raises is told to the agent
+        return _failed(call, context.turn_id, raised)
+    return ToolCallOutcome(call_id=call.call_id, name=call.name, output=output)
+
+
+async def _of_unknown_outcome(
+    ws: Workspace, turn_id: str, call: ToolCallRequest, tool: CallableTool
+) -> ToolCallOutcome:
+    if isinstance(tool, FunctionTool) and tool.when_unknown is WhenUnknown.STOP:
+        raise ToolOutcomeUnknownError(
+            f"The function {call.name!r} (call {call.call_id} of {turn_id}) was cut off in the middle, and "
+            "may have had its effect. Find out, then give its output with `agent-tasks calls answer`, or "
+            "have it run again with `agent-tasks calls repeat`, and start the step again.",
             tool=call.name,
             call_id=call.call_id,
         )
-    else:
-        try:
-            crash_point("tool.begun")
-            with tool_span(call.name, call.call_id, call.arguments) as span:
-                output = await tool.call(call.arguments, context)
-                span.returned(output)
-            crash_point("tool.done")
-        except Exception as raised:  # whatever a user's function raises is told to the agent
-            error = raised
-    if error is not None:
-        output = error_output(error)
-        logger.warning(
-            "Function %s (%s of %s) gave %s", call.name, call.call_id, turn_id, type(error).__name__
-        )
-    error_type = type(error).__name__ if error is not None else None
+    error = ToolOutcomeUnknownError(
+        f"The function {call.name!r} was cut off in the middle. It may have had its effect, so it is not "
+        "run again.",
+        tool=call.name,
+        call_id=call.call_id,
+    )
+    outcome = _failed(call, turn_id, error)
+    await _commit(ws, turn_id, outcome, ToolCallState.UNKNOWN)
+    return outcome
+
+
+def _failed(call: ToolCallRequest, turn_id: str, error: Exception) -> ToolCallOutcome:
+    kind = type(error).__name__
+    logger.warning("Function %s (%s of %s) gave %s", call.name, call.call_id, turn_id, kind)
+    return ToolCallOutcome(call_id=call.call_id, name=call.name, output=error_output(error), error_type=kind)
+
+
+async def _commit(ws: Workspace, turn_id: str, outcome: ToolCallOutcome, state: ToolCallState) -> None:
     await ws.journal.finish_tool_call(
-        ws.scope, turn_id, call.call_id, output, error_type=error_type, state=state
+        ws.scope, turn_id, outcome.call_id, outcome.output, error_type=outcome.error_type, state=state
     )
     crash_point("tool.committed")
-    return ToolCallOutcome(call_id=call.call_id, name=call.name, output=output, error_type=error_type)

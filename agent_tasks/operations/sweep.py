@@ -12,6 +12,7 @@ from agent_tasks.backend.protocol import MarkedResource, ResourceKind
 from agent_tasks.errors import AgentTasksError, JournalError
 from agent_tasks.journal import Operation, OperationState, Resource
 from agent_tasks.operations.cleanup import delete_resource
+from agent_tasks.operations.ownership import belongs_to, owner_of
 from agent_tasks.operations.workspace import Workspace
 
 KINDS: tuple[ResourceKind, ...] = ("conversation", "agent", "store", "file")
@@ -139,21 +140,11 @@ async def sweep(
     return swept
 
 
-def belongs_to(owner: object, to: str) -> bool:
-    """Whether an owner is `to` or a part of it, as `papers:1/a.txt` is of `papers:1`."""
-    return isinstance(owner, str) and (owner == to or owner.startswith(f"{to}/"))
-
-
-def _owner_of(operation: Operation) -> str:
-    # Whoever holds a batch exclusively does so under the name of the batch's owner.
-    return str(operation.fingerprint.get("owner") or operation.fingerprint.get("name") or "")
-
-
 def _is_protected(resource: Resource, held: Iterable[Operation]) -> bool:
     return any(
         operation.key == resource.operation_key
-        or belongs_to(_owner_of(operation), resource.owner)
-        or belongs_to(resource.owner, _owner_of(operation))
+        or belongs_to(owner_of(operation), resource.owner)
+        or belongs_to(resource.owner, owner_of(operation))
         for operation in held
     )
 

@@ -17,12 +17,12 @@ from pydantic import SecretStr
 from agent_tasks.backend.agents import AgentsBackend
 from agent_tasks.backend.protocol import Backend
 from agent_tasks.errors import AgentTasksError, JournalError
-from agent_tasks.journal import Claim, Journal, Operation
+from agent_tasks.journal import LEASE_SECONDS, Claim, Journal, Operation
 from agent_tasks.telemetry import instrument_unless_watched
 
 logger = logging.getLogger("agent_tasks.operations")
 
-_BUSY_POLL = 0.5  # seconds between looks at an operation that another worker holds
+_BUSY_POLL = (0.2, 3.0)  # seconds between looks at what another worker holds: the first, and the longest
 
 
 @dataclass
@@ -74,6 +74,7 @@ class Workspace:
         journal_url: str,
         *,
         scope: str | None = None,
+        lease_seconds: float = LEASE_SECONDS,
     ) -> AsyncIterator[Self]:
         """Open the Agents service at `endpoint` and the journal at `journal_url`, and keep this worker's
         leases.
@@ -83,6 +84,7 @@ class Workspace:
             credential: any azure-identity credential, a token, or None for a local service on loopback.
             journal_url: `sqlite+aiosqlite:///PATH` or `postgresql+asyncpg://...`.
             scope: see the class.
+            lease_seconds: how long a claim of this worker holds when nothing is heard of it.
 
         Raises:
             ConfigurationError: the endpoint or the journal's address can't be used.
@@ -90,7 +92,7 @@ class Workspace:
         """
         instrument_unless_watched()
         async with (
-            Journal(journal_url) as journal,
+            Journal(journal_url, lease_seconds=lease_seconds) as journal,
             AgentsBackend.open(endpoint, credential) as backend,
         ):
             workspace = cls(backend, journal, scope=scope)
@@ -126,11 +128,17 @@ class Workspace:
         Raises:
             JournalError: another worker held it for longer than `wait`.
         """
+        async with self.alone(key):
+            yield await self._claim(key, kind, fingerprint, wait)
+
+    @asynccontextmanager
+    async def alone(self, key: str) -> AsyncIterator[None]:
+        """Keep the other tasks of this process off an operation; other processes don't notice."""
         flight = self._flights.setdefault(key, _Flight(asyncio.Lock()))
         flight.users += 1
         try:
             async with flight.lock:
-                yield await self._claim(key, kind, fingerprint, wait)
+                yield
         finally:
             flight.users -= 1
             if not flight.users:
@@ -139,6 +147,7 @@ class Workspace:
     async def _claim(self, key: str, kind: str, fingerprint: dict[str, Any], wait: float | None) -> Held:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + (wait or 0)
+        pause, longest = _BUSY_POLL
         while True:
             claimed = await self.journal.claim(self.scope, key, kind, fingerprint)
             if claimed.claim is not Claim.BUSY:
@@ -148,7 +157,8 @@ class Workspace:
                     f"The {kind} {key} is held by worker {claimed.operation.worker}, which is alive. "
                     "Wait for it, or end it and try again."
                 )
-            await asyncio.sleep(_BUSY_POLL)
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, longest)
 
     async def fail(self, key: str, error: BaseException) -> None:
         """Commit a failure; a journal that refuses is logged, so that it does not hide the failure itself."""

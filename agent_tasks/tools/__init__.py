@@ -11,7 +11,7 @@ from agent_tasks.tools.connections import (
     SharepointTool,
 )
 from agent_tasks.tools.files import CodeInterpreterTool, FileSearchTool, attachment, id_asset, uri_asset
-from agent_tasks.tools.function import FunctionTool, function_tool
+from agent_tasks.tools.function import FunctionTool, WhenUnknown, function_tool
 from agent_tasks.tools.loading import load_function
 from agent_tasks.tools.logic_app import LogicAppTool
 from agent_tasks.tools.mcp import ApprovalPerTool, McpTool
@@ -62,6 +62,7 @@ __all__ = [
     "Tool",
     "ToolContext",
     "ToolSet",
+    "WhenUnknown",
     "attachment",
     "function_tool",
     "id_asset",

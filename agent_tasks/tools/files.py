@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from agent_tasks import wire
 from agent_tasks.errors import ConfigurationError
 from agent_tasks.tools.base import HostedTool, at_most, given, named
 from agent_tasks.wire import (
@@ -15,7 +16,6 @@ from agent_tasks.wire import (
     FileSearchToolDefinition,
     FileSearchToolDefinitionDetails,
     FileSearchToolResource,
-    MessageAttachment,
     ToolDefinition,
     ToolResources,
     VectorStoreConfiguration,
@@ -23,6 +23,7 @@ from agent_tasks.wire import (
     VectorStoreDataSource,
     VectorStoreDataSourceAssetType,
 )
+from agent_tasks.wire.content import AttachmentTool
 
 MAX_INTERPRETER_FILES = 20
 MAX_SEARCH_RESULTS = 50
@@ -143,13 +144,14 @@ def attachment(
         file: Id of an uploaded file, or a data source (`uri_asset(...)`).
         tools: Which tools may use it; by default `FileSearchTool()`.
     """
-    users = [definition for tool in tools or (FileSearchTool(),) for definition in tool.definitions]
-    # In an attachment a tool is named without its options (spec: MessageAttachmentToolDefinition).
-    kinds = [{"type": user["type"]} for user in users]
     if isinstance(file, str):
         named("an attachment", file=file)
-        return MessageAttachment.model_validate({"file_id": file, "tools": kinds}).to_wire()
-    return MessageAttachment.model_validate({"data_source": file, "tools": kinds}).to_wire()
+    # In an attachment a tool is named without its options (spec: MessageAttachmentToolDefinition).
+    kinds: list[AttachmentTool] = [
+        "code_interpreter" if isinstance(tool, CodeInterpreterTool) else "file_search"
+        for tool in tools or (FileSearchTool(),)
+    ]
+    return wire.attachment(file, *kinds).to_wire()
 
 
 def _distinct(values: Sequence[str]) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import enum
 import inspect
 import re
 import threading
@@ -15,6 +16,7 @@ from typing import Any, overload
 
 import docstring_parser
 import pydantic_core
+import tenacity
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
 from pydantic.json_schema import GenerateJsonSchema
@@ -29,7 +31,18 @@ DEFAULT_TIMEOUT = 30.0
 DEFAULT_MAX_OUTPUT_CHARS = 100_000
 """Characters a call may return; a longer output would fill the model's context and be paid for each turn."""
 
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0  # seconds, about, before a call is tried again
+
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class WhenUnknown(enum.StrEnum):
+    """What happens to a call that was cut off in the middle, and whose tool is not idempotent."""
+
+    TELL_AGENT = "tell_agent"
+    """The agent is told that the outcome is unknown, and goes on."""
+    STOP = "stop"
+    """The step stops with `ToolOutcomeUnknownError` until a person has decided (`agent-tasks calls`)."""
 
 
 class _PlainSchema(GenerateJsonSchema):
@@ -61,9 +74,14 @@ class FunctionTool:
     idempotent: bool = False
     """Whether a call cut off in the middle may be repeated. False: its outcome counts as unknown."""
     timeout: float = DEFAULT_TIMEOUT
-    """Seconds a call may take."""
+    """Seconds a call may take, each time it is tried."""
     max_output_chars: int = DEFAULT_MAX_OUTPUT_CHARS
     """Characters a call may return."""
+    retries: int = 0
+    """How often a call that raised, or took too long, is tried again, with growing pauses. Needs
+    `idempotent`."""
+    when_unknown: WhenUnknown = WhenUnknown.TELL_AGENT
+    """What happens to a call that was cut off, if the tool is not idempotent."""
 
     @classmethod
     def from_callable(
@@ -75,6 +93,8 @@ class FunctionTool:
         idempotent: bool = False,
         timeout: float = DEFAULT_TIMEOUT,
         max_output_chars: int = DEFAULT_MAX_OUTPUT_CHARS,
+        retries: int = 0,
+        when_unknown: WhenUnknown | str = WhenUnknown.TELL_AGENT,
     ) -> FunctionTool:
         """Describe a function by its type hints and its docstring.
 
@@ -86,8 +106,10 @@ class FunctionTool:
             name: Name for the model; default the function's own.
             description: Text for the model; default the docstring's summary and description.
             idempotent: Whether an interrupted call may be repeated.
-            timeout: Seconds a call may take.
+            timeout: Seconds a call may take, each time it is tried.
             max_output_chars: Characters a call may return.
+            retries: How often a failed call is tried again; needs `idempotent`.
+            when_unknown: What happens to a call that was cut off, if the tool is not idempotent.
 
         Raises:
             ConfigurationError: The function cannot be described; names the parameter and the remedy.
@@ -109,8 +131,9 @@ class FunctionTool:
             idempotent=idempotent,
             timeout=timeout,
             max_output_chars=max_output_chars,
+            retries=retries,
         )
-        return tool.configured()
+        return tool.configured(when_unknown=when_unknown)
 
     def configured(
         self,
@@ -119,6 +142,8 @@ class FunctionTool:
         idempotent: bool | None = None,
         timeout: float | None = None,
         max_output_chars: int | None = None,
+        retries: int | None = None,
+        when_unknown: WhenUnknown | str | None = None,
     ) -> FunctionTool:
         """A copy with other settings; what is None stays. Raises ConfigurationError for impossible values."""
         tool = replace(
@@ -127,8 +152,15 @@ class FunctionTool:
             idempotent=self.idempotent if idempotent is None else idempotent,
             timeout=self.timeout if timeout is None else timeout,
             max_output_chars=self.max_output_chars if max_output_chars is None else max_output_chars,
+            retries=self.retries if retries is None else retries,
+            when_unknown=self.when_unknown if when_unknown is None else _when_unknown(when_unknown),
         )
         check_name(tool.name)
+        if tool.retries < 0 or (tool.retries and not tool.idempotent):
+            raise ConfigurationError(
+                f"tool {tool.name}: only a tool that is idempotent may be tried again "
+                f"(retries={tool.retries}); say idempotent=True if a repeated call does no harm"
+            )
         if tool.timeout <= 0:
             raise ConfigurationError(f"tool {tool.name}: timeout must be above 0 seconds, not {tool.timeout}")
         if tool.max_output_chars <= 0:
@@ -185,6 +217,16 @@ class FunctionTool:
         arguments = self.arguments(arguments_json)
         if self.context_parameter is not None:
             arguments[self.context_parameter] = context
+        if not self.retries:
+            return self._output(await self._result(arguments, context), context)
+        tries = tenacity.AsyncRetrying(
+            stop=tenacity.stop_after_attempt(1 + self.retries),
+            wait=tenacity.wait_random_exponential(multiplier=_FIRST_PAUSE, max=_LONGEST_PAUSE),
+            reraise=True,
+        )
+        return self._output(await tries(self._result, arguments, context), context)
+
+    async def _result(self, arguments: dict[str, Any], context: ToolContext) -> Any:
         try:
             async with asyncio.timeout(self.timeout) as limit:
                 if inspect.iscoroutinefunction(self.function):
@@ -202,7 +244,7 @@ class FunctionTool:
                 tool=self.name,
                 call_id=context.call_id,
             ) from error
-        return self._output(result, context)
+        return result
 
     def _output(self, result: Any, context: ToolContext) -> str:
         if isinstance(result, str):
@@ -236,6 +278,8 @@ def function_tool(
     idempotent: bool = False,
     timeout: float = DEFAULT_TIMEOUT,
     max_output_chars: int = DEFAULT_MAX_OUTPUT_CHARS,
+    retries: int = 0,
+    when_unknown: WhenUnknown | str = WhenUnknown.TELL_AGENT,
 ) -> Callable[[Callable[..., Any]], FunctionTool]: ...
 def function_tool(
     fn: Callable[..., Any] | None = None,
@@ -245,6 +289,8 @@ def function_tool(
     idempotent: bool = False,
     timeout: float = DEFAULT_TIMEOUT,
     max_output_chars: int = DEFAULT_MAX_OUTPUT_CHARS,
+    retries: int = 0,
+    when_unknown: WhenUnknown | str = WhenUnknown.TELL_AGENT,
 ) -> FunctionTool | Callable[[Callable[..., Any]], FunctionTool]:
     """Decorator: make a function a `FunctionTool`; it stays callable as before.
 
@@ -253,10 +299,20 @@ def function_tool(
 
     def decorate(function: Callable[..., Any]) -> FunctionTool:
         return FunctionTool.from_callable(
-            function, name=name, idempotent=idempotent, timeout=timeout, max_output_chars=max_output_chars
-        )
+            function, name=name, idempotent=idempotent, timeout=timeout, max_output_chars=max_output_chars,
+            retries=retries, when_unknown=when_unknown,
+        )  # fmt: skip
 
     return decorate if fn is None else decorate(fn)
+
+
+def _when_unknown(value: WhenUnknown | str) -> WhenUnknown:
+    try:
+        return WhenUnknown(value)
+    except ValueError:
+        raise ConfigurationError(
+            f"when_unknown is {' or '.join(repr(str(one)) for one in WhenUnknown)}, not {value!r}"
+        ) from None
 
 
 def check_name(name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -16,12 +16,14 @@ from agent_tasks.wire import (
     MCPToolDefinition,
     MCPToolList,
     MCPToolResource,
+    RequiredMcpToolCall,
     ToolApproval,
     ToolDefinition,
     ToolResources,
 )
 
 ApprovalMode = Literal["always", "never"]
+Approve = Callable[[RequiredMcpToolCall], bool | Awaitable[bool]]
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,8 @@ class McpTool(HostedTool):
     """Tools of an MCP server that the service calls over the network (preview).
 
     Give `resources` to the run, not to the agent: headers are kept with what they are given to. Where a call
-    needs approval, the run stops at `requires_action` with `submit_tool_approval`; answer each call with
-    `approval(...)`.
+    needs approval, the run stops at `requires_action` with `submit_tool_approval`: answer each call with
+    `approval(...)`, or give `approve`, which decides where a toolset with this tool follows the run.
 
     Raises ConfigurationError for an empty label, or an address that is neither https nor on this machine.
     """
@@ -64,6 +66,11 @@ class McpTool(HostedTool):
     """Headers for the server, kept secret: they show in no text form of the tool."""
     require_approval: ApprovalMode | ApprovalPerTool = "always"
     """Which calls stop for approval. The service's own default is `always`."""
+    approve: Callable[[RequiredMcpToolCall], bool | Awaitable[bool]] | None = field(
+        default=None, compare=False
+    )
+    """Decides on a call that stopped for approval, by its name and arguments; may be async. What it raises
+    refuses the call."""
 
     def __post_init__(self) -> None:
         named("McpTool", server_label=self.server_label, server_url=self.server_url)

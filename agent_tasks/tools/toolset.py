@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -11,6 +13,8 @@ from agent_tasks.errors import ConfigurationError, UnknownToolError
 from agent_tasks.telemetry import tool_span
 from agent_tasks.tools.base import CallableTool, Tool, ToolContext
 from agent_tasks.tools.function import FunctionTool
+from agent_tasks.tools.mcp import McpTool
+from agent_tasks.wire import RequiredMcpToolCall
 
 MAX_TOOLS = 128
 """Tools of an agent (FACTS: limits)."""
@@ -45,6 +49,11 @@ class ToolSet:
         functions = {tool.name: tool for tool in self._tools if isinstance(tool, CallableTool)}
         self.functions: Mapping[str, CallableTool] = MappingProxyType(functions)
         """What is carried out here, by name."""
+        self._approving = {
+            tool.server_label: tool
+            for tool in self._tools
+            if isinstance(tool, McpTool) and tool.approve is not None
+        }
 
     def __iter__(self) -> Iterator[Tool]:
         return iter(self._tools)
@@ -102,6 +111,33 @@ class ToolSet:
                 return output
         except Exception as error:  # whatever a user's function raises is told to the agent
             return error_output(error)
+
+    def decides(self, server_label: str) -> bool:
+        """Whether calls of this MCP server are decided here: its tool has an `approve`."""
+        return server_label in self._approving
+
+    async def approval(self, call: RequiredMcpToolCall) -> dict[str, Any]:
+        """The decision of the server's tool on a call, with the tool's headers, as on the wire.
+
+        A blocking `approve` is called in a thread. Raises what it raises; KeyError for another server.
+        """
+        tool = self._approving[call.server_label or ""]
+        approve = tool.approve
+        if approve is None:
+            raise KeyError(tool.server_label)
+        if inspect.iscoroutinefunction(approve):
+            decision = await approve(call)
+        else:
+            decision = await asyncio.to_thread(approve, call)
+            decision = await decision if inspect.isawaitable(decision) else decision
+        return tool.approval(call.id, approve=decision is True)
+
+    def decision(self, server_label: str, call_id: str, *, approve: bool) -> dict[str, Any]:
+        """A decision that was made before, with the headers of the server's tool, as on the wire.
+
+        Raises KeyError for a server that is not decided on here.
+        """
+        return self._approving[server_label].approval(call_id, approve=approve)
 
     def _function(self, name: str) -> CallableTool:
         found = self.functions.get(name)

@@ -10,6 +10,17 @@ from pydantic import Field
 from agent_tasks.wire.base import ByType, DeletionStatus, Metadata, Open, UnixTime, WireModel
 from agent_tasks.wire.tools import AnyToolDefinition, ToolResources
 
+__all__ = [
+    "Agent",
+    "AgentDeletionStatus",
+    "AgentsResponseFormat",
+    "AgentsResponseFormatMode",
+    "AgentsResponseFormatOption",
+    "ResponseFormat",
+    "ResponseFormatJsonSchema",
+    "ResponseFormatJsonSchemaType",
+]
+
 
 class AgentsResponseFormatMode(StrEnum):
     AUTO = "auto"

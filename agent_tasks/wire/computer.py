@@ -7,6 +7,24 @@ from typing import Annotated, Literal
 
 from agent_tasks.wire.base import ByType, Open, WireModel
 
+__all__ = [
+    "AnyComputerUseAction",
+    "ClickAction",
+    "ComputerScreenshot",
+    "ComputerUseAction",
+    "CoordinatePoint",
+    "DoubleClickAction",
+    "DragAction",
+    "KeyPressAction",
+    "MouseButton",
+    "MoveAction",
+    "SafetyCheck",
+    "ScreenshotAction",
+    "ScrollAction",
+    "TypeAction",
+    "WaitAction",
+]
+
 
 class SafetyCheck(WireModel):
     """A check that the caller has to acknowledge."""

@@ -33,6 +33,17 @@ from agent_tasks.wire.tools import (
     VectorStoreDataSourceAssetType,
 )
 
+__all__ = [
+    "asset_attachment",
+    "attachment",
+    "image_data_block",
+    "image_data_url",
+    "image_file_block",
+    "image_url_block",
+    "replace_citations",
+    "text_block",
+]
+
 MAX_IMAGE_BYTES = 20 * 1024 * 1024
 """Bytes of an image that are sent within a message (the limit that models document)."""
 
@@ -95,9 +106,11 @@ def image_data_url(image: bytes | os.PathLike[str], *, max_bytes: int = MAX_IMAG
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def attachment(file_id: str, *tools: AttachmentTool) -> MessageAttachment:
-    """An uploaded file for a message, and the tools that may use it."""
-    return MessageAttachment(file_id=file_id, tools=_definitions(tools))
+def attachment(file: str | VectorStoreDataSource, *tools: AttachmentTool) -> MessageAttachment:
+    """A file for a message: the id of an uploaded one or a data source; and the tools that may use it."""
+    if isinstance(file, str):
+        return MessageAttachment(file_id=file, tools=_definitions(tools))
+    return MessageAttachment(data_source=file, tools=_definitions(tools))
 
 
 def asset_attachment(
@@ -106,7 +119,7 @@ def asset_attachment(
     type: VectorStoreDataSourceAssetType = VectorStoreDataSourceAssetType.URI_ASSET,
 ) -> MessageAttachment:
     """A file in the project's own storage for a message (enterprise file search), by its address or id."""
-    return MessageAttachment(data_source=VectorStoreDataSource(uri=uri, type=type), tools=_definitions(tools))
+    return attachment(VectorStoreDataSource(uri=uri, type=type), *tools)
 
 
 def _definitions(

@@ -6,6 +6,8 @@ import re
 
 from agent_tasks.wire.base import WireModel
 
+__all__ = ["AgentErrorDetail", "AgentV1Error", "wait_in_text"]
+
 
 class AgentErrorDetail(WireModel):
     """What was wrong; each field may be null. The gateway sends `code` and `message` alone."""

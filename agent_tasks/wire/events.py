@@ -15,6 +15,8 @@ from agent_tasks.wire.step_deltas import RunStepDeltaChunk
 from agent_tasks.wire.steps import RunStep
 from agent_tasks.wire.threads import AgentThread
 
+__all__ = ["DONE", "AgentStreamEvent", "EventData", "StreamEvent", "event_model", "parse_event"]
+
 DONE = "[DONE]"
 """The data of the last event, `done`."""
 

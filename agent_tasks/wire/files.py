@@ -6,6 +6,8 @@ from enum import StrEnum
 
 from agent_tasks.wire.base import DeletionStatus, Open, UnixTime, WireModel
 
+__all__ = ["FileDeletionStatus", "FileInfo", "FileListResponse", "FilePurpose", "FileState"]
+
 
 class FilePurpose(StrEnum):
     """What a file is for (the published document names more than the client library does)."""

@@ -7,6 +7,8 @@ from typing import Generic, TypeVar
 
 from agent_tasks.wire.base import WireModel
 
+__all__ = ["ListPage", "ListSortOrder"]
+
 T = TypeVar("T")
 
 

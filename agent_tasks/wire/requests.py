@@ -24,6 +24,25 @@ from agent_tasks.wire.tools import (
 )
 from agent_tasks.wire.vector_stores import AnyChunkingStrategyRequest, VectorStoreExpirationPolicy
 
+__all__ = [
+    "AnyToolOutput",
+    "CreateAgentRequest",
+    "CreateMessageRequest",
+    "CreateRunRequest",
+    "CreateThreadAndRunRequest",
+    "CreateThreadRequest",
+    "CreateVectorStoreFileBatchRequest",
+    "CreateVectorStoreFileRequest",
+    "CreateVectorStoreRequest",
+    "RunOptions",
+    "SubmitToolOutputsRequest",
+    "UpdateAgentRequest",
+    "UpdateMessageRequest",
+    "UpdateRunRequest",
+    "UpdateThreadRequest",
+    "UpdateVectorStoreRequest",
+]
+
 CreateMessageRequest = ThreadMessageOptions
 CreateThreadRequest = AgentThreadCreationOptions
 

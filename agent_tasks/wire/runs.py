@@ -12,6 +12,36 @@ from agent_tasks.wire.base import ByType, Metadata, Open, UnixTime, WireModel
 from agent_tasks.wire.computer import AnyComputerUseAction, ComputerScreenshot, SafetyCheck
 from agent_tasks.wire.tools import AgentsToolChoiceOption, AnyToolDefinition, ToolResources
 
+__all__ = [
+    "TERMINAL_RUN_STATUSES",
+    "AnyRequiredAction",
+    "AnyRequiredToolCall",
+    "ComputerToolOutput",
+    "IncompleteDetailsReason",
+    "IncompleteRunDetails",
+    "PromptTokenDetails",
+    "RequiredAction",
+    "RequiredComputerUseToolCall",
+    "RequiredComputerUseToolCallDetails",
+    "RequiredFunctionToolCall",
+    "RequiredFunctionToolCallDetails",
+    "RequiredMcpToolCall",
+    "RequiredToolCall",
+    "RunCompletionUsage",
+    "RunError",
+    "RunStatus",
+    "StructuredToolOutput",
+    "SubmitToolApprovalAction",
+    "SubmitToolApprovalDetails",
+    "SubmitToolOutputsAction",
+    "SubmitToolOutputsDetails",
+    "ThreadRun",
+    "ToolApproval",
+    "ToolOutput",
+    "TruncationObject",
+    "TruncationStrategy",
+]
+
 
 class RunStatus(StrEnum):
     """`incomplete` is on the wire, though the client library's enum lacks it."""

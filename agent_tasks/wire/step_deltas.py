@@ -13,6 +13,42 @@ from agent_tasks.wire.steps import (
     RunStepFileSearchToolCallResults,
 )
 
+__all__ = [
+    "AnyRunStepDeltaCodeInterpreterOutput",
+    "AnyRunStepDeltaDetail",
+    "AnyRunStepDeltaToolCall",
+    "RunStepDelta",
+    "RunStepDeltaAzureAISearchToolCall",
+    "RunStepDeltaAzureFunctionToolCall",
+    "RunStepDeltaBingGroundingToolCall",
+    "RunStepDeltaChunk",
+    "RunStepDeltaCodeInterpreterDetailItemObject",
+    "RunStepDeltaCodeInterpreterImageOutput",
+    "RunStepDeltaCodeInterpreterImageOutputObject",
+    "RunStepDeltaCodeInterpreterLogOutput",
+    "RunStepDeltaCodeInterpreterOutput",
+    "RunStepDeltaCodeInterpreterToolCall",
+    "RunStepDeltaComputerUseDetails",
+    "RunStepDeltaComputerUseToolCall",
+    "RunStepDeltaConnectedAgentToolCall",
+    "RunStepDeltaCustomBingGroundingToolCall",
+    "RunStepDeltaDeepResearchToolCall",
+    "RunStepDeltaDetail",
+    "RunStepDeltaFileSearchToolCall",
+    "RunStepDeltaFunction",
+    "RunStepDeltaFunctionToolCall",
+    "RunStepDeltaMCPObject",
+    "RunStepDeltaMcpToolCall",
+    "RunStepDeltaMessageCreation",
+    "RunStepDeltaMessageCreationObject",
+    "RunStepDeltaMicrosoftFabricToolCall",
+    "RunStepDeltaOpenAPIObject",
+    "RunStepDeltaOpenAPIToolCall",
+    "RunStepDeltaSharepointToolCall",
+    "RunStepDeltaToolCall",
+    "RunStepDeltaToolCallObject",
+]
+
 
 class RunStepDeltaFunction(WireModel):
     """More of a function call; `arguments` is the next piece of the JSON text."""

@@ -6,6 +6,8 @@ from agent_tasks.wire.base import DeletionStatus, Metadata, UnixTime, WireModel
 from agent_tasks.wire.messages import ThreadMessageOptions
 from agent_tasks.wire.tools import ToolResources
 
+__all__ = ["AgentThread", "AgentThreadCreationOptions", "ThreadDeletionStatus"]
+
 
 class AgentThread(WireModel):
     """A thread: the messages of one conversation."""

@@ -7,6 +7,34 @@ from typing import Annotated, Literal
 
 from agent_tasks.wire.base import ByType, DeletionStatus, Metadata, Open, UnixTime, WireModel
 
+__all__ = [
+    "AnyChunkingStrategyRequest",
+    "AnyChunkingStrategyResponse",
+    "VectorStore",
+    "VectorStoreAutoChunkingStrategyRequest",
+    "VectorStoreAutoChunkingStrategyResponse",
+    "VectorStoreChunkingStrategyRequest",
+    "VectorStoreChunkingStrategyRequestType",
+    "VectorStoreChunkingStrategyResponse",
+    "VectorStoreChunkingStrategyResponseType",
+    "VectorStoreDeletionStatus",
+    "VectorStoreExpirationPolicy",
+    "VectorStoreExpirationPolicyAnchor",
+    "VectorStoreFile",
+    "VectorStoreFileBatch",
+    "VectorStoreFileBatchStatus",
+    "VectorStoreFileCount",
+    "VectorStoreFileDeletionStatus",
+    "VectorStoreFileError",
+    "VectorStoreFileErrorCode",
+    "VectorStoreFileStatus",
+    "VectorStoreFileStatusFilter",
+    "VectorStoreStaticChunkingStrategyOptions",
+    "VectorStoreStaticChunkingStrategyRequest",
+    "VectorStoreStaticChunkingStrategyResponse",
+    "VectorStoreStatus",
+]
+
 # --- chunking --------------------------------------------------------------------------------------------
 
 

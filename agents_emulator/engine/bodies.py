@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from agents_emulator.assets import shown_attachment
 from agents_emulator.store import Record
 
 RESULT_CONTENT = "step_details.tool_calls[*].file_search.results[*].content"
@@ -53,6 +54,7 @@ def message_body(message: Record, *, streamed: bool = False) -> Record:
     state = _MESSAGE_STATE if streamed else ()
     body = {key: message[key] for key in (*_MESSAGE_HEAD, *state, *_MESSAGE_TAIL)}
     body["content"] = [_shown_block(block) for block in body["content"]]
+    body["attachments"] = [shown_attachment(attachment) for attachment in body["attachments"]]
     return body
 
 

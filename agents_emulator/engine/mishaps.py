@@ -6,8 +6,8 @@ import asyncio
 import sqlite3
 
 from agents_emulator.engine import lifecycle
+from agents_emulator.engine.asking import throttling_message
 from agents_emulator.engine.broker import Event, EventBroker
-from agents_emulator.engine.turn import throttling_message
 from agents_emulator.store import Record, Store
 
 

@@ -10,11 +10,11 @@ import asyncio
 import logging
 import sqlite3
 import time
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, cast
 
 from agents_emulator.engine import lifecycle
+from agents_emulator.engine.asking import Asker, RunFailedError
 from agents_emulator.engine.bodies import step_delta
 from agents_emulator.engine.broker import Event, EventBroker
 from agents_emulator.engine.citing import Citable, FileMentions, References
@@ -24,8 +24,8 @@ from agents_emulator.engine.images import ImageError, Images
 from agents_emulator.engine.lifecycle import Ending, RunMovedOnError
 from agents_emulator.engine.mishaps import suffer
 from agents_emulator.engine.toolwork import ToolWork
-from agents_emulator.engine.turn import Turn, throttling_message
-from agents_emulator.models.base import ChatModel, ChatRequest, Finished, ImagePart, ModelError, sees_images
+from agents_emulator.engine.turn import Turn
+from agents_emulator.models.base import ChatModel, ImagePart, sees_images
 from agents_emulator.requestlog import RequestLog
 from agents_emulator.store import RUNS, Record, Store
 from agents_emulator.tools.base import ToolServices, ToolSetupError
@@ -47,14 +47,6 @@ class _Worker:
     turn: Turn | None = None
 
 
-class RunFailedError(Exception):
-    """The run ends as failed with this `last_error`."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.error = {"code": code, "message": message}
-
-
 class RunEngine:
     """All runs of the service that are not at rest."""
 
@@ -71,12 +63,12 @@ class RunEngine:
         action_ttl: int,
     ) -> None:
         self._store = store
-        self._log = log
         self._broker = broker
         self._model = model
         self._search = search
         self._tools = tools
-        self._work_on_calls = ToolWork(store, broker, action_ttl)
+        self._asker = Asker(store, log, model)
+        self._work_on_calls = ToolWork(store, broker, self._asker, action_ttl)
         self._images = Images(store, tools.files_dir, tools.settings)
         self._slots = asyncio.Semaphore(max_concurrent_runs)
         self._workers: dict[str, _Worker] = {}
@@ -258,7 +250,7 @@ class RunEngine:
             return await self._incomplete(run, "max_prompt_tokens")
         references = await self._references(run, conversation, outcome)
         turn = worker.turn = Turn(self._store, self._broker, run, toolbox, references)
-        return await turn.settle(await self._ask(run, request, turn))
+        return await turn.settle(await self._asker.ask(run, request, turn.consume))
 
     async def _load_images(
         self, conversation: Conversation, images: dict[str, tuple[ImagePart, ...]]
@@ -307,29 +299,6 @@ class RunEngine:
             events = await self._store.write(lambda db: _search_step(db, run, outcome))
             self._broker.publish(run["id"], events)
         return outcome
-
-    async def _ask(self, run: Record, request: ChatRequest, turn: Turn) -> Finished:
-        row = await self._log.generation_started(run, self._model.name)
-        started = time.monotonic()
-        outcome, tokens = "interrupted", {"prompt_tokens": 0, "completion_tokens": 0}
-        try:
-            async with aclosing(cast("Any", self._model.generate(request))) as answer:
-                finished = await turn.consume(answer)
-            outcome = finished.finish_reason
-            tokens = {
-                "prompt_tokens": finished.prompt_tokens,
-                "completion_tokens": finished.completion_tokens,
-            }
-            return finished
-        except ModelError as error:
-            outcome = error.code
-            message = error.message
-            if error.code == "rate_limit_exceeded":
-                message = throttling_message(message, error.retry_after)
-            raise RunFailedError(error.code, message) from error
-        finally:
-            milliseconds = (time.monotonic() - started) * 1000
-            await asyncio.shield(self._log.generation_finished(row, outcome, milliseconds, **tokens))
 
     async def _incomplete(self, run: Record, reason: str) -> Record:
         def end(db: sqlite3.Connection) -> tuple[Record, list[Event]]:

@@ -21,12 +21,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from agents_emulator.engine import lifecycle
+from agents_emulator.engine.asking import Asker, RunFailedError
 from agents_emulator.engine.bodies import step_delta
 from agents_emulator.engine.broker import Event, EventBroker
 from agents_emulator.ids import new_id
-from agents_emulator.models.base import ToolCall
+from agents_emulator.models.base import ChatRequest, ToolCall
 from agents_emulator.store import RUN_STEPS, Record, Store
-from agents_emulator.tools.base import CallContext, ToolCallResult, ToolError, ToolSetupError
+from agents_emulator.tools.base import Answer, CallContext, ToolCallResult, ToolError, ToolSetupError
 from agents_emulator.tools.toolbox import Toolbox
 
 logger = logging.getLogger("agents_emulator")
@@ -96,9 +97,10 @@ def finish_item(step: Record, index: int, output: str, body: Record) -> None:
 class ToolWork:
     """Executes the calls of a step and says what the run waits for."""
 
-    def __init__(self, store: Store, broker: EventBroker, action_ttl: int) -> None:
+    def __init__(self, store: Store, broker: EventBroker, asker: Asker, action_ttl: int) -> None:
         self._store = store
         self._broker = broker
+        self._asker = asker
         self._action_ttl = action_ttl
 
     async def work_off(self, run: Record, toolbox: Toolbox) -> Record:
@@ -135,13 +137,19 @@ class ToolWork:
             item.update(fields)
             RUN_STEPS.put(db, step, run["id"])
 
-        call = CallContext(item["id"], item["name"], item["arguments"], body, item, remember)
+        async def ask(request: ChatRequest) -> Answer:
+            return await self._asker.ask_for_tool(run, step, request)
+
+        budget = self._asker.context_tokens
+        call = CallContext(item["id"], item["name"], item["arguments"], body, item, remember, ask, budget)
         try:
             result = await tool.execute(call)
         except ToolSetupError:
             raise
         except ToolError as error:
             result = tool.failed(body, str(error))
+        except (RunFailedError, lifecycle.RunMovedOnError):
+            raise
         except Exception as error:
             logger.exception("the call %s of %s failed", item["id"], item["name"])
             result = tool.failed(body, f"The tool failed: {type(error).__name__}.")

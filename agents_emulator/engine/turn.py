@@ -7,7 +7,6 @@ its answer (it is asked again) or after it (it never is).
 from __future__ import annotations
 
 import asyncio
-import re
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -178,13 +177,3 @@ class Turn:
             lifecycle.close_message(db, self._message, self.content(), reason),
             lifecycle.close_step(db, run, self._step, usage),
         ]
-
-
-_RATE_LIMIT = re.compile(r"try again in \d+ second", re.IGNORECASE)
-
-
-def throttling_message(message: str, retry_after: float | None) -> str:
-    """Return the recorded text of a throttled run: the wait is nowhere else but in it."""
-    if _RATE_LIMIT.search(message):
-        return message
-    return f"Rate limit is exceeded. Try again in {max(1, round(retry_after or 1))} seconds."

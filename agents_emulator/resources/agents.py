@@ -27,8 +27,9 @@ def agent_body(agent: Record) -> Record:
     return {**agent, "tool_resources": without_secrets(agent["tool_resources"])}
 
 
-def _fields(db: sqlite3.Connection, body: Record) -> Record:
-    """Return the checked fields that a request sets."""
+def _fields(db: sqlite3.Connection, body: Record) -> tuple[Record, list[Record]]:
+    """Return the checked fields that a request sets, and the files to read."""
+    resources, unread = check_tool_resources(db, body.get("tool_resources"))
     for name, limit in _MAX_LENGTHS.items():
         if len(body.get(name) or "") > limit:
             raise bad_request(
@@ -44,18 +45,18 @@ def _fields(db: sqlite3.Connection, body: Record) -> Record:
         "tools": lambda: validation.check_tools(body["tools"]),
         "top_p": lambda: validation.or_default(validation.check_number(body, "top_p", 0, 1), 1.0),
         "temperature": lambda: validation.or_default(validation.check_number(body, "temperature", 0, 2), 1.0),
-        "tool_resources": lambda: check_tool_resources(db, body["tool_resources"]),
+        "tool_resources": lambda: resources,
         "metadata": lambda: validation.check_metadata(body["metadata"]),
         "response_format": lambda: validation.check_response_format(body["response_format"]),
     }
-    return {name: check() for name, check in checks.items() if name in body}
+    return {name: check() for name, check in checks.items() if name in body}, unread
 
 
 async def create(call: Call) -> Record:
     """POST /assistants."""
-    body = call.parsed(CreateAgentRequest)
+    body = await call.service.assets.taken_in(call.parsed(CreateAgentRequest))
 
-    def insert(db: sqlite3.Connection) -> Record:
+    def insert(db: sqlite3.Connection) -> tuple[Record, list[Record]]:
         agent: Record = {
             "id": new_id("asst"),
             "object": "assistant",
@@ -71,11 +72,14 @@ async def create(call: Call) -> Record:
             "metadata": {},
             "response_format": "auto",
         }
-        agent.update(_fields(db, body))
+        fields, unread = _fields(db, body)
+        agent.update(fields)
         AGENTS.insert(db, agent)
-        return agent
+        return agent, unread
 
-    return call.created(agent_body(await call.service.store.write(insert)))
+    agent, unread = await call.service.store.write(insert)
+    call.service.ingestion.start(unread)
+    return call.created(agent_body(agent))
 
 
 async def list_all(call: Call) -> Record:
@@ -92,15 +96,18 @@ async def get(call: Call) -> Record:
 
 async def update(call: Call) -> Record:
     """POST /assistants/{id}."""
-    body = call.parsed(UpdateAgentRequest)
+    body = await call.service.assets.taken_in(call.parsed(UpdateAgentRequest))
 
-    def change(db: sqlite3.Connection) -> Record:
+    def change(db: sqlite3.Connection) -> tuple[Record, list[Record]]:
         agent = AGENTS.get(db, call.path["agent_id"])
-        agent.update(_fields(db, body))
+        fields, unread = _fields(db, body)
+        agent.update(fields)
         AGENTS.put(db, agent)
-        return agent
+        return agent, unread
 
-    return call.created(agent_body(await call.service.store.write(change)))
+    agent, unread = await call.service.store.write(change)
+    call.service.ingestion.start(unread)
+    return call.created(agent_body(agent))
 
 
 async def delete(call: Call) -> Record:

@@ -6,11 +6,11 @@ import sqlite3
 
 from agent_tasks.wire import CreateVectorStoreFileBatchRequest
 from agents_emulator import validation
+from agents_emulator.assets import source_file_ids
 from agents_emulator.dispatch import Call, Operation
 from agents_emulator.engine.lifecycle import now
 from agents_emulator.errors import missing_parameter
 from agents_emulator.ids import new_batch_id
-from agents_emulator.resources.tool_resources import source_file_ids
 from agents_emulator.resources.vector_store_files import add_files, file_counts, list_store_files
 from agents_emulator.store import FILE_BATCHES, VECTOR_STORE_FILES, VECTOR_STORES, Record
 
@@ -37,7 +37,7 @@ def batch_body(db: sqlite3.Connection, batch: Record) -> Record:
 
 async def create(call: Call) -> Record:
     """POST /vector_stores/{id}/file_batches, up to 500 files."""
-    body = call.parsed(CreateVectorStoreFileBatchRequest)
+    body = await call.service.assets.taken_in(call.parsed(CreateVectorStoreFileBatchRequest))
     file_ids = [*(body.get("file_ids") or []), *source_file_ids(body.get("data_sources"))]
     if not file_ids:
         raise missing_parameter("file_ids")

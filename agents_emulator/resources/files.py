@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import BinaryIO
 
 from python_multipart.exceptions import MultipartParseError
 from starlette.datastructures import FormData, UploadFile
@@ -19,9 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from agents_emulator.dispatch import Call, Operation, common_headers, limit_upload
-from agents_emulator.engine.lifecycle import now
 from agents_emulator.errors import bad_request, missing_parameter
-from agents_emulator.ids import new_file_id
+from agents_emulator.filestore import CHUNK_BYTES, keep, new_file
 from agents_emulator.store import FILES, VECTOR_STORE_FILES, Record
 
 PURPOSES = (
@@ -33,12 +28,11 @@ PURPOSES = (
     "batch_output",
     "vision",
 )
-_CHUNK_BYTES = 256 * 1024
 
 
 def file_body(file: Record) -> Record:
     """Return a file in the recorded key order, which is the order it is stored in."""
-    return file
+    return {key: value for key, value in file.items() if key != "asset"}
 
 
 async def upload(call: Call) -> Record:
@@ -56,18 +50,8 @@ async def upload(call: Call) -> Record:
         filename = name if isinstance(name, str) and name else part.filename or "file"
         call.entry.body = {"purpose": purpose, "filename": filename, "bytes": part.size}
         await call.service.log.begin(call.entry)
-        file: Record = {
-            "object": "file",
-            "id": new_file_id(),
-            "purpose": purpose,
-            "filename": filename,
-            "bytes": part.size or 0,
-            "created_at": now(),
-            "expires_at": None,
-            "status": "processed",
-            "status_details": None,
-        }
-        await asyncio.to_thread(_keep, part.file, call.service.files_dir / file["id"])
+        file = new_file(filename, part.size or 0, purpose)
+        await asyncio.to_thread(keep, part.file, call.service.files_dir / file["id"])
     await call.service.store.write(lambda db: FILES.insert(db, file))
     return call.created(file_body(file))
 
@@ -87,23 +71,12 @@ async def _form(request: Request) -> AsyncIterator[FormData]:
         await request.close()
 
 
-def _keep(source: BinaryIO, path: Path) -> None:
-    """Copy an upload into the data directory; it appears there complete or not at all."""
-    partial = path.with_suffix(".partial")
-    source.seek(0)
-    with partial.open("wb") as target:
-        shutil.copyfileobj(source, target, _CHUNK_BYTES)
-        target.flush()
-        os.fsync(target.fileno())
-    partial.replace(path)
-
-
 async def list_all(call: Call) -> Record:
-    """GET /files: all of them, newest first; this list has no pages."""
+    """GET /files: all that were uploaded or made by tools, newest first; this list has no pages."""
     purpose = call.query.get("purpose")
     where = {"purpose": purpose} if purpose else None
     files = await call.service.store.read(lambda db: FILES.select(db, "", where))
-    return {"object": "list", "data": [file_body(file) for file in reversed(files)]}
+    return {"object": "list", "data": [file_body(file) for file in reversed(files) if "asset" not in file]}
 
 
 async def get(call: Call) -> Record:
@@ -118,7 +91,7 @@ async def content(call: Call) -> Response:
 
     async def chunks() -> AsyncIterator[bytes]:
         with source:
-            while chunk := await asyncio.to_thread(source.read, _CHUNK_BYTES):
+            while chunk := await asyncio.to_thread(source.read, CHUNK_BYTES):
                 yield chunk
 
     headers = {**common_headers(), "content-length": str(file["bytes"])}

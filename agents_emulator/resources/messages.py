@@ -7,13 +7,13 @@ from typing import Any
 
 from agent_tasks.wire import CreateMessageRequest, UpdateMessageRequest
 from agents_emulator import validation
+from agents_emulator.assets import attached_file_ids
 from agents_emulator.dispatch import Call, Operation
 from agents_emulator.engine.bodies import message_body, text_block
 from agents_emulator.engine.lifecycle import active_run, now
 from agents_emulator.errors import bad_request, missing_parameter
 from agents_emulator.ids import new_id
 from agents_emulator.paging import list_body, page_from_query
-from agents_emulator.resources.tool_resources import source_file_ids
 from agents_emulator.resources.vector_store_files import add_files
 from agents_emulator.resources.vector_stores import insert_store
 from agents_emulator.store import FILES, MESSAGES, THREADS, Record
@@ -91,12 +91,7 @@ def _attach(db: sqlite3.Connection, thread: Record, attachments: list[Record]) -
     """Put attachments for file search into the thread's vector store, made for them if there is none."""
     file_ids: list[str] = []
     for attachment in attachments:
-        source = attachment.get("data_source")
-        found = (
-            [attachment["file_id"]]
-            if attachment.get("file_id")
-            else source_file_ids([source] if source else [])
-        )
+        found = attached_file_ids(attachment)
         for file_id in found:
             FILES.get(db, file_id)
         if any(tool["type"] == "file_search" for tool in attachment.get("tools") or []):
@@ -122,7 +117,7 @@ def refuse_while_active(db: sqlite3.Connection, thread_id: str) -> None:
 
 async def create(call: Call) -> Record:
     """POST /threads/{id}/messages."""
-    body = call.parsed(CreateMessageRequest)
+    body = await call.service.assets.taken_in(call.parsed(CreateMessageRequest))
 
     def insert(db: sqlite3.Connection) -> tuple[Record, list[Record]]:
         thread = THREADS.get(db, call.path["thread_id"])

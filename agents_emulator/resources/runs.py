@@ -29,10 +29,10 @@ from agents_emulator.tools.computer_use import COMPUTER_USE, screenshot_block
 from agents_emulator.tools.mcp import secret_headers, without_secrets
 
 
-def _new_run(db: sqlite3.Connection, call: Call, thread: Record, body: Record) -> Record:
-    """Add a run; what the request leaves out comes from the agent, as it is now."""
+def _new_run(db: sqlite3.Connection, call: Call, thread: Record, body: Record) -> tuple[Record, list[Record]]:
+    """Add a run and return it with the files to read; what is left out comes from the agent, as it is now."""
     agent = AGENTS.get(db, body["assistant_id"])
-    resources = check_tool_resources(db, without_secrets(body.get("tool_resources")))
+    resources, unread = check_tool_resources(db, without_secrets(body.get("tool_resources")))
     service = call.service
     run = new_run(
         *(db, agent, thread["id"], body),
@@ -50,7 +50,7 @@ def _new_run(db: sqlite3.Connection, call: Call, thread: Record, body: Record) -
     headers = secret_headers(agent["tool_resources"], body.get("tool_resources"))
     if headers:
         service.tools.secrets[run["id"]] = headers
-    return run
+    return run, unread
 
 
 def _launch(call: Call, run: Record, *, streamed: bool, first: list[Event]) -> Response | Record:
@@ -74,7 +74,7 @@ def _launch(call: Call, run: Record, *, streamed: bool, first: list[Event]) -> R
 
 async def create(call: Call) -> Response | Record:
     """POST /threads/{id}/runs; with `stream: true` the answer is the run's events."""
-    body = call.parsed(CreateRunRequest)
+    body = await call.service.assets.taken_in(call.parsed(CreateRunRequest))
 
     def insert(db: sqlite3.Connection) -> tuple[Record, list[Record]]:
         thread = THREADS.get(db, call.path["thread_id"])
@@ -84,7 +84,8 @@ async def create(call: Call) -> Response | Record:
         unread: list[Record] = []
         for message in body.get("additional_messages") or []:
             unread += add_message(db, thread, message)[1]
-        return _new_run(db, call, thread, body), unread
+        run, unread_too = _new_run(db, call, thread, body)
+        return run, unread + unread_too
 
     run, unread = await call.service.store.write(insert)
     call.service.ingestion.start(unread)
@@ -93,11 +94,12 @@ async def create(call: Call) -> Response | Record:
 
 async def create_thread_and_run(call: Call) -> Response | Record:
     """POST /threads/runs: thread, messages and run in one request and one transaction."""
-    body = call.parsed(CreateThreadAndRunRequest)
+    body = await call.service.assets.taken_in(call.parsed(CreateThreadAndRunRequest))
 
     def insert(db: sqlite3.Connection) -> tuple[Record, Record, list[Record]]:
         thread, unread = insert_thread(db, body.get("thread") or {})
-        return thread, _new_run(db, call, thread, body), unread
+        run, unread_too = _new_run(db, call, thread, body)
+        return thread, run, unread + unread_too
 
     thread, run, unread = await call.service.store.write(insert)
     call.service.ingestion.start(unread)

@@ -22,16 +22,16 @@ def thread_body(thread: Record) -> Record:
 
 
 def insert_thread(db: sqlite3.Connection, body: Record) -> tuple[Record, list[Record]]:
-    """Add a thread with its first messages; returns it and the files to read for their attachments."""
+    """Add a thread with its first messages; returns it and the files to read."""
+    resources, unread = check_tool_resources(db, body.get("tool_resources"))
     thread: Record = {
         "id": new_id("thread"),
         "object": "thread",
         "created_at": now(),
         "metadata": validation.check_metadata(body.get("metadata")),
-        "tool_resources": check_tool_resources(db, body.get("tool_resources")),
+        "tool_resources": resources,
     }
     THREADS.insert(db, thread)
-    unread: list[Record] = []
     for message in body.get("messages") or []:
         unread += add_message(db, thread, message)[1]
     return thread, unread
@@ -39,7 +39,7 @@ def insert_thread(db: sqlite3.Connection, body: Record) -> tuple[Record, list[Re
 
 async def create(call: Call) -> Record:
     """POST /threads."""
-    body = call.parsed(CreateThreadRequest)
+    body = await call.service.assets.taken_in(call.parsed(CreateThreadRequest))
     thread, unread = await call.service.store.write(lambda db: insert_thread(db, body))
     call.service.ingestion.start(unread)
     return call.created(thread_body(thread))
@@ -59,18 +59,21 @@ async def get(call: Call) -> Record:
 
 async def update(call: Call) -> Record:
     """POST /threads/{id}: metadata, tool_resources."""
-    body = call.parsed(UpdateThreadRequest)
+    body = await call.service.assets.taken_in(call.parsed(UpdateThreadRequest))
 
-    def change(db: sqlite3.Connection) -> Record:
+    def change(db: sqlite3.Connection) -> tuple[Record, list[Record]]:
         thread = THREADS.get(db, call.path["thread_id"])
+        unread: list[Record] = []
         if "metadata" in body:
             thread["metadata"] = validation.check_metadata(body["metadata"])
         if "tool_resources" in body:
-            thread["tool_resources"] = check_tool_resources(db, body["tool_resources"])
+            thread["tool_resources"], unread = check_tool_resources(db, body["tool_resources"])
         THREADS.put(db, thread)
-        return thread
+        return thread, unread
 
-    return call.created(thread_body(await call.service.store.write(change)))
+    thread, unread = await call.service.store.write(change)
+    call.service.ingestion.start(unread)
+    return call.created(thread_body(thread))
 
 
 async def delete(call: Call) -> Record:

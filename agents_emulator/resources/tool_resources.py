@@ -1,23 +1,27 @@
-"""`tool_resources` of agents, threads and runs, and the data sources of vector stores."""
+"""`tool_resources` of agents, threads and runs."""
 
 from __future__ import annotations
 
 import sqlite3
 from typing import Any
 
-from agents_emulator.errors import bad_request
+from agents_emulator.assets import source_file_ids
+from agents_emulator.errors import bad_request, missing_parameter
+from agents_emulator.resources.vector_store_files import add_files
+from agents_emulator.resources.vector_stores import insert_store
 from agents_emulator.store import FILES, VECTOR_STORES, Record
-from agents_emulator.validation import MAX_CODE_INTERPRETER_FILES, without_nulls
+from agents_emulator.validation import MAX_CODE_INTERPRETER_FILES, check_chunking, without_nulls
 
 
-def check_tool_resources(db: sqlite3.Connection, resources: Any) -> Record:
-    """Return tool resources as the service echoes them; named files and stores must exist.
+def check_tool_resources(db: sqlite3.Connection, resources: Any) -> tuple[Record, list[Record]]:
+    """Return tool resources as the service echoes them, and the files to read; what they name must exist.
 
-    Recorded: the `data_sources` of a code interpreter come back as `file_ids`. Resources of other tools are
-    kept as they are.
+    Recorded: the `data_sources` of a code interpreter come back as `file_ids`. An inline vector store is
+    created, and comes back as its id. Resources of other tools are kept as they are.
     """
     if not resources:
-        return {}
+        return {}, []
+    unread: list[Record] = []
     echoed: Record = without_nulls(resources)
     interpreter = echoed.get("code_interpreter")
     if isinstance(interpreter, dict):
@@ -33,37 +37,29 @@ def check_tool_resources(db: sqlite3.Connection, resources: Any) -> Record:
         echoed["code_interpreter"] = {"file_ids": file_ids}
     search = echoed.get("file_search")
     if isinstance(search, dict):
-        if search.get("vector_stores"):
-            raise bad_request(
-                "The local service does not create vector stores inside 'tool_resources'. "
-                "Create the vector store first and name it in 'vector_store_ids'.",
-                param="tool_resources.file_search.vector_stores",
-            )
+        inline = search.pop("vector_stores", None) or []
         store_ids = search.get("vector_store_ids") or []
-        if len(store_ids) > 1:
+        if len(store_ids) + len(inline) > 1:
             raise bad_request(
-                f"Only one vector store is allowed, but got {len(store_ids)}.",
-                param="tool_resources.file_search.vector_store_ids",
+                f"Only one vector store is allowed, but got {len(store_ids) + len(inline)}.",
+                param=f"tool_resources.file_search.{'vector_stores' if inline else 'vector_store_ids'}",
                 code="array_above_max_length",
             )
         for store_id in store_ids:
             VECTOR_STORES.get(db, store_id)
-    return echoed
+        for described in inline:
+            store, unread = _inline_store(db, described)
+            search["vector_store_ids"] = [store["id"]]
+    return echoed, unread
 
 
-def source_file_ids(sources: Any) -> list[str]:
-    """Return the file ids behind data sources.
-
-    An `id_asset` names an uploaded file. A `uri_asset` lives in an Azure workspace, where the local service
-    cannot read it: it is refused.
-    """
-    file_ids: list[str] = []
-    for source in sources or []:
-        if source.get("type") != "id_asset":
-            raise bad_request(
-                f"The local service cannot read the data source '{source.get('uri')}' of type "
-                f"'{source.get('type')}': it has no Azure workspace. Upload the file instead.",
-                param="data_sources",
-            )
-        file_ids.append(source["uri"])
-    return file_ids
+def _inline_store(db: sqlite3.Connection, described: Any) -> tuple[Record, list[Record]]:
+    """Create the vector store that a request describes by `name` and `configuration.data_sources`."""
+    param = "tool_resources.file_search.vector_stores[0]"
+    configuration = described.get("configuration") if isinstance(described, dict) else None
+    if not isinstance(configuration, dict) or not isinstance(configuration.get("data_sources"), list):
+        raise missing_parameter(f"{param}.configuration.data_sources")
+    file_ids = source_file_ids(configuration["data_sources"])
+    store = insert_store(db, name=described.get("name"), metadata={}, expires_after=None)
+    chunking = check_chunking(None)
+    return store, add_files(db, store["id"], file_ids, chunking, param=f"{param}.configuration.data_sources")

@@ -8,11 +8,11 @@ from pathlib import PurePosixPath
 
 from agent_tasks.wire import CreateVectorStoreFileRequest
 from agents_emulator import validation
+from agents_emulator.assets import source_file_ids
 from agents_emulator.dispatch import Call, Operation
 from agents_emulator.engine.lifecycle import now
 from agents_emulator.errors import bad_request, missing_parameter, not_found
 from agents_emulator.paging import list_body, page_from_query
-from agents_emulator.resources.tool_resources import source_file_ids
 from agents_emulator.store import FILES, VECTOR_STORE_FILES, VECTOR_STORES, Record
 
 # Recorded in the refusal of a .csv file.
@@ -102,7 +102,7 @@ def _refuse_unsupported(filenames: Sequence[str], param: str) -> None:
 
 async def create(call: Call) -> Record:
     """POST /vector_stores/{id}/files."""
-    body = call.parsed(CreateVectorStoreFileRequest)
+    body = await call.service.assets.taken_in(call.parsed(CreateVectorStoreFileRequest))
     source = body.get("data_source")
     file_ids = [body["file_id"]] if body.get("file_id") else source_file_ids([source] if source else [])
     if not file_ids:

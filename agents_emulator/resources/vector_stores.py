@@ -7,12 +7,12 @@ import time
 
 from agent_tasks.wire import CreateVectorStoreRequest, UpdateVectorStoreRequest
 from agents_emulator import validation
+from agents_emulator.assets import source_file_ids
 from agents_emulator.dispatch import Call, Operation
 from agents_emulator.engine.file_search import touched
 from agents_emulator.engine.lifecycle import now
 from agents_emulator.ids import new_id
 from agents_emulator.paging import list_body, page_from_query
-from agents_emulator.resources.tool_resources import source_file_ids
 from agents_emulator.resources.vector_store_files import add_files, file_counts
 from agents_emulator.store import FILE_BATCHES, VECTOR_STORE_FILES, VECTOR_STORES, Record
 
@@ -60,7 +60,7 @@ def insert_store(
 
 async def create(call: Call) -> Record:
     """POST /vector_stores, with up to 500 files."""
-    body = call.parsed(CreateVectorStoreRequest)
+    body = await call.service.assets.taken_in(call.parsed(CreateVectorStoreRequest))
     sources = (body.get("configuration") or {}).get("data_sources")
     file_ids = [*(body.get("file_ids") or []), *source_file_ids(sources)]
     chunking = validation.check_chunking(body.get("chunking_strategy"))

@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from agents_emulator.models.base import ToolSpec
+from agents_emulator.models.base import ChatRequest, ToolCall, ToolSpec
 from agents_emulator.store import Record, Store
 from agents_emulator.tools.queue_accounts import QueueAccounts
 from agents_emulator.tools.sandbox import Sandbox
@@ -68,11 +68,20 @@ class ToolCallResult:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What the model answered to a tool: a text, or calls of the functions that the tool offered it."""
+
+    text: str
+    tool_calls: Sequence[ToolCall]
+
+
+@dataclass(frozen=True)
 class CallContext:
     """A call that is to be executed.
 
     `item` is the engine's own record of the call (see `engine.toolwork`); `remember` adds fields to it
-    in the transaction of an effect, so that a restarted service finds what it had begun.
+    in the transaction of an effect, so that a restarted service finds what it had begun. `ask` puts a
+    question to the run's model, whose tokens count towards the run; `context_tokens` of sources fit into one.
     """
 
     call_id: str
@@ -81,6 +90,8 @@ class CallContext:
     body: Record
     item: Record
     remember: Callable[[sqlite3.Connection, Record], None]
+    ask: Callable[[ChatRequest], Awaitable[Answer]]
+    context_tokens: int
 
 
 class ChildRuns(Protocol):

@@ -13,12 +13,12 @@ import os
 import re
 import shutil
 import sqlite3
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from agents_emulator.ids import new_file_id
+from agents_emulator.assets import attached_file_ids
+from agents_emulator.filestore import new_file
 from agents_emulator.models.base import ToolSpec
 from agents_emulator.store import FILES, MESSAGES, THREADS, Record
 from agents_emulator.tools.base import CallContext, Tool, ToolCallResult, ToolError, ToolServices
@@ -112,17 +112,7 @@ class Workspace:
 
 async def add_file(services: ToolServices, name: str, content: bytes) -> str:
     """Store a file that a tool made, as the service stores uploads; returns its id."""
-    file: Record = {
-        "object": "file",
-        "id": new_file_id(),
-        "purpose": "assistants_output",
-        "filename": name,
-        "bytes": len(content),
-        "created_at": int(time.time()),
-        "expires_at": None,
-        "status": "processed",
-        "status_details": None,
-    }
+    file = new_file(name, len(content), "assistants_output")
     await asyncio.to_thread((services.files_dir / file["id"]).write_bytes, content)
     await services.store.write(lambda db: FILES.insert(db, file))
     return str(file["id"])
@@ -266,7 +256,6 @@ def input_files(db: sqlite3.Connection, run: Record) -> list[Record]:
     for message in MESSAGES.select(db, run["thread_id"]):
         for attachment in message["attachments"]:
             if any(tool["type"] == "code_interpreter" for tool in attachment.get("tools") or []):
-                file_id = attachment.get("file_id") or (attachment.get("data_source") or {}).get("uri")
-                ids += [file_id] if file_id else []
+                ids += attached_file_ids(attachment)
     found = (FILES.find(db, file_id) for file_id in dict.fromkeys(ids))
     return [file for file in found if file is not None]

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import re
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from agent_tasks.queues import StorageConnection
 from agents_emulator.tools.sandbox import Limits
@@ -56,6 +67,75 @@ class Connection(Secret):
         return self
 
 
+class ResearchLimits(_Strict):
+    """Limits of one call of the deep research tool.
+
+    Attributes:
+        rounds: plans: the first, and those made after seeing what was found.
+        queries: searches altogether.
+        report_tokens: longest report, in tokens of the model.
+        seconds: time for all of it.
+    """
+
+    rounds: int = Field(default=2, ge=1, le=10)
+    queries: int = Field(default=6, ge=1, le=50)
+    report_tokens: int = Field(default=1500, ge=50, le=20_000)
+    seconds: float = Field(default=180.0, gt=0, le=3600)
+
+
+_HOST = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+
+
+class BrowserSettings(_Strict):
+    """What the browser of the tool `browser_automation` is, and may do.
+
+    Attributes:
+        executable: the Chromium; None: one of the system's, or Playwright's own.
+        allowed_hosts: names and addresses that pages may come from and ask, on any port; `*.NAME` stands for
+            all below a name.
+        max_steps: actions of one call.
+        seconds: time for all of them.
+        page_characters: most text of a page that is shown to the model at once.
+    """
+
+    executable: Path | None = None
+    allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "::1")
+    max_steps: int = Field(default=15, ge=1, le=100)
+    seconds: float = Field(default=120.0, gt=0, le=3600)
+    page_characters: int = Field(default=4000, ge=100, le=100_000)
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        lowered = tuple(host.lower().strip("[]") for host in hosts)
+        for host in lowered:
+            if not _HOST.fullmatch(host) and not _is_ipv6(host):
+                raise ValueError(f"'{host}' is no name or address of a host; write no port and no path")
+        return lowered
+
+    def allows(self, address: str) -> bool:
+        """Whether an address is http, https, ws or wss, and its host one of the allowed."""
+        try:
+            parts = urlsplit(address)
+            host = (parts.hostname or "").rstrip(".")
+        except ValueError:
+            return False
+        if parts.scheme not in ("http", "https", "ws", "wss"):
+            return False
+        return any(
+            host == allowed or (allowed.startswith("*.") and host.endswith(allowed[1:]))
+            for allowed in self.allowed_hosts
+        )
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return "%" not in host
+
+
 class StorageAccount(_Strict):
     """How to sign in to a storage account: by a connection string or by an identity of Azure.
 
@@ -96,27 +176,33 @@ class ToolSettings(_Strict):
 
     Attributes:
         search_folder: documents from which the stand-ins for hosted search tools answer.
+        assets: folder or file by address, or beginning of addresses, of the data sources `uri_asset`.
         connections: by connection id, for OpenAPI tools.
         managed_identity: token by audience, for OpenAPI tools.
         storage: by the address of its queues, for Azure Function tools.
         allow_loopback_images: whether `image_url` may name an address of this machine.
+        browser: what browser automation drives, and where it may go.
+        research: limits of deep research.
         interpreter: limits of executed code; see `agents_emulator.tools.sandbox.Limits`.
         request_seconds: time limit of one HTTP request of a tool.
         response_bytes: size limit of one answer to a tool.
     """
 
     search_folder: Path | None = None
+    assets: dict[Annotated[str, Field(min_length=1)], Path] = {}
     connections: dict[str, Connection] = {}
     managed_identity: dict[str, Secret] = {}
     storage: dict[str, StorageAccount] = {}
     allow_loopback_images: bool = False
+    browser: BrowserSettings = BrowserSettings()
+    research: ResearchLimits = ResearchLimits()
     interpreter: Limits = Limits()
     request_seconds: float = Field(default=30.0, gt=0, le=300)
     response_bytes: int = Field(default=1024 * 1024, ge=1)
 
 
 def load_tool_settings(path: Path | None, search_folder: Path | None = None) -> ToolSettings:
-    """Read the tools file; `search_folder` replaces the one in it, whose path is relative to the file.
+    """Read the tools file; `search_folder` replaces the one in it. Paths in the file are relative to it.
 
     Raises `ToolSettingsError`.
     """
@@ -134,8 +220,17 @@ def load_tool_settings(path: Path | None, search_folder: Path | None = None) -> 
             raise ToolSettingsError(f"{path} is not a valid tools file: {problems}") from error
         if settings.search_folder is not None:
             settings = settings.model_copy(update={"search_folder": path.parent / settings.search_folder})
+        if settings.browser.executable is not None:
+            executable = path.parent / settings.browser.executable
+            browser = settings.browser.model_copy(update={"executable": executable})
+            settings = settings.model_copy(update={"browser": browser})
+        assets = {uri: path.parent / target for uri, target in settings.assets.items()}
+        settings = settings.model_copy(update={"assets": assets})
     if search_folder is not None:
         settings = settings.model_copy(update={"search_folder": search_folder})
     if settings.search_folder is not None and not settings.search_folder.is_dir():
         raise ToolSettingsError(f"the search folder {settings.search_folder} is not a folder")
+    for uri, target in settings.assets.items():
+        if not target.exists():
+            raise ToolSettingsError(f"assets: {target}, which '{uri}' stands for, does not exist")
     return settings

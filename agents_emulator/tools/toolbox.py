@@ -8,18 +8,20 @@ from agents_emulator.models.base import ToolSpec
 from agents_emulator.store import Record
 from agents_emulator.tools.azure_function import AzureFunction
 from agents_emulator.tools.base import Tool, ToolServices, ToolSetupError
+from agents_emulator.tools.browser import BrowserAutomation
 from agents_emulator.tools.code_interpreter import CodeInterpreter
 from agents_emulator.tools.computer_use import ComputerUse
 from agents_emulator.tools.connected_agent import ConnectedAgent
 from agents_emulator.tools.mcp import McpServer
 from agents_emulator.tools.openapi import OpenApi
+from agents_emulator.tools.research import DeepResearch
 from agents_emulator.tools.search import AzureAISearch, BingCustomSearch, BingGrounding, Fabric, Sharepoint
 
 TOOLS: dict[str, type[Tool]] = {
     tool.type: tool
     for tool in (
-        *(CodeInterpreter, OpenApi, ConnectedAgent, AzureFunction, McpServer, ComputerUse),
-        *(AzureAISearch, BingGrounding, BingCustomSearch, Sharepoint, Fabric),
+        *(CodeInterpreter, OpenApi, ConnectedAgent, AzureFunction, McpServer, ComputerUse, BrowserAutomation),
+        *(AzureAISearch, BingGrounding, BingCustomSearch, Sharepoint, Fabric, DeepResearch),
     )
 }
 """Tools that the service executes, or (computer use) asks for in their own way."""

@@ -1,7 +1,8 @@
 """Enterprise file search: the vector store reads a file where it lies, in the project's own storage.
 
-`DATA_ASSET` names the file: the address of a blob of the project's storage account (`azureml://...` or
-`https://...`), or the id of a registered data asset. The local service takes the id of an uploaded file.
+`DATA_ASSET` names the file: the address of a data asset or of a blob of the project's storage account
+(`azureml://...`, `https://...`), or the id of an uploaded file. The local service has no storage account: it
+reads the file from the folder that `assets` of its tools file maps the address to.
 """
 
 from __future__ import annotations

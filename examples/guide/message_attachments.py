@@ -1,20 +1,30 @@
-"""Attachments: files that come with one message, for search or for code."""
+"""Attachments: files that come with one message, for search or for code.
+
+With `DATA_ASSET`, the address of a file in the project's own storage, that file is attached instead of an
+upload.
+"""
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 
 from connection import ASSETS, DOCUMENTS, MODEL, connect
 
-from agent_tasks.tools import CodeInterpreterTool, FileSearchTool, ToolSet, attachment
+from agent_tasks.tools import CodeInterpreterTool, FileSearchTool, ToolSet, attachment, uri_asset
+from agent_tasks.wire import VectorStoreDataSource
 
 
 def main() -> None:
     """Attach a text to search in and a table to compute with."""
     tools = ToolSet([FileSearchTool(), CodeInterpreterTool()])
     with connect() as client, ExitStack() as afterwards:
-        note = client.files.upload_and_poll(DOCUMENTS / "delivery-note-oakhollow-b7.md")
-        afterwards.callback(client.files.delete, note.id)
+        searched: str | VectorStoreDataSource
+        if address := os.environ.get("DATA_ASSET"):
+            searched = uri_asset(address)
+        else:
+            searched = client.files.upload_and_poll(DOCUMENTS / "delivery-note-oakhollow-b7.md").id
+            afterwards.callback(client.files.delete, searched)
         table = client.files.upload_and_poll(ASSETS / "stock.csv")
         afterwards.callback(client.files.delete, table.id)
 
@@ -28,8 +38,7 @@ def main() -> None:
             thread.id,
             role="user",
             content="How many cans of varnish came, and how many lines has the stock list?",
-            # A file in the project's own storage: `attachment(uri_asset("https://..."))`.
-            attachments=[attachment(note.id, FileSearchTool()), attachment(table.id, CodeInterpreterTool())],
+            attachments=[attachment(searched, FileSearchTool()), attachment(table.id, CodeInterpreterTool())],
         )
         print(f"{len(message.attachments or [])} attachments")
 

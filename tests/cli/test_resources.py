@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from agent_tasks.blocks import open_workspace
 from agent_tasks.cli import resources
 from agent_tasks.cli.app import app
 from agent_tasks.operations import AgentSpec, Workspace, ensure_agent, upload_file
+from agent_tasks.settings import Settings
 from tests.conftest import ServiceFactory
-from tests.support.service import RunningService
+from tests.support.service import HELLO, RunningService, write_rules
 
 
 async def _fill(running: RunningService, folder: Path) -> tuple[str, str]:
@@ -55,6 +57,30 @@ async def test_resources_are_listed_and_the_expired_one_is_swept(
     assert "1 deleted." in capsys.readouterr().err
     with running.http() as http:
         assert http.get("/files").json()["data"] == []
+
+
+@pytest.mark.timeout(180)
+async def test_the_local_service_has_resources_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("PROJECT_ENDPOINT", raising=False)
+    monkeypatch.setenv("AGENT_TASKS_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("AGENT_TASKS_LOCAL_MODEL", write_rules(tmp_path, HELLO))
+    async with open_workspace(Settings()) as ws:
+        spec = AgentSpec(name="kept", model="test-model", instructions="Answer.")
+        await ensure_agent(ws, spec, owner="papers:1")
+        file = await upload_file(ws, b"x", "a.txt", owner="papers:1", ttl=timedelta(seconds=-1))
+    capsys.readouterr()
+    assert await resources._list(None) == 0
+    assert file.id in capsys.readouterr().out
+    assert await resources._sweep(yes=True) == 0
+    assert "1 deleted." in capsys.readouterr().err
+    assert await resources._list(None) == 0
+    listed = capsys.readouterr().out
+    assert "kept" in listed
+    assert file.id not in listed
+    async with open_workspace(Settings()) as ws:
+        assert not await ws.backend.exists("file", file.id)
 
 
 @pytest.mark.parametrize("command", ["list", "sweep"])

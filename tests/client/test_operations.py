@@ -11,7 +11,7 @@ import pytest
 
 from agent_tasks import wire
 from agent_tasks.client import AsyncAgentsClient
-from agent_tasks.errors import ConfigurationError
+from agent_tasks.errors import ConfigurationError, TransportError
 from tests.client.conftest import AGENT, RUN, Network
 
 SPEC = Path(__file__).parents[3] / "shared" / "wire" / "spec" / "openapi-2025-05-15-preview.json"
@@ -399,3 +399,58 @@ async def test_last_message_by_role(network: Network) -> None:
     found = await messages.get_last_message_by_role("thread_1", "assistant")
     assert found is not None
     assert found.role == "assistant"
+
+
+async def test_last_message_text_by_role(network: Network) -> None:
+    picture = {
+        **MESSAGE,
+        "role": "assistant",
+        "content": [{"type": "image_file", "image_file": {"file_id": "f"}}],
+    }
+    texts = [{"type": "text", "text": {"value": value, "annotations": []}} for value in ("first", "last")]
+    said = {**MESSAGE, "role": "assistant", "content": texts}
+    network.answers = [httpx.Response(200, json={**page(MESSAGE), "data": [picture, MESSAGE, said]})]
+    found = await network.client().messages.get_last_message_text_by_role("thread_1", "assistant")
+    assert found is not None
+    assert found.text.value == "last"
+
+
+async def test_any_request_can_be_sent(network: Network) -> None:
+    network.answers = [httpx.Response(200, json={"object": "novelty"})]
+    client = network.client()
+    answer = await client.send_request("POST", "/novelties/n_1", body={"a": 1}, params={"limit": 2})
+    assert answer == {"object": "novelty"}
+    (request,) = network.requests
+    assert request.url.path.endswith("/novelties/n_1")
+    assert dict(request.url.params)["limit"] == "2"
+    assert "api-version" in request.url.params
+    assert json.loads(request.content) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "assistants",
+        "//elsewhere.example/a",
+        "/a/../../b",
+        "/a/%2e%2e/b",
+        "/a//b",
+        "/a?b=c",
+        "/a#b",
+        "/a\\b",
+        "/",
+    ],
+)
+async def test_a_request_stays_within_the_project(network: Network, path: str) -> None:
+    with pytest.raises(ValueError, match="path"):
+        await network.client().send_request("GET", path)
+    assert network.requests == []
+
+
+async def test_a_request_of_ones_own_is_not_repeated_if_it_creates(network: Network) -> None:
+    network.answers = [httpx.ReadTimeout("late")]
+    with pytest.raises(TransportError) as caught:
+        await network.client().send_request("POST", "/novelties")
+    assert caught.value.outcome_unknown
+    assert len(network.requests) == 1

@@ -92,6 +92,7 @@ CONVENIENCES: dict[str, str] = {
     "store and poll": "a vector store is made and waited for",
     "store file and poll": "a file is added to a vector store and waited for",
     "file batch and poll": "files are added to a vector store and waited for",
+    "data sources": "files of the project's storage are put into a store, searched and attached",
     "last message": "the last text of a role",
 }
 """What clients offer above the operations."""
@@ -146,3 +147,5 @@ OURS = [
 OFFICIAL = [Driver("1.1.0", style, V1) for style in ("blocking", "async")]
 OFFICIAL_PREVIEW = [Driver("1.2.0b6", style, PREVIEW) for style in ("blocking", "async")]
 DRIVERS = [*OURS, *OFFICIAL, *OFFICIAL_PREVIEW]
+TOOL_DRIVERS = [driver for driver in DRIVERS if (driver.client, driver.api_version) != ("ours", V1)]
+"""Those that are asked about tools: for our client, the preview's tools contain those of `v1`."""

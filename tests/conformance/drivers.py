@@ -16,7 +16,7 @@ import pytest
 from mcp.server.mcpserver import MCPServer
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import HTMLResponse, JSONResponse
 from starlette.routing import Route
 
 from agent_tasks.azurite import Azurite
@@ -25,7 +25,7 @@ from agents_emulator.tools.settings import StorageAccount, ToolSettings
 from tests.conformance import official, ours
 from tests.conformance.catalogue import Driver
 from tests.conformance.checks import Finding
-from tests.conformance.rules import RULES, stock_level
+from tests.conformance.rules import RULES, STORAGE, browsing, stock_level
 from tests.conformance.tool_scenarios import QUEUE_NAMES, QUEUES, Surroundings
 from tests.emulator.tools.test_openapi import serve
 from tests.support.azurite import STATE_DIR
@@ -74,12 +74,15 @@ class Drivers:
             pytest.skip("the preview of the official client is not installed: run `make official-preview`")
         folder = self._folder / f"{driver}-{part}"
         folder.mkdir()
-        settings = ToolSettings(search_folder=SEARCH_FOLDER)
+        settings = ToolSettings(search_folder=SEARCH_FOLDER, assets={STORAGE: SEARCH_FOLDER})
+        rules = RULES
         if part == "tools":
-            self._surroundings().write(folder)
+            around = self._surroundings()
+            around.write(folder)
+            rules = {**RULES, "rules": [*browsing(f"{around.openapi}/oak"), *RULES["rules"]]}
             settings = settings.model_copy(update={"storage": {QUEUES: self._storage()}})
         config = ServiceConfig(tools=settings)
-        service = start_in_thread(folder / "data", write_rules(folder, RULES), config)
+        service = start_in_thread(folder / "data", write_rules(folder, rules), config)
         try:
             findings = _findings(driver, service.endpoint, part, folder)
             served = {
@@ -93,7 +96,7 @@ class Drivers:
 
     @functools.cache  # noqa: B019
     def _surroundings(self) -> Surroundings:
-        app = Starlette(routes=[Route("/price", _price)])
+        app = Starlette(routes=[Route("/price", _price), Route("/oak", _oak)])
         numbers = MCPServer("numbers", log_level="CRITICAL")
         numbers.tool(name="add")(_add)
         mcp = numbers.streamable_http_app(stateless_http=True, json_response=True)
@@ -120,6 +123,11 @@ class Drivers:
 async def _price(request: Request) -> JSONResponse:
     """The stand-in for a server with an OpenAPI document."""
     return JSONResponse({"item": request.query_params["item"], "euros": 40})
+
+
+async def _oak(request: Request) -> HTMLResponse:
+    """A page for the browser."""
+    return HTMLResponse("<title>Oak</title><p>Oak boards cost 40 euros a square metre.</p>")
 
 
 def _add(a: int, b: int) -> str:

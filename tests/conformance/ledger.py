@@ -19,7 +19,8 @@ class Ledger:
         self._ends_output = ends_output
         self._outcomes: dict[tuple[str, str], dict[Driver | None, bool]] = defaultdict(dict)
         self._partial: dict[tuple[str, str], str] = {}
-        self._skipped: set[tuple[str, str, Driver | None]] = set()
+        self.skipped: dict[tuple[str, str, Driver | None], str] = {}
+        """Why a check was not made."""
         self._examples: dict[str, bool] = {}
         self._collected = 0
 
@@ -37,7 +38,7 @@ class Ledger:
         for marker in item.iter_markers("covers"):
             kind, name, driver = (*marker.args, None)[:3]
             if report.outcome == "skipped":
-                self._skipped.add((kind, name, driver))
+                self.skipped[kind, name, driver] = _reason(report)
             outcomes = self._outcomes[kind, name]
             outcomes[driver] = passed and outcomes.get(driver, True)
         return report
@@ -64,7 +65,7 @@ class Ledger:
         """Everything that was checked and not skipped, by whom."""
         return {
             (kind, name, driver) for (kind, name), its in self._outcomes.items() for driver in its
-        } - self._skipped
+        } - self.skipped.keys()
 
     def summary(self, *, examples: bool = True) -> str:
         """The counts, as `make conformance` ends with them."""
@@ -88,3 +89,9 @@ class Ledger:
 
 def _is_example(nodeid: str) -> bool:
     return nodeid.startswith(EXAMPLES) and "guide" in nodeid
+
+
+def _reason(report: pytest.TestReport) -> str:
+    """Why a test was skipped."""
+    where = report.longrepr
+    return where[2].removeprefix("Skipped: ") if isinstance(where, tuple) else str(where)

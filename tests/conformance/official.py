@@ -256,6 +256,25 @@ class OfficialClient:
             self.file_batches.create_and_poll(store_id, file_ids=file_ids, polling_interval=PACE)
         )
 
+    def data_source(self, uri: str) -> Any:
+        return models.VectorStoreDataSource(
+            asset_identifier=uri, asset_type=models.VectorStoreDataSourceAssetType.URI_ASSET
+        )
+
+    def inline_search(self, source: Any) -> dict[str, Any]:
+        described = models.VectorStoreConfigurations(
+            store_name="inline",
+            store_configuration=models.VectorStoreConfiguration(data_sources=[source]),
+        )
+        resource = models.FileSearchToolResource(vector_stores=[described])
+        return {
+            "tools": models.FileSearchTool().definitions,
+            "tool_resources": models.ToolResources(file_search=resource),
+        }
+
+    def attachment(self, source: Any) -> Any:
+        return models.MessageAttachment(data_source=source, tools=models.FileSearchTool().definitions)
+
     def tools(self) -> tuple[str, ...]:
         return TOOLS if self.api_version == PREVIEW else V1_TOOLS
 

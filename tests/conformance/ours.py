@@ -200,6 +200,16 @@ class OurClient:
             self.file_batches.create_and_poll(store_id, file_ids=file_ids, poll_interval=PACE)
         )
 
+    def data_source(self, uri: str) -> Any:
+        return tools.uri_asset(uri)
+
+    def inline_search(self, source: Any) -> dict[str, Any]:
+        search = tools.FileSearchTool(data_sources=[source], store_name="inline")
+        return {"tools": search.definitions, "tool_resources": search.resources}
+
+    def attachment(self, source: Any) -> Any:
+        return tools.attachment(source)
+
     def tools(self) -> tuple[str, ...]:
         return TOOLS if self.api_version == PREVIEW else V1_TOOLS
 

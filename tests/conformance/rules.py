@@ -8,6 +8,8 @@ from typing import Any
 ANSWER = "Good day to you."
 SLOW = "take your time"
 """A message whose run stays at work until it is cancelled."""
+STORAGE = "azureml://subscriptions/s/resourcegroups/g/workspaces/w/datastores/d/paths"
+"""Where the project keeps files: those of the search folder."""
 COUNT = "count the oak"
 COUNTED = "There are 7 pieces."
 
@@ -31,7 +33,7 @@ TOOL_CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "computer_use_preview": ("computer_use_preview", {"type": "screenshot"}),
     "azure_function": ("stock_level", {"item": "oak"}),
     "deep_research": ("deep_research", {"query": "the price of oak"}),
-    "browser_automation": ("browser_automation", {"query": "the price of oak"}),
+    "browser_automation": ("browser_automation", {"query": "look up the price of oak"}),
     **{
         kind: (kind, {"query": "the price of oak boards"})
         for kind in (
@@ -64,8 +66,41 @@ TOOL_ANSWERS: dict[str, str] = {
 }
 """What the answer then holds: it could only come from the tool."""
 
+RESEARCH: list[dict[str, Any]] = [
+    {
+        "when": {"schema": "research_plan", "instructions": "You plan research"},
+        "reply": {"json": {"queries": ["the price of oak boards"]}},
+    },
+    {"when": {"schema": "research_plan"}, "reply": {"json": {"queries": []}}},
+    {
+        "when": {
+            "instructions": "You write research reports",
+            "message": r"(?P<fact>Oak boards cost [^.]*\.)",
+        },
+        "reply": {"text": "{{ groups.fact }}"},
+    },
+]
+"""How the model plans, reviews and reports: from the passages that it is given."""
+
+
+def browsing(page: str) -> list[dict[str, Any]]:
+    """How the model operates a browser: it opens a page and tells what is on it."""
+    operates = {"instructions": "You operate a web browser"}
+    return [
+        {
+            "when": {**operates, "tool_results": False},
+            "reply": {"tool_calls": [{"name": "open", "arguments": {"url": page}}]},
+        },
+        {
+            "when": operates,
+            "reply": {"tool_calls": [{"name": "done", "arguments": {"result": "{{ tool_results[-1] }}"}}]},
+        },
+    ]
+
+
 RULES: dict[str, Any] = {
     "rules": [
+        *RESEARCH,
         *(
             {
                 "when": {"message": f"^use {kind}$", "tool_results": False},

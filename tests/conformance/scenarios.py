@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from tests.conformance.catalogue import PREVIEW
 from tests.conformance.checks import Checks, every, settled
-from tests.conformance.rules import ANSWER, COUNT, COUNTED, SLOW, stock_level
+from tests.conformance.rules import ANSWER, COUNT, COUNTED, SLOW, STORAGE, stock_level
 
 PACE = 0.02
 """Seconds between polls."""
@@ -99,6 +99,15 @@ class Client(Protocol):
     async def batch_and_poll(self, store_id: str, file_ids: list[str]) -> Any:
         """A batch, waited for."""
 
+    def data_source(self, uri: str) -> Any:
+        """A file of the project's storage, as a data source."""
+
+    def inline_search(self, source: Any) -> dict[str, Any]:
+        """`tools` and `tool_resources` for searching a vector store that is described, not named."""
+
+    def attachment(self, source: Any) -> Any:
+        """An attachment of a message, for file search."""
+
 
 def plain(value: Any) -> str:
     """The text of an enumeration's member, or the text itself."""
@@ -119,6 +128,7 @@ class Operations:
             *(self.agents, self.threads, self.messages, self.runs, self.cancelled, self.outputs),
             *(self.files, self.stores, self.store_files, self.batches, self.errors),
             *(self.streams, self.automatic_calls, self.polled, self.polled_files),
+            self.data_sources,
         ):
             await self.checks.play(scenario)
 
@@ -464,3 +474,26 @@ class Operations:
         with self.convenience("file batch and poll"):
             batch = await client.batch_and_poll(empty.id, [(await self.upload("more.md")).id])
             assert (batch.status, batch.file_counts.completed) == ("completed", 1)
+
+    async def data_sources(self) -> None:
+        """Files are used where they lie."""
+        client = self.client
+        source = client.data_source(f"{STORAGE}/prices.md")
+        with self.convenience("data sources"):
+            store = await settled(client.vector_stores.create(name="prices"))
+            await settled(client.vector_store_files.create(store.id, data_source=source))
+            batch = await settled(client.file_batches.create(store.id, data_sources=[source]))
+            assert batch.file_counts.total == 1
+            agent = await self.agent(**client.inline_search(source))
+            (inline,) = agent.tool_resources.file_search.vector_store_ids
+            assert (await settled(client.vector_stores.get(inline))).name == "inline"
+            thread = await settled(client.threads.create())
+            message = await settled(
+                client.messages.create(
+                    thread.id, role="user", content="use file_search", attachments=[client.attachment(source)]
+                )
+            )
+            assert message.attachments[0].data_source == source
+            run = await client.process(thread.id, agent.id)
+            assert run.status == "completed", run.last_error
+            assert "†source】" in (await self.texts(thread.id))[-1], "nothing was found to cite"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -22,15 +23,20 @@ from agents_emulator.models.base import ChatRequest, Finished, TextDelta, ToolCa
 from agents_emulator.service import ServiceConfig
 from agents_emulator.tools.settings import StorageAccount, ToolSettings
 from tests.conformance.catalogue import RECORDINGS
-from tests.conformance.ledger import Ledger
 from tests.emulator import test_recordings as replays
-from tests.emulator.helpers import Json, needs_recordings, parse_events, recording, upload, wait_for, wait_run
+from tests.emulator.helpers import needs_recordings, parse_events, recording, wait_for, wait_run
 from tests.emulator.tools.test_openapi import serve
 from tests.support.queue_function import FakeFunction
 from tests.wire import test_recordings as bodies
 
 pytestmark = needs_recordings
 
+DATASTORE = (
+    "azureml://subscriptions/00000000-0000-0000-0000-000000000000/resourcegroups/00000/workspaces/00000"
+    "/datastores/workspaceblobstore/paths/"
+)
+DATA_ASSET = "azureai://accounts/0000-0000/projects/0000000/data/00000/versions/1.0"
+"""Addresses of recorded data sources: the beginning of one, and a whole one."""
 _KINDS = {"object", "type", "status", "role", "ranker"}
 """Keys whose values are part of the shape."""
 _CONTENTS = {"outputs", "annotations", "require_approval"}
@@ -85,8 +91,15 @@ def replay(service: Any) -> replays.Replay:
 
 
 @pytest.fixture
-def shapes(service: Any) -> Any:
+def shapes(service: Any, tmp_path: Path) -> Any:
+    """A service whose tools file has the recorded workspaces, each with the product's description."""
+    document = tmp_path / "assets" / "LocalUpload" / "00000000000" / "product_info_1.md"
+    document.parent.mkdir(parents=True)
+    document.write_text("# Smart Eyewear\n\nIt sees.\n", encoding="utf-8")
+    assets = {DATASTORE: tmp_path / "assets", DATA_ASSET: document}
+
     def start(model: Any, config: ServiceConfig | None = None) -> Shapes:
+        config = config or ServiceConfig(tools=ToolSettings(assets=assets))
         return Shapes(httpx.Client(base_url=service(model=model, config=config).endpoint, timeout=20))
 
     return start
@@ -150,44 +163,18 @@ def test_file_search_stream(service: Any) -> None:
     replays.test_a_file_search_stream_has_the_recorded_events(service)
 
 
-def with_files(shapes: Shapes, ledger: Ledger, name: str, entry: Json, sources: Json) -> Json:
-    """The entry with data sources that the local service can read, if it refuses the recorded ones.
-
-    A `uri_asset` lies in an Azure workspace; an uploaded file takes its place, and the ledger is told.
-    """
-    path, body = shapes.ours(entry["RequestPath"]), shapes.ours(entry["RequestBody"])
-    response = shapes.client.request(entry["RequestMethod"], path, json=body)
-    if response.status_code == 400:
-        ledger.not_served("recording", name, response.json()["error"]["message"])
-        sources["data_sources"] = [uploaded(shapes)]
-    return entry
-
-
-def uploaded(shapes: Shapes) -> Json:
-    """A data source that is an uploaded file."""
-    with httpx.Client(base_url=shapes.client.base_url, params={"api-version": "v1"}, timeout=20) as client:
-        return {
-            "type": "id_asset",
-            "uri": upload(client, "product_info_1.md", b"# Smart Eyewear\n\nIt sees.\n"),
-        }
-
-
 @pytest.mark.covers("recording", "py_create_vector_store_batch_azure.json")
-def test_batch_of_data_sources(shapes: Any, ledger: Ledger) -> None:
+def test_batch_of_data_sources(shapes: Any) -> None:
     played: Shapes = shapes(Turns())
-    name = "py_create_vector_store_batch_azure.json"
-    for entry in recording(name):
-        if (entry["RequestBody"] or {}).get("data_sources"):
-            with_files(played, ledger, name, entry, entry["RequestBody"])
+    for entry in recording("py_create_vector_store_batch_azure.json"):
         played.play(entry)
 
 
 @pytest.mark.covers("recording", "py_code_interpreter_tool_streaming.json")
-def test_code_interpreter_stream(shapes: Any, ledger: Ledger) -> None:
-    name = "py_code_interpreter_tool_streaming.json"
+def test_code_interpreter_stream(shapes: Any) -> None:
     code = ToolCall("call_1", "code_interpreter", json.dumps({"code": "print('Smart Eyewear')"}))
     played: Shapes = shapes(Turns(("I'll need to look into the file first.", code), ("It sees.", None)))
-    for entry in recording(name):
+    for entry in recording("py_code_interpreter_tool_streaming.json"):
         if isinstance(entry["ResponseBody"], list):
             response = played.client.request(
                 "POST", played.ours(entry["RequestPath"]), json=played.ours(entry["RequestBody"])
@@ -201,9 +188,6 @@ def test_code_interpreter_stream(shapes: Any, ledger: Ledger) -> None:
             }
             played.events(parse_events("".join(entry["ResponseBody"])), parse_events(response.text), omitted)
         else:
-            resources = (entry["RequestBody"] or {}).get("tool_resources")
-            if resources:
-                with_files(played, ledger, name, entry, resources["code_interpreter"])
             played.play(entry)
 
 

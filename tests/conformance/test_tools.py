@@ -7,30 +7,31 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.catalogue import DRIVERS, PREVIEW, TOOLS, V1, V1_TOOLS, Driver
+from tests.conformance.catalogue import PREVIEW, TOOL_DRIVERS, TOOLS, V1, V1_TOOLS, Driver
 from tests.conformance.drivers import Drivers
 from tests.conformance.ledger import Ledger
+from tests.support.chromium import MISSING_CHROMIUM
 
 SPECS = Path(__file__).parents[3] / "shared" / "wire" / "spec"
-NOT_SERVED = {"deep_research", "browser_automation"}
 
 
 @pytest.mark.parametrize(
     ("driver", "tool"),
     [
         pytest.param(driver, name, marks=pytest.mark.covers("tool", name, driver), id=f"{driver}-{name}")
-        for driver in DRIVERS
-        if (driver.client, driver.api_version) != ("ours", V1)  # its tools are those of the preview
+        for driver in TOOL_DRIVERS
         for name in driver.tools
     ],
 )
 def test_tool(drivers: Drivers, ledger: Ledger, driver: Driver, tool: str) -> None:
+    if tool == "browser_automation" and MISSING_CHROMIUM:
+        pytest.skip(MISSING_CHROMIUM)
     drive = drivers.drive(driver, "tools")
     drive.fail_unless_passed("tool", tool)
     reasons = [reason for kind, name, reason in drive.findings if (kind, name) == ("not served", tool)]
     for reason in reasons:
         ledger.not_served("tool", tool, str(reason))
-    assert bool(reasons) == (tool in NOT_SERVED)
+    assert reasons == []
 
 
 @pytest.mark.parametrize(("version", "tools"), [(V1, V1_TOOLS), (PREVIEW, TOOLS)])

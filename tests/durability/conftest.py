@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from tests.durability.counts import SUMMARY
+from tests.durability.counts import COUNTS
+from tests.flows.conftest import bench
+from tests.journal.conftest import postgresql
+
+__all__ = ["bench", "postgresql"]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Print the counts after pytest's own summary."""
-    counts = config.stash.get(SUMMARY, None)
+    counts = config.stash.get(COUNTS, None)
     if counts is not None:
         print(counts)

@@ -19,11 +19,14 @@ from agent_tasks.operations import (
     run_turn,
     upload_file,
 )
-from agent_tasks.tools import ToolSet, function_tool
+from agent_tasks.tools import McpTool, ToolSet, function_tool
 
 UPLOADS = 3
 AGENTS = 2
-TURNS = 3  # an extraction with tool calls, its review in the same conversation, which is throttled once
+# An extraction with tool calls, its review in the same conversation, which is throttled once, and an entry
+# into a ledger (an MCP server) that has to be approved.
+TURNS = 4
+MCP_URL = "AGENT_TASKS_TEST_MCP_URL"
 CALLS = ("look_up", "book")
 REPEATABLE, ONCE = CALLS
 
@@ -39,6 +42,11 @@ def rules(case: str) -> list[dict[str, Any]]:
         {"when": {"message": f"extract {case}$", "tool_results": False}, "reply": {"tool_calls": calls}},
         {"when": {"message": f"review {case}$", "call": 1}, "reply": {"error": throttled}},
         {"when": {"message": f"review {case}$"}, "reply": {"text": "The answer is right."}},
+        {
+            "when": {"message": f"file {case}$", "tool_results": False},
+            "reply": {"tool_calls": [{"name": "write", "arguments": {"line": case}}]},
+        },
+        {"when": {"message": f"file {case}$"}, "reply": {"text": "It is in the ledger."}},
     ]
 
 
@@ -105,12 +113,17 @@ async def _work(ws: Workspace, folder: Path, case: str) -> dict[str, Any]:
     ]
     store = await build_vector_store(ws, "papers", uploads, owner=case)
     tools = _tools(folder)
+    ledger = ToolSet([McpTool("ledger", os.environ[MCP_URL], approve=lambda call: case in call.arguments)])
     clerk = await ensure_agent(
         ws,
         AgentSpec(name="clerk", model="m", instructions="Extract.", tools=tools.definitions, stores=[store]),
         owner=case,
     )
-    critic = await ensure_agent(ws, AgentSpec(name="critic", model="m", instructions="Review."), owner=case)
+    critic = await ensure_agent(
+        ws,
+        AgentSpec(name="critic", model="m", instructions="Review.", tools=ledger.definitions),
+        owner=case,
+    )
     extracted = await run_turn(
         ws, TurnSpec(step="extract", agent=clerk, prompt=f"extract {case}", owner=case), tools=tools
     )
@@ -121,9 +134,18 @@ async def _work(ws: Workspace, folder: Path, case: str) -> dict[str, Any]:
             conversation=extracted.conversation, after=extracted.key,
         ),
     )  # fmt: skip
+    filed = await run_turn(
+        ws,
+        TurnSpec(
+            step="file", agent=critic, prompt=f"file {case}", owner=case,
+            conversation=reviewed.conversation, after=reviewed.key,
+        ),
+        tools=ledger,
+    )  # fmt: skip
     return {
         "files": sorted(os.path.basename(file.name) for file in uploads if file.id in store.file_ids),
         "failed": store.failed,
         "extract": _told(extracted),
         "review": _told(reviewed),
+        "file": _told(filed),
     }

@@ -18,10 +18,11 @@ import pytest
 from agent_tasks.backend.agents import ATTEMPT_FIELD, KEY_FIELD
 from agent_tasks.crashpoints import CRASH_POINTS
 from agent_tasks.testing import ServiceLog, kill_at, run_coroutine
-from tests.durability.counts import SUMMARY
+from tests.durability.counts import counted
 from tests.durability.crash_pipeline import (
     AGENTS,
     CALLS,
+    MCP_URL,
     ONCE,
     REPEATABLE,
     REPLY,
@@ -31,6 +32,7 @@ from tests.durability.crash_pipeline import (
     pipeline,
     rules,
 )
+from tests.support.mcp_server import McpLedger, mcp_ledger
 from tests.support.service import ThreadService, start_in_thread, write_rules
 
 ALL = bool(os.environ.get("AGENT_TASKS_ALL_CRASH_POINTS"))
@@ -44,7 +46,7 @@ CREATIONS = {
     "agents.create": AGENTS,
     "runs.create_thread_and_run": 1,
     "runs.create": TURNS - 1,
-    "runs.submit_tool_outputs": 1,
+    "runs.submit_tool_outputs": 2,
 }
 
 
@@ -78,6 +80,13 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreadService]
     running.stop()
 
 
+@pytest.fixture(scope="module")
+def ledger() -> Iterator[McpLedger]:
+    with mcp_ledger() as running, pytest.MonkeyPatch.context() as patch:
+        patch.setenv(MCP_URL, running.url)
+        yield running
+
+
 def carry_out(case: Case, endpoint: str, folder: Path) -> Case:
     folder.mkdir()
     for point in case.kills:
@@ -89,7 +98,7 @@ def carry_out(case: Case, endpoint: str, folder: Path) -> Case:
 
 @pytest.mark.timeout(300)
 def test_a_pipeline_killed_anywhere_has_each_effect_once(
-    service: ThreadService, tmp_path: Path, pytestconfig: pytest.Config
+    service: ThreadService, ledger: McpLedger, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
     calm = carry_out(Case([], "calm"), service.endpoint, tmp_path / "calm")
     assert calm.runs == {REPEATABLE: 1, ONCE: 1}
@@ -107,11 +116,11 @@ def test_a_pipeline_killed_anywhere_has_each_effect_once(
     expected = {operation: each * (len(done) + 1) for operation, each in CREATIONS.items()}
     points = {kill.partition(":")[0] for case in done for kill in case.kills}
     kills = sum(len(case.kills) for case in done)
-    pytestconfig.stash[SUMMARY] = (
-        f"crash points: {len(points)}, kills: {kills}, duplicates: {len(duplicates)}, leaks: {leaks}"
-    )
+    counted(pytestconfig).add(points=points, kills=kills, duplicates=len(duplicates), leaks=leaks)
 
     assert problems == []
+    assert set(ledger.written.values()) == {1}, ledger.written
+    assert len(ledger.written) == len(done) + 1
     assert duplicates == []
     assert verdict["ok"], verdict
     assert {operation: created[operation] for operation in expected} == expected
@@ -153,7 +162,8 @@ def _duplicates(log: ServiceLog) -> list[Any]:
         elif row["operation"] == "files.upload":
             sent[row["operation"], body["filename"]] += 1
         elif row["operation"] == "runs.submit_tool_outputs":
-            sent.update((row["path"], output["tool_call_id"]) for output in body["tool_outputs"])
+            answers = body.get("tool_outputs") or body["tool_approvals"]
+            sent.update((row["path"], answer["tool_call_id"]) for answer in answers)
         else:
             sent.update((row["path"], file) for file in body["file_ids"])
     return [effect for effect, times in sent.items() if times > 1]

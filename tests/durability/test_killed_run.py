@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from agent_tasks.backend.agents import ATTEMPT_FIELD, KEY_FIELD
+from tests.durability.counts import counted
 from tests.flows.support import PIPELINE, RULES, TOOLS
 from tests.support.service import start_in_thread, write_rules
 
@@ -119,9 +120,12 @@ def prefect_api(prefect_server: None) -> str:
 
 @pytest.mark.timeout(400)
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes in /proc")
-def test_a_run_killed_again_and_again_serves_no_turn_twice(tmp_path: Path, prefect_api: str) -> None:
+def test_a_run_killed_again_and_again_serves_no_turn_twice(
+    tmp_path: Path, prefect_api: str, pytestconfig: pytest.Config
+) -> None:
     command = Command(tmp_path)
-    for turns_before_the_kill in (2, 9, TURNS):
+    kills = (2, 9, TURNS)
+    for turns_before_the_kill in kills:
         process = command.start(prefect_api)
         wait_until(
             lambda so_far=turns_before_the_kill, running=process: (
@@ -137,12 +141,16 @@ def test_a_run_killed_again_and_again_serves_no_turn_twice(tmp_path: Path, prefe
     process = command.start(prefect_api)
     assert process.wait(LIMIT) == 0, command.terminal()
     assert "Traceback" not in command.terminal()
+    wait_until(lambda: not command.processes(), "the end of the finished run's servers", 20)
 
     marks = Counter(
         (row["body"]["metadata"][KEY_FIELD], row["body"]["metadata"][ATTEMPT_FIELD])
         for row in command.turns()
     )
-    assert [mark for mark, times in marks.items() if times > 1] == []
+    duplicates = [mark for mark, times in marks.items() if times > 1]
+    left = command.left()
+    counted(pytestconfig).add(kills=len(kills), duplicates=len(duplicates), leaks=sum(left.values()))
+    assert duplicates == []
     assert len(command.turns()) == TURNS
     by_operation = Counter(row["operation"] for row in command.effects())
     assert by_operation["agents.create"] == 3
@@ -150,5 +158,4 @@ def test_a_run_killed_again_and_again_serves_no_turn_twice(tmp_path: Path, prefe
     assert by_operation["vector_stores.create"] == 1
     rows = [json.loads(line) for line in (tmp_path / "out" / "results.jsonl").read_text().splitlines()]
     assert [row["status"] for row in rows] == ["done"] * DOCUMENTS
-    wait_until(lambda: not command.processes(), "the end of the finished run's servers", 20)
-    assert command.left() == {"assistants": 0, "threads": 0, "vector_stores": 0, "files": 0}
+    assert left == {"assistants": 0, "threads": 0, "vector_stores": 0, "files": 0}

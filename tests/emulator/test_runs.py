@@ -191,13 +191,13 @@ def test_the_limit_on_completion_tokens_makes_a_run_incomplete(service: Any) -> 
 
 
 def test_a_tool_that_is_not_executed_fails_the_run_and_says_so(shared: RunningService) -> None:
-    browser = {"type": "browser_automation", "browser_automation": {"connection": {"id": "x"}}}
+    newer = {"type": "clairvoyance", "clairvoyance": {"connection": {"id": "x"}}}
     with shared.http() as client:
-        run = post(client, "/threads/runs", turn(agent(client, tools=[browser]), "hi"))
+        run = post(client, "/threads/runs", turn(agent(client, tools=[newer]), "hi"))
         failed = wait_run(client, run)
     assert failed["status"] == "failed"
     assert failed["last_error"]["code"] == "unsupported_tool"
-    assert "'browser_automation'" in failed["last_error"]["message"]
+    assert "'clairvoyance'" in failed["last_error"]["message"]
 
 
 def test_a_run_can_override_its_agent(service: Any) -> None:

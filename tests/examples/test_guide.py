@@ -35,6 +35,8 @@ from tests.support.service import RunningService, start_in_thread, write_rules
 
 HERE = Path(__file__).parent
 GUIDE = HERE.parents[1] / "examples" / "guide"
+STORAGE = "azureml://subscriptions/1/resourcegroups/workshop/workspaces/w/datastores/documents/paths"
+"""Where the project keeps its documents; the local service reads them from the examples."""
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
         for path in sorted((HERE / "rules").glob("*.yaml"))
         for rule in yaml.safe_load(path.read_text(encoding="utf-8"))["rules"]
     ]
-    tools = ToolSettings(search_folder=HERE / "search", allow_loopback_images=True)
+    tools = ToolSettings(
+        search_folder=HERE / "search",
+        assets={STORAGE: GUIDE.parent / "documents"},
+        allow_loopback_images=True,
+    )
     folder = tmp_path_factory.mktemp("guide")
     service = start_in_thread(folder, write_rules(folder, {"rules": rules}), ServiceConfig(tools=tools))
     yield service
@@ -188,12 +194,8 @@ def test_file_search(guide: Guide) -> None:
 
 @pytest.mark.covers("example", "enterprise_file_search")
 def test_enterprise_file_search(guide: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
-    with AgentsClient(guide.service.endpoint, None) as client:
-        # Stands for a data asset of the project, which the local service does not have.
-        note = client.files.upload(GUIDE.parent / "documents" / "delivery-note-oakhollow-b7.md")
-        monkeypatch.setenv("DATA_ASSET", note.id)
-        batch, answer = lines(guide.run("enterprise_file_search"))
-        client.files.delete(note.id)
+    monkeypatch.setenv("DATA_ASSET", f"{STORAGE}/delivery-note-oakhollow-b7.md")
+    batch, answer = lines(guide.run("enterprise_file_search"))
     assert batch == "the batch is completed with 1 file"
     assert answer.startswith("The pallet of Oakhollow Freight was delivered on 8 October 2026.")
     assert "†source】" in answer
@@ -311,7 +313,10 @@ def test_threads(guide: Guide) -> None:
 
 
 @pytest.mark.covers("example", "message_attachments")
-def test_message_attachments(guide: Guide) -> None:
+@pytest.mark.parametrize("address", [None, f"{STORAGE}/delivery-note-oakhollow-b7.md"])
+def test_message_attachments(guide: Guide, monkeypatch: pytest.MonkeyPatch, address: str | None) -> None:
+    if address is not None:
+        monkeypatch.setenv("DATA_ASSET", address)
     count, answer = lines(guide.run("message_attachments"))
     assert count == "2 attachments"
     assert "There came 6 cans of varnish." in answer

@@ -26,9 +26,9 @@ from agent_tasks.operations import (
     delete_conversation,
     ensure_agent,
     exclusive,
+    following,
     release_owner,
     run_turn,
-    turns,
     upload_file,
 )
 from agent_tasks.tools import ToolContext, ToolSet, function_tool
@@ -271,7 +271,7 @@ async def test_a_refused_turn_is_an_error_and_may_be_tried_again(
 async def test_an_unreachable_service_leaves_the_turn_to_be_taken_up_later(
     service: ServiceFactory, open_workspace: OpenWorkspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turns, "_BREAKS", 2)
+    monkeypatch.setattr(following, "_BREAKS", 2)
     monkeypatch.setattr(_runtime, "async_sleep", lambda _: asyncio.sleep(0.01))  # between tries of a request
     running = service(process=True, rules={"default": {"reply": {"text": "Hello."}, "delay": 0.5}})
     async with open_workspace(running) as ws:

@@ -133,3 +133,32 @@ async def test_one_that_cannot_be_deleted_does_not_stop_the_others(
         swept = await sweep(ws, dry_run=False, now=time.time() + 3700)
         assert [left.error is None for left in swept] == [False, True]
         assert [left.kind for left in await ws.journal.live_resources("test")] == ["agent"]
+
+
+async def test_the_sweep_of_one_journal_leaves_what_another_journal_keeps(
+    service: ServiceFactory, tmp_path: Path
+) -> None:
+    running = service()
+    ours, theirs = (f"sqlite+aiosqlite:///{tmp_path}/{name}.db" for name in ("ours", "theirs"))
+    async with Workspace.open(running.endpoint, None, theirs) as other:
+        agent = await ensure_agent(other, SPEC, owner="o", ttl=HOUR)
+        async with Workspace.open(running.endpoint, None, ours) as ws:
+            assert await sweep(ws, dry_run=False) == []
+            (unknown,) = await find_leftovers(ws, now=time.time() + DAY + 60)
+            assert (unknown.remote_id, unknown.reason) == (agent.id, Reason.UNKNOWN)
+        assert await other.backend.exists("agent", agent.id)
+
+
+async def test_one_journal_of_two_projects_sweeps_them_apart(service: ServiceFactory, tmp_path: Path) -> None:
+    journal = f"sqlite+aiosqlite:///{tmp_path}/journal.db"
+    first, second = service(), service()
+    async with (
+        Workspace.open(first.endpoint, None, journal) as one,
+        Workspace.open(second.endpoint, None, journal) as two,
+    ):
+        for ws in (one, two):
+            await upload_file(ws, b"text", "a.txt", owner="o", ttl=timedelta(seconds=-1))
+        assert len(await sweep(one, dry_run=False)) == 1
+        assert await one.journal.live_resources(one.scope) == []
+        assert len(await two.journal.live_resources(two.scope)) == 1
+        assert len(await find_leftovers(two)) == 1

@@ -51,6 +51,8 @@ _ADDED: dict[str, Json] = {
     "RunStepOpenAPIToolCall": {"function": {"type": "object"}},
     # [Agents] code-interpreter data sources come back as file_ids.
     "CodeInterpreterToolResource": {"file_ids": {"type": "array"}},
+    # Not from the wire: the local service says in the step where it answers in a hosted tool's place.
+    "RunStepDeepResearchToolCallDetails": {"stand_in": {"type": "string", "minLength": 1}},
 }
 _OPTIONAL: dict[str, list[str]] = {
     # [Messages and steps] REST bodies of messages omit these four.

@@ -61,10 +61,10 @@ class PostgresServer:
                 raise AssertionError(f"PostgreSQL did not start: {(self.folder / 'log').read_text()[-2000:]}")
             time.sleep(0.05)
 
-    def stop(self) -> None:
-        """Stop it at once: connections are cut, what was committed stays."""
+    def stop(self, *, immediate: bool = False) -> None:
+        """Stop it at once: connections are cut, what was committed stays; `immediate` is like a crash."""
         if self.process is not None:
-            self.process.send_signal(signal.SIGINT)
+            self.process.send_signal(signal.SIGQUIT if immediate else signal.SIGINT)
             self.process.wait(START_SECONDS)
             self.process = None
 

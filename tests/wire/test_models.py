@@ -1,5 +1,7 @@
 """Open for what is unknown, exact about what was set."""
 
+from inspect import ismodule
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +9,7 @@ from pydantic import ValidationError
 
 from agent_tasks import wire
 
+PUBLIC_NAMES = Path(__file__).with_name("public_names.txt")
 RUN = {
     "id": "run_1",
     "object": "thread.run",
@@ -229,14 +232,11 @@ def test_texts_are_joined() -> None:
     assert delta.text == "c"
 
 
-def test_all_names_exactly_the_public_names() -> None:
-    public = {
-        name
-        for name, value in vars(wire).items()
-        if not name.startswith("_") and not hasattr(value, "__path__")
-    }
-    modules = {name for name in public if type(getattr(wire, name)).__name__ == "module"}
-    assert set(wire.__all__) == public - modules - {"annotations"}
+def test_the_public_names_are_these() -> None:
+    assert sorted(wire.__all__) == PUBLIC_NAMES.read_text(encoding="utf-8").split()
+    assert len(wire.__all__) == len(set(wire.__all__)), "two modules offer the same name"
+    visible = {name for name, value in vars(wire).items() if not name.startswith("_") and not ismodule(value)}
+    assert set(wire.__all__) == visible - {"annotations"}
 
 
 @pytest.mark.parametrize(

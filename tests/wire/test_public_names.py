@@ -38,6 +38,7 @@ NAMES = {
     "FunctionTool",
     "ToolContext",
     "ToolSet",
+    "WhenUnknown",
     "function_tool",
     # configuration
     "AgentsProject",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Literal, Self
+from urllib.parse import unquote
 
 import httpx
 
@@ -18,6 +20,7 @@ from agent_tasks.client._async.transport import AsyncTransport
 from agent_tasks.client._async.vector_store_file_batches import AsyncVectorStoreFileBatches
 from agent_tasks.client._async.vector_store_files import AsyncVectorStoreFiles
 from agent_tasks.client._async.vector_stores import AsyncVectorStores
+from agent_tasks.client._calls import Call
 from agent_tasks.client._endpoint import Endpoint
 from agent_tasks.client._functions import DEFAULT_MAX_ROUNDS, AutoFunctionCalls, CallableTools
 from agent_tasks.client._options import DEFAULT_API_VERSION, Credential, RetryPolicy, Timeouts
@@ -79,6 +82,41 @@ class AsyncAgentsClient:
         cancelled. None turns it off.
         """
         self._auto.toolset, self._auto.max_rounds = toolset, max_rounds
+
+    async def send_request(
+        self,
+        method: Literal["GET", "POST", "DELETE"],
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Sends a request that this client has no method for, with its credential, api-version and errors.
+
+        Args:
+            method: A POST is taken to create something: it is not repeated while its outcome is not known.
+            path: Below the project's address: `/assistants/asst_1`.
+            body: A JSON object.
+            params: The query, without the api-version.
+
+        Returns:
+            The JSON object of the answer.
+
+        Raises:
+            ValueError: The path leads out of the project.
+            ServiceError, TransportError: As of all operations.
+        """
+        segments = path.split("/")[1:]
+        if (
+            not path.startswith("/")
+            or not all(segments)
+            or {".", ".."} & {unquote(part) for part in segments}
+        ):
+            raise ValueError(f"{path!r} is not a path below the project's address")
+        if any(character in path for character in "?#\\"):
+            raise ValueError(f"{path!r} has more than a path: give the query as params")
+        call = Call(method, path, creates=method == "POST", body=body, params=params or {})
+        return await self._transport.json(call, name="send_request")
 
     async def aclose(self) -> None:
         """Closes all connections; runs go on."""

@@ -12,6 +12,7 @@ from agent_tasks.wire import (
     CreateMessageRequest,
     MessageDeletionStatus,
     MessageRole,
+    MessageTextContent,
     ThreadMessage,
     UpdateMessageRequest,
 )
@@ -63,6 +64,15 @@ class AsyncMessages(AsyncResource):
         async for message in self.list(thread_id, order="desc"):
             if message.role == role:
                 return message
+        return None
+
+    async def get_last_message_text_by_role(
+        self, thread_id: str, role: MessageRole | Literal["user", "assistant"] = "assistant"
+    ) -> MessageTextContent | None:
+        """The last text part of the newest such message that has one; None if there is none."""
+        async for message in self.list(thread_id, order="desc"):
+            if message.role == role and message.text_messages:
+                return message.text_messages[-1]
         return None
 
     def list(

@@ -84,9 +84,10 @@ class AsyncRuns(AsyncResource):
             thread_id: The thread.
             request: The run, or its fields by name.
             include: Values of `RunAdditionalFieldList`.
-            toolset: Its definitions and resources are the run's, unless the fields name others, and its
-                functions are called; by default those of `enable_auto_function_calls`.
-            max_rounds: Times that the run may ask for functions.
+            toolset: Its definitions and resources are the run's, unless the fields name others, its
+                functions are called, and its MCP tools with an `approve` decide on their calls; by default
+                those of `enable_auto_function_calls`.
+            max_rounds: Times that the run may ask for functions or approvals.
             poll_interval: The first pause between two reads, in seconds; pauses grow.
             deadline: Seconds after which the run is cancelled; by default, the run's own life.
             check: Whether a run that did not complete is raised.

@@ -67,9 +67,9 @@ class AsyncTransport:
         """Closes all connections."""
         await self._http.aclose()
 
-    async def json(self, call: Call) -> dict[str, Any]:
-        """Sends a call and gives the JSON object of its answer."""
-        with self.observe(call) as observer:
+    async def json(self, call: Call, *, name: str | None = None) -> dict[str, Any]:
+        """Sends a call and gives the JSON object of its answer; `name` is as for `observe`."""
+        with self.observe(call, name) as observer:
             async for attempt in self._attempts(call):
                 with attempt:
                     body = await self._json(call)

@@ -13,6 +13,7 @@ from agent_tasks.wire import (
     CreateMessageRequest,
     MessageDeletionStatus,
     MessageRole,
+    MessageTextContent,
     ThreadMessage,
     UpdateMessageRequest,
 )
@@ -64,6 +65,15 @@ class Messages(Resource):
         for message in self.list(thread_id, order="desc"):
             if message.role == role:
                 return message
+        return None
+
+    def get_last_message_text_by_role(
+        self, thread_id: str, role: MessageRole | Literal["user", "assistant"] = "assistant"
+    ) -> MessageTextContent | None:
+        """The last text part of the newest such message that has one; None if there is none."""
+        for message in self.list(thread_id, order="desc"):
+            if message.role == role and message.text_messages:
+                return message.text_messages[-1]
         return None
 
     def list(

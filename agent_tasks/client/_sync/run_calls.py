@@ -8,7 +8,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from agent_tasks.client._calls import Call, path_of
-from agent_tasks.client._functions import MAX_CALLS_AT_ONCE, AutoFunctionCalls, error_output, function_calls
+from agent_tasks.client._functions import (
+    MAX_CALLS_AT_ONCE,
+    ApprovingTools,
+    AutoFunctionCalls,
+    approval_calls,
+    error_output,
+    function_calls,
+)
 from agent_tasks.client._sync import _runtime
 from agent_tasks.client._sync.resource import Resource, request_body
 from agent_tasks.client._sync.streams import EventStream
@@ -26,6 +33,7 @@ from agent_tasks.wire import (
     AgentStreamEvent,
     MessageRole,
     RequiredFunctionToolCall,
+    RequiredMcpToolCall,
     RunStatus,
     RunStep,
     RunStepStatus,
@@ -72,6 +80,7 @@ class RunCalls(Resource):
         self._rounds = 0
         self._submissions = 0
         self._outputs: dict[str, str] = {}
+        self._approvals: dict[str, Mapping[str, Any]] = {}
 
     def read(self, thread_id: str, run_id: str) -> ThreadRun:
         """The run as it is now."""
@@ -84,11 +93,13 @@ class RunCalls(Resource):
         return None
 
     def answerable(self, run: ThreadRun) -> bool:
-        """Whether the run waits for functions, and there is a toolset to call them."""
-        return self._toolset is not None and bool(function_calls(run))
+        """Whether the run waits for functions or approvals, and there is a toolset for them."""
+        if self._toolset is None:
+            return False
+        return bool(function_calls(run) or approval_calls(run, self._toolset))
 
     def submit(self, run: ThreadRun) -> ThreadRun:
-        """Runs the functions that a run waits for and submits their outputs."""
+        """Runs the functions that a run waits for and submits their outputs, or submits its approvals."""
         call = self._answers(run, stream=False)
         try:
             return self._call(ThreadRun, call)
@@ -143,34 +154,65 @@ class RunCalls(Resource):
                 yield StreamEvent(AgentStreamEvent.THREAD_MESSAGE_COMPLETED, message, synthetic=True)
 
     def _waits_for_the_same(self, run: ThreadRun) -> bool:
-        calls = function_calls(run)
-        return run.status == RunStatus.REQUIRES_ACTION and all(call.id in self._outputs for call in calls)
+        known = {*self._outputs, *self._approvals}
+        calls = [*function_calls(run), *approval_calls(run, self._toolset)]
+        return run.status == RunStatus.REQUIRES_ACTION and all(call.id in known for call in calls)
 
     def _answers(self, run: ThreadRun, *, stream: bool) -> Call:
+        approvals = approval_calls(run, self._toolset)
         calls = function_calls(run)
-        new = [call for call in calls if call.id not in self._outputs]
-        if new:
-            self._rounds += 1
-            self._submissions = 0
-            if self._rounds > self._max_rounds:
-                self.give_up(run)
-                raise ToolError(
-                    f"The run {run.id} asked for functions more than {self._max_rounds} times (the last was "
-                    f"{new[0].function.name}) and was cancelled. Raise max_rounds, or tell the agent when it "
-                    "is done.",
-                    tool=new[0].function.name,
-                    call_id=new[0].id,
-                )
-
-            def answer(call: RequiredFunctionToolCall) -> None:
-                self._outputs[call.id] = self._run_function(run, call)
-
-            _runtime.for_each(answer, new, at_once=MAX_CALLS_AT_ONCE)
+        self._count_round(
+            run,
+            [(call.id, call.function.name) for call in calls if call.id not in self._outputs]
+            + [(call.id, call.name) for call in approvals if call.id not in self._approvals],
+        )
         self._submissions += 1
+        if approvals:
+            for approval in approvals:
+                if approval.id not in self._approvals:
+                    self._approvals[approval.id] = self._decide(run, approval)
+            decisions = [self._approvals[call.id] for call in approvals]
+            return outputs_call(run.thread_id, run.id, approvals=decisions, stream=stream)
+
+        def answer(call: RequiredFunctionToolCall) -> None:
+            self._outputs[call.id] = self._run_function(run, call)
+
+        new = [call for call in calls if call.id not in self._outputs]
+        _runtime.for_each(answer, new, at_once=MAX_CALLS_AT_ONCE)
         outputs: list[Mapping[str, str]] = [
             {"tool_call_id": call.id, "output": self._outputs[call.id]} for call in calls
         ]
         return outputs_call(run.thread_id, run.id, outputs=outputs, stream=stream)
+
+    def _count_round(self, run: ThreadRun, new: list[tuple[str, str]]) -> None:
+        """Notes that a run asks for something new (ids and names); gives it up when it does so too often."""
+        if not new:
+            return
+        self._rounds += 1
+        self._submissions = 0
+        if self._rounds > self._max_rounds:
+            self.give_up(run)
+            call_id, name = new[0]
+            raise ToolError(
+                f"The run {run.id} asked for functions more than {self._max_rounds} times (the last was "
+                f"{name}) and was cancelled. Raise max_rounds, or tell the agent when it is done.",
+                tool=name,
+                call_id=call_id,
+            )
+
+    def _decide(self, run: ThreadRun, call: RequiredMcpToolCall) -> Mapping[str, Any]:
+        toolset = self._toolset
+        if not isinstance(toolset, ApprovingTools):
+            raise RuntimeError("calls are only decided with a toolset that does so")
+        try:
+            decision: Mapping[str, Any] = _runtime.run_function(toolset.approval, call)
+        except Exception as error:  # nobody has approved it
+            logger.warning(
+                "call %s of %s (%s of %s) is refused: its approval raised %s",
+                *(call.name, call.server_label, call.id, run.id, type(error).__name__),
+            )
+            return {"tool_call_id": call.id, "approve": False}
+        return decision
 
     def _run_function(self, run: ThreadRun, call: RequiredFunctionToolCall) -> str:
         toolset = self._toolset

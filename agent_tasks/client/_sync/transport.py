@@ -68,9 +68,9 @@ class Transport:
         """Closes all connections."""
         self._http.close()
 
-    def json(self, call: Call) -> dict[str, Any]:
-        """Sends a call and gives the JSON object of its answer."""
-        with self.observe(call) as observer:
+    def json(self, call: Call, *, name: str | None = None) -> dict[str, Any]:
+        """Sends a call and gives the JSON object of its answer; `name` is as for `observe`."""
+        with self.observe(call, name) as observer:
             for attempt in self._attempts(call):
                 with attempt:
                     body = self._json(call)

@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 
 from agents_emulator.server import main
-from agents_emulator.tools.settings import ToolSettingsError, load_tool_settings
+from agents_emulator.tools.settings import (
+    BrowserSettings,
+    ResearchLimits,
+    ToolSettingsError,
+    load_tool_settings,
+)
 from tests.emulator.tools.conftest import write_yaml
 
 
@@ -15,9 +20,14 @@ def test_the_documented_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     page = (Path(__file__).parents[3] / "docs" / "local-service.md").read_text(encoding="utf-8")
     example = page.partition("# --tools-file tools.yaml")[2].partition("\n")[2].partition("```")[0]
     (tmp_path / "search").mkdir()
+    (tmp_path / "storage").mkdir()
+    (tmp_path / "prices.csv").touch()
     (tmp_path / "tools.yaml").write_text(example, encoding="utf-8")
     settings = load_tool_settings(tmp_path / "tools.yaml")
     assert settings.search_folder == tmp_path / "search"
+    assert sorted(settings.assets.values()) == [tmp_path / "prices.csv", tmp_path / "storage"]
+    assert settings.research == ResearchLimits()
+    assert settings.browser == BrowserSettings(executable=Path("/usr/bin/chromium"))
     assert settings.interpreter.cpu_seconds == 30
     connection = settings.connections["my-connection"]
     with pytest.raises(ToolSettingsError, match="SHOP_KEY"):

@@ -1,0 +1,104 @@
+"""Claims of many things at once: rows of `operations` that are held and given up, and have no result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from agent_tasks.journal.database import Database, retried
+from agent_tasks.journal.records import OperationState
+from agent_tasks.journal.schema import operations
+from agent_tasks.journal.workers import WorkerPresence
+
+
+class Claims:
+    """The claims of one worker; reached as `Journal.claims`."""
+
+    def __init__(
+        self,
+        database: Database,
+        presence: WorkerPresence,
+        worker: str,
+        lease_seconds: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self._database = database
+        self._presence = presence
+        self._worker = worker
+        self._lease_seconds = lease_seconds
+        self._clock = clock
+
+    @retried
+    async def take(self, scope: str, kind: str, wanted: Mapping[str, dict[str, Any]]) -> set[str]:
+        """Claim what no living worker holds, in one transaction; what others hold is passed over.
+
+        Leases as for `Journal.claim`, which renews them too.
+
+        Args:
+            scope: the service.
+            kind: the kind of what is claimed.
+            wanted: key to fingerprint; a few hundred at a time.
+
+        Returns:
+            The keys that this worker holds now.
+        """
+        now = self._clock()
+        common = {
+            "scope": scope, "kind": kind, "state": OperationState.INTENDED, "attempt": 1,
+            "worker": self._worker, "lease_until": now + self._lease_seconds, "remote": {},
+            "intended_at": now, "updated_at": now,
+        }  # fmt: skip
+        # Sorted, so that two workers who want the same keys lock them in the same order.
+        rows = [{**common, "key": key, "fingerprint": wanted[key]} for key in sorted(wanted)]
+        if not rows:
+            return set()
+        insert = sqlite.insert if self._database.is_sqlite else postgresql.insert
+        async with self._database.write() as connection:
+            new = await connection.execute(
+                insert(operations).values(rows).on_conflict_do_nothing().returning(operations.c.key)
+            )
+            held = set(new.scalars())
+            there = await connection.execute(
+                sa.select(operations.c.key, operations.c.worker, operations.c.lease_until)
+                .where(operations.c.scope == scope, operations.c.key.in_(set(wanted) - held))
+                .order_by(operations.c.key)
+                .with_for_update(skip_locked=True)  # locked: another worker is just claiming it
+            )
+            free = {
+                row.key
+                for row in there
+                if row.worker == self._worker or row.lease_until <= now or self._presence.is_dead(row.worker)
+            }
+            await connection.execute(
+                operations.update()
+                .where(operations.c.scope == scope, operations.c.key.in_(free))
+                .values(worker=self._worker, lease_until=now + self._lease_seconds, updated_at=now)
+            )
+        return held | free
+
+    @retried
+    async def give_up(self, scope: str, keys: Collection[str]) -> None:
+        """Give claims up that this worker still holds."""
+        async with self._database.write() as connection:
+            await connection.execute(
+                operations.delete().where(
+                    operations.c.scope == scope,
+                    operations.c.key.in_(keys),
+                    operations.c.worker == self._worker,
+                )
+            )
+
+    @retried
+    async def clear(self, scope: str, kind: str, key_start: str) -> None:
+        """Remove all claims of a kind whose keys begin like this, whoever held them: nobody needs them."""
+        async with self._database.write() as connection:
+            await connection.execute(
+                operations.delete().where(
+                    operations.c.scope == scope,
+                    operations.c.kind == kind,
+                    operations.c.key.startswith(key_start, autoescape=True),
+                )
+            )

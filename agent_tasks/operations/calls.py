@@ -1,0 +1,54 @@
+"""Calls that a person decides on: cut off in the middle, and of tools that say `WhenUnknown.STOP`."""
+
+from __future__ import annotations
+
+from agent_tasks.errors import JournalError
+from agent_tasks.journal import ToolCallRecord
+from agent_tasks.operations.approvals import APPROVAL
+from agent_tasks.operations.workspace import Workspace
+
+
+async def cut_off_calls(ws: Workspace) -> list[ToolCallRecord]:
+    """Calls that have begun and not ended, and that no living worker is carrying out; the oldest first."""
+    found = []
+    for record in await ws.journal.unfinished_calls(ws.scope):
+        operation = await ws.journal.operation(ws.scope, record.operation_key)
+        is_at_work = operation is not None and ws.journal.is_held(operation)
+        if not is_at_work and not record.name.startswith(APPROVAL):  # a decision is simply made again
+            found.append(record)
+    return found
+
+
+async def answer_call(ws: Workspace, call_id: str, output: str) -> None:
+    """Commit what a cut-off call gave, as a person found out; the step goes on with it when it runs again.
+
+    Args:
+        ws: where to work.
+        call_id: the call.
+        output: what the agent is told.
+
+    Raises:
+        JournalError: there is no such cut-off call.
+    """
+    record = await _cut_off(ws, call_id)
+    await ws.journal.finish_tool_call(ws.scope, record.turn_id, call_id, output)
+
+
+async def repeat_call(ws: Workspace, call_id: str) -> None:
+    """Commit that a cut-off call had no effect: the function runs again when the step does.
+
+    Raises:
+        JournalError: there is no such cut-off call.
+    """
+    record = await _cut_off(ws, call_id)
+    await ws.journal.forget_tool_call(ws.scope, record.turn_id, call_id)
+
+
+async def _cut_off(ws: Workspace, call_id: str) -> ToolCallRecord:
+    for record in await cut_off_calls(ws):
+        if record.call_id == call_id:
+            return record
+    raise JournalError(
+        f"There is no call {call_id} that was cut off and that nobody works on. "
+        "`agent-tasks calls list` shows those that there are."
+    )

@@ -1,0 +1,64 @@
+"""Who owns what: an owner and its parts, whether somebody works for it, and releasing it when nobody does."""
+
+from __future__ import annotations
+
+import logging
+
+from agent_tasks.journal import Operation
+from agent_tasks.operations.cleanup import exclusive, release_owner
+from agent_tasks.operations.workspace import Workspace
+
+logger = logging.getLogger("agent_tasks.operations")
+
+
+def belongs_to(owner: object, to: str) -> bool:
+    """Whether an owner is `to` or a part of it, as `papers:1/a.txt` is of `papers:1`."""
+    return isinstance(owner, str) and (owner == to or owner.startswith(f"{to}/"))
+
+
+def owner_of(operation: Operation) -> str:
+    """For whom an operation is; whoever holds a name exclusively does so for the owner of that name."""
+    return str(operation.fingerprint.get("owner") or operation.fingerprint.get("name") or "")
+
+
+async def in_use(ws: Workspace, owner: str) -> bool:
+    """Whether a living worker, this one included, carries something out for an owner or a part of it.
+
+    Raises:
+        JournalError: the journal can't be read.
+    """
+    return any(
+        belongs_to(owner_of(operation), owner) and ws.journal.is_held(operation)
+        for operation in await ws.journal.unsettled(ws.scope)
+    )
+
+
+async def release_parts(ws: Workspace, owner: str) -> int:
+    """Delete everything that belongs to an owner, the conversations of its parts first.
+
+    Returns:
+        How many resources that were.
+
+    Raises:
+        AgentTasksError: the service did not delete one; the rest stays in the ledger.
+    """
+    live = await ws.journal.live_resources(ws.scope)
+    parts = {found.owner for found in live if belongs_to(found.owner, owner)} - {owner}
+    return sum([await release_owner(ws, part) for part in [*sorted(parts), owner]])
+
+
+async def release_unused(ws: Workspace, owner: str) -> int | None:
+    """Delete everything that belongs to an owner, unless a living worker carries something out for it.
+
+    Returns:
+        How many resources were deleted; None if the owner is in use, so that all was left as it is. The last
+        user, or the sweep when its time to live is over, deletes it.
+
+    Raises:
+        AgentTasksError: the service did not delete one; the rest stays in the ledger.
+    """
+    if await in_use(ws, owner):
+        logger.info("What belongs to %s is in use by a living worker and stays", owner)
+        return None
+    async with exclusive(ws, owner):
+        return await release_parts(ws, owner)

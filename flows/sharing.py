@@ -1,0 +1,228 @@
+"""One batch, several workers: who leads, who works on which documents, and when the batch is at its end.
+
+With a journal on PostgreSQL any number of processes may run the same pipeline over the same folder. The
+first one leads: it does once what is to be done once (questions, results, cleaning up). All of them claim
+documents in the journal, a portion at a time, each in an order of its own. Claims are leases, and so is the
+lead: what a dead worker held goes to a living one. With SQLite one worker has the batch for itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from agent_tasks.errors import JournalError, LeaseLostError
+from agent_tasks.journal import Claim, Operation, OperationState
+from agent_tasks.operations import Workspace, operation_key
+from agent_tasks.operations.cleanup import EXCLUSIVE, exclusive_key
+from flows.batch import Batch
+from flows.discovery import DocumentFile
+from flows.documents import count_settled
+from flows.rows import BatchSummary, RunRecord
+
+logger = logging.getLogger("flows.sharing")
+
+Process = Callable[[Batch, Sequence[DocumentFile], str], Awaitable[Any]]
+
+_CLAIM = "document"  # kind of the claims of documents
+_LANES = 2  # portions under way at a time: while the last documents of one are done, the next has begun
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0  # seconds between looks at what other workers hold
+
+
+@asynccontextmanager
+async def joined(ws: Workspace, name: str) -> AsyncIterator[SharedRun]:
+    """Take part in the run of a batch; within a process, one after the other.
+
+    Args:
+        ws: The service and the journal.
+        name: What the batch is: its owner in the ledger.
+
+    Raises:
+        JournalError: The journal is not shared, and another process has the batch.
+    """
+    async with ws.alone(exclusive_key(name)):
+        run = SharedRun(ws, name)
+        await run.join()
+        try:
+            yield run
+        finally:
+            await run.leave()
+
+
+class SharedRun:
+    """One run of a batch: it begins when its first worker comes and ends with its results."""
+
+    def __init__(self, ws: Workspace, name: str) -> None:
+        self.ws = ws
+        self.name = name
+        self.leads = False
+        """Whether this worker does what is to be done once."""
+        self.started = 0.0
+        """When the run began (seconds since the epoch); a document settled since then is not tried again."""
+        self._key = exclusive_key(name)
+
+    async def join(self) -> None:
+        """Begin a run, or join the one that is under way."""
+        before = await self.ws.journal.operation(self.ws.scope, self._key)
+        operation, claim = await self._claim()
+        is_shared = self.ws.journal.is_shared
+        if not self.leads and not is_shared:
+            raise JournalError(
+                f"The batch {self.name} is held by worker {operation.worker}, which is alive. Wait for it, "
+                "or end it and try again. Several workers can share a batch if its journal is on PostgreSQL "
+                "(AGENT_TASKS_JOURNAL_URL)."
+            )
+        if claim is Claim.ORPHAN:
+            # A run that nobody has carried on for a while is over: this is a new one, which tries failures
+            # again.
+            silent = time.time() - (before.lease_until if before is not None else 0.0)
+            if not is_shared or silent > 2 * self.ws.journal.lease_seconds:
+                operation = await self.ws.journal.next_attempt(self.ws.scope, self._key)
+        self.started = operation.intended_at
+
+    async def take_the_lead(self) -> bool:
+        """Lead if nobody else does; returns whether this worker leads."""
+        if not self.leads:
+            found = await self.ws.journal.operation(self.ws.scope, self._key)
+            if found is None or (_result(found) is None and not self.ws.journal.is_held(found)):
+                await self._claim()
+                if self.leads:
+                    logger.info("This worker goes on in the lead of %s", self.name)
+        return self.leads
+
+    async def wait_for_the_end(self) -> BatchSummary | None:
+        """Wait until the run is at its end; None: its leader is gone, and this worker leads now."""
+        for pause in _pauses():
+            found = await self.ws.journal.operation(self.ws.scope, self._key)
+            result = _result(found) if found is not None else None
+            if result is not None:
+                return RunRecord.model_validate(result).summary
+            if await self.take_the_lead():
+                return None
+            await asyncio.sleep(pause)
+        raise AssertionError("the pauses have no end")
+
+    async def end(self, record: RunRecord) -> None:
+        """Commit that the run is at its end, for the workers that wait for it, and for those who fork it."""
+        journal, scope = self.ws.journal, self.ws.scope
+        await journal.claims.clear(scope, _CLAIM, _claims_of(self.name))
+        await journal.finish(scope, self._key, record.model_dump(mode="json"))
+        self.leads = False
+        await journal.release(scope, self._key)
+
+    async def leave(self) -> None:
+        """Give the lead up if the run is not at its end: another worker, or the next run, goes on."""
+        if self.leads:
+            self.leads = False
+            try:
+                await self.ws.journal.finish(self.ws.scope, self._key, None)
+                await self.ws.journal.release(self.ws.scope, self._key)
+            except LeaseLostError:
+                logger.info("Another worker leads %s already", self.name)
+
+    async def _claim(self) -> tuple[Operation, Claim]:
+        while True:
+            claimed = await self.ws.journal.claim(self.ws.scope, self._key, EXCLUSIVE, {"name": self.name})
+            if claimed.claim is not Claim.DONE:
+                self.leads = claimed.claim is not Claim.BUSY
+                return claimed.operation, claimed.claim
+            # A worker died between the two commits of its end.
+            await self.ws.journal.release(self.ws.scope, self._key)
+
+
+def _result(operation: Operation) -> Any:
+    """The summary of a run that is at its end; None of one that goes on, or whose leader gave up."""
+    return operation.result if operation.state in (OperationState.DONE, OperationState.RELEASED) else None
+
+
+async def share_documents(
+    run: SharedRun, batch: Batch, files: Sequence[DocumentFile], process: Process
+) -> None:
+    """Bring all documents to their states, together with the other workers of the run.
+
+    Returns when each document has its state, whoever worked on it.
+
+    Raises:
+        AgentTasksError: The reason why the whole batch stops.
+    """
+    size = max(1, min(batch.pipeline.limits.chunk_size, batch.pipeline.limits.concurrency))
+    order = random.Random(batch.ws.journal.worker)  # noqa: S311 - workers should not meet, that is all
+    left = files
+    for pause in _pauses():
+        starts = list(range(0, len(left), size))
+        order.shuffle(starts)
+        held = await _pass(run, batch, (left[start : start + size] for start in starts), process)
+        if not held:
+            return
+        await run.take_the_lead()
+        if len(held) == len(left):
+            await asyncio.sleep(pause)
+        left = sorted(held, key=lambda file: file.name)
+    raise AssertionError("the pauses have no end")
+
+
+async def _pass(
+    run: SharedRun, batch: Batch, portions: Iterator[Sequence[DocumentFile]], process: Process
+) -> list[DocumentFile]:
+    """Go through all portions once; returns the documents that other workers hold."""
+    held: list[DocumentFile] = []
+
+    async def lane() -> None:
+        for portion in portions:
+            batch.breaker.check()
+            held.extend(await _take(run, batch, portion, process))
+
+    outcomes = await asyncio.gather(*(lane() for _ in range(_LANES)), return_exceptions=True)
+    batch.breaker.check()
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+    return held
+
+
+async def _take(
+    run: SharedRun, batch: Batch, portion: Sequence[DocumentFile], process: Process
+) -> list[DocumentFile]:
+    """Work on those documents of a portion that nobody has; returns those that others hold."""
+    journal, scope = batch.ws.journal, batch.ws.scope
+    names = [file.name for file in portion]
+    settled = {
+        record.name
+        for record in await journal.documents_since(scope, batch.key, names, run.started)
+        if count_settled(batch, record)
+    }
+    wanted = {_claim_key(batch, file): file for file in portion if file.name not in settled}
+    held = await journal.claims.take(
+        scope, _CLAIM, {key: {"document": file.name, "owner": batch.owner} for key, file in wanted.items()}
+    )
+    mine = [file for key, file in wanted.items() if key in held]
+    if mine:
+        try:
+            await process(
+                batch, mine, f"{mine[0].name} and {len(mine) - 1} more" if mine[1:] else mine[0].name
+            )
+        finally:
+            await journal.claims.give_up(scope, held)
+    lost = {file.name for file in mine if file.name in batch.lost}
+    batch.lost -= lost
+    return [file for key, file in wanted.items() if key not in held or file.name in lost]
+
+
+def _claims_of(name: str) -> str:
+    """How the keys of a batch's claims begin."""
+    return operation_key("documents", batch=name)[:24]
+
+
+def _claim_key(batch: Batch, file: DocumentFile) -> str:
+    return _claims_of(batch.owner) + operation_key("document", name=file.name)
+
+
+def _pauses() -> Iterator[float]:
+    """Growing pauses without an end."""
+    return (min(_FIRST_PAUSE * 1.5**count, _LONGEST_PAUSE) for count in itertools.count())

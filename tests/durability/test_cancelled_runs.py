@@ -1,0 +1,100 @@
+"""A flow run that is cancelled on the server, and a command that is interrupted in the terminal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+
+from agent_tasks.journal import Journal
+from tests.durability.served import ROOT, Api, environment, served
+from tests.embedded.conftest import processes_of
+from tests.flows.support import Bench
+from tests.flows.test_cancelling import SLOW, _active, _until
+
+ALL = bool(os.environ.get("AGENT_TASKS_ALL_CRASH_POINTS"))
+SECONDS = 10.0
+"""Within which a cancelled flow run has no active turn on the service."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("prefect_server")
+async def test_a_cancelled_flow_run_leaves_no_active_turn_and_no_resource(
+    bench: Callable[..., Bench],
+) -> None:
+    from prefect.settings import PREFECT_API_URL
+
+    batch = bench(rules=SLOW)
+    for number in range(4):
+        batch.write(f"{number}.txt", f"Paper {number}")
+    batch.pipeline_file.write_text(batch.pipeline)
+    api_url = str(PREFECT_API_URL.value())
+    api = Api(api_url)
+    with served(batch, api_url):
+        await _until(api.is_deployed, 60)
+        run = api.run(batch)
+        await _until(lambda: len(_active(batch)) == 2, 60)
+
+        cancelled = time.monotonic()
+        api.ask("POST", f"/flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
+        await _until(lambda: not _active(batch), SECONDS)
+
+        def is_over() -> bool:
+            return api.flow_run(run)["state"]["type"] == "CANCELLED" and not any(batch.left().values())
+
+        await _until(is_over, SECONDS)
+        assert time.monotonic() - cancelled < SECONDS
+    async with Journal(batch.journal_url) as journal:
+        assert await journal.unsettled(batch.service.endpoint) == []
+        assert await journal.live_resources(batch.service.endpoint) == []
+    assert processes_of(batch.folder) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("prefect_server")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM] if ALL else [signal.SIGTERM])
+async def test_an_interrupted_command_leaves_no_active_turn(
+    bench: Callable[..., Bench], number: signal.Signals
+) -> None:
+    from prefect.settings import PREFECT_API_URL
+
+    batch = bench(rules=SLOW)
+    batch.write("a.txt", "Paper 1")
+    batch.pipeline_file.write_text(batch.pipeline)
+    command = [
+        sys.executable,
+        "-c",
+        "from agent_tasks.cli import main; main()",
+        "run",
+        str(batch.documents),
+        "--out",
+        str(batch.out),
+    ]
+    process = subprocess.Popen(
+        [*command, "--pipeline", str(batch.pipeline_file)],
+        cwd=ROOT, env=environment(batch, str(PREFECT_API_URL.value())), stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    try:
+        await _until(lambda: len(_active(batch)) == 1, 60)
+        interrupted = time.monotonic()
+        process.send_signal(number)
+        await _until(lambda: not _active(batch), SECONDS)
+        shown, _ = process.communicate(timeout=30)
+        assert time.monotonic() - interrupted < SECONDS
+    finally:
+        process.kill()
+    assert process.returncode == 128 + number, shown
+    async with Journal(batch.journal_url) as journal:
+        assert await journal.unsettled(batch.service.endpoint) == []
+        known = {one.remote_id for one in await journal.live_resources(batch.service.endpoint)}
+    with batch.service.http() as http:
+        left = {one["id"] for path in ("/assistants", "/threads") for one in http.get(path).json()["data"]}
+    assert left <= known

@@ -1,0 +1,163 @@
+"""Several workers in one batch, seen from close by: who leads, what is tried again, who writes what."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent_tasks.errors import JournalError, LeaseLostError
+from agent_tasks.journal import DocumentRecord
+from agent_tasks.operations import Workspace
+from agent_tasks.operations.cleanup import exclusive_key
+from flows.batch import batch_owner
+from flows.pipeline import load_pipeline
+from flows.rows import BatchSummary
+from flows.run import run_batch
+from tests.flows.support import RULES, Bench
+from tests.journal.conftest import postgresql, postgresql_address
+
+__all__ = ["postgresql", "postgresql_address"]
+
+BROKEN: dict[str, Any] = {
+    "name": "a service in trouble",
+    "when": {"schema": "paper", "message": "trouble"},
+    "reply": {"error": {"code": "server_error", "message": "Sorry."}},
+}
+SLOW_ANSWER: dict[str, Any] = {"reply": {"text": "The sum is 42."}, "delay": 2.0}
+
+
+class Shared:
+    """A bench whose journal is shared."""
+
+    def __init__(self, bench: Bench, address: str) -> None:
+        self.bench = bench
+        self.address = address
+        bench.pipeline_file.write_text(bench.pipeline)
+
+    @asynccontextmanager
+    async def worker(self) -> AsyncIterator[Workspace]:
+        endpoint = self.bench.service.endpoint
+        async with Workspace.open(endpoint, None, self.address, scope="test", lease_seconds=6) as ws:
+            yield ws
+
+    async def run(self, out: str = "out") -> BatchSummary:
+        async with self.worker() as ws:
+            plan = load_pipeline(self.bench.pipeline_file)
+            return await run_batch(ws, plan, self.bench.documents, self.bench.folder / out)
+
+    async def leader(self) -> str | None:
+        """The worker that leads now."""
+        async with self.worker() as ws:
+            key = exclusive_key(batch_owner("papers", self.bench.documents))
+            found = await ws.journal.operation(ws.scope, key)
+        return found.worker if found is not None else None
+
+
+@pytest.fixture
+def shared(bench: Callable[..., Bench], postgresql_address: str) -> Callable[..., Shared]:
+    def make(*rules: dict[str, Any], default: dict[str, Any] | None = None, documents: int = 6) -> Shared:
+        played = {"rules": [*rules, *RULES["rules"]], "default": default or RULES["default"]}
+        made = bench(rules=played)
+        for number in range(documents):
+            made.write(f"{number}.txt", f"Paper P-{number} of 2026-03-01, total {number}.5")
+        return Shared(made, postgresql_address)
+
+    return make
+
+
+async def test_workers_share_a_batch_and_write_the_same_results_each_where_it_was_told(
+    shared: Callable[..., Shared],
+) -> None:
+    batch = shared()
+    summaries = await asyncio.gather(batch.run("one"), batch.run("two"))
+    assert sum(summary.turns for summary in summaries) == batch.bench.turns() == 13
+    assert [summary.done for summary in summaries] == [6, 6]
+    assert summaries[0].answers == summaries[1].answers
+    for name in ("results.jsonl", "report.md"):
+        one, two = (batch.bench.folder / out / name for out in ("one", "two"))
+        assert one.read_bytes() == two.read_bytes()
+    assert batch.bench.left() == {"agents": 0, "files": 0, "stores": 0, "threads": 0}
+    async with batch.worker() as ws:
+        assert await ws.journal.unsettled(ws.scope) == []
+    later = await batch.run("three")
+    assert (later.turns, later.reused) == (0, 6)
+
+
+async def test_a_failure_that_may_pass_is_tried_once_in_a_run_and_again_in_the_next(
+    shared: Callable[..., Shared],
+) -> None:
+    batch = shared(BROKEN, documents=3)
+    batch.bench.write("bad.txt", "trouble")
+    summaries = await asyncio.gather(batch.run("one"), batch.run("two"))
+    assert [summary.failed for summary in summaries] == [1, 1]
+    attempts = batch.bench.turns() - (3 * 2 + 1)
+    assert attempts == 3  # one document, with the attempts that the operation makes by itself
+    again = await batch.run()
+    assert again.failed == 1
+    assert batch.bench.turns() - (3 * 2 + 1) == 2 * attempts
+
+
+async def test_another_worker_goes_on_when_the_leader_leaves_before_the_end(
+    shared: Callable[..., Shared],
+) -> None:
+    batch = shared(default=SLOW_ANSWER)
+    leader = asyncio.create_task(batch.run("one"))
+    while await batch.leader() is None:
+        await asyncio.sleep(0.05)
+    follower = asyncio.create_task(batch.run("two"))
+    async with asyncio.timeout(30):
+        while batch.bench.turns() < 13:
+            await asyncio.sleep(0.05)
+    leader.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leader
+    summary = await follower
+    assert (summary.done, len(summary.answers)) == (6, 1)
+    assert summary.answers[0].error is None
+    assert not (batch.bench.folder / "one" / "results.jsonl").exists()
+    assert batch.bench.left() == {"agents": 0, "files": 0, "stores": 0, "threads": 0}
+
+
+async def test_a_document_that_was_taken_over_is_not_the_end_of_its_worker(
+    shared: Callable[..., Shared], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = shared(documents=3)
+    async with batch.worker() as ws:
+        put, lost = ws.journal.put_document, []
+
+        async def silent_once(scope: str, key: str, record: DocumentRecord) -> None:
+            if record.name == "1.txt" and not lost:
+                lost.append(record.name)
+                raise LeaseLostError("Another worker has taken over.")
+            await put(scope, key, record)
+
+        monkeypatch.setattr(ws.journal, "put_document", silent_once)
+        plan = load_pipeline(batch.bench.pipeline_file)
+        summary = await run_batch(ws, plan, batch.bench.documents, batch.bench.out)
+    assert lost == ["1.txt"]
+    assert summary.done == 3
+    assert batch.bench.turns() == 7
+
+
+async def test_a_journal_in_a_file_is_one_workers_at_a_time(bench: Callable[..., Bench]) -> None:
+    batch = bench(rules={**RULES, "default": SLOW_ANSWER})
+    batch.write("a.txt", "Paper P-1 of 2026-03-01, total 10.5")
+    batch.pipeline_file.write_text(batch.pipeline)
+    first = asyncio.create_task(batch.run())
+    async with asyncio.timeout(20):
+        while batch.turns() < 3:
+            await asyncio.sleep(0.05)
+    with pytest.raises(JournalError, match="PostgreSQL"):
+        await batch.run()
+    assert (await first).done == 1
+
+
+def test_the_claims_of_a_batch_fit_the_journal(tmp_path: Path) -> None:
+    from flows.sharing import _claims_of
+
+    assert len(_claims_of("papers:" + "0" * 12)) + 40 <= 64

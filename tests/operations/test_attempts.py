@@ -1,0 +1,351 @@
+"""A turn that ends without an answer goes on in a new attempt, and no call is made twice for it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from agent_tasks.errors import ConfigurationError, RunExpiredError, ToolOutcomeUnknownError
+from agent_tasks.journal import ToolCallState
+from agent_tasks.operations import (
+    AgentSpec,
+    RemoteAgent,
+    TurnSpec,
+    Workspace,
+    answer_call,
+    cut_off_calls,
+    ensure_agent,
+    repeat_call,
+    run_turn,
+)
+from agent_tasks.operations.keys import content_hash
+from agent_tasks.operations.turns import turn_key
+from agent_tasks.tools import ToolContext, ToolSet, WhenUnknown, function_tool
+from agents_emulator.service import ServiceConfig
+from tests.conftest import ServiceFactory
+from tests.operations.conftest import OpenWorkspace
+from tests.support.service import RunningService
+
+BOOK = {"name": "book", "arguments": {"name": "Oak"}}
+BOOKING = {
+    "rules": [{"when": {"tool_results": False}, "reply": {"tool_calls": [BOOK]}}],
+    "default": {"reply": {"text": "It says: {{ tool_results | join(' and ') }}"}},
+}
+
+
+async def clerk(ws: Workspace) -> RemoteAgent:
+    spec = AgentSpec(name="clerk", model="scripted", instructions="You are a clerk.")
+    return await ensure_agent(ws, spec, owner="batch")
+
+
+def turn(agent: RemoteAgent, prompt: str = "Hello?", **more: Any) -> TurnSpec:
+    return TurnSpec(**{"step": "ask", "agent": agent, "prompt": prompt, "owner": "doc", **more})
+
+
+class Booking:
+    """A function with an effect that must not happen twice."""
+
+    def __init__(self, *, takes: float = 0.0, **settings: Any) -> None:
+        self.keys: list[str] = []
+
+        @function_tool(**settings)
+        async def book(name: str, context: ToolContext) -> str:
+            """Book something."""
+            self.keys.append(context.idempotency_key)
+            await asyncio.sleep(takes)
+            return f"{name} booked"
+
+        self.tools = ToolSet([book])
+
+
+def expiring(service: ServiceFactory, rules: dict[str, Any] = BOOKING) -> RunningService:
+    """A service whose turns expire a second after their creation, also while they wait for outputs."""
+    running: RunningService = service(rules=rules, config=ServiceConfig(action_ttl=1))
+    return running
+
+
+# --- expiry ----------------------------------------------------------------------------------------------
+
+
+async def test_an_expired_turn_goes_on_with_the_results_that_were_saved(
+    service: ServiceFactory, open_workspace: OpenWorkspace
+) -> None:
+    running = expiring(service)
+    booking = Booking(takes=1.6)
+    async with open_workspace(running) as ws:
+        result = await run_turn(ws, turn(await clerk(ws)), tools=booking.tools)
+    assert result.text == "It says: Oak booked"
+    assert len(booking.keys) == 1
+    assert result.attempts == 2
+    assert [(call.name, call.output) for call in result.tool_calls] == [("book", "Oak booked")]
+    prompts = [
+        row["body"].get("additional_messages") or row["body"].get("thread", {}).get("messages")
+        for row in running.requests()
+        if row["operation"] in ("runs.create", "runs.create_thread_and_run")
+    ]
+    assert [bool(posted) for posted in prompts] == [True, False], "the prompt is in the conversation once"
+
+
+async def test_a_result_that_was_saved_serves_one_call(
+    service: ServiceFactory, open_workspace: OpenWorkspace
+) -> None:
+    twice = {"rules": [
+        {"when": {"tool_results": False, "call": 1}, "reply": {"tool_calls": [BOOK]}},
+        {"when": {"tool_results": False}, "reply": {"tool_calls": [BOOK, BOOK]}},
+    ], "default": BOOKING["default"]}  # fmt: skip
+    running = expiring(service, twice)
+    booking = Booking(takes=1.6)
+    async with open_workspace(running) as ws:
+        task = asyncio.create_task(run_turn(ws, turn(await clerk(ws)), tools=booking.tools))
+        while not booking.keys:
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(2)  # the second attempt asks for two: one was saved, the other is new
+        result = await task
+    assert result.attempts >= 2
+    assert len(booking.keys) == 2
+
+
+async def test_a_call_that_was_cut_off_before_the_expiry_is_not_made_again(
+    service: ServiceFactory, open_workspace: OpenWorkspace
+) -> None:
+    running = expiring(service)
+    booking = Booking(takes=30)
+    async with open_workspace(running) as ws:
+        task = asyncio.create_task(run_turn(ws, turn(await clerk(ws)), tools=booking.tools))
+        while not booking.keys:
+            await asyncio.sleep(0.02)
+        await forget(task, ws)
+    await asyncio.sleep(1.2)  # the turn expires without its outputs
+    async with open_workspace(running) as ws:
+        result = await run_turn(ws, turn(await clerk(ws)), tools=booking.tools)
+    assert "ToolOutcomeUnknownError" in result.text
+    assert len(booking.keys) == 1
+
+
+async def test_an_idempotent_call_that_was_cut_off_is_repeated_under_its_first_key(
+    service: ServiceFactory, open_workspace: OpenWorkspace
+) -> None:
+    running = expiring(service)
+    booking = Booking(takes=30, idempotent=True)
+    async with open_workspace(running) as ws:
+        task = asyncio.create_task(run_turn(ws, turn(await clerk(ws)), tools=booking.tools))
+        while not booking.keys:
+            await asyncio.sleep(0.02)
+        await forget(task, ws)
+    await asyncio.sleep(1.2)
+    quick = Booking(idempotent=True)
+    async with open_workspace(running) as ws:
+        result = await run_turn(ws, turn(await clerk(ws)), tools=quick.tools)
+    assert result.text == "It says: Oak booked"
+    assert quick.keys == booking.keys
+
+
+async def test_a_turn_that_always_expires_is_given_up(
+    service: ServiceFactory, open_workspace: OpenWorkspace
+) -> None:
+    rules = {"default": {"reply": {"text": "Too late."}, "delay": 5}}
+    running = service(rules=rules, config=ServiceConfig(run_ttl=1))
+    async with open_workspace(running) as ws:
+        with pytest.raises(RunExpiredError):
+            await run_turn(ws, turn(await clerk(ws)))
+    started = [row for row in running.requests() if row["operation"].startswith("runs.create")]
+    assert len(started) == 3
+
+
+async def forget(task: asyncio.Task[Any], ws: Workspace) -> None:
+    """End a task as a crash would: without cancelling the turn on the service."""
+
+    async def nothing(*_: object) -> None:
+        return None
+
+    ws.backend.cancel_turn = nothing  # type: ignore[method-assign]
+    ws.fail = nothing  # type: ignore[method-assign, assignment]
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+# --- usage -----------------------------------------------------------------------------------------------
+
+
+async def test_the_usage_of_attempts_before_a_crash_is_kept(
+    service: ServiceFactory, open_workspace: OpenWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from agent_tasks.operations import following
+
+    async def ask(prompt: str, *, crashes: bool) -> int:
+        class CrashError(BaseException):
+            pass
+
+        def crash(name: str) -> None:
+            if name == "attempt.intended":
+                raise CrashError
+
+        running = expiring(service)
+        booking = Booking(takes=1.6)
+        async with open_workspace(running) as ws:
+            spec = turn(await clerk(ws), prompt)
+            if crashes:
+                with monkeypatch.context() as patch:
+                    patch.setattr(following, "crash_point", crash)
+                    with pytest.raises(CrashError):
+                        await run_turn(ws, spec, tools=booking.tools)
+            result = await run_turn(ws, spec, tools=booking.tools)
+        assert result.attempts == 2
+        return result.usage.total_tokens
+
+    assert await ask("Hello one?", crashes=True) == await ask("Hello two?", crashes=False) > 0
+
+
+# --- a turn in the way -----------------------------------------------------------------------------------
+
+SLOW = {
+    "rules": [{"when": {"message": "slow"}, "reply": {"text": "At last."}, "delay": 30}],
+    "default": {"reply": {"text": "Here I am."}},
+}
+
+
+async def test_a_turn_that_nobody_waits_for_is_cancelled_before_another_starts(
+    service: ServiceFactory, open_workspace: OpenWorkspace
+) -> None:
+    running = service(rules=SLOW)
+    async with open_workspace(running) as ws:
+        agent = await clerk(ws)
+        first = await run_turn(ws, turn(agent))
+        body = {
+            "assistant_id": agent.id,
+            "additional_messages": [{"role": "user", "content": "slow"}],
+        }
+        with running.http() as http:
+            stray = http.post(f"/threads/{first.conversation}/runs", json=body).json()
+            second = await run_turn(
+                ws, turn(agent, "And now?", conversation=first.conversation, after=first.key)
+            )
+            ended = http.get(f"/threads/{first.conversation}/runs/{stray['id']}").json()
+    assert second.text == "Here I am."
+    assert ended["status"] == "cancelled"
+
+
+async def test_a_turn_of_a_living_worker_is_waited_for(
+    service: ServiceFactory, open_workspace: OpenWorkspace
+) -> None:
+    rules = {**SLOW, "rules": [{**SLOW["rules"][0], "delay": 1.0}]}  # type: ignore[dict-item]
+    running = service(rules=rules)
+    async with open_workspace(running) as ws:
+        agent = await clerk(ws)
+        first = await run_turn(ws, turn(agent))
+        place = {"conversation": first.conversation, "after": first.key}
+        slow = asyncio.create_task(run_turn(ws, turn(agent, "slow", **place)))
+        while len(running.requests("runs.create")) < 1:
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.2)
+        quick = await run_turn(ws, turn(agent, "And now?", **place))
+        assert slow.done() or (await slow)
+    assert quick.text == "Here I am."
+    assert (await slow).text == "At last."
+    assert running.requests("runs.cancel") == []
+
+
+# --- calls that a person decides on ----------------------------------------------------------------------
+
+
+async def stopped(running: RunningService, open_workspace: OpenWorkspace, booking: Booking) -> str:
+    """A call that was cut off, and whose tool stops then; returns its id."""
+    async with open_workspace(running) as ws:
+        task = asyncio.create_task(run_turn(ws, turn(await clerk(ws)), tools=booking.tools))
+        while not booking.keys:
+            await asyncio.sleep(0.02)
+        await forget(task, ws)
+    async with open_workspace(running) as ws:
+        for _ in range(2):
+            with pytest.raises(ToolOutcomeUnknownError, match="agent-tasks calls answer"):
+                await run_turn(ws, turn(await clerk(ws)), tools=booking.tools)
+    async with open_workspace(running) as ws:
+        [call] = await cut_off_calls(ws)
+        assert (call.name, call.state) == ("book", ToolCallState.STARTED)
+        assert call.arguments_hash == content_hash('{"name": "Oak"}')
+        return call.call_id
+
+
+async def test_a_person_answers_a_call_that_was_cut_off(
+    service: ServiceFactory, open_workspace: OpenWorkspace
+) -> None:
+    running = service(rules=BOOKING)
+    booking = Booking(takes=30, when_unknown="stop")
+    call_id = await stopped(running, open_workspace, booking)
+    async with open_workspace(running) as ws:
+        await answer_call(ws, call_id, "booked, number 4711")
+        result = await run_turn(ws, turn(await clerk(ws)), tools=booking.tools)
+        assert await cut_off_calls(ws) == []
+    assert result.text == "It says: booked, number 4711"
+    assert len(booking.keys) == 1
+
+
+async def test_a_person_has_a_call_repeated(service: ServiceFactory, open_workspace: OpenWorkspace) -> None:
+    running = service(rules=BOOKING)
+    call_id = await stopped(running, open_workspace, Booking(takes=30, when_unknown=WhenUnknown.STOP))
+    again = Booking(when_unknown="stop")
+    async with open_workspace(running) as ws:
+        await repeat_call(ws, call_id)
+        result = await run_turn(ws, turn(await clerk(ws)), tools=again.tools)
+    assert result.text == "It says: Oak booked"
+    assert len(again.keys) == 1
+
+
+async def test_calls_at_work_are_not_for_a_person(
+    service: ServiceFactory, open_workspace: OpenWorkspace
+) -> None:
+    running = service(rules=BOOKING)
+    booking = Booking(takes=1)
+    async with open_workspace(running) as ws:
+        spec = turn(await clerk(ws))
+        task = asyncio.create_task(run_turn(ws, spec, tools=booking.tools))
+        while not booking.keys:
+            await asyncio.sleep(0.02)
+        assert len(await ws.journal.unfinished_calls(ws.scope)) == 1
+        assert await cut_off_calls(ws) == []
+        await task
+        assert len(await ws.journal.tool_calls(ws.scope, turn_key(spec))) == 1
+
+
+# --- tries of a tool -------------------------------------------------------------------------------------
+
+
+async def test_an_idempotent_tool_is_tried_again() -> None:
+    tries = []
+
+    @function_tool(idempotent=True, retries=2)
+    def fetch() -> str:
+        """Fetch it."""
+        tries.append(1)
+        if len(tries) < 3:
+            raise ConnectionError("not yet")
+        return "here"
+
+    context = ToolContext("call_1", "run_1", "key")
+    assert await fetch.call("{}", context) == "here"
+    tries.clear()
+    impatient = fetch.configured(retries=1)
+    with pytest.raises(ConnectionError):
+        await impatient.call("{}", context)
+    assert len(tries) == 2
+
+
+def test_a_tool_that_is_not_idempotent_is_not_tried_again() -> None:
+    with pytest.raises(ConfigurationError, match="idempotent"):
+
+        @function_tool(retries=1)
+        def book() -> str:
+            """Book it."""
+            return ""
+
+
+def test_an_unknown_policy_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="'tell_agent' or 'stop'"):
+
+        @function_tool(when_unknown="hope")
+        def book() -> str:
+            """Book it."""
+            return ""
