@@ -209,36 +209,6 @@ def emulator(
 
 @app.command(epilog=EXIT_CODES)
 @reported
-def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON on standard output.")] = False,
-    connection: Annotated[
-        str, typer.Option(metavar="NAME", help="Setting with the storage connection of queue tools.")
-    ] = "STORAGE",
-    offline: Annotated[
-        bool, typer.Option("--offline", help="Do not start the local service if no project is set.")
-    ] = False,
-) -> None:
-    """Check everything that a run needs, and say what to do about it.
-
-    Service: retirement, sign-in, endpoint, model, setup tier, quota. Storage:
-    a round trip through queues and blobs. This side: state folder, journal,
-    Prefect server. What is not configured is said, and is no failure.
-
-    An agent, a queue and a blob container named `agent-tasks-doctor` are made
-    and deleted. No tokens are used; nothing secret is shown.
-
-    [bold]Example[/]
-
-        agent-tasks doctor
-        agent-tasks doctor --json | jq '.[] | select(.status == "failed")'
-    """
-    from agent_tasks.cli.doctor import examine
-
-    raise typer.Exit(examine(connection, as_json=as_json, start_service=not offline))
-
-
-@app.command(epilog=EXIT_CODES)
-@reported
 def functions(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="Folder of the Function App (Python, model v2).")
@@ -268,6 +238,36 @@ def functions(
     from agent_tasks.cli.functions import run_functions
 
     raise typer.Exit(run_functions(folder, data=data, ready_file=ready_file, plain=plain))
+
+
+@app.command(epilog=EXIT_CODES)
+@reported
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON on standard output.")] = False,
+    connection: Annotated[
+        str, typer.Option(metavar="NAME", help="Setting with the storage connection of queue tools.")
+    ] = "STORAGE",
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Do not start the local service if no project is set.")
+    ] = False,
+) -> None:
+    """Check everything that a run needs, and say what to do about it.
+
+    Service: retirement, sign-in, endpoint, model, setup tier, quota. Storage:
+    a round trip through queues and blobs. This side: state folder, journal,
+    Prefect server. What is not configured is said, and is no failure.
+
+    An agent, a queue and a blob container named `agent-tasks-doctor` are made
+    and deleted. No tokens are used; nothing secret is shown.
+
+    [bold]Example[/]
+
+        agent-tasks doctor
+        agent-tasks doctor --json | jq '.[] | select(.status == "failed")'
+    """
+    from agent_tasks.cli.doctor import examine
+
+    raise typer.Exit(examine(connection, as_json=as_json, start_service=not offline))
 
 
 @app.command(epilog=EXIT_CODES)
