@@ -34,6 +34,13 @@ AgentTasksError
 │  ├─ ToolOutputError                  the result is too long, or cannot be written as JSON
 │  ├─ ToolOutcomeUnknownError          the tool was cut off in the middle; it may have had its effect
 │  └─ ApprovalNeededError              the turn waits for an approval that no tool decides on
+├─ QueueError                          a storage queue did not do what it was asked
+│  ├─ QueueNotFoundError               there is no such queue
+│  ├─ QueuePermissionError             the identity, key or signature does not allow it
+│  ├─ QueueMessageTooLargeError        a message exceeds what a queue takes
+│  ├─ QueueAnswerError                 an answer cannot be read, or its value is not where it says
+│  ├─ QueueAnswerTimeoutError          no answer came within the time the caller gave
+│  └─ StorageUnreachableError          the storage account does not answer
 ├─ JournalError                        the durable memory refused
 │  ├─ JournalUnreadableError           it cannot be read: never taken as "safe to repeat"
 │  ├─ JournalVersionError              it was written by an incompatible version
@@ -44,6 +51,7 @@ AgentTasksError
 │  ├─ EmptyDocumentError               there is no text in it
 │  └─ DocumentTooLongError             it exceeds a limit
 ├─ PipelineError                       a pipeline file is invalid; carries path, line, field and remedy
+├─ FunctionsHostError                  the Function App cannot be run on this machine
 └─ EmbeddedServiceError                a local server did not start or died; names its log file
 
 Each carries `retryable` (whether the same call may succeed later, unchanged) and `retry_after` (seconds to
@@ -69,6 +77,7 @@ __all__ = [
     "EmbeddedServiceError",
     "EmptyAnswerError",
     "EmptyDocumentError",
+    "FunctionsHostError",
     "InsecureEndpointError",
     "InvalidAnswerError",
     "JournalError",
@@ -80,6 +89,12 @@ __all__ = [
     "PayloadTooLargeError",
     "PermissionDeniedError",
     "PipelineError",
+    "QueueAnswerError",
+    "QueueAnswerTimeoutError",
+    "QueueError",
+    "QueueMessageTooLargeError",
+    "QueueNotFoundError",
+    "QueuePermissionError",
     "RateLimitedError",
     "RunCancelledError",
     "RunContentFilteredError",
@@ -90,6 +105,7 @@ __all__ = [
     "RunThrottledError",
     "ServerError",
     "ServiceError",
+    "StorageUnreachableError",
     "StreamBrokenError",
     "ToolArgumentsError",
     "ToolError",
@@ -468,6 +484,57 @@ class ApprovalNeededError(ToolError):
     """
 
 
+# --- queues ----------------------------------------------------------------------------------------------
+
+
+class QueueError(AgentTasksError):
+    """A storage queue did not do what it was asked. `queue` is its name, `code` the storage service's word.
+
+    `correlation_id` is that of the call at hand, where there is one.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        queue: str | None = None,
+        correlation_id: str | None = None,
+        code: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.queue = queue
+        self.correlation_id = correlation_id
+        self.code = code
+
+
+class QueueNotFoundError(QueueError):
+    """There is no such queue. Create it: neither the service nor the Functions host does."""
+
+
+class QueuePermissionError(QueueError):
+    """The identity, key or signature does not allow it (role: Storage Queue Data Contributor)."""
+
+
+class QueueMessageTooLargeError(QueueError):
+    """A message exceeds what a queue takes: 64 KiB, of which base64 leaves 48."""
+
+
+class QueueAnswerError(QueueError):
+    """An answer cannot be read, or its value is not where it says."""
+
+
+class QueueAnswerTimeoutError(QueueError):
+    """No answer came within the time the caller gave. The function may still be at work."""
+
+    default_retryable = True
+
+
+class StorageUnreachableError(QueueError):
+    """The storage account does not answer, or not as it should; it may later."""
+
+    default_retryable = True
+
+
 # --- journal ---------------------------------------------------------------------------------------------
 
 
@@ -538,6 +605,10 @@ class PipelineError(AgentTasksError):
         self.line = line
         self.field = field
         self.remedy = remedy
+
+
+class FunctionsHostError(AgentTasksError):
+    """The Function App cannot be run on this machine; the message has its traceback."""
 
 
 class EmbeddedServiceError(AgentTasksError):

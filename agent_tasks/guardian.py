@@ -39,7 +39,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["Record", "Settle", "Specification", "main", "read_record"]
+__all__ = ["Record", "Settle", "Specification", "die_with_parent", "main", "read_record"]
 
 POLL_SECONDS = 0.05
 PORT_ATTEMPTS = 3
@@ -230,7 +230,7 @@ class Guardian:
             stdin=subprocess.DEVNULL,
             # Its own group, so that it is ended together with what it has started itself.
             start_new_session=True,
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent,
         )
 
     def _becomes_ready(self, port: int | None, deadline: float) -> bool:
@@ -307,8 +307,8 @@ class Guardian:
         self.child.wait()
 
 
-def _die_with_parent() -> None:
-    """Asks the kernel to end this process when the guardian itself is killed (Linux only)."""
+def die_with_parent() -> None:
+    """Asks the kernel to end this process when the one that started it is killed (Linux only)."""
     if _LIBC is not None:
         _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 

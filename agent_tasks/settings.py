@@ -20,6 +20,7 @@ values decide Prefect's home, so they are read before it.
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from agent_tasks.errors import ConfigurationError
 
-__all__ = ["CredentialKind", "Settings"]
+__all__ = ["CredentialKind", "Settings", "environment"]
 
 PREFIX = "AGENT_TASKS_"
 
@@ -140,6 +141,25 @@ class Settings(BaseSettings):
         if self.credential is CredentialKind.TOKEN and self.token is None:
             raise ValueError("AGENT_TASKS_CREDENTIAL is token, so AGENT_TASKS_TOKEN must hold the token")
         return self
+
+
+def environment() -> dict[str, str]:
+    """The environment with the file `.env` of the working directory below it, as `Settings` reads them.
+
+    For settings whose names a person chooses, such as those of a storage connection.
+
+    Raises:
+        ConfigurationError: the file cannot be read.
+    """
+    from dotenv import dotenv_values
+
+    try:
+        file = dotenv_values(".env")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"The file .env in the working directory cannot be read: {error}. Mend or remove it."
+        ) from error
+    return {**{name: value for name, value in file.items() if value}, **os.environ}
 
 
 def _explained(error: ValidationError) -> ConfigurationError:

@@ -114,7 +114,9 @@ class Service:
     async def stop(self) -> None:
         """Stop all work, leaving a consistent data directory behind."""
         self.broker.close()
+        self.tools.queues.stopping = True
         await self.engine.close()
+        await self.tools.queues.close()
         await self.ingestion.close()
         await self.model.aclose()
         self.store.close()

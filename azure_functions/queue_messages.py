@@ -1,10 +1,19 @@
-"""The messages of a queue tool: what the agent service sends, and what it waits for.
+"""The messages of a queue tool: what the agent service or a pipeline sends, and what it waits for.
 
 A call is a JSON object with the arguments and a `CorrelationId`; the answer is `{"Value": <string>,
 "CorrelationId": <same>}`. The arguments come flat, beside the `CorrelationId`, from the agents service of
-today, and under `function_args` from its successor. The run that made the call waits for an answer with its
-`CorrelationId` and for nothing else: so a call that names one is always answered, and one that names none
-cannot be.
+today, and under `function_args` from its successor and from pipelines. The run that made the call waits for
+an answer with its `CorrelationId` and for nothing else: so a call that names one is always answered, and one
+that names none cannot be.
+
+A sender may add, beside the `CorrelationId`:
+
+| field | meaning |
+| --- | --- |
+| `DeadlineSeconds` | seconds since the message was inserted after which nobody waits for its answer |
+| `traceparent` | the trace that the call belongs to (W3C trace context) |
+| `ArgumentsReference` | where the arguments are, if they are too large for a queue (`large_values`) |
+| `Redrive` | true: an operator sends it again after it had failed for good (`responder`) |
 """
 
 from __future__ import annotations
@@ -13,15 +22,35 @@ import base64
 import binascii
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 CORRELATION_KEY = "CorrelationId"
 ARGUMENTS_KEY = "function_args"
-MAX_ANSWER_BYTES = 49_152
-"""Largest answer in bytes: the queue takes 64 KiB, of which base64 leaves three quarters."""
+DEADLINE_KEY = "DeadlineSeconds"
+TRACE_KEY = "traceparent"
+ARGUMENTS_REFERENCE_KEY = "ArgumentsReference"
+REDRIVE_KEY = "Redrive"
+VALUE_KEY = "Value"
+VALUE_REFERENCE_KEY = "ValueReference"
 
-_CORRELATION_IN_TEXT = re.compile(rf'"{CORRELATION_KEY}"\s*:\s*"([^"\\]{{1,512}})"', re.IGNORECASE)
+RESERVED = frozenset(
+    key.lower()
+    for key in (
+        CORRELATION_KEY, ARGUMENTS_KEY, DEADLINE_KEY, TRACE_KEY, ARGUMENTS_REFERENCE_KEY, REDRIVE_KEY,
+    )
+)  # fmt: skip
+"""Names that no parameter of a tool may have: in a flat message they would be taken for the sender's."""
+
+MAX_MESSAGE_BYTES = 49_152
+"""Largest message in bytes before base64: the queue takes 64 KiB, of which base64 leaves three quarters."""
+
+MAX_CORRELATION_CHARS = 512
+"""Longest `CorrelationId`; the services' own have less than 100 characters."""
+
+_CORRELATION_IN_TEXT = re.compile(
+    rf'"{CORRELATION_KEY}"\s*:\s*"([^"\\]{{1,{MAX_CORRELATION_CHARS}}})"', re.IGNORECASE
+)
 
 
 class NoCorrelationIdError(ValueError):
@@ -41,15 +70,33 @@ class UndecodableCallError(ValueError):
 
 
 @dataclass(frozen=True)
+class Reference:
+    """Where a text is that was too large for a queue, and how to see that it is the right one."""
+
+    container: str
+    blob: str
+    sha256: str
+    """Of the text in UTF-8, as hexadecimal characters."""
+    size: int
+    """Bytes of the text in UTF-8."""
+
+
+@dataclass(frozen=True)
 class Call:
     """One call of a tool: its arguments by name, not validated yet, and the id its answer has to carry."""
 
     arguments: dict[str, Any]
     correlation_id: str
+    deadline: float | None = None
+    """Seconds since the message was inserted; None: the app's own."""
+    traceparent: str | None = None
+    arguments_reference: Reference | None = None
+    """Where the arguments are, if they are not in the message."""
+    is_redrive: bool = False
 
 
 def read_call(body: bytes) -> Call:
-    """Read a queue message, plain or in base64 (as it arrives when the host does not decode it).
+    """Read a queue message, plain or in base64.
 
     Raises NoCorrelationIdError and UndecodableCallError.
     """
@@ -60,8 +107,9 @@ def read_call(body: bytes) -> Call:
         raise _undecodable(text, f"the message is not valid JSON: {error}") from None
     if not isinstance(message, dict):
         raise _undecodable(text, f"the message is a JSON {type(message).__name__}, not an object")
-    flat = {key: value for key, value in message.items() if key.lower() != CORRELATION_KEY.lower()}
-    arguments = flat.get(ARGUMENTS_KEY, flat)
+    fields = {key.lower(): value for key, value in message.items()}
+    flat = {key: value for key, value in message.items() if key.lower() not in RESERVED}
+    arguments = fields.get(ARGUMENTS_KEY, flat)
     if isinstance(arguments, str):
         # Models write arguments as JSON text, and a service may pass them on as they are.
         try:
@@ -72,27 +120,61 @@ def read_call(body: bytes) -> Call:
         raise _undecodable(text, f"{ARGUMENTS_KEY} is not a JSON object")
     correlation_id = _correlation_id(message) or _correlation_id(arguments)
     if correlation_id is None:
-        raise NoCorrelationIdError(f"the message names no {CORRELATION_KEY}, so it cannot be answered")
-    return Call(
-        {key: value for key, value in arguments.items() if key.lower() != CORRELATION_KEY.lower()},
-        correlation_id,
-    )
+        raise NoCorrelationIdError(
+            f"the message names no {CORRELATION_KEY} (a text of up to {MAX_CORRELATION_CHARS} characters), "
+            "so it cannot be answered"
+        )
+    try:
+        reference = fields.get(ARGUMENTS_REFERENCE_KEY.lower())
+        return Call(
+            {key: value for key, value in arguments.items() if key.lower() != CORRELATION_KEY.lower()},
+            correlation_id,
+            deadline=_deadline(fields.get(DEADLINE_KEY.lower())),
+            traceparent=fields[TRACE_KEY] if isinstance(fields.get(TRACE_KEY), str) else None,
+            arguments_reference=None if reference is None else read_reference(reference),
+            is_redrive=fields.get(REDRIVE_KEY.lower()) is True,
+        )
+    except ValueError as error:
+        raise UndecodableCallError(correlation_id, str(error)) from None
 
 
-def write_answer(value: str, correlation_id: str) -> str:
-    """The message that answers a call. A value too large for a queue is replaced by an error that says so."""
+def write_answer(value: str, correlation_id: str, reference: Reference | None = None) -> str:
+    """The message that answers a call: JSON text in ASCII.
+
+    With a `reference` to the value itself, `value` is what readers get that cannot follow it.
+    """
+    answer: dict[str, Any] = {VALUE_KEY: value, CORRELATION_KEY: correlation_id}
+    if reference is not None:
+        answer[VALUE_REFERENCE_KEY] = asdict(reference)
     # Escaped to ASCII: what a model writes may hold half a character, which no encoding would take.
-    answer = json.dumps({"Value": value, CORRELATION_KEY: correlation_id})
-    size = len(answer)
-    if size <= MAX_ANSWER_BYTES:
-        return answer
-    reason = f"the answer has {size} bytes, a queue message holds {MAX_ANSWER_BYTES}: ask for less"
-    return json.dumps({"Value": error_value("answer_too_large", reason), CORRELATION_KEY: correlation_id})
+    return json.dumps(answer)
+
+
+def encode(message: str) -> str:
+    """A message as it is put into a queue: base64, which the agents service sends and expects."""
+    return base64.b64encode(message.encode()).decode()
+
+
+def fits(message: str) -> bool:
+    """Whether a queue takes the message."""
+    return len(message.encode()) <= MAX_MESSAGE_BYTES
 
 
 def error_value(kind: str, message: str) -> str:
     """The `Value` that tells the agent of an error: JSON text `{"error": {"type": ..., "message": ...}}`."""
     return json.dumps({"error": {"type": kind, "message": message}}, ensure_ascii=False)
+
+
+def read_reference(given: object) -> Reference:
+    """A reference as it stands in a message. Raises ValueError if it is none."""
+    if not isinstance(given, dict):
+        raise ValueError("the reference is not a JSON object")
+    texts = [given.get(name) for name in ("container", "blob", "sha256")]
+    size = given.get("size")
+    if not all(isinstance(text, str) and text for text in texts) or not isinstance(size, int):
+        raise ValueError("a reference needs container, blob, sha256 (texts) and size (bytes)")
+    container, blob, sha256 = map(str, texts)
+    return Reference(container, blob, sha256, size)
 
 
 def _text(body: bytes) -> str:
@@ -107,8 +189,16 @@ def _text(body: bytes) -> str:
 def _correlation_id(mapping: dict[str, Any]) -> str | None:
     for key, value in mapping.items():
         if key.lower() == CORRELATION_KEY.lower() and isinstance(value, str) and value:
-            return value
+            return value if len(value) <= MAX_CORRELATION_CHARS else None
     return None
+
+
+def _deadline(given: object) -> float | None:
+    if given is None:
+        return None
+    if isinstance(given, bool) or not isinstance(given, int | float) or not given > 0:
+        raise ValueError(f"{DEADLINE_KEY} is not a number of seconds above 0")
+    return float(given)
 
 
 def _undecodable(text: str, reason: str) -> ValueError:

@@ -19,10 +19,20 @@ from pydantic import BaseModel, ValidationError
 
 from agent_tasks.errors import ConfigurationError, PipelineError
 from agent_tasks.operations.keys import operation_key
-from agent_tasks.tools import FunctionTool, ToolSet, load_function
+from agent_tasks.queues import StorageConnection
+from agent_tasks.settings import environment
+from agent_tasks.tools import (
+    QueueFunctionTool,
+    QueueToolDefinition,
+    Tool,
+    ToolSet,
+    load_function,
+    queue_tools,
+    read_definitions,
+)
 from flows.changes import Change, apply_changes
 from flows.output_schema import FieldSpec, OutputSchema
-from flows.pipeline_file import AgentSection, LimitsSection, PipelineFile
+from flows.pipeline_file import AgentSection, LimitsSection, PipelineFile, QueueToolsSection, ToolEntry
 from flows.prompts import Prompt, PromptError
 from flows.yaml_source import Location, YamlSource, read_yaml
 
@@ -156,6 +166,7 @@ class _Checker:
         self.file = file
         self.default_model = default_model
         self.problems: list[PipelineError] = []
+        self._definitions: list[QueueToolDefinition] | None = None
 
     def pipeline(self) -> Pipeline:
         file = self.file
@@ -271,22 +282,53 @@ class _Checker:
         )
 
     def tools(self, section: AgentSection, location: Location) -> ToolSet:
-        loaded: list[FunctionTool] = []
+        loaded: list[Tool] = []
         for index, entry in enumerate(section.tools):
-            here: Location = (*location, "tools", index, "function")
+            kind = "function" if entry.function is not None else "queue"
             try:
-                tool = load_function(entry.function, self.source.path.parent).configured(
-                    name=entry.name,
-                    idempotent=entry.idempotent,
-                    timeout=entry.timeout,
-                    max_output_chars=entry.max_output_chars,
-                )
+                tool = self.function(entry) if entry.function is not None else self.queue_tool(entry)
                 ToolSet([*loaded, tool])
             except ConfigurationError as error:
-                self.problem(here, f"{error}.", "Correct the reference or the function.")
+                self.problem(
+                    (*location, "tools", index, kind), f"{error}.", "Correct the reference or the function."
+                )
             else:
                 loaded.append(tool)
         return ToolSet(loaded)
+
+    def function(self, entry: ToolEntry) -> Tool:
+        return load_function(str(entry.function), self.source.path.parent).configured(
+            name=entry.name,
+            idempotent=entry.idempotent,
+            timeout=entry.timeout,
+            max_output_chars=entry.max_output_chars,
+        )
+
+    def queue_tool(self, entry: ToolEntry) -> Tool:
+        section = self.file.queue_tools
+        if section is None:
+            raise ConfigurationError("there are no queue tools: add `queue_tools` with their `definitions`")
+        known = {one.name: one for one in self.queue_definitions(section)}
+        if entry.queue not in known:
+            raise ConfigurationError(
+                f"{section.definitions} has no {entry.queue}; it has: {', '.join(known)}"
+            )
+        (tool,) = queue_tools(
+            [known[entry.queue]],
+            drive=section.drive,
+            connection=StorageConnection.from_settings(section.connection, environment()),
+            deadline=section.deadline,
+            idempotent=section.idempotent,
+            container=section.container,
+        )
+        if isinstance(tool, QueueFunctionTool):
+            return tool.configured(deadline=entry.timeout, max_output_chars=entry.max_output_chars)
+        return tool
+
+    def queue_definitions(self, section: QueueToolsSection) -> list[QueueToolDefinition]:
+        if self._definitions is None:
+            self._definitions = read_definitions(self.source.path.parent / section.definitions)
+        return self._definitions
 
     def prompt(
         self, location: Location, text: str, names: frozenset[str], output: OutputSchema | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from flows.output_schema import FieldName, FieldSpec
 
@@ -26,19 +26,29 @@ class DocumentsSection(_Section):
     """Patterns (``*``, ``?``) of paths relative to the folder that are no documents at all."""
 
 
-class FunctionEntry(_Section):
-    """A Python function as a tool of an agent."""
+class ToolEntry(_Section):
+    """A tool of an agent: a Python function, or a function of a Function App behind queues."""
 
-    function: str
+    function: str | None = None
     """``module:function``; the module lies next to the pipeline file or is installed."""
+    queue: str | None = None
+    """Name of one of the queue tools in `QueueToolsSection.definitions`."""
     name: str | None = None
-    """Name for the model; default the function's."""
+    """Name for the model; default the function's. Not for queue tools."""
     idempotent: bool | None = None
-    """Whether a call that was cut off may be repeated."""
+    """Whether a call that was cut off may be repeated. For queue tools `QueueToolsSection` says it."""
     timeout: float | None = Field(None, gt=0)
-    """Seconds a call may take."""
+    """Seconds a call may take; of a queue tool, until its answer has to be there."""
     max_output_chars: int | None = Field(None, gt=0)
     """Characters a call may return."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> ToolEntry:
+        if (self.function is None) == (self.queue is None):
+            raise ValueError("names a `function` or a `queue`, one of the two")
+        if self.queue is not None and (self.name is not None or self.idempotent is not None):
+            raise ValueError("a queue tool has its name and its policy from its definition")
+        return self
 
 
 class AgentSection(_Section):
@@ -52,7 +62,7 @@ class AgentSection(_Section):
     """The agent's system prompt; plain text."""
     prompt: str = ""
     """Template of a turn."""
-    tools: tuple[FunctionEntry, ...] = ()
+    tools: tuple[ToolEntry, ...] = ()
     tool_choice: str | None = None
     """``auto``, ``none``, ``required``, or the name of one of the tools, which is then called first."""
     temperature: float | None = Field(None, ge=0, le=2)
@@ -133,6 +143,23 @@ class QuestionEntry(_Section):
     text: str = Field(min_length=1)
 
 
+class QueueToolsSection(_Section):
+    """Functions behind storage queues that agents of this pipeline may use (docs/queue-tools.md)."""
+
+    definitions: str
+    """File with what the Function App serves, relative to the pipeline file."""
+    drive: Literal["pipeline", "service"] = "pipeline"
+    """Who puts the calls into the queues; the basic agent setup refuses ``service``."""
+    connection: str = Field("STORAGE", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    """Setting that says where the queues are."""
+    deadline: float = Field(120.0, gt=0)
+    """Seconds until a call is given up (``drive: pipeline``)."""
+    idempotent: bool = True
+    """Whether the Function App answers a repeated call from the stored first answer."""
+    container: str = Field("queue-tool-values", pattern=r"^[a-z0-9](-?[a-z0-9]){2,62}$")
+    """Blob container of values too large for a queue (``drive: pipeline``)."""
+
+
 class LimitsSection(_Section):
     """What bounds a batch."""
 
@@ -171,6 +198,7 @@ class PipelineFile(_Section):
     model: str | None = Field(None, min_length=1)
     """Model deployment of agents that name none; default ``MODEL_DEPLOYMENT_NAME``."""
     documents: DocumentsSection = DocumentsSection()
+    queue_tools: QueueToolsSection | None = None
     agents: AgentsSection
     output: OutputSection
     questions: tuple[Annotated[QuestionEntry, BeforeValidator(_plain_question)], ...] = ()

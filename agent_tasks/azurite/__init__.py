@@ -131,6 +131,11 @@ class Azurite:
             self._temporary = None
 
     @property
+    def folder(self) -> Path | None:
+        """Where its data is; None for a temporary folder that is not there yet."""
+        return self._folder or (Path(self._temporary) if self._temporary else None)
+
+    @property
     def log(self) -> Path | None:
         """The file with what Azurite prints; None before it is launched."""
         return self._server.log if self._server else None

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from agent_tasks.cli import automations, calls, resources
+from agent_tasks.cli import automations, calls, queues, resources
 from agent_tasks.cli.errors import reported
 
 __all__ = ["app", "main"]
@@ -209,6 +209,69 @@ def emulator(
 
 @app.command(epilog=EXIT_CODES)
 @reported
+def functions(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder of the Function App (Python, model v2).")
+    ] = Path("azure_functions"),
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR2", help="Folder of Azurite's data.", show_default="STATE/storage"),
+    ] = None,
+    ready_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="JSON with the storage's addresses, written when it is ready."),
+    ] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="Do without Microsoft's worker library.")] = False,
+) -> None:
+    """Run a Function App of queue-triggered functions here, until Ctrl-C.
+
+    A development host with the behaviour of the real queue trigger: batches,
+    visibility and its renewal, tries, poison queues, encodings, time limits.
+    Settings come from local.settings.json (or its .example) and the
+    environment. Where one is UseDevelopmentStorage=true, Azurite runs too,
+    started and stopped with it; it is installed at its first use.
+
+    [bold]Example[/]
+
+        agent-tasks functions azure_functions
+    """
+    from agent_tasks.cli.functions import run_functions
+
+    raise typer.Exit(run_functions(folder, data=data, ready_file=ready_file, plain=plain))
+
+
+@app.command(epilog=EXIT_CODES)
+@reported
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON on standard output.")] = False,
+    connection: Annotated[
+        str, typer.Option(metavar="NAME", help="Setting with the storage connection of queue tools.")
+    ] = "STORAGE",
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Do not start the local service if no project is set.")
+    ] = False,
+) -> None:
+    """Check everything that a run needs, and say what to do about it.
+
+    Service: retirement, sign-in, endpoint, model, setup tier, quota. Storage:
+    a round trip through queues and blobs. This side: state folder, journal,
+    Prefect server. What is not configured is said, and is no failure.
+
+    An agent, a queue and a blob container named `agent-tasks-doctor` are made
+    and deleted. No tokens are used; nothing secret is shown.
+
+    [bold]Example[/]
+
+        agent-tasks doctor
+        agent-tasks doctor --json | jq '.[] | select(.status == "failed")'
+    """
+    from agent_tasks.cli.doctor import examine
+
+    raise typer.Exit(examine(connection, as_json=as_json, start_service=not offline))
+
+
+@app.command(epilog=EXIT_CODES)
+@reported
 def version() -> None:
     """Print the versions that matter for a bug report."""
     import platform
@@ -222,6 +285,7 @@ def version() -> None:
 app.add_typer(calls.app)
 app.add_typer(resources.app)
 app.add_typer(automations.app)
+app.add_typer(queues.app)
 
 
 def main() -> None:

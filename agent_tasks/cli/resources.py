@@ -10,7 +10,7 @@ import typer
 
 from agent_tasks.cli.errors import ExitCode, reported, say
 
-__all__ = ["app"]
+__all__ = ["EXIT_CODES", "app", "print_table", "span"]
 
 EXIT_CODES = "[bold]Exit codes[/]  0 done · 1 failed · 2 arguments or settings · 130 interrupted"
 

@@ -22,6 +22,12 @@ from agent_tasks.tools.openapi import (
     OpenApiManagedAuth,
     OpenApiTool,
 )
+from agent_tasks.tools.queue_tool import (
+    QueueFunctionTool,
+    QueueToolDefinition,
+    queue_tools,
+    read_definitions,
+)
 from agent_tasks.tools.response_format import parse_answer, response_format
 from agent_tasks.tools.search import AzureAISearchTool, BingCustomSearchTool, BingGroundingTool
 from agent_tasks.tools.toolset import ToolSet
@@ -49,6 +55,8 @@ __all__ = [
     "OpenApiDefinition",
     "OpenApiManagedAuth",
     "OpenApiTool",
+    "QueueFunctionTool",
+    "QueueToolDefinition",
     "SharepointTool",
     "StorageQueue",
     "Tool",
@@ -60,6 +68,8 @@ __all__ = [
     "id_asset",
     "load_function",
     "parse_answer",
+    "queue_tools",
+    "read_definitions",
     "response_format",
     "uri_asset",
 ]

@@ -215,15 +215,15 @@ class RunEngine:
         try:
             toolbox = Toolbox(run, self._tools)
             await self._prepare(run, toolbox)
+            images: dict[str, tuple[ImagePart, ...]] = {}
+            for _ in range(MAX_ROUNDS):
+                run = await self._work_on_calls.work_off(run, toolbox)
+                if run["status"] == "in_progress":
+                    run = await self._ask_once(run, worker, toolbox, images)
+                if run["status"] != "in_progress":
+                    return run
         except ToolSetupError as failure:
             raise RunFailedError(failure.code, failure.message) from failure
-        images: dict[str, tuple[ImagePart, ...]] = {}
-        for _ in range(MAX_ROUNDS):
-            run = await self._work_on_calls.work_off(run, toolbox)
-            if run["status"] == "in_progress":
-                run = await self._ask_once(run, worker, toolbox, images)
-            if run["status"] != "in_progress":
-                return run
         raise RunFailedError("server_error", f"The model asked for tools {MAX_ROUNDS} times in a row.")
 
     async def _prepare(self, run: Record, toolbox: Toolbox) -> None:

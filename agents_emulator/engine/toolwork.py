@@ -14,6 +14,7 @@ A service that is stopped meanwhile goes on with what is not done.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sqlite3
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ from agents_emulator.engine.broker import Event, EventBroker
 from agents_emulator.ids import new_id
 from agents_emulator.models.base import ChatRequest, ToolCall
 from agents_emulator.store import RUN_STEPS, Record, Store
-from agents_emulator.tools.base import Answer, CallContext, ToolCallResult, ToolError
+from agents_emulator.tools.base import Answer, CallContext, ToolCallResult, ToolError, ToolSetupError
 from agents_emulator.tools.toolbox import Toolbox
 
 logger = logging.getLogger("agents_emulator")
@@ -103,13 +104,26 @@ class ToolWork:
         self._action_ttl = action_ttl
 
     async def work_off(self, run: Record, toolbox: Toolbox) -> Record:
-        """Execute the open calls that are ready; returns the run, in `requires_action` if one waits."""
+        """Execute the open calls that are ready; returns the run, in `requires_action` if one waits.
+
+        Raises `ToolSetupError` for a tool that cannot be used.
+        """
         step = await self._store.read(lambda db: open_step_of(db, run))
         if step is None:
             return run
-        for index, item in enumerate(step["work"]):
-            if item["state"] == "ready":
-                await self._execute(run, step, index, toolbox)
+        ready = [index for index, item in enumerate(step["work"]) if item["state"] == "ready"]
+        elsewhere = [index for index in ready if toolbox.at(step["work"][index]["tool"]).waits_elsewhere]
+        waiting = [asyncio.create_task(self._execute(run, step, index, toolbox)) for index in elsewhere]
+        try:
+            for index in ready:
+                if index not in elsewhere:
+                    await self._execute(run, step, index, toolbox)
+            for task in waiting:
+                await task
+        finally:
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
         run, events = await self._store.write(lambda db: self._rest(db, run, step, toolbox))
         self._broker.publish(run["id"], events)
         return run
@@ -130,6 +144,8 @@ class ToolWork:
         call = CallContext(item["id"], item["name"], item["arguments"], body, item, remember, ask, budget)
         try:
             result = await tool.execute(call)
+        except ToolSetupError:
+            raise
         except ToolError as error:
             result = tool.failed(body, str(error))
         except (RunFailedError, lifecycle.RunMovedOnError):

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Protocol
 
 from agents_emulator.models.base import ChatRequest, ToolCall, ToolSpec
 from agents_emulator.store import Record, Store
+from agents_emulator.tools.queue_accounts import QueueAccounts
 from agents_emulator.tools.sandbox import Sandbox
 from agents_emulator.tools.sandbox.runner import remove_folder
 from agents_emulator.tools.settings import ToolSettings
@@ -115,6 +116,7 @@ class ToolServices:
 
     def __post_init__(self) -> None:
         self.sandbox = Sandbox(self.settings.interpreter)
+        self.queues = QueueAccounts(self.settings)
 
     def thread_folder(self, thread_id: str) -> Path:
         """Return the folder of executed code of a thread; ids are the service's own, so safe as names."""
@@ -136,6 +138,8 @@ class Tool(ABC):
     """Of the definition and of the calls in steps."""
     delta_kind: ClassVar[str] = "tool_calls"
     """`step_details.type` of step deltas about its calls."""
+    waits_elsewhere: ClassVar[bool] = False
+    """Whether its calls are carried out elsewhere, so that the calls of one answer may wait side by side."""
 
     def __init__(self, definition: Record, run: Record, services: ToolServices) -> None:
         self.definition = definition
@@ -168,7 +172,10 @@ class Tool(ABC):
 
     @abstractmethod
     async def execute(self, call: CallContext) -> ToolCallResult:
-        """Execute a call. Raises `ToolError` if it fails; then `failed` gives its outcome."""
+        """Execute a call. Raises `ToolError` if it fails; then `failed` gives its outcome.
+
+        Raises `ToolSetupError` if it turns out that the tool cannot be used at all: the run fails.
+        """
 
     @abstractmethod
     def failed(self, body: Record, message: str) -> ToolCallResult:

@@ -6,7 +6,7 @@ import ipaddress
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 import yaml
@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from agent_tasks.queues import StorageConnection
 from agents_emulator.tools.sandbox import Limits
 
 
@@ -135,6 +136,41 @@ def _is_ipv6(host: str) -> bool:
     return "%" not in host
 
 
+class StorageAccount(_Strict):
+    """How to sign in to a storage account: by a connection string or by an identity of Azure.
+
+    Attributes:
+        value: the connection string itself.
+        value_env: name of the environment variable that holds it.
+        identity: `managedidentity`, or `default` for whatever `DefaultAzureCredential` finds.
+        client_id: of a user-assigned identity.
+    """
+
+    value: SecretStr | None = None
+    value_env: str | None = None
+    identity: Literal["default", "managedidentity"] | None = None
+    client_id: str | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if [self.value, self.value_env, self.identity].count(None) != 2:
+            raise ValueError("give one of value, value_env and identity")
+        return self
+
+    def connection(self, address: str) -> StorageConnection:
+        """Return the connection to the account at `address`.
+
+        A connection string names its own address: that of a local emulator may stand for one of Azure.
+        Raises `ToolSettingsError`, and `ConfigurationError` for what is no connection string.
+        """
+        if self.identity is not None:
+            return StorageConnection(
+                queue_endpoint=address, identity=self.identity, client_id=self.client_id, name=address
+            )
+        secret = Secret(value=self.value, value_env=self.value_env)
+        return StorageConnection.from_string(secret.reveal(), name=address)
+
+
 class ToolSettings(_Strict):
     """The tools file (`--tools-file`, YAML).
 
@@ -143,6 +179,7 @@ class ToolSettings(_Strict):
         assets: folder or file by address, or beginning of addresses, of the data sources `uri_asset`.
         connections: by connection id, for OpenAPI tools.
         managed_identity: token by audience, for OpenAPI tools.
+        storage: by the address of its queues, for Azure Function tools.
         allow_loopback_images: whether `image_url` may name an address of this machine.
         browser: what browser automation drives, and where it may go.
         research: limits of deep research.
@@ -155,6 +192,7 @@ class ToolSettings(_Strict):
     assets: dict[Annotated[str, Field(min_length=1)], Path] = {}
     connections: dict[str, Connection] = {}
     managed_identity: dict[str, Secret] = {}
+    storage: dict[str, StorageAccount] = {}
     allow_loopback_images: bool = False
     browser: BrowserSettings = BrowserSettings()
     research: ResearchLimits = ResearchLimits()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from agents_emulator.models.base import ToolSpec
 from agents_emulator.store import Record
+from agents_emulator.tools.azure_function import AzureFunction
 from agents_emulator.tools.base import Tool, ToolServices, ToolSetupError
 from agents_emulator.tools.browser import BrowserAutomation
 from agents_emulator.tools.code_interpreter import CodeInterpreter
@@ -19,7 +20,7 @@ from agents_emulator.tools.search import AzureAISearch, BingCustomSearch, BingGr
 TOOLS: dict[str, type[Tool]] = {
     tool.type: tool
     for tool in (
-        *(CodeInterpreter, OpenApi, ConnectedAgent, McpServer, ComputerUse, BrowserAutomation),
+        *(CodeInterpreter, OpenApi, ConnectedAgent, AzureFunction, McpServer, ComputerUse, BrowserAutomation),
         *(AzureAISearch, BingGrounding, BingCustomSearch, Sharepoint, Fabric, DeepResearch),
     )
 }

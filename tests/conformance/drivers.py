@@ -19,14 +19,17 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse
 from starlette.routing import Route
 
+from agent_tasks.azurite import Azurite
 from agents_emulator.service import ServiceConfig
-from agents_emulator.tools.settings import ToolSettings
+from agents_emulator.tools.settings import StorageAccount, ToolSettings
 from tests.conformance import official, ours
 from tests.conformance.catalogue import Driver
 from tests.conformance.checks import Finding
-from tests.conformance.rules import RULES, STORAGE, browsing
-from tests.conformance.tool_scenarios import Surroundings
+from tests.conformance.rules import RULES, STORAGE, browsing, stock_level
+from tests.conformance.tool_scenarios import QUEUE_NAMES, QUEUES, Surroundings
 from tests.emulator.tools.test_openapi import serve
+from tests.support.azurite import STATE_DIR
+from tests.support.queue_function import FakeFunction
 from tests.support.service import start_in_thread, write_rules
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -72,12 +75,13 @@ class Drivers:
         folder = self._folder / f"{driver}-{part}"
         folder.mkdir()
         settings = ToolSettings(search_folder=SEARCH_FOLDER, assets={STORAGE: SEARCH_FOLDER})
-        config = ServiceConfig(tools=settings)
         rules = RULES
         if part == "tools":
             around = self._surroundings()
             around.write(folder)
             rules = {**RULES, "rules": [*browsing(f"{around.openapi}/oak"), *RULES["rules"]]}
+            settings = settings.model_copy(update={"storage": {QUEUES: self._storage()}})
+        config = ServiceConfig(tools=settings)
         service = start_in_thread(folder / "data", write_rules(folder, rules), config)
         try:
             findings = _findings(driver, service.endpoint, part, folder)
@@ -101,11 +105,19 @@ class Drivers:
             mcp=f"{self._stack.enter_context(serve(mcp))}/mcp",
         )
 
+    @functools.cache  # noqa: B019
+    def _storage(self) -> StorageAccount:
+        """An Azurite that stands for the account of the drivers' queues, with a function behind them."""
+        addresses = self._stack.enter_context(Azurite(state_dir=STATE_DIR))
+        self._stack.enter_context(FakeFunction(addresses, *QUEUE_NAMES, lambda call: stock_level(**call)))
+        return StorageAccount(value=addresses.connection_string)
+
     def close(self) -> None:
         """Stop the servers and forget what was found."""
         self._stack.close()
         Drivers.drive.cache_clear()
         Drivers._surroundings.cache_clear()
+        Drivers._storage.cache_clear()
 
 
 async def _price(request: Request) -> JSONResponse:

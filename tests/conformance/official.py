@@ -27,6 +27,7 @@ from tests.conformance.rules import stock_level
 from tests.conformance.scenarios import PACE, Operations, Seen, plain
 from tests.conformance.tool_scenarios import (
     CONNECTION,
+    QUEUE_NAMES,
     QUEUES,
     STOCK_PARAMETERS,
     Prepared,
@@ -307,7 +308,7 @@ class OfficialClient:
             case "azure_function":
                 queues = [
                     models.AzureFunctionStorageQueue(storage_service_endpoint=QUEUES, queue_name=name)
-                    for name in ("asked", "answered")
+                    for name in QUEUE_NAMES
                 ]
                 return models.AzureFunctionTool("stock_level", "Counts.", STOCK_PARAMETERS, *queues)
             case "mcp":

@@ -22,6 +22,7 @@ from tests.conformance.rules import stock_level
 from tests.conformance.scenarios import PACE, Operations, Seen, plain
 from tests.conformance.tool_scenarios import (
     CONNECTION,
+    QUEUE_NAMES,
     QUEUES,
     STOCK_PARAMETERS,
     Prepared,
@@ -223,7 +224,7 @@ class OurClient:
         return wire.ToolApproval(tool_call_id=call_id, approve=True)
 
     def tool(self, kind: str, around: Surroundings, prepared: Prepared) -> Any:
-        queues = [tools.StorageQueue(QUEUES, name) for name in ("asked", "answered")]
+        queues = [tools.StorageQueue(QUEUES, name) for name in QUEUE_NAMES]
         made: dict[str, Any] = {
             "function": ToolSet([stock_level]),
             "code_interpreter": tools.CodeInterpreterTool(file_ids=[prepared.file_id]),

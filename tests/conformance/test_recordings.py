@@ -18,14 +18,15 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from agent_tasks.azurite import StorageAddresses
 from agents_emulator.models.base import ChatRequest, Finished, TextDelta, ToolCall
 from agents_emulator.service import ServiceConfig
-from agents_emulator.tools.settings import ToolSettings
+from agents_emulator.tools.settings import StorageAccount, ToolSettings
 from tests.conformance.catalogue import RECORDINGS
-from tests.conformance.ledger import Ledger
 from tests.emulator import test_recordings as replays
 from tests.emulator.helpers import needs_recordings, parse_events, recording, wait_for, wait_run
 from tests.emulator.tools.test_openapi import serve
+from tests.support.queue_function import FakeFunction
 from tests.wire import test_recordings as bodies
 
 pytestmark = needs_recordings
@@ -97,8 +98,8 @@ def shapes(service: Any, tmp_path: Path) -> Any:
     document.write_text("# Smart Eyewear\n\nIt sees.\n", encoding="utf-8")
     assets = {DATASTORE: tmp_path / "assets", DATA_ASSET: document}
 
-    def start(model: Any) -> Shapes:
-        config = ServiceConfig(tools=ToolSettings(assets=assets))
+    def start(model: Any, config: ServiceConfig | None = None) -> Shapes:
+        config = config or ServiceConfig(tools=ToolSettings(assets=assets))
         return Shapes(httpx.Client(base_url=service(model=model, config=config).endpoint, timeout=20))
 
     return start
@@ -265,16 +266,21 @@ def _search(query: str) -> str:
 
 
 @pytest.mark.covers("recording", "py_azure_function_call.json")
-def test_azure_function(shapes: Any, ledger: Ledger) -> None:
-    played: Shapes = shapes(Turns())
-    for entry in recording("py_azure_function_call.json"):
-        played.play(entry)
-        if entry["RequestPath"].partition("?")[0].endswith("/runs"):
-            break
-    client = played.client
-    path = played.ours(entry["RequestPath"]).replace(
-        "/runs?", f"/runs/{next(reversed(played.ids.values()))}?"
-    )
-    run = wait_for(lambda: (now := client.get(path).json())["status"] == "failed" and now)
-    assert run["last_error"]["code"] == "unsupported_tool"
-    ledger.not_served("recording", "py_azure_function_call.json", run["last_error"]["message"])
+def test_azure_function(shapes: Any, azurite: StorageAddresses) -> None:
+    entries = recording("py_azure_function_call.json")
+    (tool,) = entries[0]["RequestBody"]["tools"]
+    queues = [
+        tool["azure_function"][binding]["storage_queue"] for binding in ("input_binding", "output_binding")
+    ]
+    (call,) = entries[-4]["ResponseBody"]["data"][1]["step_details"]["tool_calls"]
+    asked = ToolCall("1", "foo", call["azure_function"]["arguments"])
+    account = StorageAccount(value=azurite.connection_string)
+    settings = ToolSettings(storage={queues[0]["queue_service_endpoint"]: account})
+    played: Shapes = shapes(Turns(("", asked), ("Foo says Bar.", None)), ServiceConfig(tools=settings))
+    with FakeFunction(azurite, *(queue["queue_name"] for queue in queues), lambda arguments: "Bar"):
+        for entry in entries:
+            played.play(entry)
+            if entry["RequestPath"].partition("?")[0].endswith("/runs"):
+                run = {"id": entry["ResponseBody"]["id"], "thread_id": entry["ResponseBody"]["thread_id"]}
+                with httpx.Client(base_url=played.client.base_url, params={"api-version": "v1"}) as client:
+                    assert wait_run(client, played.ours(run))["status"] == "completed"

@@ -13,7 +13,6 @@ from tests.conformance.ledger import Ledger
 from tests.support.chromium import MISSING_CHROMIUM
 
 SPECS = Path(__file__).parents[3] / "shared" / "wire" / "spec"
-NOT_SERVED = {"azure_function"}
 
 
 @pytest.mark.parametrize(
@@ -32,7 +31,7 @@ def test_tool(drivers: Drivers, ledger: Ledger, driver: Driver, tool: str) -> No
     reasons = [reason for kind, name, reason in drive.findings if (kind, name) == ("not served", tool)]
     for reason in reasons:
         ledger.not_served("tool", tool, str(reason))
-    assert bool(reasons) == (tool in NOT_SERVED)
+    assert reasons == []
 
 
 @pytest.mark.parametrize(("version", "tools"), [(V1, V1_TOOLS), (PREVIEW, TOOLS)])

@@ -21,6 +21,8 @@ PIXEL = (
     "AABJRU5ErkJggg=="
 )
 QUEUES = "https://account.queue.core.windows.net"
+QUEUE_NAMES = ("asked", "answered")
+"""Where the function of `azure_function` is called, and where it answers."""
 STOCK_PARAMETERS = {
     "type": "object",
     "properties": {"item": {"type": "string", "description": "The item."}},

@@ -1,10 +1,12 @@
 """The pipeline file: what it may say, and how its mistakes are told."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from agent_tasks.errors import PipelineError
+from agent_tasks.tools import QueueFunctionTool
 from flows.pipeline import Pipeline, load_pipeline
 from tests.flows.support import PIPELINE, TOOLS
 
@@ -250,3 +252,66 @@ def test_a_missing_or_binary_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(PipelineError, match="UTF-8"):
         load_pipeline(tmp_path / "binary.yaml")
+
+
+QUEUE_TOOLS = """\
+name: papers
+model: test-model
+queue_tools: {definitions: tools.json%s}
+agents: {extractor: {tools: [%s]}}
+output: {fields: {number: string}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("section", "entry", "said"),
+    [
+        ("", "{queue: guess}", "tools.json has no guess; it has: look_up"),
+        ("", "{queue: look_up, name: other}", "a queue tool has its name and its policy from its definition"),
+        ("", "{queue: look_up, function: 'a:b'}", "names a `function` or a `queue`, one of the two"),
+        ("", "{timeout: 3}", "names a `function` or a `queue`, one of the two"),
+        (", connection: NOWHERE", "{queue: look_up}", "The connection NOWHERE is not set"),
+        (", drive: nobody", "{queue: look_up}", "input should be 'pipeline' or 'service'"),
+    ],
+)
+def test_mistakes_with_queue_tools(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, section: str, entry: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STORAGE__queueServiceUri", "https://account.queue.core.windows.net")
+    definition = {"name": "look_up", "description": "d", "parameters": {}}
+    queues = {"input_queue": "look-up-input", "output_queue": "look-up-output"}
+    (tmp_path / "tools.json").write_text(json.dumps([definition | queues]))
+    (tmp_path / "p.yaml").write_text(QUEUE_TOOLS % (section, entry))
+    with pytest.raises(PipelineError) as caught:
+        load_pipeline(tmp_path / "p.yaml")
+    assert said in str(caught.value)
+    assert caught.value.line
+
+
+def test_queue_tools_without_their_section(tmp_path: Path) -> None:
+    text = QUEUE_TOOLS.replace("queue_tools: {definitions: tools.json%s}\n", "") % "{queue: look_up}"
+    (tmp_path / "p.yaml").write_text(text)
+    with pytest.raises(PipelineError, match="there are no queue tools: add `queue_tools`"):
+        load_pipeline(tmp_path / "p.yaml")
+
+
+def test_a_queue_tools_own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STORAGE__queueServiceUri", "https://account.queue.core.windows.net")
+    definition = {"name": "look_up", "description": "d", "parameters": {}}
+    queues = {"input_queue": "look-up-input", "output_queue": "look-up-output"}
+    (tmp_path / "tools.json").write_text(json.dumps([definition | queues]))
+    section = ", deadline: 40, container: values-1, idempotent: false"
+    (tmp_path / "p.yaml").write_text(QUEUE_TOOLS % (section, "{queue: look_up, max_output_chars: 9}"))
+    tool = load_pipeline(tmp_path / "p.yaml").extractor.tools.functions["look_up"]
+    assert isinstance(tool, QueueFunctionTool)
+    assert (tool.deadline, tool.container, tool.idempotent, tool.max_output_chars) == (
+        40,
+        "values-1",
+        False,
+        9,
+    )
+    (tmp_path / "p.yaml").write_text(QUEUE_TOOLS % (section, "{queue: look_up, timeout: 5}"))
+    quick = load_pipeline(tmp_path / "p.yaml").extractor.tools.functions["look_up"]
+    assert isinstance(quick, QueueFunctionTool)
+    assert quick.deadline == 5

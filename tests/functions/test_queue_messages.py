@@ -69,13 +69,48 @@ def test_an_undecodable_message_keeps_its_correlation_id(
     assert caught.value.correlation_id == "c9"
 
 
-def test_a_value_too_large_for_the_queue_is_answered_as_an_error(queue_messages: ModuleType) -> None:
-    fits = queue_messages.write_answer("x" * 49_000, "c1")
-    assert json.loads(fits)["Value"] == "x" * 49_000
-    answer = queue_messages.write_answer("x" * 49_152, "c1")
-    assert len(base64.b64encode(answer.encode())) <= 65_536
-    assert json.loads(answer)["CorrelationId"] == "c1"
-    assert json.loads(json.loads(answer)["Value"])["error"]["type"] == "answer_too_large"
+def test_the_senders_fields_are_not_arguments(queue_messages: ModuleType) -> None:
+    reference = {"container": "c", "blob": "b", "sha256": "0" * 64, "size": 3}
+    message = {
+        **ARGUMENTS,
+        "CorrelationId": "c1",
+        "DeadlineSeconds": 20,
+        "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "ArgumentsReference": reference,
+        "Redrive": True,
+    }
+    call = queue_messages.read_call(json.dumps(message).encode())
+    assert call.arguments == ARGUMENTS
+    assert call.deadline == 20.0
+    assert call.traceparent == message["traceparent"]
+    assert call.arguments_reference == queue_messages.Reference(**reference)
+    assert call.is_redrive
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("DeadlineSeconds", 0),
+        ("DeadlineSeconds", "soon"),
+        ("DeadlineSeconds", True),
+        ("ArgumentsReference", "b"),
+        ("ArgumentsReference", {"container": "c", "blob": "b", "sha256": ""}),
+    ],
+)
+def test_senders_fields_that_make_no_sense_are_answered(
+    queue_messages: ModuleType, field: str, value: object
+) -> None:
+    with pytest.raises(queue_messages.UndecodableCallError) as caught:
+        queue_messages.read_call(json.dumps({"CorrelationId": "c9", field: value}).encode())
+    assert caught.value.correlation_id == "c9"
+
+
+def test_what_a_queue_takes(queue_messages: ModuleType) -> None:
+    empty = len(queue_messages.write_answer("", "c1"))
+    largest = queue_messages.write_answer("x" * (49_152 - empty), "c1")
+    assert queue_messages.fits(largest)
+    assert len(queue_messages.encode(largest)) == 65_536
+    assert not queue_messages.fits(queue_messages.write_answer("x" * (49_153 - empty), "c1"))
 
 
 def test_a_value_with_half_a_character_can_be_sent(queue_messages: ModuleType) -> None:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from datetime import date
 from types import ModuleType
 from typing import Annotated, Any
 
+import httpx
 import pytest
+from azure.core.exceptions import HttpResponseError, ServiceRequestError
 from pydantic import Field
 
 
 async def ask(tool: Any, arguments: dict[str, Any]) -> Any:
-    """The tool's `Value` for a flat call."""
-    answer = json.loads(await tool.answer(json.dumps({**arguments, "CorrelationId": "c1"}).encode()))
-    assert set(answer) == {"Value", "CorrelationId"}
-    assert answer["CorrelationId"] == "c1"
-    assert isinstance(answer["Value"], str)
-    return answer["Value"]
+    """The tool's `Value` for these arguments."""
+    value = await tool.run(tool.validate(arguments), "c1")
+    assert isinstance(value, str)
+    return value
 
 
 async def test_arguments_are_converted_to_the_annotated_types(queue_tool: ModuleType) -> None:
@@ -46,10 +47,12 @@ async def test_invalid_arguments_are_named_to_the_agent(queue_tool: ModuleType) 
         """Double a number."""
         raise AssertionError("must not be called")
 
-    missing = json.loads(await ask(double, {}))["error"]
-    too_large = json.loads(await ask(double, {"number": 11}))["error"]
-    assert missing == {"type": "invalid_arguments", "message": "number: Field required"}
-    assert too_large["message"] == "number: Input should be less than or equal to 10"
+    with pytest.raises(queue_tool.InvalidArgumentsError, match=r"^number: Field required$"):
+        double.validate({})
+    with pytest.raises(
+        queue_tool.InvalidArgumentsError, match="number: Input should be less than or equal to 10"
+    ):
+        double.validate({"number": 11})
 
 
 async def test_a_tool_error_reaches_the_agent_and_any_other_stays_in_the_log(
@@ -81,17 +84,69 @@ async def test_a_value_that_is_not_json_is_an_error_answer(queue_tool: ModuleTyp
     assert json.loads(await ask(odd, {}))["error"]["type"] == "tool_failed"
 
 
-async def test_without_correlation_id_it_logs_and_raises(
-    queue_tool: ModuleType, queue_messages: ModuleType, caplog: pytest.LogCaptureFixture
-) -> None:
-    @queue_tool.queue_tool()
-    def nothing() -> str:
-        """Do nothing."""
-        raise AssertionError("must not be called")
+@pytest.mark.parametrize("repeatable", [True, False])
+async def test_a_function_that_takes_too_long_is_answered(queue_tool: ModuleType, repeatable: bool) -> None:
+    @queue_tool.queue_tool(timeout=0.05, repeatable=repeatable)
+    def slow() -> str:
+        """Take long."""
+        time.sleep(0.5)
+        return "late"
 
-    with pytest.raises(queue_messages.NoCorrelationIdError):
-        await nothing.answer(b'{"iban": "X"}')
-    assert "nothing: the message names no CorrelationId" in caplog.text
+    started = time.monotonic()
+    error = json.loads(await ask(slow, {}))["error"]
+    assert time.monotonic() - started < 0.4
+    assert error["type"] == ("timeout" if repeatable else "outcome_unknown")
+    assert "slow did not answer within 0.05 s" in error["message"]
+
+
+async def test_what_may_pass_is_raised_so_that_the_queue_tries_again(queue_tool: ModuleType) -> None:
+    errors: list[Exception] = [
+        queue_tool.TransientError("come back later"),
+        ServiceRequestError("no connection"),
+        httpx.ConnectError("no connection"),
+        ConnectionResetError(),
+    ]
+
+    @queue_tool.queue_tool()
+    async def fetch(number: int) -> str:
+        """Fetch something."""
+        raise errors[number]
+
+    for number in range(len(errors)):
+        with pytest.raises(queue_tool.TransientError):
+            await ask(fetch, {"number": number})
+
+
+async def test_a_lost_connection_of_what_must_not_run_twice_is_an_unknown_outcome(
+    queue_tool: ModuleType,
+) -> None:
+    @queue_tool.queue_tool(repeatable=False)
+    async def post(politely: bool) -> str:
+        """Post something."""
+        raise queue_tool.TransientError("not yet") if politely else httpx.ReadTimeout("no answer")
+
+    assert json.loads(await ask(post, {"politely": False}))["error"]["type"] == "outcome_unknown"
+    with pytest.raises(queue_tool.TransientError):  # the tool itself says that nothing happened
+        await ask(post, {"politely": True})
+
+
+@pytest.mark.parametrize(("status", "passes"), [(403, False), (404, False), (429, True), (503, True)])
+def test_which_statuses_may_pass(queue_tool: ModuleType, status: int, passes: bool) -> None:
+    error = HttpResponseError("refused")
+    error.status_code = status
+    request = httpx.Request("GET", "https://example.com")
+    other = httpx.HTTPStatusError("refused", request=request, response=httpx.Response(status))
+    assert queue_tool.may_pass(error) is passes
+    assert queue_tool.may_pass(other) is passes
+
+
+def test_a_parameter_that_the_messages_use_themselves_is_refused(queue_tool: ModuleType) -> None:
+    def ask_for(deadlineseconds: int) -> str:
+        """Ask."""
+        return str(deadlineseconds)
+
+    with pytest.raises(TypeError, match="deadlineseconds is a field of the message"):
+        queue_tool.queue_tool()(ask_for)
 
 
 def test_the_definition_is_the_services_tool_and_follows_the_function(queue_tool: ModuleType) -> None:

@@ -1,0 +1,98 @@
+"""`agent-tasks functions`: runs a Function App on this machine, with Azurite if it wants local storage."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from agent_tasks.azurite import Azurite, StorageAddresses, azurite
+from agent_tasks.cli.errors import ExitCode, InterruptedBySignal, say
+from agent_tasks.cli.interrupts import run_interruptible
+from agent_tasks.errors import ConfigurationError
+from agent_tasks.functions_host import AppFolder, FunctionsHost
+from agent_tasks.settings import Settings
+
+__all__ = ["run_functions", "with_storage"]
+
+_LOCAL = "usedevelopmentstorage=true"
+
+
+def run_functions(folder: Path, *, data: Path | None, ready_file: Path | None, plain: bool) -> int:
+    """Runs the app until Ctrl-C or SIGTERM; returns the exit code.
+
+    Raises:
+        ConfigurationError, FunctionsHostError, EmbeddedServiceError, QueueError: it cannot be started.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    for noisy in ("azure.core", "azure.identity"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    app = AppFolder.read(folder)
+    settings = app.settings(os.environ)
+    try:
+        run_interruptible(lambda: _run(app, settings, data, ready_file, plain=plain))
+    except InterruptedBySignal:
+        return ExitCode.OK  # a server that is told to stop has done its work
+    return ExitCode.OK
+
+
+def with_storage(settings: Mapping[str, str], storage: StorageAddresses) -> dict[str, str]:
+    """App settings with an Azurite in the place of `UseDevelopmentStorage=true`."""
+    string = storage.connection_string.get_secret_value()
+    return {name: string if _is_local(value) else value for name, value in settings.items()}
+
+
+async def _run(
+    app: AppFolder, settings: dict[str, str], data: Path | None, ready_file: Path | None, *, plain: bool
+) -> None:
+    async with AsyncExitStack() as stack:
+        storage: StorageAddresses | None = None
+        if any(map(_is_local, settings.values())):
+            own = Settings()
+            server = Azurite(data, state_dir=own.state_dir) if data else azurite(own)
+            storage = await stack.enter_async_context(server)
+            settings = with_storage(settings, storage)
+            say(f"Azurite runs: queues at {storage.queue}, data in {server.folder}")
+        elif data is not None:
+            raise ConfigurationError(
+                "--data is the folder of Azurite, and no setting of the app asks for it: set one to "
+                "UseDevelopmentStorage=true, or leave --data out."
+            )
+        host = await stack.enter_async_context(FunctionsHost(app, settings, plain=plain))
+        _introduce(host)
+        if ready_file is not None:
+            _write_ready_file(ready_file, storage)
+        await host.serve()
+
+
+def _introduce(host: FunctionsHost) -> None:
+    say(f"A development host, not Microsoft's. Functions run by {host.worker.description}.")
+    for function in host.functions:
+        outputs = ", ".join(output.queue for output in function.outputs) or "nothing"
+        say(f"  {function.name}: {function.trigger.queue} -> {outputs}")
+    for function in host.skipped:
+        say(f"  {function.name}: does not run here ({function.trigger.type})", style="yellow")
+    if host.created:
+        say(f"Queues created, as a convenience that Azure does not have: {', '.join(host.created)}")
+    say("Ctrl-C ends it.")
+
+
+def _write_ready_file(path: Path, storage: StorageAddresses | None) -> None:
+    ready: dict[str, object] = {"pid": os.getpid()}
+    if storage is not None:
+        ready |= {
+            "queue": storage.queue,
+            "blob": storage.blob,
+            "table": storage.table,
+            "connection_string": storage.connection_string.get_secret_value(),
+        }
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(ready), encoding="utf-8")
+    partial.replace(path)
+
+
+def _is_local(value: str) -> bool:
+    return value.strip().rstrip(";").lower() == _LOCAL

@@ -1,0 +1,73 @@
+"""Checks of everything that a run needs, each with a remedy.
+
+| module | checks |
+| --- | --- |
+| `service` | the Agents service: retirement, sign-in, endpoint, model deployment, setup tier, quota |
+| `storage` | the storage account of queue tools |
+| `local` | state folder, journal, Prefect server |
+
+What is not configured is reported as such, not as a failure: without any settings the local service is used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+from collections.abc import AsyncIterator
+
+from agent_tasks.doctor.findings import Finding, Status, failed, not_configured
+from agent_tasks.doctor.local import check_journal, check_prefect, check_state_folder
+from agent_tasks.doctor.service import Target, check_service
+from agent_tasks.doctor.storage import check_storage
+from agent_tasks.embedded import local_service
+from agent_tasks.errors import AgentTasksError
+from agent_tasks.settings import Settings, environment
+
+__all__ = ["Finding", "Status", "examine"]
+
+
+async def examine(
+    settings: Settings, *, connection: str = "STORAGE", start_service: bool = True
+) -> AsyncIterator[Finding]:
+    """Carry the checks out, one after the other.
+
+    An agent, a queue and a blob are made and deleted; no tokens are used. Findings hold no secrets.
+
+    Args:
+        settings: what is configured.
+        connection: name of the storage connection, see `StorageConnection.from_settings`.
+        start_service: start the local service where no project is set, and check that.
+    """
+    folder = check_state_folder(settings)
+    yield folder
+    if folder.status is not Status.FAILED:
+        yield await check_journal(settings)
+    yield await check_prefect(settings)
+    async for finding in _service(settings, start=start_service):
+        yield finding
+    async for finding in check_storage(connection, environment()):
+        yield finding
+
+
+async def _service(settings: Settings, *, start: bool) -> AsyncIterator[Finding]:
+    if settings.project_endpoint:
+        async for finding in check_service(Target(settings.project_endpoint, settings)):
+            yield finding
+        return
+    said = "PROJECT_ENDPOINT is not set, so the local service is used"
+    if not start:
+        yield not_configured("endpoint", f"{said}; it was not started.")
+        return
+    if importlib.util.find_spec("starlette") is None:
+        remedy = "Set PROJECT_ENDPOINT, or: pip install 'prefect-azure-agents[local]'"
+        yield not_configured("endpoint", f"{said}, and its packages are not installed.", remedy)
+        return
+    server = local_service(settings)
+    try:
+        endpoint = await asyncio.to_thread(lambda: server.launch().wait())
+        async for finding in check_service(Target(endpoint, settings)):
+            yield finding
+    except AgentTasksError as error:
+        yield failed("endpoint", f"{said}, and it does not start: {error}", "Look at its log.")
+    finally:
+        await asyncio.to_thread(server.close)

@@ -1,0 +1,102 @@
+"""What is on this side: state folder, journal, Prefect server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+
+import httpx
+
+from agent_tasks.doctor.findings import Finding, failed, not_configured, ok, warning
+from agent_tasks.errors import AgentTasksError
+from agent_tasks.settings import Settings
+
+MIN_FREE_BYTES = 500 * 1024 * 1024
+"""Free space below which a state folder is warned of: the local service keeps databases and files there."""
+
+_SCOPE = "agent-tasks doctor"
+_TIMEOUT = 10.0  # seconds
+
+
+def check_state_folder(settings: Settings) -> Finding:
+    """Whether the state folder can be written to, and has room."""
+    check, folder = "state folder", settings.state_dir
+    remedy = "Set AGENT_TASKS_STATE_DIR to a folder on a local disk that you may write to."
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=existing) as probe:
+            probe.write(b"probe")
+    except OSError as error:
+        return failed(check, f"{existing} cannot be written to: {error.strerror or error}.", remedy)
+    free = shutil.disk_usage(existing).free
+    if free < MIN_FREE_BYTES:
+        return warning(
+            check, f"{folder} has only {free // 2**20} MiB of free space.", "Make room, or: " + remedy
+        )
+    made = "" if folder.exists() else "; it is made at the first run"
+    return ok(check, f"{folder} can be written to, {free // 2**30} GiB are free{made}.")
+
+
+async def check_journal(settings: Settings) -> Finding:
+    """Whether the journal opens, is of this version, and takes what is written. It is left as it was."""
+    import sqlalchemy as sa
+
+    from agent_tasks.journal import DocumentRecord, Journal
+    from agent_tasks.journal.database import Database
+    from agent_tasks.journal.schema import SCHEMA_REVISION
+
+    def revision(connection: sa.Connection) -> str | None:
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+
+    check, remedy = "journal", "See docs/durability.md; until the journal works, nothing is sent."
+    try:
+        database = Database(settings.journal_url)
+        if database.path is not None and not database.path.exists():
+            return ok(check, f"{database.path} is not there yet; it is made at the first run.")
+        try:
+            async with database.read() as connection:
+                before = await connection.run_sync(revision)
+        finally:
+            await database.close()
+        async with Journal(settings.journal_url) as journal:
+            record = DocumentRecord(name="probe", content_hash="", fingerprint="", status="probe")
+            await journal.put_document(_SCOPE, "doctor", record)
+            found = await journal.get_document(_SCOPE, "doctor", "probe")
+            await journal.drop_document(_SCOPE, "doctor", "probe")
+    except AgentTasksError as error:
+        return failed(check, str(error), remedy)
+    if found is None:
+        return failed(check, f"What is written to {database.address} cannot be read again.", remedy)
+    moved = f" (brought there from {before or 'an empty database'})" if before != SCHEMA_REVISION else ""
+    return ok(check, f"{database.address} takes what is written; its schema is {SCHEMA_REVISION}{moved}.")
+
+
+async def check_prefect(settings: Settings) -> Finding:
+    """Whether the Prefect server answers."""
+    check = "prefect server"
+    if not settings.prefect_api_url:
+        return not_configured(
+            check,
+            "PREFECT_API_URL is not set: each run uses a server of the state folder, started as needed.",
+        )
+    remedy = "Start it (`prefect server start`), or correct PREFECT_API_URL (it ends in /api)."
+    try:
+        async with httpx.AsyncClient(timeout=_TIMEOUT) as http:
+            health = await http.get(f"{settings.prefect_api_url}/health", headers=_prefect_key())
+            version = await http.get(f"{settings.prefect_api_url}/admin/version", headers=_prefect_key())
+    except httpx.HTTPError as error:
+        return failed(check, f"{settings.prefect_api_url} does not answer: {type(error).__name__}.", remedy)
+    if health.status_code in (401, 403):
+        return failed(check, f"{settings.prefect_api_url} refuses the key.", "Set PREFECT_API_KEY.")
+    if health.status_code != 200:
+        return failed(check, f"{settings.prefect_api_url}/health answers {health.status_code}.", remedy)
+    told = version.text.strip().strip('"') if version.status_code == 200 else "unknown"
+    return ok(check, f"{settings.prefect_api_url} answers, version {told}.")
+
+
+def _prefect_key() -> dict[str, str]:
+    key = os.environ.get("PREFECT_API_KEY")
+    return {"Authorization": f"Bearer {key}"} if key else {}
