@@ -1,4 +1,4 @@
-"""The repository's Function App on the local host, in a copy of its folder, with a table of the test's own."""
+"""The repository's Function App on the local host, in a copy of its folder."""
 
 from __future__ import annotations
 
