@@ -405,7 +405,8 @@ def local_service(settings: Settings) -> EmbeddedServer:
     """The local Agents service of the state folder; its address is a project endpoint.
 
     Its data is in `STATE/service`, its log in `STATE/logs/agents-service.log`, its model is
-    `settings.local_model`. It works inside a Prefect flow run as well, in the process of a worker.
+    `settings.local_model`, its tools file `settings.local_tools_file`. It works inside a Prefect flow run as
+    well, in the process of a worker.
     """
     prepare_state_folder(settings.state_dir)
     data = settings.state_dir / "service"
@@ -413,6 +414,7 @@ def local_service(settings: Settings) -> EmbeddedServer:
     kind, _, rules = settings.local_model.partition(":")
     # The service runs in its own folder, so a path of the person's has to be made independent of theirs.
     model = f"scripted:{Path(rules).expanduser().absolute()}" if kind == "scripted" else settings.local_model
+    tools = ["--tools-file", str(settings.local_tools_file)] if settings.local_tools_file else []
     return EmbeddedServer(
         Specification(
             name="service",
@@ -422,13 +424,14 @@ def local_service(settings: Settings) -> EmbeddedServer:
             command=[
                 *(sys.executable, "-P", "-m", "agents_emulator", "--host", "127.0.0.1", "--port", "0"),
                 *("--data-dir", str(data), "--model", model, "--ready-file", str(ready_file)),
+                *tools,
             ],
             cwd=str(data),
             log=str(settings.state_dir / "logs" / "agents-service.log"),
             environment={"PYTHONUNBUFFERED": "1"},
             ready_file=str(ready_file),
             start_timeout=settings.start_timeout,
-            identity=model,
+            identity=" ".join([model, *tools]),
         ),
         _clean_environment(),
     )

@@ -11,6 +11,7 @@
 | `AGENT_TASKS_CREDENTIAL` | how to sign in to Azure, a `CredentialKind`; `default` |
 | `AGENT_TASKS_TOKEN` | the bearer token, with `AGENT_TASKS_CREDENTIAL=token`; none |
 | `AGENT_TASKS_LOCAL_MODEL` | the model of the local service; `smollm2` |
+| `AGENT_TASKS_LOCAL_TOOLS_FILE` | the tools file of the local service; none |
 | `AGENT_TASKS_START_TIMEOUT` | how long a local server may take to start; 120 seconds |
 
 Order, later wins: the default, the file `.env` in the working directory, the environment, an argument of
@@ -84,6 +85,8 @@ class Settings(BaseSettings):
     """Bearer token, used with `credential=token`."""
     local_model: str = "smollm2"
     """Model of the local service: `smollm2`, `scripted:RULES.yaml` or `openai:BASE_URL[#MODEL]`."""
+    local_tools_file: Path | None = None
+    """Settings of the local service's tools (docs/local-service.md); made absolute."""
     start_timeout: float = Field(default=120.0, gt=0, le=3600)
     """Seconds a local server may take until it answers."""
 
@@ -114,6 +117,14 @@ class Settings(BaseSettings):
         path = value.expanduser().absolute()
         if path.exists() and not path.is_dir():
             raise ValueError(f"names {path}, which is not a folder")
+        return path
+
+    @field_validator("local_tools_file", mode="after")
+    @classmethod
+    def _existing_file(cls, value: Path | None) -> Path | None:
+        path = value.expanduser().absolute() if value is not None else None
+        if path is not None and not path.is_file():
+            raise ValueError(f"names {path}, which is no file")
         return path
 
     @field_validator("local_model")

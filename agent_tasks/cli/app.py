@@ -207,9 +207,10 @@ def emulator(
     become_emulator(host, port, data_dir, model, token, log_level, context.args)
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(context_settings={"allow_extra_args": True}, epilog=EXIT_CODES)
 @reported
 def functions(
+    context: typer.Context,
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="Folder of the Function App (Python, model v2).")
     ] = Path("azure_functions"),
@@ -231,13 +232,19 @@ def functions(
     environment. Where one is UseDevelopmentStorage=true, Azurite runs too,
     started and stopped with it; it is installed at its first use.
 
-    [bold]Example[/]
+    A command after DIR and -- runs while the app does, and finds the app's
+    connections in its environment; its exit code is that of this one.
+
+    [bold]Examples[/]
 
         agent-tasks functions azure_functions
+        agent-tasks functions azure_functions -- agent-tasks doctor
     """
     from agent_tasks.cli.functions import run_functions
 
-    raise typer.Exit(run_functions(folder, data=data, ready_file=ready_file, plain=plain))
+    raise typer.Exit(
+        run_functions(folder, data=data, ready_file=ready_file, plain=plain, command=context.args)
+    )
 
 
 @app.command(epilog=EXIT_CODES)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -14,15 +16,22 @@ from agent_tasks.cli.errors import ExitCode, InterruptedBySignal, say
 from agent_tasks.cli.interrupts import run_interruptible
 from agent_tasks.errors import ConfigurationError
 from agent_tasks.functions_host import AppFolder, FunctionsHost
-from agent_tasks.settings import Settings
+from agent_tasks.settings import Settings, environment
 
 __all__ = ["run_functions", "with_storage"]
 
 _LOCAL = "usedevelopmentstorage=true"
 
 
-def run_functions(folder: Path, *, data: Path | None, ready_file: Path | None, plain: bool) -> int:
-    """Runs the app until Ctrl-C or SIGTERM; returns the exit code.
+def run_functions(
+    folder: Path,
+    *,
+    data: Path | None = None,
+    ready_file: Path | None = None,
+    plain: bool = False,
+    command: Sequence[str] = (),
+) -> int:
+    """Runs the app until Ctrl-C or SIGTERM, or as long as `command` runs; returns the exit code.
 
     Raises:
         ConfigurationError, FunctionsHostError, EmbeddedServiceError, QueueError: it cannot be started.
@@ -30,13 +39,16 @@ def run_functions(folder: Path, *, data: Path | None, ready_file: Path | None, p
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     for noisy in ("azure.core", "azure.identity"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    if command and shutil.which(command[0]) is None:
+        raise ConfigurationError(f"There is no program {command[0]} to run beside the app.")
     app = AppFolder.read(folder)
-    settings = app.settings(os.environ)
+    settings = app.settings(environment())
     try:
-        run_interruptible(lambda: _run(app, settings, data, ready_file, plain=plain))
+        return run_interruptible(lambda: _run(app, settings, data, ready_file, command, plain=plain))
     except InterruptedBySignal:
+        if command:
+            raise
         return ExitCode.OK  # a server that is told to stop has done its work
-    return ExitCode.OK
 
 
 def with_storage(settings: Mapping[str, str], storage: StorageAddresses) -> dict[str, str]:
@@ -46,8 +58,14 @@ def with_storage(settings: Mapping[str, str], storage: StorageAddresses) -> dict
 
 
 async def _run(
-    app: AppFolder, settings: dict[str, str], data: Path | None, ready_file: Path | None, *, plain: bool
-) -> None:
+    app: AppFolder,
+    settings: dict[str, str],
+    data: Path | None,
+    ready_file: Path | None,
+    command: Sequence[str],
+    *,
+    plain: bool,
+) -> int:
     async with AsyncExitStack() as stack:
         storage: StorageAddresses | None = None
         if any(map(_is_local, settings.values())):
@@ -65,7 +83,23 @@ async def _run(
         _introduce(host)
         if ready_file is not None:
             _write_ready_file(ready_file, storage)
+        if command:
+            connections = {function.trigger.connection for function in host.functions}
+            return await _run_command(command, {name: settings[name] for name in connections & set(settings)})
+        say("Ctrl-C ends it.")
         await host.serve()
+    return ExitCode.OK
+
+
+async def _run_command(command: Sequence[str], connections: Mapping[str, str]) -> int:
+    """Runs a command that finds the app's connections in its environment; returns its exit code."""
+    process = await asyncio.create_subprocess_exec(*command, env={**os.environ, **connections})
+    try:
+        return await process.wait()
+    finally:
+        if process.returncode is None:  # we are told to stop, and so is it
+            process.terminate()
+            await process.wait()
 
 
 def _introduce(host: FunctionsHost) -> None:
@@ -77,7 +111,6 @@ def _introduce(host: FunctionsHost) -> None:
         say(f"  {function.name}: does not run here ({function.trigger.type})", style="yellow")
     if host.created:
         say(f"Queues created, as a convenience that Azure does not have: {', '.join(host.created)}")
-    say("Ctrl-C ends it.")
 
 
 def _write_ready_file(path: Path, storage: StorageAddresses | None) -> None:

@@ -26,7 +26,7 @@ __all__ = ["main"]
 def main() -> int:
     """Serves the app in the working directory; returns the exit code."""
     logging.basicConfig(
-        stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     for noisy in ("azure.core", "azure.identity", "azure.functions"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -112,6 +112,8 @@ class AppWorker:
                 cwd=self._folder,
                 env=dict(self._environment),
                 stdin=subprocess.DEVNULL,
+                # What an app prints is its log.
+                stdout=sys.stderr.fileno(),
                 pass_fds=[theirs.fileno()],
                 # Its own session: it is killed together with what it has started.
                 start_new_session=True,

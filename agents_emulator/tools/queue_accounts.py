@@ -6,6 +6,9 @@ from agent_tasks.errors import AgentTasksError
 from agent_tasks.queues import AnswerReader, Storage
 from agents_emulator.tools.settings import ToolSettings, ToolSettingsError
 
+ANY_ADDRESS = "default"
+"""Key of the account that answers for every address with none of its own."""
+
 
 class AccountUnusableError(Exception):
     """The tools file has no such account, or what it says of it is not usable."""
@@ -25,7 +28,7 @@ class QueueAccounts:
         """The account whose queues are at an address. Raises `AccountUnusableError`."""
         key = _key(address)
         if key not in self._open:
-            account = self._known.get(key)
+            account = self._known.get(key) or self._known.get(ANY_ADDRESS)
             if account is None:
                 raise AccountUnusableError(
                     f"the local service has no access to the queues at {address}; name them under `storage` "

@@ -179,7 +179,7 @@ class ToolSettings(_Strict):
         assets: folder or file by address, or beginning of addresses, of the data sources `uri_asset`.
         connections: by connection id, for OpenAPI tools.
         managed_identity: token by audience, for OpenAPI tools.
-        storage: by the address of its queues, for Azure Function tools.
+        storage: by the address of its queues, for Azure Function tools; `default` for all others.
         allow_loopback_images: whether `image_url` may name an address of this machine.
         browser: what browser automation drives, and where it may go.
         research: limits of deep research.

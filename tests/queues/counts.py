@@ -1,0 +1,7 @@
+"""Where the load test leaves its counts; they become the last line of the session."""
+
+from __future__ import annotations
+
+import pytest
+
+SUMMARY = pytest.StashKey[str]()
