@@ -47,6 +47,11 @@ RULES: dict[str, Any] = {
                 }
             },
         },
+        {
+            "when": {"schema": "review", "message": _PAPER, "tool_results": False},
+            "reply": {"tool_calls": [{"name": "validate_iban", "arguments": {"iban": "{{ groups.iban }}"}}]},
+        },
+        {"when": {"schema": "review"}, "reply": {"json": {"approved": True, "problems": []}}},
     ]
 }
 
@@ -110,12 +115,12 @@ async def test_a_batch_calls_two_queue_tools_for_every_document(
     }
     kind = "function" if drive == "pipeline" else "azure_function"
     values = [json.loads(json.loads(answer)["Value"]) for answer in answers]
-    assert len(values) == 6
+    assert len(values) == 9
     assert sum(value.get("id") == "HEXLEY" for value in values) == 1
     assert sum(value.get("found") == "no" for value in values) == 1  # Oddwick is in no register
-    assert [sum(value.get("valid") is valid for value in values) for valid in (True, False)] == [2, 1]
+    assert [sum(value.get("valid") is valid for value in values) for valid in (True, False)] == [4, 2]
     assert {definition["type"] for definition in plan.extractor.tools.definitions} == {kind}
     if drive == "pipeline":
         calls = [call for row in bench.rows().values() for call in row["tool_calls"]]
-        assert sorted(call["name"] for call in calls) == ["lookup_supplier"] * 3 + ["validate_iban"] * 3
+        assert sorted(call["name"] for call in calls) == ["lookup_supplier"] * 3 + ["validate_iban"] * 6
         assert all(call["error_type"] is None for call in calls)
