@@ -83,6 +83,13 @@ _ALL = (
     CrashPoint("cleanup.listed", "what belongs to an owner is read from the ledger, nothing is deleted"),
     CrashPoint("cleanup.deleted", "a resource is deleted on the service, the ledger does not know it"),
     CrashPoint("cleanup.committed", "the ledger knows that a resource is gone"),
+    CrashPoint("batch.claimed", "documents are claimed in a shared journal, none of them has been worked on"),
+    CrashPoint("batch.document",
+               "a document's outcome is in the journal, its conversations are there, its claim is held"),
+    CrashPoint("batch.settled", "all documents have their outcomes, no question is asked"),
+    CrashPoint("batch.published", "results and report are written, what the batch made is not deleted"),
+    CrashPoint("batch.released", "what the batch made is deleted, the end of the run is not committed"),
+    CrashPoint("batch.ended", "the end of the run is committed, the lead is not given up"),
 )  # fmt: skip
 
 CRASH_POINTS: Final[dict[str, CrashPoint]] = {point.name: point for point in _ALL}

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, Router
 
 from agents_emulator.connections import GuardMiddleware
 from agents_emulator.dispatch import (
@@ -74,9 +74,11 @@ def create_app(data_dir: Path, model: ChatModel, config: ServiceConfig | None = 
         finally:
             await service.stop()
 
+    # A slash too many is an unknown path (404), not a redirection.
+    operations = Router([operation.route() for operation in OPERATIONS], redirect_slashes=False)
     app: Starlette = Starlette(
         routes=[
-            Mount("/api/projects/{project}", routes=[operation.route() for operation in OPERATIONS]),
+            Mount("/api/projects/{project}", app=operations),
             Route("/_emulator/health", _own_page(_health)),
             Route("/_emulator/requests", _own_page(_requests)),
             Route("/_emulator/generations", _own_page(_generations)),
@@ -91,6 +93,7 @@ def create_app(data_dir: Path, model: ChatModel, config: ServiceConfig | None = 
         ],
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False
     app.state.limits = config.limits
     return app
 

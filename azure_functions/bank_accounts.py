@@ -12,7 +12,7 @@ from stdnum.exceptions import ValidationError
 
 @queue_tool()
 def validate_iban(
-    iban: Annotated[str, Field(description="The account number, with or without spaces", max_length=64)],
+    iban: Annotated[str, Field(description="Account number (IBAN), as written", max_length=64)],
 ) -> dict[str, str | bool]:
     """Check an IBAN's country, length and check digits. It says nothing of whether the account exists."""
     try:

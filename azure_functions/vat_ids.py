@@ -18,7 +18,7 @@ _ELSEWHERE = {"CHE": swiss, "GB": british, "NO": norwegian}
 
 @queue_tool()
 def validate_vat_id(
-    vat_id: Annotated[str, Field(description="The VAT id with its country's letters", max_length=40)],
+    vat_id: Annotated[str, Field(description="VAT id with its country's letters, as written", max_length=40)],
 ) -> dict[str, str | bool]:
     """Check a VAT id's form and check digits (EU, GB, CH, NO), not whether it is registered."""
     given = vat_id.strip().upper()

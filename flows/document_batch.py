@@ -37,8 +37,8 @@ def _run_name() -> str:
     flow_run_name=_run_name,
     persist_result=False,
     on_cancellation=[cancel_and_release],
-    on_crashed=[cancel_turns],
     on_failure=[cancel_turns],
+    # Not on_crashed: a crashed run is started again, and follows the turns that are under way to their end.
 )
 async def document_batch(
     documents: str,

@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from agent_tasks.crashpoints import crash_point
 from agent_tasks.errors import (
     AgentTasksError,
     DocumentError,
@@ -126,6 +127,7 @@ async def process_document(batch: Batch, file: DocumentFile) -> DocumentStatus |
                 body=row.model_dump(mode="json"),
             )
             await journal.put_document(scope, batch.key, record)
+            crash_point("batch.document")
             await work.release()
     except LeaseLostError as error:
         if not journal.is_shared:

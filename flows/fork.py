@@ -154,7 +154,7 @@ async def fork(
     _check(record, pipeline, step, Path(out))
     origin = Origin(record.batch, step)
     try:
-        summary = await run_batch(ws, pipeline, record.summary.documents, out, origin=origin)
+        summary = await run_batch(ws, pipeline, record.documents, out, origin=origin)
     except AllDocumentsFailedError as error:  # worse than the original: that is what one wants to see
         summary = error.summary
     told = [*([f"pipeline {pipeline_file}"] if pipeline_file else []), *changes]

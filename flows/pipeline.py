@@ -77,6 +77,8 @@ class AgentPlan:
         choice = self.section.tool_choice
         if choice is None or choice in ("auto", "none", "required"):
             return choice
+        if choice not in self.tools.functions:
+            return "required"  # the service has no way to name an azure_function tool
         return {"type": "function", "function": {"name": choice}}
 
     def facts(self) -> dict[str, Any]:
@@ -262,8 +264,9 @@ class _Checker:
             )  # fmt: skip
         tools = self.tools(section, location)
         choice = section.tool_choice
-        if choice is not None and choice not in ("auto", "none", "required", *tools.functions):
-            there = ", ".join(("auto", "none", "required", *tools.functions))
+        possible = ("auto", "none", "required", *(tool.name for tool in tools if hasattr(tool, "name")))
+        if choice is not None and choice not in possible:
+            there = ", ".join(possible)
             self.problem((*location, "tool_choice"), f"'{choice}' is not possible.", f"Use one of: {there}.")
         elif choice not in (None, "none", "auto") and not tools:
             self.problem((*location, "tool_choice"), "the agent has no tools.", "Add `tools`, or remove it.")
@@ -289,9 +292,8 @@ class _Checker:
                 tool = self.function(entry) if entry.function is not None else self.queue_tool(entry)
                 ToolSet([*loaded, tool])
             except ConfigurationError as error:
-                self.problem(
-                    (*location, "tools", index, kind), f"{error}.", "Correct the reference or the function."
-                )
+                said = f"{str(error).rstrip('.')}."
+                self.problem((*location, "tools", index, kind), said, "Correct what is named here.")
             else:
                 loaded.append(tool)
         return ToolSet(loaded)

@@ -154,6 +154,8 @@ class RunRecord(_Record):
     summary: BatchSummary
     batch: str
     """The batch's key."""
+    documents: str
+    """The folder, as `pipeline_file` and `out` from the root: a fork may start elsewhere."""
     pipeline_file: str
     out: str
     steps: dict[str, str]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agent_tasks.crashpoints import crash_point
 from agent_tasks.errors import DocumentError, JournalError
 from agent_tasks.operations import Workspace, content_hash, exclusive
 from flows.batch import Batch, Origin
@@ -102,14 +103,7 @@ async def run_batch(
         theirs = None if await run.take_the_lead() else await run.wait_for_the_end()
         summary = theirs or await _conclude(batch, files, steps)
         if theirs is None:
-            record = RunRecord(
-                summary=summary,
-                batch=batch.key,
-                pipeline_file=str(pipeline.path.resolve()),
-                out=str(out.resolve()),
-                steps=pipeline.step_fingerprints(),
-            )
-            await run.end(record)
+            await run.end(_record(batch, summary))
     if theirs is not None:
         summary = await _follow(batch, theirs, steps)
     all_failed = summary.total > 0 and summary.failed == summary.total
@@ -139,12 +133,15 @@ async def _is_unchanged(batch: Batch, origin: Origin, file: DocumentFile) -> boo
 async def _conclude(batch: Batch, files: Sequence[DocumentFile], steps: Steps) -> BatchSummary:
     """What is done once, when all documents have their states: questions, results, cleaning up."""
     await _forget_removed(batch, {file.name for file in files})
+    crash_point("batch.settled")
     answers = await steps.answer(batch, files)
     observer().phase_started("results")
     summary = await steps.publish(batch, _summary(batch, answers, batch.warnings))
+    crash_point("batch.published")
     all_failed = summary.total > 0 and summary.failed == summary.total
     if not all_failed and batch.pipeline.file.resources.on_success == "delete":
         await _release(batch)
+    crash_point("batch.released")
     return summary
 
 
@@ -182,6 +179,17 @@ def _summary(batch: Batch, answers: list[AnswerRow], warnings: list[str]) -> Bat
         reasons=batch.tally.reasons,
         results=str(batch.out / "results.jsonl"),
         report=str(batch.out / "report.md"),
+    )
+
+
+def _record(batch: Batch, summary: BatchSummary) -> RunRecord:
+    return RunRecord(
+        summary=summary,
+        batch=batch.key,
+        documents=str(batch.folder.resolve()),
+        pipeline_file=str(batch.pipeline.path.resolve()),
+        out=str(batch.out.resolve()),
+        steps=batch.pipeline.step_fingerprints(),
     )
 
 

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import asynccontextmanager
 from typing import Any
 
+from agent_tasks.crashpoints import crash_point
 from agent_tasks.errors import JournalError, LeaseLostError
 from agent_tasks.journal import Claim, Operation, OperationState
 from agent_tasks.operations import Workspace, operation_key
@@ -114,6 +115,7 @@ class SharedRun:
         await journal.claims.clear(scope, _CLAIM, _claims_of(self.name))
         await journal.finish(scope, self._key, record.model_dump(mode="json"))
         self.leads = False
+        crash_point("batch.ended")
         await journal.release(scope, self._key)
 
     async def leave(self) -> None:
@@ -203,6 +205,7 @@ async def _take(
     )
     mine = [file for key, file in wanted.items() if key in held]
     if mine:
+        crash_point("batch.claimed")
         try:
             await process(
                 batch, mine, f"{mine[0].name} and {len(mine) - 1} more" if mine[1:] else mine[0].name

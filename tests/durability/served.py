@@ -54,9 +54,29 @@ class Runner:
 
     def kill(self) -> None:
         """SIGKILL to the runner and to all flow runs it has started, as when a machine is lost."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        started = descendants(self.process.pid)
+        self.process.kill()
+        _kill(started)
         self.process.wait(10)
+
+    def kill_flow_run(self) -> None:
+        """SIGKILL to the flow run; the runner lives and notices."""
+        _kill(descendants(self.process.pid))
+
+
+def descendants(pid: int) -> list[int]:
+    """Processes that a process has started, and those that they have started."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
+    return [found for child in children for found in [int(child), *descendants(int(child))]]
+
+
+def _kill(pids: list[int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 @contextmanager

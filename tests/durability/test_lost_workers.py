@@ -132,8 +132,13 @@ async def _until_true(condition: Callable[[], Any], seconds: float = 30) -> None
 @pytest.mark.slow
 @pytest.mark.skipif(not ALL, reason="takes minutes: heartbeats are 30 s apart; make durability")
 @pytest.mark.timeout(600)
-async def test_a_flow_run_whose_machine_is_lost_goes_on_and_finishes(
-    bench: Callable[..., Bench], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config
+@pytest.mark.parametrize("lost", ["machine", "process"])
+async def test_a_flow_run_whose_process_is_lost_goes_on_and_pays_for_no_turn_twice(
+    lost: str,
+    bench: Callable[..., Bench],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    pytestconfig: pytest.Config,
 ) -> None:
     slow = {**RULES, "rules": [{**rule, "delay": 1.0} for rule in RULES["rules"]]}
     batch = bench(rules=slow)
@@ -148,14 +153,17 @@ async def test_a_flow_run_whose_machine_is_lost_goes_on_and_finishes(
             wanted = [crash_silent_runs(silent_seconds=SILENT), restart_crashed_runs()]
             await apply_automations(client, wanted)
         api = Api(api_url)
-        lost = Runner(batch, api_url)
+        runner = Runner(batch, api_url)
         await _until(api.is_deployed, 60)
         run = api.run(batch)
         await _until(lambda: batch.turns() >= 6 and bool(_active(batch)), 90)
-        lost.kill()
+        if lost == "machine":
+            runner.kill()
+        else:
+            runner.kill_flow_run()
         killed = time.monotonic()
         turns = batch.turns()
-        other = Runner(batch, api_url)
+        other = Runner(batch, api_url) if lost == "machine" else runner
         try:
             await _until(lambda: api.flow_run(run)["state"]["type"] == "COMPLETED", 300)
         finally:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import random
@@ -15,13 +16,15 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agent_tasks.backend.agents import ATTEMPT_FIELD, KEY_FIELD
-from agent_tasks.testing import ServiceLog
+from agent_tasks.crashpoints import CRASH_POINTS
+from agent_tasks.testing import ServiceLog, kill_at, run_coroutine
 from tests.conftest import ServiceFactory
-from tests.durability.batch_worker import AGENTS, QUESTIONS, TURNS_A_DOCUMENT, Fleet, lay_out, rules
+from tests.durability.batch_worker import AGENTS, QUESTIONS, TURNS_A_DOCUMENT, Fleet, lay_out, rules, work
 from tests.durability.counts import counted
 from tests.durability.served import environment
 from tests.flows.support import RULES, Bench
@@ -109,6 +112,38 @@ def test_a_journal_that_crashes_under_load_loses_and_repeats_nothing(
     workers.run(RESTARTS.limit, every(RESTARTS, random.Random(5), restart))
     assert restarts >= (3 if ALL else 1)
     _check(workers, RESTARTS, pytestconfig, restarts)
+
+
+@pytest.mark.timeout(200)
+async def test_a_worker_killed_between_two_commits_of_a_batch_is_followed_by_another(
+    service: ServiceFactory, postgresql: PostgresServer, tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    """Every crash point of a batch; a third of them in the short form."""
+    points = [name for name in CRASH_POINTS if name.startswith("batch.")]
+    points = points if ALL else points[::3]
+    running = service(rules=rules(0.0))
+    documents = 3
+
+    async def story(point: str) -> dict[str, Any]:
+        folder = tmp_path / point
+        lay_out(folder, documents)
+        args = (work, running.endpoint, await postgresql.new_database(), str(folder), "out")
+        await asyncio.to_thread(kill_at, point, *args)
+        ended = await asyncio.to_thread(run_coroutine, *args)
+        rows = (folder / "out" / "results.jsonl").read_text().splitlines()
+        assert len(rows) == documents, point
+        return dict(ended.result)
+
+    ends = await asyncio.gather(*(story(point) for point in points))
+    assert [end["done"] for end in ends] == [documents] * len(points)
+    log = ServiceLog(running.endpoint)
+    verdict = log.verdict()
+    left = verdict["left_over"]["count"] + verdict["active_runs"]["count"]
+    counted(pytestconfig).add(
+        points=points, kills=len(points), duplicates=verdict["duplicate_effects"]["count"], leaks=left
+    )
+    assert verdict["ok"], verdict
+    assert len(running.generations()) == len(points) * (TURNS_A_DOCUMENT * documents + QUESTIONS)
 
 
 @pytest.mark.slow

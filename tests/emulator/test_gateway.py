@@ -31,7 +31,7 @@ def test_known_versions_are_served(shared: RunningService, version: str) -> None
     assert response.status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/threads/thread_x/nothing", "/../../x"])
+@pytest.mark.parametrize("path", ["/nothing", "/threads/thread_x/nothing", "/threads/", "/../../x"])
 def test_unknown_paths_get_the_gateways_404(shared: RunningService, path: str) -> None:
     with shared.http() as client:
         assert get(client, path, status=404) == {"error": {"code": "404", "message": "Resource not found"}}

@@ -37,6 +37,7 @@ from tests.support.service import RunningService, start_in_thread, write_rules
 
 HERE = Path(__file__).parent
 GUIDE = HERE.parents[1] / "examples" / "guide"
+MOMENT = 0.1
 STORAGE = "azureml://subscriptions/1/resourcegroups/workshop/workspaces/w/datastores/documents/paths"
 """Where the project keeps its documents; the local service reads them from the examples."""
 
@@ -101,8 +102,9 @@ def guide(
     # Read anew by every example: it holds what the environment says.
     monkeypatch.delitem(sys.modules, "connection", raising=False)
     monkeypatch.setenv("PROJECT_ENDPOINT", running.endpoint)
-    # The programs wait as they would for a distant service; here a moment is enough.
-    monkeypatch.setattr(sync_runtime, "sleep", lambda seconds: time.sleep(min(seconds, 0.02)))
+    # The programs wait as they would for a distant service; here a moment is enough. Not a shorter one: the
+    # seconds that they meant to wait count towards the life of a run, and drawing a chart takes a while.
+    monkeypatch.setattr(sync_runtime, "sleep", lambda seconds: time.sleep(min(seconds, MOMENT)))
     monkeypatch.setattr(async_runtime, "async_sleep", _briefly(async_runtime.async_sleep))
     guide = Guide(running, monkeypatch, capsys)
     yield guide
@@ -111,7 +113,7 @@ def guide(
 
 def _briefly(sleep: Callable[[float], Any]) -> Callable[[float], Any]:
     async def short(seconds: float) -> None:
-        await sleep(min(seconds, 0.02))
+        await sleep(min(seconds, MOMENT))
 
     return short
 

@@ -95,8 +95,11 @@ async def test_a_fork_that_is_run_again_costs_nothing(batch: Bench) -> None:
     assert (rerun.turns, rerun.done) == (0, 3)
 
 
-async def test_a_fork_from_the_questions_keeps_all_documents(batch: Bench) -> None:
+async def test_a_fork_from_the_questions_keeps_all_documents(
+    batch: Bench, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     turns = batch.turns()
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     found = await forked(batch, "questions", "agents.analyst.model=brief-model")
     assert batch.turns() - turns == 1
     assert found.changed == 0

@@ -51,3 +51,6 @@ def test_the_example_with_queue_tools_loads(
     plan = load_pipeline(tmp_path / "pipeline.yaml", default_model="any").extractor
     kind = "function" if drive == "pipeline" else "azure_function"
     assert [definition["type"] for definition in plan.tools.definitions] == [kind, kind]
+    # The service has no way to name an azure_function tool.
+    named = {"type": "function", "function": {"name": "lookup_supplier"}}
+    assert plan.tool_choice == (named if drive == "pipeline" else "required")

@@ -9,8 +9,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from azure.storage.blob.aio import ContainerClient
 
 from agent_tasks.azurite import StorageAddresses
+from tests.functions.cases import DOCUMENTS
 
 APP = Path(__file__).parents[2] / "azure_functions"
 
@@ -75,3 +77,15 @@ async def app_storage(
 def catalog(_app_on_path: None) -> ModuleType:
     """The module that lists the tools."""
     return importlib.import_module("catalog")
+
+
+@pytest.fixture
+async def store(azurite: StorageAddresses, app_storage: str) -> AsyncIterator[ContainerClient]:
+    """The container of documents, with those that the cases read."""
+    async with ContainerClient.from_connection_string(
+        azurite.connection_string.get_secret_value(), f"{app_storage}documents"
+    ) as container:
+        await container.create_container()
+        for name, content in DOCUMENTS.items():
+            await container.upload_blob(name, content)
+        yield container

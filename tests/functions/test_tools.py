@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,22 +15,9 @@ import pytest
 import respx
 from azure.storage.blob.aio import ContainerClient
 
-from agent_tasks.azurite import StorageAddresses
-from tests.functions.cases import CASES, DOCUMENTS, Case
+from tests.functions.cases import CASES, Case
 
 PAPERS = Path(__file__).parents[2] / "examples" / "documents"
-
-
-@pytest.fixture
-async def store(azurite: StorageAddresses, app_storage: str) -> AsyncIterator[ContainerClient]:
-    """The container of documents."""
-    async with ContainerClient.from_connection_string(
-        azurite.connection_string.get_secret_value(), f"{app_storage}documents"
-    ) as container:
-        await container.create_container()
-        for name, content in DOCUMENTS.items():
-            await container.upload_blob(name, content)
-        yield container
 
 
 @pytest.fixture
