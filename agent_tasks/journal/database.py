@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -46,6 +47,7 @@ _SESSION_LIMITS = {
 }
 _MIGRATION_LOCK = 0x6167656E7473  # any number that no other program takes; "agents" in ASCII
 
+_MIGRATING = threading.Lock()
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
 
@@ -144,7 +146,8 @@ class Database:
                 f"{self.path}.workers is still there. Restore it. To begin anew, which does every step "
                 "again, and pays for it, remove that folder too."
             )
-        await connection.run_sync(_upgrade)
+        async with _one_at_a_time():
+            await connection.run_sync(_upgrade)
 
     async def _remember_file(self) -> None:
         """Note which file is open, so that one put in its place is noticed."""
@@ -247,6 +250,17 @@ class _translated:  # noqa: N801 - reads as a statement: `with _translated(...)`
         raise (ConnectionLostError if is_lost else JournalUnreadableError)(
             f"The journal {self._address} can't be used: {text}. {remedy}"
         ) from error
+
+
+@asynccontextmanager
+async def _one_at_a_time() -> AsyncIterator[None]:
+    """Alembic keeps what it is doing in module globals, which tasks and threads of this process share."""
+    while not _MIGRATING.acquire(blocking=False):  # noqa: ASYNC110 - other threads have other loops
+        await asyncio.sleep(0.01)
+    try:
+        yield
+    finally:
+        _MIGRATING.release()
 
 
 def _identity(path: Path | None) -> tuple[int, int] | None:

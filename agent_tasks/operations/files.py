@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from agent_tasks.crashpoints import crash_point
-from agent_tasks.errors import NotFoundError, TransportError
+from agent_tasks.errors import NotFoundError, ServerError, TransportError
 from agent_tasks.journal import NewResource, Operation
 from agent_tasks.operations.agents import DEFAULT_TTL
-from agent_tasks.operations.effects import create_or_find
+from agent_tasks.operations.effects import LOOKUP_GRACE, create_or_find, is_outcome_unknown
 from agent_tasks.operations.keys import content_hash, operation_key
 from agent_tasks.operations.models import RemoteFile, RemoteStore
 from agent_tasks.operations.workspace import Workspace
@@ -141,17 +141,30 @@ async def _build(
         await ws.journal.attach(ws.scope, operation.key, {"store": store_id}, [made])
         crash_point("store.attached")
     if is_orphan or len(file_ids) > FILES_A_REQUEST:
-        present = await ws.backend.store_files(store_id)
-        missing = [file_id for file_id in file_ids if file_id not in present]
-        for start in range(0, len(missing), FILES_A_REQUEST):
-            await ws.backend.add_files(store_id, missing[start : start + FILES_A_REQUEST])
-            crash_point("store.files_added")
+        await _add_missing(ws, store_id, file_ids)
     failed = await _wait_until_taken_in(ws, store_id, deadline)
     crash_point("store.taken_in")
     result = {"id": store_id, "file_ids": file_ids, "failed": failed}
     await ws.journal.finish(ws.scope, operation.key, result)
     crash_point("store.committed")
     return RemoteStore(id=store_id, key=key, name=name, file_ids=file_ids, failed=failed)
+
+
+async def _add_missing(ws: Workspace, store_id: str, file_ids: Sequence[str]) -> None:
+    """Add the files that a store does not know of yet; what it knows is looked up after each lost answer."""
+    for pause in (*LOOKUP_GRACE, None):
+        present = await ws.backend.store_files(store_id)
+        missing = [file_id for file_id in file_ids if file_id not in present]
+        try:
+            for start in range(0, len(missing), FILES_A_REQUEST):
+                await ws.backend.add_files(store_id, missing[start : start + FILES_A_REQUEST])
+                crash_point("store.files_added")
+        except (TransportError, ServerError) as error:
+            if pause is None or not is_outcome_unknown(error):
+                raise
+            await asyncio.sleep(pause)
+        else:
+            return
 
 
 async def _wait_until_taken_in(ws: Workspace, store_id: str, deadline: timedelta) -> dict[str, str]:

@@ -15,23 +15,20 @@ from typing import Any
 
 import pytest
 
-from agent_tasks.backend.agents import ATTEMPT_FIELD, KEY_FIELD
 from agent_tasks.crashpoints import CRASH_POINTS
 from agent_tasks.testing import ServiceLog, kill_at, run_coroutine
 from tests.durability.counts import counted
 from tests.durability.crash_pipeline import (
-    AGENTS,
     CALLS,
     MCP_URL,
     ONCE,
     REPEATABLE,
     REPLY,
-    TURNS,
-    UPLOADS,
     executions,
     pipeline,
     rules,
 )
+from tests.durability.effects import CREATIONS, duplicate_effects
 from tests.support.mcp_server import McpLedger, mcp_ledger
 from tests.support.service import ThreadService, start_in_thread, write_rules
 
@@ -39,15 +36,6 @@ ALL = bool(os.environ.get("AGENT_TASKS_ALL_CRASH_POINTS"))
 AT_ONCE = 4  # cases under way together: most of their time they wait for each other's requests
 CUT_OFF = ("tool.begun", "tool.done", "tool.committed")  # a parallel call may be in the middle here
 UNKNOWN = "ToolOutcomeUnknownError"
-CREATIONS = {
-    "files.upload": UPLOADS,
-    "vector_stores.create": 1,
-    "file_batches.create": 1,
-    "agents.create": AGENTS,
-    "runs.create_thread_and_run": 1,
-    "runs.create": TURNS - 1,
-    "runs.submit_tool_outputs": 2,
-}
 
 
 @dataclass
@@ -113,7 +101,7 @@ def test_a_pipeline_killed_anywhere_has_each_effect_once(
 
     problems = [problem for case in done for problem in _problems(case, calm)]
     log = ServiceLog(service.endpoint)
-    duplicates = _duplicates(log)
+    duplicates = duplicate_effects(log.requests())
     verdict = log.verdict()
     leaks = verdict["left_over"]["count"] + verdict["active_runs"]["count"]
     created = Counter(row["operation"] for row in log.requests() if (row["status"] or 500) < 300)
@@ -151,23 +139,3 @@ def _problems(case: Case, calm: Case) -> Iterator[str]:
         yield f"{where}: {ONCE} ran {case.runs[ONCE]} times"
     if not 1 <= case.runs[REPEATABLE] <= 2:
         yield f"{where}: {REPEATABLE} ran {case.runs[REPEATABLE]} times"
-
-
-def _duplicates(log: ServiceLog) -> list[Any]:
-    """Marks, names of uploads and answered calls that the service was sent more than once."""
-    sent: Counter[Any] = Counter()
-    for row in log.requests():
-        body = row["body"] if isinstance(row["body"], dict) else {}
-        marked = body.get("metadata") or {}
-        if row["operation"] not in CREATIONS or (row["status"] or 0) >= 400:
-            continue
-        if KEY_FIELD in marked:
-            sent[row["operation"], marked[KEY_FIELD], marked[ATTEMPT_FIELD]] += 1
-        elif row["operation"] == "files.upload":
-            sent[row["operation"], body["filename"]] += 1
-        elif row["operation"] == "runs.submit_tool_outputs":
-            answers = body.get("tool_outputs") or body["tool_approvals"]
-            sent.update((row["path"], answer["tool_call_id"]) for answer in answers)
-        else:
-            sent.update((row["path"], file) for file in body["file_ids"])
-    return [effect for effect, times in sent.items() if times > 1]

@@ -225,3 +225,18 @@ async def test_a_locked_journal_is_an_error_that_says_so(
         blocker.execute("ROLLBACK")
         blocker.close()
         assert (await journal.claim(SCOPE, "k", "turn", {})).claim is Claim.FRESH
+
+
+async def test_new_journals_are_made_side_by_side(tmp_path: Path) -> None:
+    def in_a_loop_of_its_own(number: int) -> None:
+        async def open_some() -> None:
+            addresses = [f"sqlite+aiosqlite:///{tmp_path}/{number}-{one}/journal.db" for one in range(4)]
+            journals = [Journal(address) for address in addresses]
+            await asyncio.gather(*(journal.__aenter__() for journal in journals))
+            await asyncio.gather(*(journal.__aexit__(None, None, None) for journal in journals))
+
+        asyncio.run(open_some())
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(*(asyncio.to_thread(in_a_loop_of_its_own, number) for number in range(4)))
+    assert len(list(tmp_path.glob("*/journal.db"))) == 16

@@ -1,0 +1,41 @@
+"""What the crash pipeline makes the service do, and what of it was done more than once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from agent_tasks.backend.agents import ATTEMPT_FIELD, KEY_FIELD
+from tests.durability.crash_pipeline import AGENTS, TURNS, UPLOADS
+
+CREATIONS = {
+    "files.upload": UPLOADS,
+    "vector_stores.create": 1,
+    "file_batches.create": 1,
+    "agents.create": AGENTS,
+    "runs.create_thread_and_run": 1,
+    "runs.create": TURNS - 1,
+    "runs.submit_tool_outputs": 2,
+}
+"""Successful requests of one run of the pipeline."""
+
+
+def duplicate_effects(log: Iterable[Mapping[str, Any]]) -> list[Any]:
+    """Marks, names of uploads and answered calls that the service was sent more than once."""
+    sent: Counter[Any] = Counter()
+    for row in log:
+        body = row["body"] if isinstance(row["body"], dict) else {}
+        marked = body.get("metadata") or {}
+        if row["operation"] not in CREATIONS or (row["status"] or 0) >= 400:
+            continue
+        if KEY_FIELD in marked:
+            sent[row["operation"], marked[KEY_FIELD], marked[ATTEMPT_FIELD]] += 1
+        elif row["operation"] == "files.upload":
+            sent[row["operation"], body["filename"]] += 1
+        elif row["operation"] == "runs.submit_tool_outputs":
+            answers = body.get("tool_outputs") or body["tool_approvals"]
+            sent.update((row["path"], answer["tool_call_id"]) for answer in answers)
+        else:
+            sent.update((row["path"], file) for file in body["file_ids"])
+    return [effect for effect, times in sent.items() if times > 1]
