@@ -3,6 +3,7 @@
 # No `from __future__ import annotations`: a served flow (`.serve()`) is run from a copy, in which Prefect
 # can't look the names of the annotations up.
 
+import asyncio
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
 from agent_tasks.blocks import AgentsProject, load_project
+from agent_tasks.errors import AgentTasksError
+from agent_tasks.operations import Workspace
+from agent_tasks.operations.cancelling import cancel_owner
 from agent_tasks.settings import Settings
 from flows.artifacts import ProgressArtifact, publish_artifacts
 from flows.batch import Batch
@@ -23,6 +27,9 @@ from flows.progress import observed_by, observer
 from flows.rows import AllDocumentsFailedError, BatchSummary
 from flows.run import run_batch
 from flows.run_log import RunLog
+
+CANCEL_SECONDS = 6.0
+"""How long a flow that was told to stop looks for turns that it has left running."""
 
 
 def _run_name() -> str:
@@ -87,8 +94,21 @@ async def _run(documents: str, pipeline: str, out: str, project: AgentsProject |
         except AllDocumentsFailedError as error:
             await publish_artifacts(batches[0], error.summary)
             return Failed(message=error.summary.headline(), data=error)
+        except asyncio.CancelledError:
+            if batches:
+                await _cancel_the_rest(ws, batches[0].owner)
+            raise
         await publish_artifacts(batches[0], summary)
     return Completed(message=summary.headline(), data=summary)
+
+
+async def _cancel_the_rest(ws: Workspace, owner: str) -> None:
+    """Turns cancel themselves; here those are looked up whose request had left when the process was told to
+    stop, and whose answer had not come."""
+    try:
+        await asyncio.wait_for(asyncio.shield(cancel_owner(ws, owner)), CANCEL_SECONDS)
+    except (AgentTasksError, TimeoutError) as error:
+        get_run_logger().warning("Not all turns of %s were cancelled: %s", owner, error)
 
 
 def default_model(settings: Settings) -> str | None:

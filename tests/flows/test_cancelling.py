@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
+from agent_tasks.backend.agents import AgentsBackend
+from agent_tasks.backend.protocol import TurnUpdate
 from agent_tasks.blocks import AgentsProject
 from agent_tasks.journal import Journal
 from agent_tasks.operations import Workspace
@@ -41,10 +43,20 @@ async def _until(condition: Callable[[], bool], seconds: float = 30) -> None:
 
 @pytest.mark.timeout(300)  # the server of the session may start in this test
 @pytest.mark.usefixtures("prefect_server")
+@pytest.mark.parametrize("is_heard", [True, False])
 async def test_a_flow_that_is_cancelled_mid_batch_leaves_no_active_run(
-    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch, is_heard: bool
 ) -> None:
     batch = bench(rules=SLOW)
+    if not is_heard:  # the service runs the turn, its first event has not come yet
+        start_turn = AgentsBackend.start_turn
+
+        async def slow_to_answer(*args: Any) -> AsyncIterator[TurnUpdate]:
+            async for update in start_turn(*args):
+                await asyncio.sleep(60)
+                yield update
+
+        monkeypatch.setattr(AgentsBackend, "start_turn", slow_to_answer)
     for number in range(4):
         batch.write(f"{number}.txt", f"Paper {number}")
     batch.pipeline_file.write_text(batch.pipeline)
