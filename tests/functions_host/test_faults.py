@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,10 +23,10 @@ async def test_storage_that_goes_down_and_comes_back(app: App, tmp_path: Path) -
     server = Azurite(folder, state_dir=STATE_DIR)
     addresses = await server.__aenter__()
     app.settings["STORAGE"] = addresses.connection_string.get_secret_value()
-    async with (
-        StorageConnection.from_string(addresses.connection_string).open() as app.storage,
-        app.host() as host,
-    ):
+    async with AsyncExitStack() as stack:
+        connection = StorageConnection.from_string(addresses.connection_string)
+        app.storage = await stack.enter_async_context(connection.open())
+        host = await stack.enter_async_context(app.host())
         await app.send("c1", "sleep", seconds=3)
         await app.until(lambda: app.calls == ["c1 1"])
         await app.send("c2", "")
@@ -39,8 +40,7 @@ async def test_storage_that_goes_down_and_comes_back(app: App, tmp_path: Path) -
             assert json.loads(await app.answer(60)) == {"id": "c3"}
             assert app.calls == ["c1 1", "c2 1", "c3 1"]
             assert host.worker.starts == 1
-            # The host is stopped before the storage is: it writes to it.
-            await host.__aexit__(None, None, None)
+            await stack.aclose()  # before the storage is: the host writes to it
 
 
 async def test_storage_that_refuses_is_logged_and_the_message_stays(

@@ -44,14 +44,16 @@ async def _is_empty(app: App, queue: str) -> bool:
 
 async def test_more_than_a_batch_is_at_work_up_to_the_threshold(app: App) -> None:
     app.configure(batchSize=4, newBatchThreshold=2)
+    await app.queue("input").create()
+    names = [f"c{number}" for number in range(8)]
+    for name in names:
+        await app.send(name, "sleep", seconds=3.0)
     async with app.host():
-        for number in range(12):
-            await app.send(f"c{number}", "sleep", seconds=1.0)
         await app.until(lambda: len(app.calls) >= 4)
-        await asyncio.sleep(0.4)
-        assert len(app.calls) <= 6  # a batch at work is above the threshold
-        assert {json.loads(await app.answer())["id"] for _ in range(12)} == {f"c{n}" for n in range(12)}
-    assert sorted(app.calls) == sorted(f"c{n} 1" for n in range(12))
+        await asyncio.sleep(0.5)
+        assert len(app.calls) == 4  # a batch at work is above the threshold
+        assert {json.loads(await app.answer())["id"] for _ in names} == set(names)
+    assert sorted(app.calls) == [f"{name} 1" for name in names]
 
 
 @plain_and_not
