@@ -300,6 +300,7 @@ async def test_arguments_come_from_a_blob(
     for change in (
         {"container": "secrets"},
         {"blob": "2026-01-01/other"},
+        {"blob": "../secrets/key"},
         {"sha256": "0" * 64},
         {"size": reference["size"] - 1},
         {"size": 10**9},
@@ -329,6 +330,20 @@ async def test_rows_are_removed_when_their_time_is_over(
     assert await answers.purge() == 0
     await respond(counted.tool, message("c9", item="oak"))
     assert len(counted.runs) == 5
+
+
+async def test_a_table_that_was_deleted_is_made_again(
+    queue_tool: ModuleType, answers: ModuleType, respond: Callable[..., Any], app_storage: str
+) -> None:
+    from azure.core.exceptions import ResourceNotFoundError
+
+    counted = Counted(queue_tool, str)
+    await respond(counted.tool, message("c1", item="oak"))
+    await answers.storage().tables().delete_table(f"{app_storage}answers")
+    with pytest.raises(ResourceNotFoundError):  # the queue delivers it again
+        await respond(counted.tool, message("c2", item="oak"))
+    assert json.loads(await respond(counted.tool, message("c2", item="oak")))["Value"] == "oak"
+    assert counted.runs == ["oak", "oak"]
 
 
 async def test_an_answer_that_cannot_be_kept_is_sent_all_the_same(
