@@ -242,6 +242,24 @@ class Journal:
                 .values(state=OperationState.RELEASED, updated_at=self._clock())
             )
 
+    async def keep(self, scope: str, operation: Operation) -> None:
+        """Make sure, right before a request leaves, that the operation is still this worker's.
+
+        Costs nothing within the lease of the claim; after that (a worker that stood still, or works for
+        long) the lease is prolonged, unless another worker has taken the operation over.
+
+        Raises:
+            LeaseLostError: another worker has taken it over; nothing may be sent.
+        """
+        now = self._clock()
+        if now >= operation.lease_until:
+            await self._prolong(scope, operation.key, now + self.lease_seconds)
+
+    @retried
+    async def _prolong(self, scope: str, key: str, until: float) -> None:
+        async with self._database.write() as connection:
+            await self._change(connection, scope, key, self.worker, lease_until=until)
+
     @retried
     async def renew_leases(self) -> int:
         """Prolong all claims of this worker; returns how many there are."""

@@ -64,6 +64,7 @@ async def ensure_agent(
                     return RemoteAgent(id=agent_id, key=key, name=spec.name, reused=True)
             else:
                 agent_id = await create_or_find(
+                    ws,
                     held.operation,
                     is_orphan=held.is_orphan,
                     create=lambda mark: ws.backend.create_agent(request, mark),

@@ -11,6 +11,7 @@ from agent_tasks.backend.protocol import Mark
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.errors import AgentTasksError, ServerError, TransportError
 from agent_tasks.journal import Operation
+from agent_tasks.operations.workspace import Workspace
 
 _Found = TypeVar("_Found")
 
@@ -55,6 +56,7 @@ async def look_up(find: Callable[[float], Awaitable[_Found | None]], operation: 
 
 
 async def create_or_find(
+    ws: Workspace,
     operation: Operation,
     *,
     is_orphan: bool,
@@ -67,12 +69,14 @@ async def create_or_find(
     its effect is provably absent.
 
     Args:
+        ws: where to work.
         operation: the intent, committed; its kind names the crash points.
         is_orphan: whether an earlier worker may have sent it.
         create: sends the request with the mark and returns the id.
         find: finds what carries the mark, given the time to go back to.
 
     Raises:
+        LeaseLostError: this worker was silent past its lease, and another one does it now; nothing is sent.
         AgentTasksError: what the service or the connection answered, for good.
     """
     mark = mark_of(operation)
@@ -85,6 +89,7 @@ async def create_or_find(
     else:
         crash_point(f"{operation.kind}.intended")
     for sent in range(1, _SENDS + 1):
+        await ws.journal.keep(ws.scope, operation)
         try:
             created = await create(mark)
             crash_point(f"{operation.kind}.created")

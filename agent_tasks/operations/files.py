@@ -54,6 +54,7 @@ async def upload_file(
                 id=held.operation.result["id"], key=key, name=name, bytes=len(content), reused=True
             )
         file_id = await create_or_find(
+            ws,
             held.operation,
             is_orphan=held.is_orphan,
             create=lambda mark: ws.backend.upload_file(content, name, purpose, mark),
@@ -130,6 +131,7 @@ async def _build(
     store_id = operation.remote.get("store")
     if store_id is None:
         store_id = await create_or_find(
+            ws,
             operation,
             is_orphan=is_orphan,
             create=lambda mark: ws.backend.create_store(name, file_ids[:FILES_A_REQUEST], mark),

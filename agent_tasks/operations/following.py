@@ -88,7 +88,7 @@ class Following:
         if self._is_orphan:
             return await self._after_look_up()
         crash_point("turn.intended")
-        return self._start(self._conversation(), prompt_posted=False)
+        return await self._start(self._conversation(), prompt_posted=False)
 
     async def begin_again(
         self, conversation: str | None, note: dict[str, object]
@@ -105,13 +105,14 @@ class Following:
         )
         crash_point("attempt.intended")
         self.ref = None
-        return self._start(conversation, prompt_posted=conversation is not None)
+        return await self._start(conversation, prompt_posted=conversation is not None)
 
     def _conversation(self) -> str | None:
         known: str | None = self.operation.remote.get("conversation")
         return known or self._turn.conversation
 
-    def _start(self, conversation: str | None, *, prompt_posted: bool) -> AsyncIterator[TurnUpdate]:
+    async def _start(self, conversation: str | None, *, prompt_posted: bool) -> AsyncIterator[TurnUpdate]:
+        await self._ws.journal.keep(self._ws.scope, self.operation)
         turn = self._turn
         servers = self._tools.resources.get("mcp") if self._tools is not None else None
         request = TurnRequest(
@@ -139,9 +140,9 @@ class Following:
         if found is None:
             crash_point("turn.absent")
             # Later attempts go on in a conversation that holds the prompt since the first.
-            return self._start(conversation, prompt_posted="conversation" in self.operation.remote)
+            return await self._start(conversation, prompt_posted="conversation" in self.operation.remote)
         if found.turn_id is None:
-            return self._start(found.conversation, prompt_posted=found.prompt_posted)
+            return await self._start(found.conversation, prompt_posted=found.prompt_posted)
         crash_point("turn.found")
         await self._attach(TurnRef(found.conversation, found.turn_id))
         return self._ws.backend.follow_turn(TurnRef(found.conversation, found.turn_id))
@@ -175,7 +176,7 @@ class Following:
                 logger.info("Step %r waits for the turn %s", self._turn.step, active.ref.turn_id)
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_LOOK)
-        return self._start(conversation, prompt_posted=prompt_posted)
+        return await self._start(conversation, prompt_posted=prompt_posted)
 
     async def _attach(self, ref: TurnRef) -> None:
         if self.ref == ref:

@@ -61,8 +61,8 @@ class Booking:
 
 
 def expiring(service: ServiceFactory, rules: dict[str, Any] = BOOKING) -> RunningService:
-    """A service whose turns expire a second after their creation, also while they wait for outputs."""
-    running: RunningService = service(rules=rules, config=ServiceConfig(action_ttl=1))
+    """A service whose turns expire three seconds after their creation, also while they wait for outputs."""
+    running: RunningService = service(rules=rules, config=ServiceConfig(action_ttl=3))
     return running
 
 
@@ -73,7 +73,7 @@ async def test_an_expired_turn_goes_on_with_the_results_that_were_saved(
     service: ServiceFactory, open_workspace: OpenWorkspace
 ) -> None:
     running = expiring(service)
-    booking = Booking(takes=1.6)
+    booking = Booking(takes=3.5)
     async with open_workspace(running) as ws:
         result = await run_turn(ws, turn(await clerk(ws)), tools=booking.tools)
     assert result.text == "It says: Oak booked"
@@ -96,12 +96,12 @@ async def test_a_result_that_was_saved_serves_one_call(
         {"when": {"tool_results": False}, "reply": {"tool_calls": [BOOK, BOOK]}},
     ], "default": BOOKING["default"]}  # fmt: skip
     running = expiring(service, twice)
-    booking = Booking(takes=1.6)
+    booking = Booking(takes=3.5)
     async with open_workspace(running) as ws:
         task = asyncio.create_task(run_turn(ws, turn(await clerk(ws)), tools=booking.tools))
         while not booking.keys:
             await asyncio.sleep(0.02)
-        await asyncio.sleep(2)  # the second attempt asks for two: one was saved, the other is new
+        await asyncio.sleep(4)  # the second attempt asks for two: one was saved, the other is new
         result = await task
     assert result.attempts >= 2
     assert len(booking.keys) == 2
@@ -117,7 +117,7 @@ async def test_a_call_that_was_cut_off_before_the_expiry_is_not_made_again(
         while not booking.keys:
             await asyncio.sleep(0.02)
         await forget(task, ws)
-    await asyncio.sleep(1.2)  # the turn expires without its outputs
+    await asyncio.sleep(3.2)  # the turn expires without its outputs
     async with open_workspace(running) as ws:
         result = await run_turn(ws, turn(await clerk(ws)), tools=booking.tools)
     assert "ToolOutcomeUnknownError" in result.text
@@ -134,7 +134,7 @@ async def test_an_idempotent_call_that_was_cut_off_is_repeated_under_its_first_k
         while not booking.keys:
             await asyncio.sleep(0.02)
         await forget(task, ws)
-    await asyncio.sleep(1.2)
+    await asyncio.sleep(3.2)
     quick = Booking(idempotent=True)
     async with open_workspace(running) as ws:
         result = await run_turn(ws, turn(await clerk(ws)), tools=quick.tools)
@@ -184,7 +184,7 @@ async def test_the_usage_of_attempts_before_a_crash_is_kept(
                 raise CrashError
 
         running = expiring(service)
-        booking = Booking(takes=1.6)
+        booking = Booking(takes=3.5)
         async with open_workspace(running) as ws:
             spec = turn(await clerk(ws), prompt)
             if crashes:
