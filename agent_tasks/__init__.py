@@ -94,7 +94,15 @@ if TYPE_CHECKING:
         upload_file,
     )
     from agent_tasks.settings import Settings
-    from agent_tasks.tools import FunctionTool, ToolContext, ToolSet, WhenUnknown, function_tool
+    from agent_tasks.tools import (
+        FunctionTool,
+        QueueFunctionTool,
+        ToolContext,
+        ToolSet,
+        WhenUnknown,
+        function_tool,
+        queue_tools,
+    )
 
     __version__: str
 
@@ -136,6 +144,7 @@ __all__ = [
     "QueueAnswerError",
     "QueueAnswerTimeoutError",
     "QueueError",
+    "QueueFunctionTool",
     "QueueMessageTooLargeError",
     "QueueNotFoundError",
     "QueuePermissionError",
@@ -180,6 +189,7 @@ __all__ = [
     "delete_resource",
     "ensure_agent",
     "function_tool",
+    "queue_tools",
     "release_owner",
     "run_turn",
     "upload_file",
@@ -218,7 +228,15 @@ _MODULES: dict[str, str] = {
             "upload_file",
         ),
         "agent_tasks.settings": ("Settings",),
-        "agent_tasks.tools": ("FunctionTool", "ToolContext", "ToolSet", "WhenUnknown", "function_tool"),
+        "agent_tasks.tools": (
+            "FunctionTool",
+            "QueueFunctionTool",
+            "ToolContext",
+            "ToolSet",
+            "WhenUnknown",
+            "function_tool",
+            "queue_tools",
+        ),
     }.items()
     for name in names
 }

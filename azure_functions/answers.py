@@ -100,6 +100,9 @@ class AnswerStore:
                 return Claim(made["etag"], fields["Host"], is_orphan=False, failure="")
             except ResourceExistsError:
                 pass
+            except ResourceNotFoundError:
+                _known.clear()  # the table was deleted; the next delivery makes it again
+                raise
             try:
                 row = await table.get_entity(self.tool, key["RowKey"])
             except ResourceNotFoundError:

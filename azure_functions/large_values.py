@@ -7,6 +7,7 @@ lifecycle management removes them (README).
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -18,6 +19,9 @@ from storage import storage
 
 MAX_VALUE_BYTES = 32 * 1024 * 1024
 """Largest text in bytes that is put into a blob or read from one."""
+
+# No empty part and none of dots alone: an address must not lead out of the container.
+_BLOB_NAME = re.compile(r"(?=.{1,512}\Z)[A-Za-z0-9][A-Za-z0-9._=-]*(/[A-Za-z0-9][A-Za-z0-9._=-]*)*")
 
 
 class BadReferenceError(Exception):
@@ -51,6 +55,8 @@ async def load(reference: Reference) -> str:
     """
     if reference.container != app_settings.values_container():
         raise BadReferenceError(f"the reference leads to another container: {reference.container}")
+    if _BLOB_NAME.fullmatch(reference.blob) is None:
+        raise BadReferenceError("the reference names no blob of the container")
     if not 0 <= reference.size <= MAX_VALUE_BYTES:
         raise BadReferenceError(
             f"the reference names {reference.size} bytes; at most {MAX_VALUE_BYTES} are read"

@@ -36,7 +36,9 @@ def _look_up(file: str, name: str) -> dict[str, str]:
 
 @queue_tool()
 def lookup_supplier(
-    name: Annotated[str, Field(description="Name of the supplier, as written", min_length=2, max_length=200)],
+    name: Annotated[
+        str, Field(description="Company that wrote the document, as written", min_length=2, max_length=200)
+    ],
 ) -> dict[str, str]:
     """Look up a supplier in the company's register: id, registered name, VAT id and country."""
     return _look_up("suppliers.csv", name)

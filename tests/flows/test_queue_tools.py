@@ -44,11 +44,12 @@ RULES: dict[str, Any] = {
                     "sender": "{{ groups.sender }}",
                     "number": "{{ groups.number }}",
                     "total": "{{ groups.total | float }}",
+                    "iban": "{{ groups.iban }}",
                 }
             },
         },
         {
-            "when": {"schema": "review", "message": _PAPER, "tool_results": False},
+            "when": {"schema": "review", "message": "IBAN (?P<iban>[A-Z0-9 ]+)", "tool_results": False},
             "reply": {"tool_calls": [{"name": "validate_iban", "arguments": {"iban": "{{ groups.iban }}"}}]},
         },
         {"when": {"schema": "review"}, "reply": {"json": {"approved": True, "problems": []}}},
@@ -112,6 +113,7 @@ async def test_a_batch_calls_two_queue_tools_for_every_document(
         "sender": "Hexley Electric Supply plc",
         "number": "HX-30102",
         "total": 62.4,
+        "iban": "GB29NWBK60161331926819",
     }
     kind = "function" if drive == "pipeline" else "azure_function"
     values = [json.loads(json.loads(answer)["Value"]) for answer in answers]

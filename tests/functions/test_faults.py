@@ -172,6 +172,7 @@ async def test_every_try_fails_and_the_call_is_redriven(bench: Bench, storage: S
 
     tool = bench.tool(until_mended)
     await make_queues(storage, tool)
+    await storage.queue(tool.parked_queue).create()
     async with serving(storage.connection, [tool]):
         assert await bench.outcome(bench.agent_tool(tool)) == "tool_unavailable"
         assert len(bench.effects) == 3
@@ -375,8 +376,10 @@ async def test_a_call_that_is_damaged_on_its_way(
 ) -> None:
     tool = bench.tool(str)
     await make_queues(storage, tool)
+    await storage.queue(tool.parked_queue).create()
     source = storage.queue(tool.input_queue)
-    asking = asyncio.create_task(bench.outcome(bench.agent_tool(tool, deadline=4)))
+    deadline = 4.0 if outcome == "QueueAnswerTimeoutError" else 30.0
+    asking = asyncio.create_task(bench.outcome(bench.agent_tool(tool, deadline=deadline)))
     await eventually(source.depth, 1)
     (message,) = await source.receive(1)
     correlation_id = json.loads(decode(message.body))["CorrelationId"]
@@ -385,7 +388,7 @@ async def test_a_call_that_is_damaged_on_its_way(
     async with serving(storage.connection, [tool]):
         assert await asking == outcome
         if outcome == "QueueAnswerTimeoutError":  # nobody could be told, so the operator is
-            await eventually(storage.queue(tool.parked_queue).depth, 1)
+            await eventually(storage.queue(tool.parked_queue).depth, 1, seconds=30)
     assert bench.effects == []
 
 
@@ -456,7 +459,7 @@ async def _async(value: Any) -> Any:
     return value
 
 
-async def eventually(look: Callable[[], Awaitable[Any]], expected: Any, *, seconds: float = 10.0) -> None:
+async def eventually(look: Callable[[], Awaitable[Any]], expected: Any, *, seconds: float = 30.0) -> None:
     """Wait until a look gives what is expected."""
     deadline = time.monotonic() + seconds
     while (found := await look()) != expected:

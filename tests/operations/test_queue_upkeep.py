@@ -163,5 +163,8 @@ def test_the_commands_explain_themselves_and_refuse_what_is_not_there(
         assert "Example" in shown.output
     monkeypatch.setenv("STORAGE", azurite.connection_string.get_secret_value())
     assert CliRunner().invoke(app, ["queues", "--tool", "no-such-tool"]).exit_code == 2
+    shown = CliRunner().invoke(app, ["queues", "--json"])
+    assert shown.exit_code == 0
+    assert isinstance(json.loads(shown.stdout), list)
     monkeypatch.delenv("STORAGE")
     assert CliRunner().invoke(app, ["queues"]).exit_code == 2
