@@ -111,10 +111,11 @@ $(FUNCTIONS_READY): $(RUN_READY) Makefile
 		echo "Microsoft's worker library could not be installed; functions run by azure.functions alone."
 	@touch $@
 
-# uv installs in seconds; where it cannot be had, pip does the same in minutes.
+# uv installs in seconds; where it cannot be had, pip does the same in minutes. Bytecode is made at once, as pip
+# does: executed code (pandas, matplotlib) has no place to keep it, and would make it anew each time.
 define install
 if $(BIN)/python -m uv --version >/dev/null 2>&1; \
-then $(BIN)/python -m uv pip install --quiet --python $(BIN)/python $(1); \
+then $(BIN)/python -m uv pip install --quiet --compile-bytecode --python $(BIN)/python $(1); \
 else $(BIN)/python -m pip install --quiet --disable-pip-version-check $(1); fi
 endef
 
