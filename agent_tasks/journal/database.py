@@ -153,9 +153,9 @@ class Database:
         """Note which file is open, so that one put in its place is noticed."""
         self._file = await asyncio.to_thread(_identity, self.path)
 
-    async def _check_file(self) -> None:
+    def _check_file(self) -> None:
         """SQLite would go on writing to a file that was removed, and nobody would find it again."""
-        if self._file is not None and await asyncio.to_thread(_identity, self.path) != self._file:
+        if self._file is not None and _identity(self.path) != self._file:
             raise JournalUnreadableError(
                 f"The file of the journal {self.address} was removed or replaced while it was in use. "
                 "Restore it, with its -wal file, and start again; nothing was sent meanwhile."
@@ -182,7 +182,7 @@ class Database:
                 try:
                     await connection.execution_options(journal_writes=True)
                     async with connection.begin():
-                        await self._check_file()
+                        self._check_file()  # no other thread is waited for: the lock is held
                         yield connection
                 finally:
                     await connection.close()
