@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
+import socket
 import sys
 import threading
 import time
@@ -29,11 +31,16 @@ from agent_tasks.errors import (
 )
 from agent_tasks.journal.schema import SCHEMA_REVISION
 
+logger = logging.getLogger("agent_tasks.journal")
+
 BUSY_TIMEOUT = 30.0
 """Seconds that a SQLite writer waits for another process's write before it gives up."""
 
 RECONNECT_SECONDS = 30.0
 """How long a journal that was open before waits for a PostgreSQL server that restarts."""
+
+OPEN_SECONDS = 10.0
+"""How long a journal that is being opened waits for a PostgreSQL server that does not answer yet."""
 
 _RECONNECT_PAUSE = 0.5  # seconds between attempts to reach it
 _POOL_SIZE = 10  # connections of one worker to PostgreSQL
@@ -118,6 +125,11 @@ class Database:
         """
         if self.path is not None:
             await asyncio.to_thread(self._prepare_file, self.path)
+        await self._create_or_migrate(was_there)
+        await self._remember_file()
+
+    @retried
+    async def _create_or_migrate(self, was_there: bool) -> None:
         async with self.write() as connection:
             if not self.is_sqlite:  # there, the transaction itself keeps other writers out
                 await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
@@ -125,7 +137,6 @@ class Database:
             found = await connection.run_sync(_revision)
             if found != SCHEMA_REVISION:
                 await self._migrate(connection, found, was_there)
-        await self._remember_file()
 
     async def _migrate(self, connection: AsyncConnection, found: str | None, was_there: bool) -> None:
         known = {file.name.split("_")[0] for file in (_MIGRATIONS / "versions").glob("[0-9]*.py")}
@@ -199,17 +210,24 @@ class Database:
                 await connection.close()
 
     async def _connect(self, *, patient: bool = True) -> AsyncConnection:
-        """A connection. A server that was there before may be restarting, and is waited for."""
-        patience = RECONNECT_SECONDS if patient and self._was_open and not self.is_sqlite else 0.0
-        deadline = asyncio.get_running_loop().time() + patience
+        """A connection; a PostgreSQL server that restarts is waited for, and one that may be starting."""
+        loop = asyncio.get_running_loop()
+        began, warned = loop.time(), False
         while True:
             try:
                 return await self._engine.connect()
             except Exception as error:
                 if not isinstance(error, (SQLAlchemyError, OSError, *_driver_errors())):
                     raise
-                if asyncio.get_running_loop().time() >= deadline:
+                if self.is_sqlite or not patient:
                     raise
+                patience = RECONNECT_SECONDS if self._was_open else OPEN_SECONDS
+                # Before it was open once, a wrong password or a missing database will not pass.
+                if not (self._was_open or _is_silent(error)) or loop.time() - began >= patience:
+                    raise
+                if not warned:
+                    logger.warning("The journal %s does not answer; it is waited for.", self.address)
+                warned = True
                 await asyncio.sleep(_RECONNECT_PAUSE)
 
     async def close(self) -> None:
@@ -275,6 +293,17 @@ def _driver_errors() -> tuple[type[Exception], ...]:
     """What asyncpg raises by itself while it connects; SQLAlchemy wraps only what comes later."""
     asyncpg = sys.modules.get("asyncpg")
     return (asyncpg.PostgresError, asyncpg.InterfaceError) if asyncpg is not None else ()
+
+
+def _is_silent(error: Exception) -> bool:
+    """Whether no server took the connection, or one that is starting or stopping; not an unknown host."""
+    asyncpg = sys.modules.get("asyncpg")
+    starting = (asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError) if asyncpg else ()
+    found = error.orig if isinstance(error, DBAPIError) else error
+    causes = [one for one in (found, found.__cause__ if found else None) if one is not None]
+    return not any(isinstance(one, socket.gaierror) for one in causes) and any(
+        isinstance(one, (OSError, *starting)) for one in causes
+    )
 
 
 def _parse(url: str) -> URL:

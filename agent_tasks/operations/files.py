@@ -141,7 +141,7 @@ async def _build(
         await ws.journal.attach(ws.scope, operation.key, {"store": store_id}, [made])
         crash_point("store.attached")
     if is_orphan or len(file_ids) > FILES_A_REQUEST:
-        await _add_missing(ws, store_id, file_ids)
+        await _add_missing(ws, operation, store_id, file_ids)
     failed = await _wait_until_taken_in(ws, store_id, deadline)
     crash_point("store.taken_in")
     result = {"id": store_id, "file_ids": file_ids, "failed": failed}
@@ -150,13 +150,14 @@ async def _build(
     return RemoteStore(id=store_id, key=key, name=name, file_ids=file_ids, failed=failed)
 
 
-async def _add_missing(ws: Workspace, store_id: str, file_ids: Sequence[str]) -> None:
+async def _add_missing(ws: Workspace, operation: Operation, store_id: str, file_ids: Sequence[str]) -> None:
     """Add the files that a store does not know of yet; what it knows is looked up after each lost answer."""
     for pause in (*LOOKUP_GRACE, None):
         present = await ws.backend.store_files(store_id)
         missing = [file_id for file_id in file_ids if file_id not in present]
         try:
             for start in range(0, len(missing), FILES_A_REQUEST):
+                await ws.journal.keep(ws.scope, operation)
                 await ws.backend.add_files(store_id, missing[start : start + FILES_A_REQUEST])
                 crash_point("store.files_added")
         except (TransportError, ServerError) as error:

@@ -172,6 +172,7 @@ class _Turn:
         )
         if ref is not None and not self._ended:
             try:
+                await self._attempts.keep()  # another worker may be following it by now
                 await self._ws.backend.cancel_turn(ref)
                 self._ended = True
             except AgentTasksError as failure:

@@ -11,6 +11,13 @@ from tests.journal.conftest import postgresql
 __all__ = ["bench", "postgresql"]
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a session that has counted a duplicate or a leak, whatever its tests made of it."""
+    counts = session.config.stash.get(COUNTS, None)
+    if counts is not None and (counts.duplicates or counts.leaks):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Print the counts after pytest's own summary."""
     counts = config.stash.get(COUNTS, None)

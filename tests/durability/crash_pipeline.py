@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
-from agent_tasks.journal import DocumentRecord
+from agent_tasks.journal import LEASE_SECONDS, DocumentRecord
 from agent_tasks.operations import (
     AgentSpec,
     TurnResult,
@@ -84,14 +85,14 @@ def _told(result: TurnResult) -> dict[str, Any]:
     return {"text": result.text, "calls": calls, "attempts": result.attempts}
 
 
-async def pipeline(endpoint: str, folder: str, case: str) -> dict[str, Any]:
+async def pipeline(
+    endpoint: str, folder: str, case: str, lease_seconds: float = LEASE_SECONDS
+) -> dict[str, Any]:
     """Do it all, keep the outcome, remove everything; returns the outcome."""
-    files.FILES_A_REQUEST = 2  # so that the store takes its files in two portions
-    here = Path(folder)
-    async with Workspace.open(endpoint, None, f"sqlite+aiosqlite:///{here}/journal.db") as ws:
+    async with _workspace(endpoint, folder, lease_seconds) as ws:
         document = await ws.journal.get_document(ws.scope, case, "document")
         if document is None:
-            outcome = await _work(ws, here, case)
+            outcome = await _work(ws, Path(folder), case)
             await ws.journal.put_document(
                 ws.scope,
                 case,
@@ -104,6 +105,18 @@ async def pipeline(endpoint: str, folder: str, case: str) -> dict[str, Any]:
         await release_owner(ws, case)
         left = await ws.journal.live_resources(ws.scope, owner=case)
         return {**outcome, "left": [resource.remote_id for resource in left]}
+
+
+async def work(endpoint: str, folder: str, case: str, lease_seconds: float) -> dict[str, Any]:
+    """Do it all and leave everything there; returns the outcome."""
+    async with _workspace(endpoint, folder, lease_seconds) as ws:
+        return await _work(ws, Path(folder), case)
+
+
+def _workspace(endpoint: str, folder: str, lease_seconds: float) -> AbstractAsyncContextManager[Workspace]:
+    files.FILES_A_REQUEST = 2  # so that the store takes its files in two portions
+    journal = f"sqlite+aiosqlite:///{folder}/journal.db"
+    return Workspace.open(endpoint, None, journal, lease_seconds=lease_seconds)
 
 
 async def _work(ws: Workspace, folder: Path, case: str) -> dict[str, Any]:

@@ -106,6 +106,51 @@ async def test_a_server_that_stays_away_is_an_error_and_not_an_empty_journal(
             postgresql.start()
 
 
+async def test_a_server_that_is_still_starting_is_waited_for(
+    postgresql: PostgresServer, postgresql_address: str
+) -> None:
+    postgresql.stop()
+    opening = asyncio.create_task(_claim(postgresql_address))
+    await asyncio.sleep(0.7)
+    waited = not opening.done()
+    postgresql.start()
+    assert await opening is Claim.FRESH
+    assert waited
+
+
+async def test_a_server_that_never_starts_is_an_error(
+    postgresql: PostgresServer, postgresql_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "OPEN_SECONDS", 0.2)
+    postgresql.stop()
+    try:
+        with pytest.raises(JournalUnreadableError, match="AGENT_TASKS_JOURNAL_URL"):
+            await _claim(postgresql_address)
+    finally:
+        postgresql.start()
+
+
+@pytest.mark.parametrize(
+    ("login", "told"), [("stranger@", "stranger"), ("tests@no-such-host.invalid", "not known|resolution")]
+)
+async def test_a_wrong_user_or_host_is_an_error_at_once(
+    postgresql_address: str, monkeypatch: pytest.MonkeyPatch, login: str, told: str
+) -> None:
+    monkeypatch.setattr(database_module, "OPEN_SECONDS", 60.0)
+    address = postgresql_address.replace("tests@", login)
+    if "invalid" in login:
+        address = address.split("?")[0]
+    started = time.monotonic()
+    with pytest.raises(JournalUnreadableError, match=told):
+        await _claim(address)
+    assert time.monotonic() - started < 30
+
+
+async def _claim(address: str) -> Claim:
+    async with Journal(address) as journal:
+        return (await journal.claim(SCOPE, "k", "turn", {})).claim
+
+
 async def test_a_database_that_does_not_exist_is_an_error_at_once(postgresql: PostgresServer) -> None:
     started = time.monotonic()
     with pytest.raises(JournalUnreadableError, match="does not exist"):
