@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import threading
 import time
 import uuid
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import certifi
@@ -22,9 +24,14 @@ import jwt
 import pytest
 
 from agent_tasks.azurite import Azurite, StorageAddresses, TlsPair
-from agent_tasks.errors import CredentialError, QueuePermissionError, StorageUnreachableError
+from agent_tasks.errors import (
+    ConfigurationError,
+    CredentialError,
+    QueuePermissionError,
+    StorageUnreachableError,
+)
 from agent_tasks.functions_host import AppFolder, FunctionsHost
-from agent_tasks.queues import AnswerReader, ClaimCheck, StorageConnection, send_call
+from agent_tasks.queues import AnswerReader, ClaimCheck, Storage, StorageConnection, send_call
 from agents_emulator.tls import local_certificate
 from tests.support.azurite import STATE_DIR
 
@@ -181,3 +188,43 @@ async def test_certificate_that_is_not_trusted_is_refused(
     async with StorageConnection.from_settings("STORAGE", settings(storage)).open() as opened:
         with pytest.raises(StorageUnreachableError, match=r"certificate|SSL"):
             await opened.queue("anything").create()
+
+
+async def test_certificates_are_read_once_and_not_for_every_request(
+    storage: StorageAddresses,
+    endpoint: FakeIdentityEndpoint,
+    queue_prefix: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = 0
+    original = ssl.create_default_context
+
+    def counting(*args: Any, **kwargs: Any) -> ssl.SSLContext:
+        nonlocal made
+        made += 1
+        return original(*args, **kwargs)
+
+    async with StorageConnection.from_settings("STORAGE", settings(storage)).open() as opened:
+        queue = opened.queue(queue_prefix)
+        await queue.create()
+        monkeypatch.setattr(ssl, "create_default_context", counting)
+        for _ in range(5):
+            await queue.put("x")
+        assert made == 0
+        await opened.close()
+        await _depths(opened, queue_prefix, 3)
+        assert made == 1
+
+
+async def _depths(opened: Storage, name: str, times: int) -> None:
+    for _ in range(times):
+        assert await opened.queue(name).depth() == 5
+
+
+async def test_a_missing_file_of_certificates_is_named(
+    storage: StorageAddresses, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "nowhere.pem"))
+    async with StorageConnection.from_settings("STORAGE", settings(storage)).open() as opened:
+        with pytest.raises(ConfigurationError, match="REQUESTS_CA_BUNDLE"):
+            opened.queue("anything")
