@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 
 from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
-from prefect.states import Completed, Failed
+from prefect.states import Cancelled, Completed, Failed
 
 from agent_tasks.blocks import AgentsProject, load_project
 from agent_tasks.errors import AgentTasksError
+from agent_tasks.hooks import end_owner
 from agent_tasks.operations import Workspace
 from agent_tasks.operations.cancelling import cancel_owner
 from agent_tasks.settings import Settings
@@ -27,6 +28,7 @@ from flows.progress import observed_by, observer
 from flows.rows import AllDocumentsFailedError, BatchSummary
 from flows.run import run_batch
 from flows.run_log import RunLog
+from flows.stopping import Stop, told_to_stop
 
 CANCEL_SECONDS = 6.0
 """How long a flow that was told to stop looks for turns that it has left running."""
@@ -63,7 +65,8 @@ async def document_batch(
             (PROJECT_ENDPOINT, or else the local service).
 
     Returns:
-        The summary. The flow run's state says "10 done, 3 need review, 2 failed".
+        The summary. The flow run's state says "10 done, 3 need review, 2 failed". A flow run that is
+        cancelled on the dashboard ends as Cancelled, with its turns cancelled and what it made deleted.
 
     Raises:
         AllDocumentsFailedError: Not one document gave a result (the flow run is Failed).
@@ -86,19 +89,31 @@ async def _run(documents: str, pipeline: str, out: str, project: AgentsProject |
         batches.append(batch)
         progress.watch(batch)
 
-    async with where.workspace() as ws:
-        try:
-            with observed_by(RunLog(get_run_logger(), observer())):
-                async with progress.shown():
-                    summary = await run_batch(ws, plan, documents, out, steps=PREFECT_STEPS, watch=watch)
-        except AllDocumentsFailedError as error:
-            await publish_artifacts(batches[0], error.summary)
-            return Failed(message=error.summary.headline(), data=error)
-        except asyncio.CancelledError:
-            if batches:
-                await _cancel_the_rest(ws, batches[0].owner)
+    stop = Stop()
+    try:
+        async with where.workspace() as ws, told_to_stop(flow_run.id) as stop:
+            try:
+                with observed_by(RunLog(get_run_logger(), observer())):
+                    async with progress.shown():
+                        summary = await run_batch(ws, plan, documents, out, steps=PREFECT_STEPS, watch=watch)
+            except AllDocumentsFailedError as error:
+                await publish_artifacts(batches[0], error.summary)
+                return Failed(message=error.summary.headline(), data=error)
+            except asyncio.CancelledError:
+                if batches:
+                    await _cancel_the_rest(ws, batches[0].owner)
+                raise
+            await publish_artifacts(batches[0], summary)
+    except asyncio.CancelledError:
+        this = asyncio.current_task()
+        # A signal, which whoever runs the flow answers for, may come at the same time.
+        if not stop.asked or this is None or this.uncancel():
             raise
-        await publish_artifacts(batches[0], summary)
+        if batches:
+            await end_owner(where, batches[0].owner, release=True)
+        return Cancelled(
+            message="It was cancelled on the server; its turns are ended, and what it made is gone."
+        )
     return Completed(message=summary.headline(), data=summary)
 
 

@@ -13,7 +13,7 @@ import typer
 
 from agent_tasks.errors import AgentTasksError, ConfigurationError, PipelineError
 
-__all__ = ["ExitCode", "InterruptedBySignal", "debugging", "reported", "say"]
+__all__ = ["ExitCode", "InterruptedBySignal", "RunStoppedError", "debugging", "reported", "say"]
 
 P = ParamSpec("P")
 
@@ -35,6 +35,10 @@ class InterruptedBySignal(Exception):  # noqa: N818 - not an error of the progra
         super().__init__(f"interrupted by {signal.Signals(number).name}")
         self.number = number
         self.exit_code = 128 + number
+
+
+class RunStoppedError(AgentTasksError):
+    """The flow run was cancelled on the dashboard while the command ran."""
 
 
 def say(text: str, *, style: str = "") -> None:

@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent_tasks.cli.errors import ExitCode, debugging, say
+from agent_tasks.cli.errors import ExitCode, RunStoppedError, debugging, say
 from agent_tasks.cli.interrupts import run_interruptible
 from agent_tasks.embedded import (
     Server,
@@ -46,6 +46,7 @@ def run_batch(
         ConfigurationError: a path or a setting is not usable; nothing was started.
         PipelineError: the pipeline file is invalid; nothing was started.
         EmbeddedServiceError: a local server did not start.
+        RunStoppedError: the flow run was cancelled on the dashboard.
         InterruptedBySignal: Ctrl-C or SIGTERM; the flow run is cancelled, the servers are stopped.
     """
     settings = Settings()
@@ -84,6 +85,8 @@ def _waiting(text: str, *, quiet: bool) -> Any:
 
 
 async def _process(documents: Path, pipeline: Path, out: Path, *, quiet: bool) -> BatchSummary:
+    from prefect.exceptions import CancelledRun
+
     from flows.console import BatchConsole
     from flows.document_batch import document_batch
 
@@ -96,6 +99,11 @@ async def _process(documents: Path, pipeline: Path, out: Path, *, quiet: bool) -
     try:
         with BatchConsole(quiet=quiet):
             return await observed(documents=str(documents), pipeline=str(pipeline), out=str(out))
+    except CancelledRun:
+        raise RunStoppedError(
+            "The flow run was cancelled on the dashboard: its turns are ended, what it made is deleted. "
+            "The same command goes on from here; documents that are done cost nothing again."
+        ) from None
     except asyncio.CancelledError:
         for flow_run_id in flow_run_ids:
             await _mark_cancelled(flow_run_id)

@@ -14,7 +14,6 @@ import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import urlsplit
@@ -41,7 +40,6 @@ from agent_tasks.queues.messages import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
-    from azure.core.pipeline.transport import AioHttpTransport
     from azure.storage.blob.aio import BlobServiceClient, ContainerClient
     from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
@@ -338,36 +336,18 @@ _PATIENCE: dict[str, Any] = {
 def _options() -> dict[str, Any]:
     """Options of every client; it trusts whom the environment names, as the blocking clients do."""
     trusted = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE")
-    return {**_PATIENCE, **({"transport": _trusting(trusted)} if trusted else {})}
+    if not trusted:
+        return _PATIENCE
+    from agent_tasks.queues.transport import TrustingTransport  # what it imports takes its time
 
-
-def _trusting(trusted: str) -> AioHttpTransport:
-    """A transport that trusts a file or folder of certificates; to be made while an event loop runs.
-
-    The clients' own option `connection_verify` reads the certificates again for every request, and keeps no
-    connection open (azure-core 1.41): ten times the time of a request.
-    """
-    import aiohttp
-    from azure.core.pipeline.transport import AioHttpTransport
-
-    cafile, capath = (None, trusted) if Path(trusted).is_dir() else (trusted, None)
     try:
-        connector = aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=cafile, capath=capath))
+        return {**_PATIENCE, "transport": TrustingTransport(trusted, **_PATIENCE)}
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationError(
             f"The certificates in {trusted} cannot be read ({error}). Correct REQUESTS_CA_BUNDLE or "
             "SSL_CERT_FILE.",
             setting="REQUESTS_CA_BUNDLE",
         ) from None
-    session = aiohttp.ClientSession(
-        connector=connector, trust_env=True, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
-    )
-    return AioHttpTransport(
-        session=session,
-        session_owner=True,
-        connection_timeout=_PATIENCE["connection_timeout"],
-        read_timeout=_PATIENCE["read_timeout"],
-    )
 
 
 async def _typed(operation: Callable[[], Awaitable[T]], queue: str, connection: str) -> T:

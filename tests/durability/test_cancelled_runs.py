@@ -12,6 +12,7 @@ from collections.abc import Callable
 import pytest
 
 from agent_tasks.journal import Journal
+from tests.durability.counts import counted
 from tests.durability.served import ROOT, Api, environment, served
 from tests.embedded.conftest import processes_of
 from tests.flows.support import Bench
@@ -22,11 +23,21 @@ SECONDS = 10.0
 """Within which a cancelled flow run has no active turn on the service."""
 
 
+def _command(batch: Bench, api_url: str) -> subprocess.Popen[str]:
+    """`agent-tasks run` over a bench's batch."""
+    program = [sys.executable, "-c", "from agent_tasks.cli import main; main()"]
+    arguments = ["run", str(batch.documents), "--out", str(batch.out), "--pipeline", str(batch.pipeline_file)]
+    return subprocess.Popen(
+        [*program, *arguments], cwd=ROOT, env=environment(batch, api_url), stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("prefect_server")
 async def test_a_cancelled_flow_run_leaves_no_active_turn_and_no_resource(
-    bench: Callable[..., Bench],
+    bench: Callable[..., Bench], pytestconfig: pytest.Config
 ) -> None:
     from prefect.settings import PREFECT_API_URL
 
@@ -54,6 +65,43 @@ async def test_a_cancelled_flow_run_leaves_no_active_turn_and_no_resource(
         assert await journal.unsettled(batch.service.endpoint) == []
         assert await journal.live_resources(batch.service.endpoint) == []
     assert processes_of(batch.folder) == []
+    counted(pytestconfig).add(leaks=len(_active(batch)) + sum(batch.left().values()))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("prefect_server")
+async def test_a_run_of_the_terminal_is_cancelled_on_the_dashboard(
+    bench: Callable[..., Bench], pytestconfig: pytest.Config
+) -> None:
+    """Nobody but the run itself can hear of it."""
+    from prefect.settings import PREFECT_API_URL
+
+    batch = bench(rules=SLOW)
+    batch.write("a.txt", "Paper 1")
+    batch.pipeline_file.write_text(batch.pipeline)
+    api_url = str(PREFECT_API_URL.value())
+    api = Api(api_url)
+    process = _command(batch, api_url)
+    try:
+        await _until(lambda: len(_active(batch)) == 1, 60)
+        (run,) = api.ask("POST", "/flow_runs/filter", {"sort": "START_TIME_DESC", "limit": 1})
+        cancelled = time.monotonic()
+        api.ask("POST", f"/flow_runs/{run['id']}/set_state", {"state": {"type": "CANCELLING"}})
+        await _until(lambda: not _active(batch), SECONDS)
+        seconds = time.monotonic() - cancelled
+        shown, _ = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 1, shown
+    assert "cancelled on the dashboard" in " ".join(shown.split())
+    assert seconds < SECONDS
+    assert api.flow_run(run["id"])["state"]["type"] == "CANCELLED"
+    assert batch.left() == {"agents": 0, "files": 0, "stores": 0, "threads": 0}
+    async with Journal(batch.journal_url) as journal:
+        assert await journal.unsettled(batch.service.endpoint) == []
+        assert await journal.live_resources(batch.service.endpoint) == []
+    counted(pytestconfig).add(leaks=len(_active(batch)) + sum(batch.left().values()))
 
 
 @pytest.mark.slow
@@ -68,20 +116,7 @@ async def test_an_interrupted_command_leaves_no_active_turn(
     batch = bench(rules=SLOW)
     batch.write("a.txt", "Paper 1")
     batch.pipeline_file.write_text(batch.pipeline)
-    command = [
-        sys.executable,
-        "-c",
-        "from agent_tasks.cli import main; main()",
-        "run",
-        str(batch.documents),
-        "--out",
-        str(batch.out),
-    ]
-    process = subprocess.Popen(
-        [*command, "--pipeline", str(batch.pipeline_file)],
-        cwd=ROOT, env=environment(batch, str(PREFECT_API_URL.value())), stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+    process = _command(batch, str(PREFECT_API_URL.value()))
     try:
         await _until(lambda: len(_active(batch)) == 1, 60)
         interrupted = time.monotonic()

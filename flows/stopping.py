@@ -1,0 +1,72 @@
+"""A flow run that is told to stop on the dashboard finds out by itself, wherever it runs.
+
+Prefect leaves that to whoever started the flow run: a worker or a served flow hears of it, and ends the
+process. A flow run of a terminal has nobody like that, and would go on, and be paid for, as "Cancelling";
+nor is there a second chance if the one event is lost. So the run looks at its own state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.exceptions import PrefectException
+
+__all__ = ["Stop", "told_to_stop"]
+
+logger = logging.getLogger("flows.stopping")
+
+LOOK_SECONDS = 2.0
+"""Pause between two looks at the flow run's state: one small request each."""
+
+
+class Stop:
+    """Whether the flow run was told to stop."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+
+@asynccontextmanager
+async def told_to_stop(flow_run_id: str | None) -> AsyncIterator[Stop]:
+    """Cancel the block, by `CancelledError`, once the flow run is Cancelling or Cancelled on the server.
+
+    Args:
+        flow_run_id: the flow run; None: nobody looks.
+    """
+    stop = Stop()
+    block = asyncio.current_task()
+    if flow_run_id is None or block is None:
+        yield stop
+        return
+    looking = asyncio.create_task(_look(flow_run_id, stop, block), name="stop-watch")
+    try:
+        yield stop
+    finally:
+        looking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await looking
+
+
+async def _look(flow_run_id: str, stop: Stop, block: asyncio.Task[object]) -> None:
+    async with get_client() as client:
+        while not stop.asked:
+            await asyncio.sleep(LOOK_SECONDS)
+            stop.asked = await _is_told(client, flow_run_id)
+    logger.info("The flow run is cancelled on the server: it stops.")
+    block.cancel()
+
+
+async def _is_told(client: PrefectClient, flow_run_id: str) -> bool:
+    try:
+        flow_run = await client.read_flow_run(flow_run_id)  # type: ignore[arg-type]
+    except (PrefectException, httpx.HTTPError, OSError) as error:
+        logger.debug("The flow run's state is not known: %s", error)  # the server may be back soon
+        return False
+    state = flow_run.state
+    return state is not None and (state.is_cancelling() or state.is_cancelled())
