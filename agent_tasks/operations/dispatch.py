@@ -16,7 +16,7 @@ from agent_tasks.operations.keys import content_hash
 from agent_tasks.operations.models import ToolCallOutcome
 from agent_tasks.operations.workspace import Workspace
 from agent_tasks.telemetry import tool_span
-from agent_tasks.tools import CallableTool, FunctionTool, ToolContext, ToolSet, WhenUnknown
+from agent_tasks.tools import CallableTool, ToolContext, ToolSet, WhenUnknown
 from agent_tasks.tools.toolset import unknown_tool
 
 logger = logging.getLogger("agent_tasks.operations")
@@ -136,7 +136,7 @@ async def _carry_out(
 async def _of_unknown_outcome(
     ws: Workspace, turn_id: str, call: ToolCallRequest, tool: CallableTool
 ) -> ToolCallOutcome:
-    if isinstance(tool, FunctionTool) and tool.when_unknown is WhenUnknown.STOP:
+    if tool.when_unknown is WhenUnknown.STOP:
         raise ToolOutcomeUnknownError(
             f"The function {call.name!r} (call {call.call_id} of {turn_id}) was cut off in the middle, and "
             "may have had its effect. Find out, then give its output with `agent-tasks calls answer`, or "

@@ -47,7 +47,7 @@ CallShape = Literal["flat", "function_args"]
 """Where the arguments of a call stand."""
 
 _RESERVED = frozenset(
-    {"correlationid", "function_args", "deadlineseconds", "traceparent", "argumentsreference"}
+    {"correlationid", "function_args", "deadlineseconds", "traceparent", "argumentsreference", "redrive"}
 )
 
 

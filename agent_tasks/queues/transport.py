@@ -16,7 +16,7 @@ from azure.core.pipeline.transport import AioHttpTransport
 __all__ = ["TrustingTransport"]
 
 
-class TrustingTransport(AioHttpTransport):  # type: ignore[misc] - its package gives it at run time only
+class TrustingTransport(AioHttpTransport):  # type: ignore[misc]  # known at run time only
     """Trusts a file or folder of certificates, read once.
 
     Args:

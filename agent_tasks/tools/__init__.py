@@ -11,7 +11,7 @@ from agent_tasks.tools.connections import (
     SharepointTool,
 )
 from agent_tasks.tools.files import CodeInterpreterTool, FileSearchTool, attachment, id_asset, uri_asset
-from agent_tasks.tools.function import FunctionTool, WhenUnknown, function_tool
+from agent_tasks.tools.function import FunctionTool, function_tool
 from agent_tasks.tools.loading import load_function
 from agent_tasks.tools.logic_app import LogicAppTool
 from agent_tasks.tools.mcp import ApprovalPerTool, McpTool
@@ -22,6 +22,7 @@ from agent_tasks.tools.openapi import (
     OpenApiManagedAuth,
     OpenApiTool,
 )
+from agent_tasks.tools.policy import WhenUnknown
 from agent_tasks.tools.queue_tool import (
     QueueFunctionTool,
     QueueToolDefinition,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from agent_tasks.errors import ConfigurationError
+from agent_tasks.tools.policy import WhenUnknown
 from agent_tasks.wire import ToolDefinition, ToolResources
 
 
@@ -52,6 +53,11 @@ class CallableTool(Tool, Protocol):
     @property
     def idempotent(self) -> bool:
         """Whether a call that was cut off in the middle may be repeated."""
+        ...
+
+    @property
+    def when_unknown(self) -> WhenUnknown:
+        """What happens to such a call if it may not."""
         ...
 
     async def call(self, arguments_json: str, context: ToolContext) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import enum
 import inspect
 import re
 import threading
@@ -16,13 +15,13 @@ from typing import Any, overload
 
 import docstring_parser
 import pydantic_core
-import tenacity
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
 from pydantic.json_schema import GenerateJsonSchema
 
 from agent_tasks.errors import ConfigurationError, ToolArgumentsError, ToolOutputError, ToolTimeoutError
 from agent_tasks.tools.base import ToolContext
+from agent_tasks.tools.policy import WhenUnknown, check_retries, tries, when_unknown_of
 from agent_tasks.wire import FunctionDefinition, FunctionToolDefinition
 
 DEFAULT_TIMEOUT = 30.0
@@ -31,18 +30,8 @@ DEFAULT_TIMEOUT = 30.0
 DEFAULT_MAX_OUTPUT_CHARS = 100_000
 """Characters a call may return; a longer output would fill the model's context and be paid for each turn."""
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0  # seconds, about, before a call is tried again
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-
-class WhenUnknown(enum.StrEnum):
-    """What happens to a call that was cut off in the middle, and whose tool is not idempotent."""
-
-    TELL_AGENT = "tell_agent"
-    """The agent is told that the outcome is unknown, and goes on."""
-    STOP = "stop"
-    """The step stops with `ToolOutcomeUnknownError` until a person has decided (`agent-tasks calls`)."""
 
 
 class _PlainSchema(GenerateJsonSchema):
@@ -153,14 +142,10 @@ class FunctionTool:
             timeout=self.timeout if timeout is None else timeout,
             max_output_chars=self.max_output_chars if max_output_chars is None else max_output_chars,
             retries=self.retries if retries is None else retries,
-            when_unknown=self.when_unknown if when_unknown is None else _when_unknown(when_unknown),
+            when_unknown=self.when_unknown if when_unknown is None else when_unknown_of(when_unknown),
         )
         check_name(tool.name)
-        if tool.retries < 0 or (tool.retries and not tool.idempotent):
-            raise ConfigurationError(
-                f"tool {tool.name}: only a tool that is idempotent may be tried again "
-                f"(retries={tool.retries}); say idempotent=True if a repeated call does no harm"
-            )
+        check_retries(tool.name, tool.retries, idempotent=tool.idempotent)
         if tool.timeout <= 0:
             raise ConfigurationError(f"tool {tool.name}: timeout must be above 0 seconds, not {tool.timeout}")
         if tool.max_output_chars <= 0:
@@ -219,12 +204,7 @@ class FunctionTool:
             arguments[self.context_parameter] = context
         if not self.retries:
             return self._output(await self._result(arguments, context), context)
-        tries = tenacity.AsyncRetrying(
-            stop=tenacity.stop_after_attempt(1 + self.retries),
-            wait=tenacity.wait_random_exponential(multiplier=_FIRST_PAUSE, max=_LONGEST_PAUSE),
-            reraise=True,
-        )
-        return self._output(await tries(self._result, arguments, context), context)
+        return self._output(await tries(self.retries)(self._result, arguments, context), context)
 
     async def _result(self, arguments: dict[str, Any], context: ToolContext) -> Any:
         try:
@@ -304,15 +284,6 @@ def function_tool(
         )  # fmt: skip
 
     return decorate if fn is None else decorate(fn)
-
-
-def _when_unknown(value: WhenUnknown | str) -> WhenUnknown:
-    try:
-        return WhenUnknown(value)
-    except ValueError:
-        raise ConfigurationError(
-            f"when_unknown is {' or '.join(repr(str(one)) for one in WhenUnknown)}, not {value!r}"
-        ) from None
 
 
 def check_name(name: str) -> None:

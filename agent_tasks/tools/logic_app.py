@@ -33,6 +33,7 @@ from agent_tasks.tools.function import (
     function_definition,
     parameters_schema,
 )
+from agent_tasks.tools.policy import WhenUnknown, check_retries, tries, when_unknown_of
 
 MANAGEMENT_SCOPE = "https://management.azure.com/.default"
 _API_VERSION = "2019-05-01"
@@ -75,7 +76,11 @@ class LogicAppTool:
     idempotent: bool = False
     """Whether a call that was cut off in the middle may be repeated. False: its outcome counts as unknown."""
     timeout: float = 60.0
-    """Seconds a call may take, the workflow's answer included."""
+    """Seconds a call may take, each time it is tried, the workflow's answer included."""
+    retries: int = 0
+    """How often a call that failed is tried again, with growing pauses. Needs `idempotent`."""
+    when_unknown: WhenUnknown = WhenUnknown.TELL_AGENT
+    """What happens to a call that was cut off, if the workflow is not idempotent."""
     max_output_chars: int = DEFAULT_MAX_OUTPUT_CHARS
     """Characters a call may return."""
     management_endpoint: str = "https://management.azure.com"
@@ -96,6 +101,8 @@ class LogicAppTool:
         )
         if self.timeout <= 0:
             raise ConfigurationError(f"tool {self.name}: timeout must be above 0 seconds, not {self.timeout}")
+        check_retries(self.name, self.retries, idempotent=self.idempotent)
+        self.when_unknown = when_unknown_of(self.when_unknown)
         self._check_address(self.management_endpoint, "management_endpoint")
 
     @property
@@ -129,6 +136,9 @@ class LogicAppTool:
         """
         checked = check_arguments(self.arguments, arguments_json, self.name)
         body = checked.model_dump_json(by_alias=True, exclude_unset=True).encode()
+        return await tries(self.retries)(self._called, body, context)
+
+    async def _called(self, body: bytes, context: ToolContext) -> str:
         try:
             async with asyncio.timeout(self.timeout):
                 return await self._started(body, context)

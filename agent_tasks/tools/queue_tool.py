@@ -25,6 +25,7 @@ from agent_tasks.queues import AnswerReader, ClaimCheck, ReaderPolicy, Storage, 
 from agent_tasks.tools.azure_function import AzureFunctionTool, StorageQueue
 from agent_tasks.tools.base import Tool, ToolContext
 from agent_tasks.tools.function import DEFAULT_MAX_OUTPUT_CHARS, check_name, function_definition
+from agent_tasks.tools.policy import WhenUnknown
 
 DEFAULT_DEADLINE = 120.0
 """Seconds from the call to its answer, the retries of the queue included."""
@@ -158,6 +159,11 @@ class QueueFunctionTool:
         if tool.deadline <= 0 or tool.max_output_chars <= 0:
             raise ConfigurationError(f"tool {tool.name}: deadline and max_output_chars must be above 0")
         return tool
+
+    @property
+    def when_unknown(self) -> WhenUnknown:
+        """What happens to a call that was cut off and may not be sent again: the agent is told."""
+        return WhenUnknown.TELL_AGENT
 
     @property
     def name(self) -> str:

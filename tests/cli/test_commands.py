@@ -14,7 +14,10 @@ from agent_tasks.cli import errors
 from agent_tasks.cli.app import app
 from agent_tasks.errors import EmbeddedServiceError, PipelineError
 
-COMMANDS = ["run", "fork", "dashboard", "emulator", "functions", "resources", "automations", "version"]
+COMMANDS = [
+    *("run", "fork", "dashboard", "emulator", "functions", "doctor", "queues", "calls"),
+    *("resources", "automations", "version"),
+]
 
 runner = CliRunner()
 

@@ -212,11 +212,24 @@ async def test_credentials_of_all_kinds() -> None:
     assert azure.requests[0][2]["authorization"] == "Bearer given"
 
 
+async def test_a_failed_call_of_an_idempotent_workflow_is_tried_again() -> None:
+    azure = Azure()
+    azure.answer = httpx.Response(503)
+    mailer = tool(azure, idempotent=True, retries=2)
+    with pytest.raises(ServerError):
+        await mailer.call(ARGUMENTS, CONTEXT)
+    posts = [row for row in azure.requests if row[0] != "management.azure.com"]
+    assert len(posts) == 3
+    assert {row[2]["x-ms-client-tracking-id"] for row in posts} == {"key-1"}
+
+
 def test_impossible_settings_are_refused() -> None:
     for changes in (
         {"name": "two words"},
         {"workflow": ""},
         {"timeout": 0},
+        {"retries": 1},
+        {"when_unknown": "shrug"},
         {"management_endpoint": "http://management.example"},
     ):
         with pytest.raises(ConfigurationError):
