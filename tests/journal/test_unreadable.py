@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 
 from agent_tasks.errors import JournalError, JournalUnreadableError, JournalVersionError
 from agent_tasks.operations import AgentSpec, Workspace, ensure_agent
+from agent_tasks.testing import ChildFailed, run_coroutine
 from tests.conftest import ServiceFactory
 from tests.support.postgresql import PostgresServer
 
@@ -99,6 +102,34 @@ async def test_a_damaged_journal_stops_before_anything_is_sent(
     with pytest.raises(kind, match=remedy):
         await use(running.endpoint, f"sqlite+aiosqlite:///{path}")
     assert running.requests() == before
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_a_journal_that_may_not_be_written_stops_before_anything_is_sent(
+    service: ServiceFactory, what: str
+) -> None:
+    """As a user who may read it; in a child, which root's rights are taken from."""
+    running = service()
+    with tempfile.TemporaryDirectory(prefix="journal-") as folder:  # pytest's own is the user's alone
+        path = Path(folder) / "journal.db"
+        address = f"sqlite+aiosqlite:///{path}"
+        asyncio.run(use(running.endpoint, address))
+        Path(folder).chmod(0o555 if what == "folder" else 0o777)
+        path.chmod(0o444 if what == "file" else 0o666)
+        before = running.requests()
+        with pytest.raises(ChildFailed, match=r"JournalUnreadableError: .*(readonly|Permission).*(Check|Put)"):
+            run_coroutine(use_as_nobody, running.endpoint, address)
+        assert running.requests() == before
+        Path(folder).chmod(0o755)
+
+
+async def use_as_nobody(endpoint: str, address: str) -> str:
+    """`use` without the rights of root."""
+    async with Workspace.open(endpoint, None, "sqlite+aiosqlite:///:memory:") as ws:
+        await ws.journal.unsettled(ws.scope)  # all that is imported late is there now
+    if os.geteuid() == 0:
+        os.seteuid(65534)
+    return await use(endpoint, address)
 
 
 async def test_a_journal_removed_while_in_use_stops_before_anything_is_sent(
