@@ -95,7 +95,7 @@ def run_coroutine(
         function: an `async def` of a module that the child can import; its result must be picklable.
         args: its arguments, picklable.
         crash_point: `NAME[:NTH][:ACTION]`, see `agent_tasks.crashpoints`; None: nothing is armed.
-        environment: variables to set in the child.
+        environment: variables to set in the child, beside those of this process.
         limit: seconds the child may take.
 
     Returns:
@@ -107,7 +107,8 @@ def run_coroutine(
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOADED)
     ours, theirs = context.Pipe(duplex=False)
-    variables = {**(environment or {}), VARIABLE: crash_point or ""}
+    # The process that children are forked from keeps the environment that it was started with.
+    variables = {**os.environ, **(environment or {}), VARIABLE: crash_point or ""}
     child = context.Process(target=_serve, args=(theirs, variables, function, args), daemon=True)
     child.start()
     theirs.close()
@@ -143,7 +144,7 @@ def kill_at(
         point: `NAME` or `NAME:NTH`.
         function: as for `run_coroutine`, as all that follows.
         args: its arguments.
-        environment: variables to set in the child.
+        environment: variables to set in the child, beside those of this process.
         limit: seconds the child may take.
 
     Raises:
@@ -162,6 +163,7 @@ def _serve(
     function: Callable[..., Awaitable[Any]],
     args: Sequence[Any],
 ) -> None:
+    os.environ.clear()
     os.environ.update(variables)
 
     async def run() -> Any:

@@ -8,7 +8,6 @@ nor is there a second chance if the one event is lost. So the run looks at its o
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -49,8 +48,7 @@ async def told_to_stop(flow_run_id: str | None) -> AsyncIterator[Stop]:
         yield stop
     finally:
         looking.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await looking
+        await asyncio.wait([looking])
 
 
 async def _look(flow_run_id: str, stop: Stop, block: asyncio.Task[object]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import time
@@ -53,6 +54,20 @@ def test_a_child_dies_the_nth_time_it_gets_to_the_point() -> None:
     assert kill_at("tool.done:3", passes, "tool.done", 3).was_killed
     assert run_coroutine(passes, "tool.done", 2, crash_point="tool.done:3").result == "through"
     assert run_coroutine(passes, "tool.done", 3).result == "through"
+
+
+async def told(name: str) -> str | None:
+    return os.environ.get(name)
+
+
+def test_children_have_the_environment_of_their_parent_as_it_is_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in ("one", "two"):
+        monkeypatch.setenv("AGENT_TASKS_TEST_TOLD", value)
+        assert run_coroutine(told, "AGENT_TASKS_TEST_TOLD").result == value
+    monkeypatch.delenv("AGENT_TASKS_TEST_TOLD")
+    assert run_coroutine(told, "AGENT_TASKS_TEST_TOLD").result is None
+    given = {"AGENT_TASKS_TEST_TOLD": "three"}
+    assert run_coroutine(told, "AGENT_TASKS_TEST_TOLD", environment=given).result == "three"
 
 
 def test_a_point_that_is_not_reached_fails_the_test() -> None:

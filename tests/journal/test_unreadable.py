@@ -117,7 +117,8 @@ def test_a_journal_that_may_not_be_written_stops_before_anything_is_sent(
         Path(folder).chmod(0o555 if what == "folder" else 0o777)
         path.chmod(0o444 if what == "file" else 0o666)
         before = running.requests()
-        with pytest.raises(ChildFailed, match=r"JournalUnreadableError: .*(readonly|Permission).*(Check|Put)"):
+        told = r"JournalUnreadableError: .*(readonly|Permission).*(Check|Put)"
+        with pytest.raises(ChildFailed, match=told):
             run_coroutine(use_as_nobody, running.endpoint, address)
         assert running.requests() == before
         Path(folder).chmod(0o755)
