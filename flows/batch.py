@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -143,6 +144,8 @@ class Batch:
         """Owners of conversations of failed turns: they stay for a look, until the ledger's time is up."""
         self.started = 0.0
         """When the run began that this worker takes part in (seconds since the epoch)."""
+        self.guard: Callable[[str], str] | None = None
+        """Key of the claim, or lead, under which this worker works on a document; None: of none."""
         self.lost: set[str] = set()
         """Documents that another worker has taken over from this one, which was silent for too long."""
         self._agents: dict[str, RemoteAgent] = {}

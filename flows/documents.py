@@ -23,6 +23,7 @@ from agent_tasks.errors import (
     DocumentTooLongError,
     JournalError,
     LeaseLostError,
+    NotFoundError,
     RunIncompleteError,
 )
 from agent_tasks.journal import DocumentRecord
@@ -126,7 +127,8 @@ async def process_document(batch: Batch, file: DocumentFile) -> DocumentStatus |
                 status=row.status.value,
                 body=row.model_dump(mode="json"),
             )
-            await journal.put_document(scope, batch.key, record)
+            held = batch.guard(file.name) if batch.guard is not None else None
+            await journal.put_document(scope, batch.key, record, held=held)
             crash_point("batch.document")
             await work.release()
     except LeaseLostError as error:
@@ -278,8 +280,8 @@ class _DocumentWork:
         """Ask for the fields, and again with the errors shown; returns reasons for a person to look at it."""
         pipeline, plan = self.batch.pipeline, self.batch.pipeline.extractor
         agent = await self.batch.agent(plan, response_format=pipeline.output.response_format())
-        prompt = plan.prompts["prompt"].render(values)
-        result = await self._turn(plan, agent, "extract", prompt, tool_choice=plan.tool_choice)
+        first = plan.prompts["prompt"].render(values)
+        result = await self._turn(plan, agent, "extract", first, tool_choice=plan.tool_choice)
         self.row.fields, errors = pipeline.output.parse(result.text)
         repairs = 0
         while errors and repairs < pipeline.limits.repair_turns:
@@ -287,9 +289,13 @@ class _DocumentWork:
             prompt = plan.prompts["repair_prompt"].render({**values, "errors": errors})
             # What its tools said is in the conversation; a forced call would only be made again.
             choice = "none" if plan.tools else None
-            result = await self._turn(
-                plan, agent, f"repair-{repairs}", prompt, follows=result, tool_choice=choice
-            )
+            step = f"repair-{repairs}"
+            try:
+                result = await self._turn(plan, agent, step, prompt, follows=result, tool_choice=choice)
+            except NotFoundError:
+                # Of an earlier run, and deleted with it: what was said there is told in a new conversation.
+                told = "\n\n".join([first, result.text, prompt])
+                result = await self._turn(plan, agent, step, told, tool_choice=plan.tool_choice)
             self.row.fields, errors = pipeline.output.parse(result.text)
         if not errors:
             return []

@@ -21,7 +21,7 @@ from flows.outputs import prepare_folder, total_usage, write_report, write_resul
 from flows.pipeline import Pipeline
 from flows.progress import observer
 from flows.rows import AllDocumentsFailedError, AnswerRow, BatchSummary, DocumentStatus, RunRecord
-from flows.sharing import joined, share_documents
+from flows.sharing import SharedRun, joined, share_documents
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,10 @@ async def run_batch(
         if ws.journal.is_shared:
             await share_documents(run, batch, files, steps.process)
         else:
+            batch.guard = lambda _: run.key
             await _in_chunks(batch, files, steps)
         theirs = None if await run.take_the_lead() else await run.wait_for_the_end()
-        summary = theirs or await _conclude(batch, files, steps)
+        summary = theirs or await _conclude(run, batch, files, steps)
         if theirs is None:
             await run.end(_record(batch, summary))
     if theirs is not None:
@@ -130,7 +131,9 @@ async def _is_unchanged(batch: Batch, origin: Origin, file: DocumentFile) -> boo
     return False
 
 
-async def _conclude(batch: Batch, files: Sequence[DocumentFile], steps: Steps) -> BatchSummary:
+async def _conclude(
+    run: SharedRun, batch: Batch, files: Sequence[DocumentFile], steps: Steps
+) -> BatchSummary:
     """What is done once, when all documents have their states: questions, results, cleaning up."""
     await _forget_removed(batch, {file.name for file in files})
     crash_point("batch.settled")
@@ -140,6 +143,7 @@ async def _conclude(batch: Batch, files: Sequence[DocumentFile], steps: Steps) -
     crash_point("batch.published")
     all_failed = summary.total > 0 and summary.failed == summary.total
     if not all_failed and batch.pipeline.file.resources.on_success == "delete":
+        await run.keep()
         await _release(batch)
     crash_point("batch.released")
     return summary

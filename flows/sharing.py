@@ -32,6 +32,7 @@ logger = logging.getLogger("flows.sharing")
 Process = Callable[[Batch, Sequence[DocumentFile], str], Awaitable[Any]]
 
 _CLAIM = "document"  # kind of the claims of documents
+_MEMBER = "member"  # kind of the claims by which workers are known that take part
 _LANES = 2  # portions under way at a time: while the last documents of one are done, the next has begun
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0  # seconds between looks at what other workers hold
 
@@ -67,6 +68,22 @@ class SharedRun:
         self.started = 0.0
         """When the run began (seconds since the epoch); a document settled since then is not tried again."""
         self._key = exclusive_key(name)
+        self._lead: Operation | None = None
+        self._member = _members_of(name) + operation_key("member", worker=ws.journal.worker)
+
+    @property
+    def key(self) -> str:
+        """The key under which the lead is held."""
+        return self._key
+
+    async def keep(self) -> None:
+        """Make sure, before anything is deleted, that this worker still leads.
+
+        Raises:
+            LeaseLostError: another worker has taken the lead; what it uses must not be touched.
+        """
+        if self._lead is not None:
+            await self.ws.journal.keep(self.ws.scope, self._lead)
 
     async def join(self) -> None:
         """Begin a run, or join the one that is under way."""
@@ -86,6 +103,11 @@ class SharedRun:
             if not is_shared or silent > 2 * self.ws.journal.lease_seconds:
                 operation = await self.ws.journal.next_attempt(self.ws.scope, self._key)
         self.started = operation.intended_at
+        if is_shared:
+            # Also between two documents, or waiting for the others' last ones, it needs what was made.
+            await self.ws.journal.claims.take(
+                self.ws.scope, _MEMBER, {self._member: {"owner": self.name, "worker": self.ws.journal.worker}}
+            )
 
     async def take_the_lead(self) -> bool:
         """Lead if nobody else does; returns whether this worker leads."""
@@ -112,7 +134,9 @@ class SharedRun:
     async def end(self, record: RunRecord) -> None:
         """Commit that the run is at its end, for the workers that wait for it, and for those who fork it."""
         journal, scope = self.ws.journal, self.ws.scope
+        await self.keep()
         await journal.claims.clear(scope, _CLAIM, _claims_of(self.name))
+        await journal.claims.clear(scope, _MEMBER, _members_of(self.name))
         await journal.finish(scope, self._key, record.model_dump(mode="json"))
         self.leads = False
         crash_point("batch.ended")
@@ -120,6 +144,8 @@ class SharedRun:
 
     async def leave(self) -> None:
         """Give the lead up if the run is not at its end: another worker, or the next run, goes on."""
+        if self.ws.journal.is_shared:
+            await self.ws.journal.claims.give_up(self.ws.scope, {self._member})
         if self.leads:
             self.leads = False
             try:
@@ -133,6 +159,7 @@ class SharedRun:
             claimed = await self.ws.journal.claim(self.ws.scope, self._key, EXCLUSIVE, {"name": self.name})
             if claimed.claim is not Claim.DONE:
                 self.leads = claimed.claim is not Claim.BUSY
+                self._lead = claimed.operation if self.leads else None
                 return claimed.operation, claimed.claim
             # A worker died between the two commits of its end.
             await self.ws.journal.release(self.ws.scope, self._key)
@@ -156,6 +183,7 @@ async def share_documents(
     size = max(1, min(batch.pipeline.limits.chunk_size, batch.pipeline.limits.concurrency))
     order = random.Random(batch.ws.journal.worker)  # noqa: S311 - workers should not meet, that is all
     left = files
+    batch.guard = lambda name: _claim_key(batch, name)
     for pause in _pauses():
         starts = list(range(0, len(left), size))
         order.shuffle(starts)
@@ -199,7 +227,7 @@ async def _take(
         for record in await journal.documents_since(scope, batch.key, names, run.started)
         if count_settled(batch, record)
     }
-    wanted = {_claim_key(batch, file): file for file in portion if file.name not in settled}
+    wanted = {_claim_key(batch, file.name): file for file in portion if file.name not in settled}
     held = await journal.claims.take(
         scope, _CLAIM, {key: {"document": file.name, "owner": batch.owner} for key, file in wanted.items()}
     )
@@ -222,8 +250,13 @@ def _claims_of(name: str) -> str:
     return operation_key("documents", batch=name)[:24]
 
 
-def _claim_key(batch: Batch, file: DocumentFile) -> str:
-    return _claims_of(batch.owner) + operation_key("document", name=file.name)
+def _members_of(name: str) -> str:
+    """How the keys of a batch's members begin."""
+    return operation_key("members", batch=name)[:24]
+
+
+def _claim_key(batch: Batch, name: str) -> str:
+    return _claims_of(batch.owner) + operation_key("document", name=name)
 
 
 def _pauses() -> Iterator[float]:

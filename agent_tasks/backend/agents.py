@@ -244,16 +244,17 @@ class AgentsBackend:
                 return ActiveTurn(_ref(run), Mark(marked[KEY_FIELD], int(attempt)) if is_ours else None)
         return None
 
-    async def cancel_turn(self, ref: TurnRef) -> None:
-        """Cancel a run; one that has ended, or is gone, is left as it is."""
+    async def cancel_turn(self, ref: TurnRef) -> bool:
+        """Cancel a run; one that has ended, or is gone, is left as it is. False if it has completed."""
         try:
-            await self._client.runs.cancel(ref.conversation, ref.turn_id)
+            run = await self._client.runs.cancel(ref.conversation, ref.turn_id)
         except NotFoundError:
-            return
+            return True
         except (BadRequestError, ConflictError):
             run = await self._client.runs.get(ref.conversation, ref.turn_id)
             if not run.is_terminal and run.status != RunStatus.CANCELLING:
                 raise
+        return run.status != RunStatus.COMPLETED
 
     async def _updates(
         self, stream: AbstractAsyncContextManager[AsyncIterator[StreamEvent]]

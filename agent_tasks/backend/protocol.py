@@ -277,8 +277,12 @@ class Backend(Protocol):
         """The turn that is active in a conversation, if there is one."""
         ...
 
-    async def cancel_turn(self, ref: TurnRef) -> None:
-        """Ask the service to stop a turn; one that has ended is left as it is."""
+    async def cancel_turn(self, ref: TurnRef) -> bool:
+        """Ask the service to stop a turn; one that has ended is left as it is.
+
+        Returns:
+            False if it has completed, so that its answer is there and paid for.
+        """
         ...
 
     async def find(self, kind: Literal["agent", "file", "store"], mark: Mark, *, since: float) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
@@ -11,10 +10,10 @@ from types import TracebackType
 from typing import Any, Self
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agent_tasks.errors import JournalError, LeaseLostError
+from agent_tasks.journal.calls import ToolCalls
 from agent_tasks.journal.claims import Claims
 from agent_tasks.journal.database import Database, retried
 from agent_tasks.journal.records import (
@@ -25,11 +24,10 @@ from agent_tasks.journal.records import (
     Operation,
     OperationState,
     Resource,
-    ToolCallRecord,
-    ToolCallState,
 )
-from agent_tasks.journal.rows import document_of, operation_of, resource_of, tool_call_of
-from agent_tasks.journal.schema import documents, operations, resources, tool_calls
+from agent_tasks.journal.rows import document_of, operation_of, resource_of
+from agent_tasks.journal.schema import documents, operations, resources
+from agent_tasks.journal.statements import insert_new, read_operation, require_held, require_operation
 from agent_tasks.journal.workers import WorkerPresence, shared_folder, worker_name
 
 logger = logging.getLogger("agent_tasks.journal")
@@ -68,6 +66,8 @@ class Journal:
             self._presence = WorkerPresence(folder, self.worker)
         self.claims = Claims(self._database, self._presence, self.worker, lease_seconds, clock)
         """Claims of many things at once, such as documents."""
+        self.calls = ToolCalls(self._database, self.worker, clock)
+        """Tool calls, one by one."""
 
     @property
     def is_shared(self) -> bool:
@@ -122,11 +122,11 @@ class Journal:
                 "lease_until": now + self.lease_seconds, "remote": {}, "intended_at": now,
                 "updated_at": now,
             }  # fmt: skip
-            found = await self._operation(connection, scope, key)
-            if found is None and await self._insert_new(connection, operations, values):
-                return Claimed(Claim.FRESH, await self._require(connection, scope, key))
+            found = await read_operation(connection, scope, key)
+            if found is None and await insert_new(connection, operations, values):
+                return Claimed(Claim.FRESH, await require_operation(connection, scope, key))
             # Another worker may have claimed it between the look and the insert: its row is read again.
-            found = found or await self._require(connection, scope, key)
+            found = found or await require_operation(connection, scope, key)
             if found.state is OperationState.DONE:
                 return Claimed(Claim.DONE, found)
             if found.state in _UNSETTLED:
@@ -141,7 +141,7 @@ class Journal:
                     lease_until=now + self.lease_seconds, remote={}, result=None, error=None, intended_at=now,
                 )  # fmt: skip
                 claim = Claim.FRESH
-            return Claimed(claim, await self._require(connection, scope, key))
+            return Claimed(claim, await require_operation(connection, scope, key))
 
     @retried
     async def attach(
@@ -159,7 +159,7 @@ class Journal:
             LeaseLostError: another worker has taken the operation over.
         """
         async with self._database.write() as connection:
-            found = await self._require(connection, scope, key)
+            found = await require_operation(connection, scope, key)
             await self._change(
                 connection,
                 scope,
@@ -169,7 +169,7 @@ class Journal:
                 remote=found.remote | remote,
             )
             await self._own(connection, scope, key, new_resources)
-            return await self._require(connection, scope, key)
+            return await require_operation(connection, scope, key)
 
     @retried
     async def next_attempt(
@@ -188,13 +188,13 @@ class Journal:
         """
         now = self._clock()
         async with self._database.write() as connection:
-            found = await self._require(connection, scope, key)
+            found = await require_operation(connection, scope, key)
             remote = {name: found.remote[name] for name in keep if name in found.remote} | (note or {})
             await self._change(
                 connection, scope, key, self.worker, state=OperationState.INTENDED, attempt=found.attempt + 1,
                 remote=remote, intended_at=now,
             )  # fmt: skip
-            return await self._require(connection, scope, key)
+            return await require_operation(connection, scope, key)
 
     @retried
     async def finish(
@@ -276,7 +276,7 @@ class Journal:
     async def operation(self, scope: str, key: str) -> Operation | None:
         """The row of an operation, or None."""
         async with self._database.read() as connection:
-            return await self._operation(connection, scope, key)
+            return await read_operation(connection, scope, key)
 
     @retried
     async def unsettled(self, scope: str) -> list[Operation]:
@@ -316,101 +316,6 @@ class Journal:
         is_leased = self._clock() < operation.lease_until
         return operation.worker == self.worker or (is_leased and not self._presence.is_dead(operation.worker))
 
-    # --- tool calls ------------------------------------------------------------------------------------
-
-    async def begin_tool_call(
-        self, scope: str, operation_key: str, turn_id: str, call_id: str, name: str, arguments_hash: str
-    ) -> ToolCallRecord | None:
-        """Commit that a tool call starts now.
-
-        Returns:
-            None if the call is new; otherwise the row that was there: finished, or cut off in the middle.
-        """
-        where = _call(scope, turn_id, call_id)
-        values = {
-            "scope": scope, "turn_id": turn_id, "call_id": call_id, "operation_key": operation_key,
-            "name": name[:200], "arguments_hash": arguments_hash, "state": ToolCallState.STARTED,
-            "started_at": self._clock(),
-        }  # fmt: skip
-        tries = itertools.count()
-
-        @retried
-        async def begin() -> ToolCallRecord | None:
-            is_again = next(tries) > 0
-            async with self._database.write() as connection:
-                if await self._insert_new(connection, tool_calls, values):
-                    return None
-                row = (await connection.execute(tool_calls.select().where(*where))).mappings().one()
-                # After a lost connection the row may be this very call's, committed unheard of.
-                return None if is_again and row["started_at"] == values["started_at"] else tool_call_of(row)
-
-        return await begin()
-
-    @retried
-    async def finish_tool_call(
-        self,
-        scope: str,
-        turn_id: str,
-        call_id: str,
-        output: str,
-        *,
-        error_type: str | None = None,
-        state: ToolCallState = ToolCallState.DONE,
-    ) -> None:
-        """Commit a tool call's output: from now on the tool is never run again for this call.
-
-        Raises:
-            LeaseLostError: another worker has committed another outcome, and the agent may have been told.
-        """
-        output = output.replace("\0", "\N{REPLACEMENT CHARACTER}")  # PostgreSQL's text holds no NUL
-        where = _call(scope, turn_id, call_id)
-        async with self._database.write() as connection:
-            finished = await connection.execute(
-                tool_calls.update()
-                .where(*where, tool_calls.c.state == ToolCallState.STARTED)
-                .values(state=state, output=output, error_type=error_type, finished_at=self._clock())
-            )
-            if finished.rowcount:
-                return
-            row = (await connection.execute(tool_calls.select().where(*where))).mappings().one_or_none()
-            if row is None or (row["state"], row["output"]) != (state, output):
-                raise LeaseLostError(
-                    f"The call {call_id} has another outcome in the journal; this worker's is not committed. "
-                    "It was silent for longer than its lease, or the journal was replaced."
-                )
-
-    @retried
-    async def tool_calls(self, scope: str, operation_key: str) -> list[ToolCallRecord]:
-        """All tool calls of an operation, in the order in which they began."""
-        query = (
-            tool_calls.select()
-            .where(tool_calls.c.scope == scope, tool_calls.c.operation_key == operation_key)
-            .order_by(tool_calls.c.started_at, tool_calls.c.call_id)
-        )
-        async with self._database.read() as connection:
-            return [tool_call_of(row) for row in (await connection.execute(query)).mappings()]
-
-    @retried
-    async def unfinished_calls(self, scope: str) -> list[ToolCallRecord]:
-        """Tool calls that have begun and not ended, whoever began them, the oldest first."""
-        query = (
-            tool_calls.select()
-            .where(tool_calls.c.scope == scope, tool_calls.c.state == ToolCallState.STARTED)
-            .order_by(tool_calls.c.started_at)
-        )
-        async with self._database.read() as connection:
-            return [tool_call_of(row) for row in (await connection.execute(query)).mappings()]
-
-    @retried
-    async def forget_tool_call(self, scope: str, turn_id: str, call_id: str) -> None:
-        """Forget that a call has begun, if it has not ended: it counts as new the next time."""
-        async with self._database.write() as connection:
-            await connection.execute(
-                tool_calls.delete().where(
-                    *_call(scope, turn_id, call_id), tool_calls.c.state == ToolCallState.STARTED
-                )
-            )
-
     # --- the ledger of resources -----------------------------------------------------------------------
 
     @retried
@@ -447,7 +352,13 @@ class Journal:
             resources.c.scope == scope, resources.c.kind == kind, resources.c.remote_id == remote_id,
         )  # fmt: skip
         async with self._database.write() as connection:
-            await connection.execute(resources.update().where(*where).values(state="deleted", deleted_at=now))
+            gone = await connection.execute(
+                resources.update()
+                .where(*where, resources.c.state != "deleted")
+                .values(state="deleted", deleted_at=now)
+            )
+            if not gone.rowcount:
+                return  # known already; what made it may have made another one since
             makers = sa.select(resources.c.operation_key).where(*where)
             await connection.execute(
                 operations.update()
@@ -490,15 +401,29 @@ class Journal:
             return [document_of(row) for row in (await connection.execute(query)).mappings()]
 
     @retried
-    async def put_document(self, scope: str, batch: str, record: DocumentRecord) -> None:
-        """Commit a document's outcome in place of the one before."""
+    async def put_document(
+        self, scope: str, batch: str, record: DocumentRecord, *, held: str | None = None
+    ) -> None:
+        """Commit a document's outcome in place of the one before.
+
+        Args:
+            scope: the service.
+            batch: the batch.
+            record: the outcome.
+            held: the key of an operation or claim that this worker must still hold; None: of none.
+
+        Raises:
+            LeaseLostError: another worker has taken it over; nothing is committed.
+        """
         values = {
             "content_hash": record.content_hash, "fingerprint": record.fingerprint, "status": record.status,
             "body": record.body, "updated_at": self._clock(),
         }  # fmt: skip
         key = {"scope": scope, "batch": batch, "name": record.name}
         async with self._database.write() as connection:
-            if not await self._insert_new(connection, documents, key | values):
+            if held is not None:
+                await require_held(connection, scope, held, self.worker)
+            if not await insert_new(connection, documents, key | values):
                 where = _document_key(scope, batch, record.name)
                 await connection.execute(documents.update().where(*where).values(values))
 
@@ -547,22 +472,6 @@ class Journal:
 
     # --- inside a transaction --------------------------------------------------------------------------
 
-    async def _operation(self, connection: AsyncConnection, scope: str, key: str) -> Operation | None:
-        query = operations.select().where(operations.c.scope == scope, operations.c.key == key)
-        if connection.dialect.name == "postgresql":
-            query = query.with_for_update()
-        row = (await connection.execute(query)).mappings().one_or_none()
-        return operation_of(row) if row is not None else None
-
-    async def _require(self, connection: AsyncConnection, scope: str, key: str) -> Operation:
-        found = await self._operation(connection, scope, key)
-        if found is None:
-            raise LeaseLostError(
-                f"Operation {key} is no longer in the journal, so its outcome can't be committed. "
-                "Was the journal replaced while this worker ran?"
-            )
-        return found
-
     async def _change(
         self, connection: AsyncConnection, scope: str, key: str, held_by: str | None, **values: Any
     ) -> None:
@@ -583,7 +492,7 @@ class Journal:
         self, connection: AsyncConnection, scope: str, key: str, values: dict[str, Any]
     ) -> bool:
         """Whether this worker has committed this end before, and the answer to that was lost."""
-        found = await self._require(connection, scope, key)
+        found = await require_operation(connection, scope, key)
         ended = values.get("state") in (OperationState.DONE, OperationState.FAILED)
         same = (found.worker, found.state, found.result) == (
             self.worker,
@@ -602,21 +511,7 @@ class Journal:
                 "owner": new.owner, "name": new.name[:500], "state": "live", "created_at": now,
                 "expires_at": now + new.time_to_live,
             }  # fmt: skip
-            await self._insert_new(connection, resources, values)
-
-    async def _insert_new(self, connection: AsyncConnection, table: sa.Table, values: dict[str, Any]) -> bool:
-        """Insert a row unless there is one with its key; returns whether it was inserted.
-
-        On PostgreSQL this waits for another worker's transaction that inserts the same key, so that a read
-        afterwards finds the row.
-        """
-        insert = sqlite.insert if self._database.is_sqlite else postgresql.insert
-        inserted = await connection.execute(insert(table).values(values).on_conflict_do_nothing())
-        return inserted.rowcount > 0
-
-
-def _call(scope: str, turn_id: str, call_id: str) -> tuple[sa.ColumnElement[bool], ...]:
-    return tool_calls.c.scope == scope, tool_calls.c.turn_id == turn_id, tool_calls.c.call_id == call_id
+            await insert_new(connection, resources, values)
 
 
 def _document_key(scope: str, batch: str, name: str) -> tuple[sa.ColumnElement[bool], ...]:

@@ -57,14 +57,14 @@ async def decide_approvals(
     decisions = []
     for call in calls:
         name = f"{APPROVAL}{call.server}.{call.name}"
-        known = await ws.journal.begin_tool_call(
+        known = await ws.journal.calls.begin(
             ws.scope, operation_key, turn_id, call.call_id, name, content_hash(call.arguments)
         )
         if known is not None and known.output is not None:
             is_approved = known.output == APPROVED
         else:
             is_approved = await _decide(decider, call)
-            await ws.journal.finish_tool_call(
+            await ws.journal.calls.finish(
                 ws.scope, turn_id, call.call_id, APPROVED if is_approved else REFUSED
             )
         decisions.append(decider.decision(call.server, call.call_id, approve=is_approved))

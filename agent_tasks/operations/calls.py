@@ -11,7 +11,7 @@ from agent_tasks.operations.workspace import Workspace
 async def cut_off_calls(ws: Workspace) -> list[ToolCallRecord]:
     """Calls that have begun and not ended, and that no living worker is carrying out; the oldest first."""
     found = []
-    for record in await ws.journal.unfinished_calls(ws.scope):
+    for record in await ws.journal.calls.unfinished(ws.scope):
         operation = await ws.journal.operation(ws.scope, record.operation_key)
         is_at_work = operation is not None and ws.journal.is_held(operation)
         if not is_at_work and not record.name.startswith(APPROVAL):  # a decision is simply made again
@@ -30,8 +30,8 @@ async def answer_call(ws: Workspace, call_id: str, output: str) -> None:
     Raises:
         JournalError: there is no such cut-off call.
     """
-    record = await _cut_off(ws, call_id)
-    await ws.journal.finish_tool_call(ws.scope, record.turn_id, call_id, output)
+    for record in await _cut_off(ws, call_id):
+        await ws.journal.calls.finish(ws.scope, record.turn_id, record.call_id, output, by_person=True)
 
 
 async def repeat_call(ws: Workspace, call_id: str) -> None:
@@ -40,14 +40,22 @@ async def repeat_call(ws: Workspace, call_id: str) -> None:
     Raises:
         JournalError: there is no such cut-off call.
     """
-    record = await _cut_off(ws, call_id)
-    await ws.journal.forget_tool_call(ws.scope, record.turn_id, call_id)
+    for record in await _cut_off(ws, call_id):
+        await ws.journal.calls.forget(ws.scope, record.turn_id, record.call_id)
 
 
-async def _cut_off(ws: Workspace, call_id: str) -> ToolCallRecord:
-    for record in await cut_off_calls(ws):
+async def _cut_off(ws: Workspace, call_id: str) -> list[ToolCallRecord]:
+    """The call, and the same call of the step's other attempts: a turn that expired was asked anew."""
+    found = await cut_off_calls(ws)
+    for record in found:
         if record.call_id == call_id:
-            return record
+            what = record.operation_key, record.name, record.arguments_hash
+            return [
+                other
+                for other in found
+                if other.turn_id != record.turn_id
+                and (other.operation_key, other.name, other.arguments_hash) == what
+            ] + [record]
     raise JournalError(
         f"There is no call {call_id} that was cut off and that nobody works on. "
         "`agent-tasks calls list` shows those that there are."

@@ -29,7 +29,8 @@ async def cancel_owner(ws: Workspace, owner: str) -> int:
         owner: the owner, or what it begins with: `papers:1` means `papers:1/a.txt` too.
 
     Returns:
-        How many turns were cancelled or found to have left nothing.
+        How many turns were cancelled or found to have left nothing. One that has completed meanwhile stays
+        for the next run, which takes its answer.
 
     Raises:
         JournalError: the journal can't be read or written.
@@ -59,8 +60,8 @@ async def _cancel(ws: Workspace, listed: Operation, slots: asyncio.Semaphore) ->
         operation = claimed.operation
         try:
             ref = await _find(ws, operation)
-            if ref is not None:
-                await ws.backend.cancel_turn(ref)
+            if ref is not None and not await ws.backend.cancel_turn(ref):
+                return False  # it has completed, and is paid for: the next run takes its answer
         except JournalError:
             raise
         except AgentTasksError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 from agent_tasks.backend.protocol import ResourceKind
@@ -35,14 +35,20 @@ async def delete_conversation(ws: Workspace, conversation: str) -> None:
     await delete_resource(ws, "conversation", conversation)
 
 
-async def release_owner(ws: Workspace, owner: str) -> int:
+async def release_owner(ws: Workspace, owner: str, *, keep: Collection[str] = ()) -> int:
     """Delete everything that belongs to an owner; returns how many resources that were.
+
+    Args:
+        ws: where to work.
+        owner: for whom it was made.
+        keep: ids of resources that stay, until their time to live is over.
 
     Raises:
         ServiceError: the service refused one; what is left stays in the ledger.
         TransportError: the service could not be reached; likewise.
     """
-    found = await ws.journal.live_resources(ws.scope, owner=owner)
+    live = await ws.journal.live_resources(ws.scope, owner=owner)
+    found = [resource for resource in live if resource.remote_id not in keep]
     crash_point("cleanup.listed")
     for kind in _ORDER:
         for resource in found:

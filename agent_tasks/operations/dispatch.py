@@ -67,7 +67,7 @@ async def _earlier_calls(
 ) -> dict[str, ToolCallRecord]:
     """For each call, the same call (name and arguments) of an earlier attempt, each of which serves once."""
     made: dict[tuple[str, str], dict[str, list[ToolCallRecord]]] = defaultdict(lambda: defaultdict(list))
-    for record in await ws.journal.tool_calls(ws.scope, operation_key):
+    for record in await ws.journal.calls.of(ws.scope, operation_key):
         made[record.name, record.arguments_hash][record.turn_id].append(record)
     found: dict[str, ToolCallRecord] = {}
     taken: Counter[tuple[str, str]] = Counter()
@@ -94,7 +94,7 @@ async def _dispatch(
     tools: ToolSet | None,
     earlier: ToolCallRecord | None,
 ) -> ToolCallOutcome:
-    known = await ws.journal.begin_tool_call(
+    known = await ws.journal.calls.begin(
         ws.scope, operation_key, turn_id, call.call_id, call.name, content_hash(call.arguments)
     )
     done = known if known is not None and known.output is not None else earlier
@@ -162,7 +162,7 @@ def _failed(call: ToolCallRequest, turn_id: str, error: Exception) -> ToolCallOu
 
 
 async def _commit(ws: Workspace, turn_id: str, outcome: ToolCallOutcome, state: ToolCallState) -> None:
-    await ws.journal.finish_tool_call(
+    await ws.journal.calls.finish(
         ws.scope, turn_id, outcome.call_id, outcome.output, error_type=outcome.error_type, state=state
     )
     crash_point("tool.committed")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -37,6 +36,9 @@ def is_outcome_unknown(error: AgentTasksError) -> bool:
 async def look_up(find: Callable[[float], Awaitable[_Found | None]], operation: Operation) -> _Found | None:
     """Look for what an operation may have made, patiently enough to call it absent if it is not found.
 
+    The intent may be much older than the request, which may have waited for a busy service, or may have been
+    sent by a worker that has just died: so the patience does not depend on the intent's age.
+
     Args:
         find: the look-up, given the time to go back to (seconds since the epoch).
         operation: its intent's time bounds the look-up.
@@ -46,8 +48,6 @@ async def look_up(find: Callable[[float], Awaitable[_Found | None]], operation: 
     if found is not None:
         return found
     for pause in LOOKUP_GRACE:
-        if time.time() - operation.intended_at > sum(LOOKUP_GRACE):
-            return None  # the request left long ago; an effect would be there by now
         await asyncio.sleep(pause)
         found = await find(since)
         if found is not None:

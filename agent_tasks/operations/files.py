@@ -48,22 +48,26 @@ async def upload_file(
     """
     key = operation_key("file", content=content_hash(content), name=name)
     operation = operation_key("upload", file=key, purpose=purpose, owner=owner)
-    async with ws.hold(operation, "upload", {"name": name, "bytes": len(content), "owner": owner}) as held:
-        if held.is_done:
-            return RemoteFile(
-                id=held.operation.result["id"], key=key, name=name, bytes=len(content), reused=True
-            )
-        file_id = await create_or_find(
-            ws,
-            held.operation,
-            is_orphan=held.is_orphan,
-            create=lambda mark: ws.backend.upload_file(content, name, purpose, mark),
-            find=lambda mark, since: ws.backend.find("file", mark, since=since),
-        )
-        made = NewResource("file", file_id, owner, name, ttl.total_seconds())
-        await ws.journal.finish(ws.scope, operation, {"id": file_id}, [made])
-        crash_point("upload.committed")
-        return RemoteFile(id=file_id, key=key, name=name, bytes=len(content))
+    described = {"name": name, "bytes": len(content), "owner": owner}
+    while True:
+        async with ws.hold(operation, "upload", described) as held:
+            if held.is_done:
+                file_id: str = held.operation.result["id"]
+                if await ws.backend.exists("file", file_id):
+                    return RemoteFile(id=file_id, key=key, name=name, bytes=len(content), reused=True)
+            else:
+                file_id = await create_or_find(
+                    ws,
+                    held.operation,
+                    is_orphan=held.is_orphan,
+                    create=lambda mark: ws.backend.upload_file(content, name, purpose, mark),
+                    find=lambda mark, since: ws.backend.find("file", mark, since=since),
+                )
+                made = NewResource("file", file_id, owner, name, ttl.total_seconds())
+                await ws.journal.finish(ws.scope, operation, {"id": file_id}, [made])
+                crash_point("upload.committed")
+                return RemoteFile(id=file_id, key=key, name=name, bytes=len(content))
+        await ws.journal.mark_deleted(ws.scope, "file", file_id)  # somebody else deleted it: send it anew
 
 
 async def build_vector_store(
@@ -110,10 +114,11 @@ async def build_vector_store(
                     return await _build(
                         ws, held.operation, held.is_orphan, key, name, file_ids, owner, ttl, deadline
                     )
-                except NotFoundError:
+                except NotFoundError as error:
                     store_id = held.operation.remote.get("store")
                     if store_id is None or await ws.backend.exists("store", store_id):
                         raise
+                    await ws.journal.fail(ws.scope, operation, error)  # the next attempt makes another
         await ws.journal.mark_deleted(ws.scope, "store", store_id)  # somebody else deleted it: build it anew
 
 

@@ -107,6 +107,11 @@ class Following:
         self.ref = None
         return await self._start(conversation, prompt_posted=conversation is not None)
 
+    def _note(self) -> dict[str, object]:
+        """What is remembered of the attempts before this one."""
+        usage = self.operation.remote.get("usage")
+        return {"usage": usage} if usage is not None else {}
+
     def _conversation(self) -> str | None:
         known: str | None = self.operation.remote.get("conversation")
         return known or self._turn.conversation
@@ -144,7 +149,14 @@ class Following:
                 mark_of(self.operation), conversation=conversation, since=since
             )
 
-        found = await look_up(find, self.operation)
+        try:
+            found = await look_up(find, self.operation)
+        except NotFoundError:
+            # The conversation is gone, and with it whatever was sent to it.
+            if self._turn.conversation is not None:
+                self.was_refused = True
+                raise
+            return await self.begin_again(None, self._note())
         if found is None:
             crash_point("turn.absent")
             # Later attempts go on in a conversation that holds the prompt since the first.
@@ -228,7 +240,7 @@ class Following:
                     self.was_refused = True
                     raise
                 # The turn that the journal knows of is gone, with its conversation: begin again.
-                updates = await self.begin_again(None, {})
+                updates = await self.begin_again(None, self._note())
             except ConversationBusyError as error:
                 updates = await self._after_the_other(error)
             except (TransportError, ServerError, RunFailedError) as error:

@@ -36,15 +36,22 @@ async def in_use(ws: Workspace, owner: str) -> bool:
 async def release_parts(ws: Workspace, owner: str) -> int:
     """Delete everything that belongs to an owner, the conversations of its parts first.
 
+    Conversations of turns that have not ended in the journal stay: what they cost would be paid again.
+
     Returns:
         How many resources that were.
 
     Raises:
         AgentTasksError: the service did not delete one; the rest stays in the ledger.
     """
+    unheard = {
+        str(found.remote["conversation"])
+        for found in await ws.journal.unsettled(ws.scope)
+        if belongs_to(owner_of(found), owner) and "turn_id" in found.remote
+    }
     live = await ws.journal.live_resources(ws.scope)
     parts = {found.owner for found in live if belongs_to(found.owner, owner)} - {owner}
-    return sum([await release_owner(ws, part) for part in [*sorted(parts), owner]])
+    return sum([await release_owner(ws, part, keep=unheard) for part in [*sorted(parts), owner]])
 
 
 async def release_unused(ws: Workspace, owner: str) -> int | None:

@@ -173,8 +173,8 @@ class _Turn:
         if ref is not None and not self._ended:
             try:
                 await self._attempts.keep()  # another worker may be following it by now
-                await self._ws.backend.cancel_turn(ref)
-                self._ended = True
+                # The answer of a turn that has completed is paid for: the next call takes it.
+                self._ended = await self._ws.backend.cancel_turn(ref)
             except AgentTasksError as failure:
                 logger.warning("The turn %s could not be cancelled: %s", ref.turn_id, failure)
         await self.settle_failure(error)
@@ -193,7 +193,7 @@ class _Turn:
 
     async def _settle(self, ended: TurnEnded) -> TurnResult:
         key = self._attempts.operation.key
-        records = await self._ws.journal.tool_calls(self._ws.scope, key) if self._tools else []
+        records = await self._ws.journal.calls.of(self._ws.scope, key) if self._tools else []
         result = TurnResult(
             key=key,
             turn_id=ended.ref.turn_id,

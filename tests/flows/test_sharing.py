@@ -13,7 +13,10 @@ import pytest
 from agent_tasks.errors import JournalError, LeaseLostError
 from agent_tasks.journal import DocumentRecord
 from agent_tasks.operations import Workspace
+from agent_tasks.operations.cancelling import cancel_owner
 from agent_tasks.operations.cleanup import exclusive_key
+from agent_tasks.operations.ownership import release_unused
+from flows import sharing
 from flows.batch import batch_owner
 from flows.pipeline import load_pipeline
 from flows.rows import BatchSummary
@@ -123,6 +126,32 @@ async def test_another_worker_goes_on_when_the_leader_leaves_before_the_end(
     assert batch.bench.left() == {"agents": 0, "files": 0, "stores": 0, "threads": 0}
 
 
+async def test_what_a_waiting_worker_needs_stays_when_another_is_cancelled(
+    shared: Callable[..., Shared], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The leader holds the last documents; the other one has nothing to do for the moment."""
+    monkeypatch.setattr(sharing, "_FIRST_PAUSE", 3.0)
+    slow = [{**rule, "delay": 1.0} for rule in RULES["rules"] if rule["name"] in ("extract", "approve")]
+    batch = shared(*slow, documents=2)
+    owner = batch_owner("papers", batch.bench.documents)
+    leader = asyncio.create_task(batch.run("one"))
+    while batch.bench.turns() < 2:
+        await asyncio.sleep(0.05)
+    follower = asyncio.create_task(batch.run("two"))
+    await asyncio.sleep(0.5)  # it has looked, and waits
+    leader.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leader
+    async with batch.worker() as ws:  # what is done for a run that was cancelled
+        await cancel_owner(ws, owner)
+        assert await release_unused(ws, owner) is None
+    summary = await follower
+    assert (summary.done, summary.failed) == (2, 0)
+    assert batch.bench.left() == {"agents": 0, "files": 0, "stores": 0, "threads": 0}
+    async with batch.worker() as ws:
+        assert await ws.journal.unsettled(ws.scope) == []
+
+
 async def test_a_document_that_was_taken_over_is_not_the_end_of_its_worker(
     shared: Callable[..., Shared], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,11 +159,13 @@ async def test_a_document_that_was_taken_over_is_not_the_end_of_its_worker(
     async with batch.worker() as ws:
         put, lost = ws.journal.put_document, []
 
-        async def silent_once(scope: str, key: str, record: DocumentRecord) -> None:
+        async def silent_once(
+            scope: str, key: str, record: DocumentRecord, *, held: str | None = None
+        ) -> None:
             if record.name == "1.txt" and not lost:
                 lost.append(record.name)
                 raise LeaseLostError("Another worker has taken over.")
-            await put(scope, key, record)
+            await put(scope, key, record, held=held)
 
         monkeypatch.setattr(ws.journal, "put_document", silent_once)
         plan = load_pipeline(batch.bench.pipeline_file)

@@ -132,8 +132,8 @@ async def test_transactions_go_on_through_crashes_of_the_server(
             while not is_over:
                 key = f"{name}-{count}"
                 await journal.claim(SCOPE, key, "turn", {})
-                assert await journal.begin_tool_call(SCOPE, key, key, "c", "tool", "hash") is None
-                await journal.finish_tool_call(SCOPE, key, "c", "output")
+                assert await journal.calls.begin(SCOPE, key, key, "c", "tool", "hash") is None
+                await journal.calls.finish(SCOPE, key, "c", "output")
                 await journal.finish(SCOPE, key, {"count": count})
                 count += 1
             return count
@@ -152,7 +152,7 @@ async def test_transactions_go_on_through_crashes_of_the_server(
                 found = await journal.operation(SCOPE, f"{number}-{done}")
                 assert found is not None
                 assert (found.result, found.attempt) == ({"count": done}, 1)
-                (call,) = await journal.tool_calls(SCOPE, f"{number}-{done}")
+                (call,) = await journal.calls.of(SCOPE, f"{number}-{done}")
                 assert call.state is ToolCallState.DONE
 
 

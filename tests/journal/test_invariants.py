@@ -189,9 +189,19 @@ class JournalMachine(RuleBasedStateMachine):
         if self.model[key].state is OperationState.DONE:
             self.model[key].state = OperationState.RELEASED
 
+    def has_the_turn(self, worker: int) -> bool:
+        """Whether the turn of the calls, operation `a`, is this worker's."""
+        turn = self.model.get("a")
+        return turn is not None and turn.worker == self.workers[worker].worker
+
     @rule(worker=WORKERS, call=CALLS)
     def begins_a_call(self, worker: int, call: str) -> None:
-        found = self.do(self.workers[worker].begin_tool_call(SCOPE, "a", "run_1", call, "look_up", "h"))
+        work = self.workers[worker].calls.begin(SCOPE, "a", "run_1", call, "look_up", "h")
+        if not self.has_the_turn(worker):
+            with pytest.raises(LeaseLostError):
+                self.do(work)
+            return
+        found = self.do(work)
         known = self.calls.get(call)
         if known is None:
             assert found is None
@@ -203,9 +213,9 @@ class JournalMachine(RuleBasedStateMachine):
     @rule(worker=WORKERS, call=CALLS, state=st.sampled_from([ToolCallState.DONE, ToolCallState.UNKNOWN]))
     def finishes_a_call(self, worker: int, call: str, state: ToolCallState) -> None:
         output = f"output {next(self.numbers)}"
-        work = self.workers[worker].finish_tool_call(SCOPE, "run_1", call, output, state=state)
+        work = self.workers[worker].calls.finish(SCOPE, "run_1", call, output, state=state)
         known = self.calls.get(call)
-        if known is not None and known[0] is ToolCallState.STARTED:
+        if known is not None and known[0] is ToolCallState.STARTED and self.has_the_turn(worker):
             self.do(work)
             self.calls[call] = (state, output)
         else:

@@ -117,16 +117,17 @@ async def test_a_killed_worker_is_succeeded_at_once(sqlite_address: str) -> None
 
 
 async def test_a_tool_call_begins_once_and_keeps_its_output(journal: Journal) -> None:
+    await journal.claim(SCOPE, "op", "turn", {})
     begin = ("op", "run_1", "call_1", "lookup", "hash")
-    assert await journal.begin_tool_call(SCOPE, *begin) is None
-    cut_off = await journal.begin_tool_call(SCOPE, *begin)
+    assert await journal.calls.begin(SCOPE, *begin) is None
+    cut_off = await journal.calls.begin(SCOPE, *begin)
     assert cut_off is not None
     assert cut_off.state is ToolCallState.STARTED
-    await journal.finish_tool_call(SCOPE, "run_1", "call_1", "7", error_type=None)
-    done = await journal.begin_tool_call(SCOPE, *begin)
+    await journal.calls.finish(SCOPE, "run_1", "call_1", "7", error_type=None)
+    done = await journal.calls.begin(SCOPE, *begin)
     assert done is not None
     assert (done.state, done.output) == (ToolCallState.DONE, "7")
-    assert [call.call_id for call in await journal.tool_calls(SCOPE, "op")] == ["call_1"]
+    assert [call.call_id for call in await journal.calls.of(SCOPE, "op")] == ["call_1"]
 
 
 async def test_deleting_a_resource_releases_what_made_it_but_keeps_turns(journal: Journal) -> None:

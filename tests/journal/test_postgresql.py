@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from agent_tasks.errors import JournalUnreadableError
-from agent_tasks.journal import Claim, DocumentRecord, Journal, NewResource
+from agent_tasks.errors import JournalUnreadableError, LeaseLostError
+from agent_tasks.journal import Claim, DocumentRecord, Journal, NewResource, OperationState, ToolCallState
 from agent_tasks.journal import database as database_module
 from tests.journal.conftest import Clock
 from tests.support.postgresql import PostgresServer
@@ -38,12 +38,56 @@ async def test_one_of_many_take_overs_succeeds(address: str, clock: Clock) -> No
     assert sorted(claimed.claim.value for claimed in claims) == ["busy", "orphan"]
 
 
-async def test_a_tool_call_that_two_begin_is_new_for_one(address: str) -> None:
-    async with Journal(address) as one, Journal(address) as two:
+async def test_a_tool_call_that_is_begun_twice_is_new_once(address: str) -> None:
+    async with Journal(address) as journal:
+        await journal.claim(SCOPE, "op", "turn", {})
         for number in range(20):
             call = ("op", "run_1", f"call_{number}", "lookup", "hash")
-            begun = await asyncio.gather(*(j.begin_tool_call(SCOPE, *call) for j in (one, two)))
+            begun = await asyncio.gather(*(journal.calls.begin(SCOPE, *call) for _ in range(2)))
             assert [record is None for record in begun].count(True) == 1
+
+
+async def test_the_calls_of_a_turn_that_was_taken_over_are_its_new_workers(
+    address: str, clock: Clock
+) -> None:
+    call = ("op", "run_1", "call_1", "pay", "hash")
+    async with Journal(address, clock=clock) as silent, Journal(address, clock=clock) as other:
+        await silent.claim(SCOPE, "op", "turn", {})
+        clock.now += silent.lease_seconds + 1
+        assert (await other.claim(SCOPE, "op", "turn", {})).claim is Claim.ORPHAN
+        assert await other.calls.begin(SCOPE, *call) is None
+        with pytest.raises(LeaseLostError):
+            await silent.calls.begin(SCOPE, *call)
+        with pytest.raises(LeaseLostError):
+            await silent.calls.finish(SCOPE, "run_1", "call_1", "?", state=ToolCallState.UNKNOWN)
+        await other.calls.finish(SCOPE, "run_1", "call_1", "paid")
+        (record,) = await silent.calls.of(SCOPE, "op")
+        assert (record.state, record.output) == (ToolCallState.DONE, "paid")
+
+
+async def test_a_document_is_its_holders(address: str, clock: Clock) -> None:
+    ours, theirs = (DocumentRecord("a.txt", "h", "f", status) for status in ("failed", "done"))
+    async with Journal(address, clock=clock) as silent, Journal(address, clock=clock) as other:
+        await silent.claims.take(SCOPE, "document", {"k": {}})
+        clock.now += silent.lease_seconds + 1
+        assert await other.claims.take(SCOPE, "document", {"k": {}}) == {"k"}
+        await other.put_document(SCOPE, "b", theirs, held="k")
+        await other.claims.give_up(SCOPE, {"k"})
+        with pytest.raises(LeaseLostError):
+            await silent.put_document(SCOPE, "b", ours, held="k")
+        assert await silent.get_document(SCOPE, "b", "a.txt") == theirs
+
+
+async def test_what_is_known_to_be_gone_releases_nothing_again(address: str) -> None:
+    async with Journal(address) as journal:
+        for remote_id in ("asst_1", "asst_2"):
+            await journal.claim(SCOPE, "k", "agent", {})
+            made = NewResource("agent", remote_id, "owner", "n", 60)
+            await journal.finish(SCOPE, "k", {"id": remote_id}, [made])
+            await journal.mark_deleted(SCOPE, "agent", "asst_1")
+        found = await journal.operation(SCOPE, "k")
+        assert found is not None
+        assert (found.state, found.result) == (OperationState.DONE, {"id": "asst_2"})
 
 
 async def test_the_same_document_and_resource_are_put_at_the_same_time(address: str) -> None:
@@ -59,9 +103,10 @@ async def test_the_same_document_and_resource_are_put_at_the_same_time(address: 
 
 
 async def test_an_output_may_hold_any_character(journal: Journal) -> None:
-    await journal.begin_tool_call(SCOPE, "op", "run_1", "c", "tool" * 100, "hash")
-    await journal.finish_tool_call(SCOPE, "run_1", "c", "a\0b")
-    (call,) = await journal.tool_calls(SCOPE, "op")
+    await journal.claim(SCOPE, "op", "turn", {})
+    await journal.calls.begin(SCOPE, "op", "run_1", "c", "tool" * 100, "hash")
+    await journal.calls.finish(SCOPE, "run_1", "c", "a\0b")
+    (call,) = await journal.calls.of(SCOPE, "op")
     assert call.output == "a\N{REPLACEMENT CHARACTER}b"
 
 

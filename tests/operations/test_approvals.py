@@ -55,7 +55,7 @@ async def test_an_approved_call_is_made_once_with_the_tools_headers(
     tools = tools_of(ledger, approve)
     async with open_workspace(running) as ws:
         result = await run_turn(ws, turn(await clerk(ws, tools)), tools=tools)
-        records = await ws.journal.tool_calls(ws.scope, result.key)
+        records = await ws.journal.calls.of(ws.scope, result.key)
     assert result.text == "It says: line 1"
     assert ledger.written == {"Oak": 1}
     assert ledger.secrets == ["hush"]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from agent_tasks.backend.protocol import ToolCallRequest
 from agent_tasks.errors import ConfigurationError, RunExpiredError, ToolOutcomeUnknownError
 from agent_tasks.journal import ToolCallState
 from agent_tasks.operations import (
@@ -20,6 +21,7 @@ from agent_tasks.operations import (
     repeat_call,
     run_turn,
 )
+from agent_tasks.operations.dispatch import dispatch_tools
 from agent_tasks.operations.keys import content_hash
 from agent_tasks.operations.turns import turn_key
 from agent_tasks.tools import ToolContext, ToolSet, WhenUnknown, function_tool
@@ -294,6 +296,28 @@ async def test_a_person_has_a_call_repeated(service: ServiceFactory, open_worksp
     assert len(again.keys) == 1
 
 
+@pytest.mark.parametrize("by", [answer_call, repeat_call])
+async def test_a_person_decides_on_the_call_of_all_attempts(
+    service: ServiceFactory, open_workspace: OpenWorkspace, by: Any
+) -> None:
+    """The turn expired after the call was cut off, and the next one asked for the same."""
+    asked = ToolCallRequest(call_id="call_2", name="book", arguments='{"name": "Oak"}')
+    stopping = Booking(when_unknown="stop")
+    async with open_workspace(service(rules=BOOKING)) as ws:
+        await ws.journal.claim(ws.scope, "k", "turn", {})
+        hashed = content_hash(asked.arguments)
+        await ws.journal.calls.begin(ws.scope, "k", "run_1", "call_1", "book", hashed)
+        with pytest.raises(ToolOutcomeUnknownError):
+            await dispatch_tools(ws, "k", "run_2", [asked], stopping.tools)
+        await ws.journal.fail(ws.scope, "k", ValueError("cut off"))
+        await by(ws, "call_2", *(["booked"] if by is answer_call else []))
+        assert await cut_off_calls(ws) == []
+        await ws.journal.claim(ws.scope, "k", "turn", {})
+        (outcome,) = await dispatch_tools(ws, "k", "run_2", [asked], stopping.tools)
+    assert outcome.output == ("booked" if by is answer_call else "Oak booked")
+    assert len(stopping.keys) == (0 if by is answer_call else 1)
+
+
 async def test_calls_at_work_are_not_for_a_person(
     service: ServiceFactory, open_workspace: OpenWorkspace
 ) -> None:
@@ -304,10 +328,10 @@ async def test_calls_at_work_are_not_for_a_person(
         task = asyncio.create_task(run_turn(ws, spec, tools=booking.tools))
         while not booking.keys:
             await asyncio.sleep(0.02)
-        assert len(await ws.journal.unfinished_calls(ws.scope)) == 1
+        assert len(await ws.journal.calls.unfinished(ws.scope)) == 1
         assert await cut_off_calls(ws) == []
         await task
-        assert len(await ws.journal.tool_calls(ws.scope, turn_key(spec))) == 1
+        assert len(await ws.journal.calls.of(ws.scope, turn_key(spec))) == 1
 
 
 # --- tries of a tool -------------------------------------------------------------------------------------
