@@ -25,6 +25,11 @@ R = TypeVar("R")
 T = TypeVar("T")
 logger = logging.getLogger("queue_tools")
 
+MAX_PROBLEMS = 20
+"""Problems of invalid arguments that the agent is told of; it learns of the others when these are mended."""
+
+MAX_PROBLEM_CHARS = 300
+
 DEFAULT_TIMEOUT = 60.0
 """Seconds a function may take; `functionTimeout` in host.json is longer, so that the app can still answer."""
 
@@ -237,11 +242,14 @@ def _arguments_model(name: str, function: Callable[..., Any]) -> type[BaseModel]
 
 
 def _explain(error: ValidationError) -> str:
-    problems = (
-        f"{'.'.join(str(part) for part in problem['loc']) or 'arguments'}: {problem['msg']}"
-        for problem in error.errors(include_url=False, include_context=False)
-    )
-    return "; ".join(problems)
+    told = [
+        f"{'.'.join(str(part) for part in problem['loc']) or 'arguments'}: {problem['msg']}"[
+            :MAX_PROBLEM_CHARS
+        ]
+        for problem in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+    more = [f"and {len(told) - MAX_PROBLEMS} more"] if len(told) > MAX_PROBLEMS else []
+    return "; ".join(told[:MAX_PROBLEMS] + more)
 
 
 def _as_json(value: object) -> str:

@@ -55,7 +55,8 @@ class ClaimCheck:
         container = self._storage.container(self.container)
         try:
             try:
-                await container.upload_blob(name, data)
+                # The name is new: only this very request, repeated after its answer was lost, finds a blob.
+                await container.upload_blob(name, data, overwrite=True)
             except ResourceNotFoundError:
                 with contextlib.suppress(ResourceExistsError):
                     await container.create_container()
