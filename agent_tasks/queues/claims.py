@@ -44,6 +44,7 @@ class ClaimCheck:
         Raises:
             QueueMessageTooLargeError: it has more than `max_bytes`.
             QueueError: the storage refused.
+            ConfigurationError: the connection leads to no blobs.
         """
         data = text.encode("utf-8", "replace")
         if len(data) > self.max_bytes:
@@ -71,6 +72,7 @@ class ClaimCheck:
         Raises:
             QueueAnswerError: the reference leads elsewhere, to nothing, or to another text.
             QueueError: the storage refused.
+            ConfigurationError: the connection leads to no blobs.
         """
         if reference.container != self.container:
             raise QueueAnswerError(

@@ -334,6 +334,27 @@ async def test_a_redriven_call_that_nothing_is_known_of_any_more(
         assert counted.runs == ["oak"]
 
 
+@pytest.mark.usefixtures("short_lease")
+async def test_the_operator_has_a_call_run_whose_outcome_is_unknown(
+    queue_tool: ModuleType, answers: ModuleType, respond: Callable[..., Any], app_storage: str
+) -> None:
+    async def hangs_at_first(item: str) -> str:
+        if len(counted.runs) == 1:
+            await asyncio.sleep(60)
+        return item
+
+    counted = Counted(queue_tool, hangs_at_first, repeatable=False)
+    await cut_off(counted.tool, respond, message("c1", item="oak"))
+    redriven = message("c1", item="oak", Redrive=True)
+    assert error_of(await respond(counted.tool, redriven))["type"] == "outcome_unknown"
+    table = answers.storage().tables().get_table_client(f"{app_storage}answers")
+    [row] = [row async for row in table.list_entities()]
+    await table.update_entity(
+        {"PartitionKey": row["PartitionKey"], "RowKey": row["RowKey"], "MayRedrive": True}
+    )
+    assert json.loads(await respond(counted.tool, redriven))["Value"] == "oak"
+
+
 @pytest.mark.parametrize(("deadline", "age", "is_over"), [(20, 30, True), (20, 5, False), (None, 1900, True)])
 async def test_nobody_waits_after_the_deadline(
     queue_tool: ModuleType,
