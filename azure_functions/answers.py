@@ -70,7 +70,7 @@ class Claim:
     host: str
     """Marks the row as this claim's."""
     is_orphan: bool
-    """Whether an earlier try was cut off, so that nobody knows how far it came."""
+    """Whether nobody knows how far an earlier try came: it was cut off, or its row is gone."""
     failure: str
     """What the last try that ended without effect said; "" for none."""
 
@@ -86,7 +86,8 @@ class AnswerStore:
     ) -> Claim | Stored | Busy:
         """Ask to work on a call.
 
-        With `redrive`, a call that was answered with an error from the poison queue is begun anew.
+        With `redrive`, a call that was answered with an error from the poison queue is begun anew; one that
+        has no row any more counts as cut off, since it was tried before.
         """
         table = await _table()
         key = {"PartitionKey": self.tool, "RowKey": _row_key(correlation_id)}
@@ -94,10 +95,11 @@ class AnswerStore:
             **key, "CorrelationId": correlation_id, "ArgumentsHash": _hash(arguments), "State": "claimed",
             "Host": uuid.uuid4().hex, "Failure": "", **_lease(), **_expiry(),
         }  # fmt: skip
+        is_orphan, failure = redrive, ""
         while True:
             try:
                 made = await table.create_entity(fields)
-                return Claim(made["etag"], fields["Host"], is_orphan=False, failure="")
+                return Claim(made["etag"], fields["Host"], is_orphan, failure)
             except ResourceExistsError:
                 pass
             except ResourceNotFoundError:
@@ -107,11 +109,13 @@ class AnswerStore:
                 row = await table.get_entity(self.tool, key["RowKey"])
             except ResourceNotFoundError:
                 continue  # purged between the two
+            if row["Host"] == fields["Host"]:
+                # Ours: the request was repeated after its answer was lost. What it replaced is known from
+                # the pass before.
+                return Claim(_etag(row), row["Host"], is_orphan, failure)
             is_orphan, failure = False, str(row.get("Failure", ""))
-            if row["Host"] == fields["Host"]:  # ours: the request was repeated after its answer was lost
-                return Claim(_etag(row), row["Host"], is_orphan=False, failure="")
             if row["ExpiresAt"] <= datetime.now(UTC):
-                failure = ""
+                is_orphan, failure = redrive, ""
             elif row["State"] == "answered":
                 stored = Stored(
                     bytes(row["Answer"]).decode(),

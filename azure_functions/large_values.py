@@ -1,7 +1,7 @@
 """Claim check: what is too large for a queue lies in a blob, and the message carries a reference.
 
-Blobs are named by the day and never overwritten. They are not deleted here: a rule of the storage account's
-lifecycle management removes them (README).
+Blobs are named by the day, each with a name of its own. They are not deleted here: a rule of the storage
+account's lifecycle management removes them (README).
 """
 
 from __future__ import annotations
@@ -40,11 +40,12 @@ async def store(text: str) -> Reference:
     name = f"{datetime.now(UTC):%Y-%m-%d}/{uuid.uuid4().hex}"
     container = storage().blobs().get_container_client(app_settings.values_container())
     try:
-        await container.upload_blob(name, data, overwrite=False)
+        # The name is new: only this very request, repeated after its answer was lost, finds a blob there.
+        await container.upload_blob(name, data, overwrite=True)
     except ResourceNotFoundError:
         with suppress(ResourceExistsError):
             await container.create_container()
-        await container.upload_blob(name, data, overwrite=False)
+        await container.upload_blob(name, data, overwrite=True)
     return Reference(container.container_name, name, hashlib.sha256(data).hexdigest(), len(data))
 
 

@@ -13,7 +13,7 @@ A sender may add, beside the `CorrelationId`:
 | `DeadlineSeconds` | seconds since the message was inserted after which nobody waits for its answer |
 | `traceparent` | the trace that the call belongs to (W3C trace context) |
 | `ArgumentsReference` | where the arguments are, if they are too large for a queue (`large_values`) |
-| `Redrive` | true: an operator sends it again after it had failed for good (`responder`) |
+| `Redrive` | true: an operator sends it again after it had failed for good (`responder`); no deadline then |
 """
 
 from __future__ import annotations
@@ -198,7 +198,10 @@ def _deadline(given: object) -> float | None:
         return None
     if isinstance(given, bool) or not isinstance(given, int | float) or not given > 0:
         raise ValueError(f"{DEADLINE_KEY} is not a number of seconds above 0")
-    return float(given)
+    try:
+        return float(given)
+    except OverflowError:
+        raise ValueError(f"{DEADLINE_KEY} is too large a number") from None
 
 
 def _undecodable(text: str, reason: str) -> ValueError:

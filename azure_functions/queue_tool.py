@@ -25,6 +25,11 @@ R = TypeVar("R")
 T = TypeVar("T")
 logger = logging.getLogger("queue_tools")
 
+MAX_PROBLEMS = 20
+"""Problems of invalid arguments that the agent is told of; it learns of the others when these are mended."""
+
+MAX_PROBLEM_CHARS = 300
+
 DEFAULT_TIMEOUT = 60.0
 """Seconds a function may take; `functionTimeout` in host.json is longer, so that the app can still answer."""
 
@@ -132,7 +137,13 @@ class QueueTool(Generic[P, R]):
     async def _call(self, arguments: dict[str, Any]) -> object:
         function: Callable[..., Any] = self.function
         if inspect.iscoroutinefunction(function):
-            result: object = await function(**arguments)
+            try:
+                result: object = await function(**arguments)
+            except (asyncio.CancelledError, SystemExit) as error:
+                task = asyncio.current_task()
+                if isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling()):
+                    raise  # it is this call that is cancelled, by its timeout or the host
+                raise RuntimeError(repr(error)) from error
             return result
         return await in_thread(lambda: function(**arguments), self.name)
 
@@ -237,11 +248,14 @@ def _arguments_model(name: str, function: Callable[..., Any]) -> type[BaseModel]
 
 
 def _explain(error: ValidationError) -> str:
-    problems = (
-        f"{'.'.join(str(part) for part in problem['loc']) or 'arguments'}: {problem['msg']}"
-        for problem in error.errors(include_url=False, include_context=False)
-    )
-    return "; ".join(problems)
+    told = [
+        f"{'.'.join(str(part) for part in problem['loc']) or 'arguments'}: {problem['msg']}"[
+            :MAX_PROBLEM_CHARS
+        ]
+        for problem in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+    more = [f"and {len(told) - MAX_PROBLEMS} more"] if len(told) > MAX_PROBLEMS else []
+    return "; ".join(told[:MAX_PROBLEMS] + more)
 
 
 def _as_json(value: object) -> str:
@@ -252,7 +266,9 @@ def _as_json(value: object) -> str:
 async def in_thread(function: Callable[[], T], name: str) -> T:
     """Run a blocking function in a thread of its own.
 
-    Not in the event loop's pool: a function that hangs would hold one of its few threads for ever.
+    Not in the event loop's pool: a function that hangs would hold one of its few threads for ever. What it
+    raises that is no `Exception`, such as `SystemExit`, becomes a RuntimeError: it would end the event loop,
+    and every other call with it.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
@@ -264,7 +280,8 @@ async def in_thread(function: Callable[[], T], name: str) -> T:
         if error is None:
             future.set_result(cast("T", result))
         else:
-            future.set_exception(RuntimeError(repr(error)) if isinstance(error, StopIteration) else error)
+            is_usual = isinstance(error, Exception) and not isinstance(error, StopIteration)
+            future.set_exception(error if is_usual else RuntimeError(repr(error)))
 
     def work() -> None:
         result: T | None = None

@@ -22,7 +22,7 @@ from typing import Any
 import app_settings
 import large_values
 import tracing
-from answers import AnswerStore, Busy, Claim, ClaimLostError, Stored
+from answers import CLOCK_SKEW, AnswerStore, Busy, Claim, ClaimLostError, Stored
 from azure.core.exceptions import AzureError
 from queue_messages import (
     Call,
@@ -40,6 +40,7 @@ logger = logging.getLogger("queue_tools")
 Tool = QueueTool[..., Any]
 
 _LOOK_AGAIN = 0.5  # seconds between looks at a call that another delivery works on
+_LEEWAY = 5.0  # seconds for taking a call over once a dead host's lease has ended
 
 
 class CallBusyError(TransientError):
@@ -92,7 +93,7 @@ async def respond(tool: Tool, delivery: Delivery) -> str | None:
     except UndecodableCallError as error:
         logger.warning("%s: CorrelationId %s: %s", tool.name, error.correlation_id, error)
         tracing.count(tool.name, "refused")
-        return write_answer(error_value("undecodable_message", str(error)), error.correlation_id)
+        return _refusal("undecodable_message", str(error), error.correlation_id)
     with tracing.call_span(tool.name, call.correlation_id, call.traceparent):
         if _is_over(tool, call, delivery):
             return None
@@ -103,7 +104,7 @@ async def respond(tool: Tool, delivery: Delivery) -> str | None:
             kind = "invalid_arguments" if is_invalid else "undecodable_message"
             logger.warning("%s: CorrelationId %s: %s", tool.name, call.correlation_id, kind)
             tracing.count(tool.name, "refused")
-            return write_answer(error_value(kind, str(error)), call.correlation_id)
+            return _refusal(kind, str(error), call.correlation_id)
         return await _answer_once(tool, call, arguments)
 
 
@@ -120,13 +121,15 @@ async def give_up(tool: Tool, delivery: Delivery) -> GivenUp:
         return GivenUp(None, is_parked=True)
     except UndecodableCallError as error:
         tracing.count(tool.name, "parked")
-        answer = write_answer(error_value("undecodable_message", str(error)), error.correlation_id)
+        answer = _refusal("undecodable_message", str(error), error.correlation_id)
         return GivenUp(answer, is_parked=True)
     with tracing.call_span(tool.name, call.correlation_id, call.traceparent):
         if _is_over(tool, call, delivery):
             return GivenUp(None, is_parked=True)
         store = AnswerStore(tool.name)
-        claim = await _claim(tool, store, call, _sent(call), redrive=call.is_redrive)
+        # The host does not soon deliver it again, so the lease of a worker that is dead is waited out.
+        lease = app_settings.claim_lease() + CLOCK_SKEW + _LEEWAY
+        claim = await _claim(tool, store, call, _sent(call), redrive=call.is_redrive, at_least=lease)
         if isinstance(claim, Stored):
             tracing.count(tool.name, "repeated")
             return GivenUp(claim.answer, is_parked=claim.may_redrive)
@@ -151,9 +154,9 @@ async def _answer_once(tool: Tool, call: Call, arguments: dict[str, Any]) -> str
     if isinstance(claim, Stored):
         return _repeated(tool, call, claim)
     if claim.is_orphan and not tool.repeatable:
-        value = tool.given_up("outcome_unknown", f"{tool.name} was cut off in the middle of this call")
+        value = tool.given_up("outcome_unknown", f"nobody knows how far {tool.name} came with this call")
         answer = write_answer(value, call.correlation_id)
-        logger.error("%s: CorrelationId %s: was cut off; not run again", tool.name, call.correlation_id)
+        logger.error("%s: CorrelationId %s: outcome unknown; not run again", tool.name, call.correlation_id)
     else:
         async with _lease_kept(store, call.correlation_id, claim):
             try:
@@ -192,14 +195,20 @@ def _repeated(tool: Tool, call: Call, stored: Stored) -> str:
 
 
 async def _claim(
-    tool: Tool, store: AnswerStore, call: Call, arguments: dict[str, Any], *, redrive: bool = False
+    tool: Tool,
+    store: AnswerStore,
+    call: Call,
+    arguments: dict[str, Any],
+    *,
+    redrive: bool = False,
+    at_least: float = 0.0,
 ) -> Claim | Stored:
     """The claim of a call, or its answer. Another delivery that is at work is waited for.
 
-    Raises CallBusyError when that one takes longer than the function may.
+    Raises CallBusyError when that one takes longer than the function may, and than `at_least` seconds.
     """
     try:
-        async with asyncio.timeout(tool.timeout):
+        async with asyncio.timeout(max(tool.timeout, at_least)):
             while True:
                 claim = await store.claim(call.correlation_id, arguments, redrive=redrive)
                 if not isinstance(claim, Busy):
@@ -281,8 +290,17 @@ async def _message(tool: Tool, value: str, correlation_id: str) -> str:
     return write_answer(told, correlation_id, reference)
 
 
+def _refusal(kind: str, reason: str, correlation_id: str) -> str:
+    """An error as a message. The reason may repeat what was sent: it is cut until a queue takes it."""
+    while not fits(answer := write_answer(error_value(kind, reason), correlation_id)):
+        reason = f"{reason[: len(reason) // 2]} ..."
+    return answer
+
+
 def _is_over(tool: Tool, call: Call, delivery: Delivery) -> bool:
-    """Whether nobody waits for the answer any more."""
+    """Whether nobody waits for the answer any more. A redriven call is sent for its effect: it has no end."""
+    if call.is_redrive:
+        return False
     deadline = call.deadline or app_settings.call_deadline()
     if delivery.age <= deadline:
         return False

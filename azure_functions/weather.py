@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import Field
 from queue_tool import ToolError, queue_tool
@@ -38,8 +39,14 @@ async def get_weather(
     return {
         "location": str(found["name"]),
         "temperature_celsius": float(now["current"]["temperature_2m"]),
-        "source": forecast,
+        "source": _without_secrets(forecast),
     }
+
+
+def _without_secrets(address: str) -> str:
+    """An address without user, password and query."""
+    parts = urlsplit(address)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
 
 async def _get(endpoint: str, query: dict[str, str]) -> dict[str, Any]:

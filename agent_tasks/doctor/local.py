@@ -87,7 +87,7 @@ async def check_prefect(settings: Settings) -> Finding:
         async with httpx.AsyncClient(timeout=_TIMEOUT) as http:
             health = await http.get(f"{settings.prefect_api_url}/health", headers=_prefect_key())
             version = await http.get(f"{settings.prefect_api_url}/admin/version", headers=_prefect_key())
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         return failed(check, f"{settings.prefect_api_url} does not answer: {type(error).__name__}.", remedy)
     if health.status_code in (401, 403):
         return failed(check, f"{settings.prefect_api_url} refuses the key.", "Set PREFECT_API_KEY.")

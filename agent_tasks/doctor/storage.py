@@ -62,8 +62,10 @@ async def _checked(check: str, work: Awaitable[Finding], connection: str) -> Fin
         return failed(check, f"It took longer than {_SECONDS:g} s.", "Look at the account and the network.")
     except StorageUnreachableError as error:
         return failed(check, str(error), f"Check the address in {connection}, the network and the firewall.")
-    except (CredentialError, ConfigurationError) as error:
+    except CredentialError as error:
         return failed(check, str(error), f"Sign in, or set {connection} to a connection string.")
+    except ConfigurationError as error:
+        return failed(check, str(error), f"Correct the settings of the connection {connection}.")
     except AgentTasksError as error:
         remedy = f"Give the identity the role Storage {role} Data Contributor on the account."
         return failed(check, str(error), remedy)

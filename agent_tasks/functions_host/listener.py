@@ -8,6 +8,7 @@ As Microsoft's host does it (read in its published source):
 - A function that succeeds: its outputs are put, then the message is deleted.
 - One that fails, or whose process ends: with `maxDequeueCount` tries the message goes into `<queue>-poison`,
   otherwise it is visible again after `visibilityTimeout`. A message of a poison queue stays hidden instead.
+- What it puts, outputs and poison, is gone after the 7 days that queues keep a message by default.
 - A message that is not in the encoding goes into the poison queue at once.
 - Delivery is at least once: a host that is killed leaves its messages hidden until the ten minutes are over.
 """
@@ -30,7 +31,6 @@ from agent_tasks.functions_host.configuration import HostOptions
 from agent_tasks.functions_host.wire import Function, Invocation, Outcome
 from agent_tasks.functions_host.worker import AppWorker, WorkerGoneError
 from agent_tasks.queues import Queue, ReceivedMessage
-from agent_tasks.queues.storage import FOREVER
 
 __all__ = ["LEASE_SECONDS", "QueueListener"]
 
@@ -207,10 +207,10 @@ class QueueListener:
 
     async def _put(self, queue: Queue, body: str) -> None:
         try:
-            await _patiently(lambda: queue.put(body, time_to_live=FOREVER))
+            await _patiently(lambda: queue.put(body))
         except QueueNotFoundError:
             await queue.create()
-            await _patiently(lambda: queue.put(body, time_to_live=FOREVER))
+            await _patiently(lambda: queue.put(body))
 
     async def _renew(self, held: _Held) -> None:
         while True:

@@ -24,6 +24,8 @@ START_SECONDS = 60.0
 STOP_SECONDS = 5.0
 FIRST_RESTART_PAUSE = 0.1
 LONGEST_RESTART_PAUSE = 10.0
+RAN_WELL_SECONDS = 60.0
+"""After this time the pauses before a restart begin anew."""
 _PROGRAM = "agent_tasks.functions_host.app_process"
 
 
@@ -49,7 +51,7 @@ class AppWorker:
         self._waiting: dict[str, asyncio.Future[Outcome]] = {}
         self._supervisor: asyncio.Task[None] | None = None
         self._running = asyncio.Event()
-        self._closed = False
+        self._closed = asyncio.Event()
         self.description = ""
         """What runs the functions."""
         self.starts = 0
@@ -93,7 +95,7 @@ class AppWorker:
 
     async def close(self) -> None:
         """Ends the process; calls that are at work fail."""
-        self._closed = True
+        self._closed.set()
         if self._channel is not None:
             self._channel.close()
         if self._process is not None:
@@ -136,26 +138,42 @@ class AppWorker:
 
     async def _supervise(self) -> None:
         """Hands outcomes to their callers; starts the process again when it has ended."""
-        pause = FIRST_RESTART_PAUSE
+        pause, loop = FIRST_RESTART_PAUSE, asyncio.get_running_loop()
         while True:
+            began = loop.time()
             await self._listen()
             self._running.clear()
             self._kill()
             for answer in self._waiting.values():
                 if not answer.done():
                     answer.set_exception(WorkerGoneError("the app process ended"))
-            if self._closed:
+            if self._closed.is_set():
                 return
+            if loop.time() - began >= RAN_WELL_SECONDS:
+                pause = FIRST_RESTART_PAUSE
             assert self._process is not None  # noqa: S101 - it has just ended
-            logger.error("the app process ended with %s; it is started again", self._process.returncode)
-            while not self._closed:
-                await asyncio.sleep(pause)
+            code = self._process.returncode
+            logger.error("the app process ended with %s; it is started again in %g s", code, pause)
+            while not await self._is_closed_within(pause):
                 pause = min(2 * pause, LONGEST_RESTART_PAUSE)
                 try:
                     await self._spawn()
                     break
                 except FunctionsHostError as error:
                     logger.error("%s", error)
+            if self._closed.is_set():
+                # While it was started: `close` may know the channel of the process before only.
+                assert self._channel is not None  # noqa: S101 - it was started before
+                self._channel.close()
+                self._kill()
+                return
+
+    async def _is_closed_within(self, seconds: float) -> bool:
+        try:
+            await asyncio.wait_for(self._closed.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
 
     async def _listen(self) -> None:
         assert self._channel is not None  # noqa: S101 - called after _spawn

@@ -44,6 +44,7 @@ class ClaimCheck:
         Raises:
             QueueMessageTooLargeError: it has more than `max_bytes`.
             QueueError: the storage refused.
+            ConfigurationError: the connection leads to no blobs.
         """
         data = text.encode("utf-8", "replace")
         if len(data) > self.max_bytes:
@@ -55,7 +56,8 @@ class ClaimCheck:
         container = self._storage.container(self.container)
         try:
             try:
-                await container.upload_blob(name, data)
+                # The name is new: only this very request, repeated after its answer was lost, finds a blob.
+                await container.upload_blob(name, data, overwrite=True)
             except ResourceNotFoundError:
                 with contextlib.suppress(ResourceExistsError):
                     await container.create_container()
@@ -70,6 +72,7 @@ class ClaimCheck:
         Raises:
             QueueAnswerError: the reference leads elsewhere, to nothing, or to another text.
             QueueError: the storage refused.
+            ConfigurationError: the connection leads to no blobs.
         """
         if reference.container != self.container:
             raise QueueAnswerError(

@@ -108,19 +108,22 @@ class Storage:
         return Queue(self._queue_service().get_queue_client(name), self.connection.name)
 
     def container(self, name: str) -> ContainerClient:
-        """One of its blob containers, as the official client has it."""
+        """One of its blob containers, as the official client has it. Raises ConfigurationError."""
         if self._blobs is None:
             from azure.storage.blob.aio import BlobServiceClient
 
             string = self.connection.connection_string
-            if string is not None:
-                self._blobs = BlobServiceClient.from_connection_string(
-                    string.get_secret_value(), **_options()
-                )
-            else:
-                self._blobs = BlobServiceClient(
-                    self._blob_address(), credential=self._credential(), **_options()
-                )
+            try:
+                if string is not None:
+                    self._blobs = BlobServiceClient.from_connection_string(
+                        string.get_secret_value(), **_options()
+                    )
+                else:
+                    self._blobs = BlobServiceClient(
+                        self._blob_address(), credential=self._credential(), **_options()
+                    )
+            except ValueError as error:
+                raise self._unusable("blobs", error) from None
         return self._blobs.get_container_client(name)
 
     async def queue_names(self, prefix: str = "") -> list[str]:
@@ -148,10 +151,12 @@ class Storage:
                         str(self.connection.queue_endpoint), credential=self._credential(), **_options()
                     )
             except ValueError as error:
-                raise ConfigurationError(
-                    f"{self.connection.name} cannot be used: {error}", setting=self.connection.name
-                ) from None
+                raise self._unusable("queues", error) from None
         return self._queues
+
+    def _unusable(self, what: str, error: ValueError) -> ConfigurationError:
+        name = self.connection.name
+        return ConfigurationError(f"{name} cannot be used for {what}: {error}", setting=name)
 
     def _credential(self) -> AsyncTokenCredential:
         if self._given is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import AsyncIterator
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ import pytest
 import respx
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError
+from azure.storage.queue import AccountSasPermissions, ResourceTypes, generate_account_sas
 from pydantic import SecretStr
 from typer.testing import CliRunner
 
-from agent_tasks.azurite import StorageAddresses
+from agent_tasks.azurite import ACCOUNT, ACCOUNT_KEY, StorageAddresses
 from agent_tasks.cli.app import app
 from agent_tasks.doctor import Finding, Status, examine
 from agent_tasks.doctor import service as service_checks
@@ -137,6 +138,14 @@ async def test_a_prefect_server(settings: Settings) -> None:
         finding = await check_prefect(here)
         assert finding.status is Status.FAILED
         assert finding.remedy
+
+
+async def test_a_prefect_address_that_is_none(settings: Settings) -> None:
+    finding = await check_prefect(
+        Settings(state_dir=settings.state_dir, prefect_api_url="http://host:port/api")
+    )
+    assert finding.status is Status.FAILED
+    assert "PREFECT_API_URL" in (finding.remedy or "")
 
 
 @pytest.mark.parametrize(
@@ -270,6 +279,22 @@ async def test_storage_that_cannot_be_used(values: dict[str, str], said: str) ->
     assert found["storage queues"].status is Status.FAILED
     assert said in found["storage queues"].detail
     assert "AAAA" not in as_json(list(found.values()))
+
+
+async def test_a_connection_that_leads_to_queues_only(azurite: StorageAddresses) -> None:
+    signature = generate_account_sas(
+        *(ACCOUNT, ACCOUNT_KEY, ResourceTypes(service=True, container=True, object=True)),
+        AccountSasPermissions(
+            read=True, write=True, delete=True, list=True, add=True, create=True, update=True, process=True
+        ),
+        datetime.now(UTC) + timedelta(hours=1),
+    )
+    values = {"STORAGE": f"QueueEndpoint={azurite.queue};SharedAccessSignature={signature}"}
+    found = await by_check(check_storage("STORAGE", values))
+    assert found["storage queues"].status is Status.OK
+    assert found["storage blobs"].status is Status.FAILED
+    assert found["storage blobs"].detail.startswith("STORAGE cannot be used for blobs: ")
+    assert "tool queues" in found
 
 
 async def test_storage_that_refuses(azurite: StorageAddresses) -> None:

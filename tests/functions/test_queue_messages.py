@@ -93,6 +93,7 @@ def test_the_senders_fields_are_not_arguments(queue_messages: ModuleType) -> Non
         ("DeadlineSeconds", 0),
         ("DeadlineSeconds", "soon"),
         ("DeadlineSeconds", True),
+        pytest.param("DeadlineSeconds", 10**400, id="DeadlineSeconds-huge"),
         ("ArgumentsReference", "b"),
         ("ArgumentsReference", {"container": "c", "blob": "b", "sha256": ""}),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import time
@@ -73,6 +74,39 @@ async def test_a_tool_error_reaches_the_agent_and_any_other_stays_in_the_log(
     assert "hunter2" not in other
     assert "hunter2" in caplog.text
     assert "c1" in caplog.text
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+@pytest.mark.parametrize("error", [SystemExit("usage"), asyncio.CancelledError()], ids=repr)
+async def test_what_would_end_the_worker_is_a_failure_of_its_call(
+    queue_tool: ModuleType, error: BaseException, blocking: bool
+) -> None:
+    def fail() -> str:
+        """Fail."""
+        raise error
+
+    async def fail_later() -> str:
+        """Fail."""
+        raise error
+
+    other = asyncio.create_task(asyncio.sleep(0.1, "done"))
+    tool = queue_tool.queue_tool()(fail if blocking else fail_later)
+    assert json.loads(await ask(tool, {}))["error"]["type"] == "tool_failed"
+    assert await other == "done"
+
+
+async def test_a_call_that_is_cancelled_itself_is_not_answered(queue_tool: ModuleType) -> None:
+    @queue_tool.queue_tool()
+    async def wait() -> str:
+        """Wait."""
+        await asyncio.sleep(60)
+        return "late"
+
+    call = asyncio.create_task(ask(wait, {}))
+    await asyncio.sleep(0.05)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
 
 
 async def test_a_value_that_is_not_json_is_an_error_answer(queue_tool: ModuleType) -> None:

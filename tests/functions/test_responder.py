@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from agent_tasks.azurite import StorageAddresses
+from tests.support.lost_answers import losing_answers
+
 
 def message(correlation_id: str | None, **fields: Any) -> bytes:
     """A flat call."""
@@ -202,6 +205,30 @@ async def test_a_call_whose_host_was_killed(
 
 
 @pytest.mark.usefixtures("short_lease")
+async def test_taking_a_call_over_is_repeated_and_still_known_as_such(
+    queue_tool: ModuleType,
+    respond: Callable[..., Any],
+    azurite: StorageAddresses,
+    app_storage: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def hangs_at_first(item: str) -> str:
+        if len(counted.runs) == 1:
+            await asyncio.sleep(60)
+        return item
+
+    counted = Counted(queue_tool, hangs_at_first, repeatable=False)
+    async with losing_answers(azurite, "PUT", f"/{app_storage}answers(") as (addresses, lost):
+        monkeypatch.setenv("STORAGE", addresses.connection_string.get_secret_value())
+        await cut_off(counted.tool, respond, message("c1", item="oak"))
+        await asyncio.sleep(0.6)
+        answer = await respond(counted.tool, message("c1", item="oak"))
+    assert len(lost) == 1
+    assert error_of(answer)["type"] == "outcome_unknown"
+    assert counted.runs == ["oak"]
+
+
+@pytest.mark.usefixtures("short_lease")
 @pytest.mark.parametrize("repeatable", [True, False])
 async def test_a_call_that_takes_its_host_down_every_time(
     queue_tool: ModuleType, respond: Callable[..., Any], repeatable: bool
@@ -255,6 +282,79 @@ async def test_a_delivery_does_not_wait_for_ever_for_another(
     assert counted.runs == ["oak"]
 
 
+async def test_the_poison_queue_waits_for_the_end_of_a_dead_hosts_lease(
+    queue_tool: ModuleType,
+    responder: ModuleType,
+    respond: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CLAIM_LEASE_SECONDS", "1")
+    counted = Counted(queue_tool, lambda item: asyncio.sleep(60), timeout=0.5)
+    await cut_off(counted.tool, respond, message("c1", item="oak"))
+    with pytest.raises(responder.CallBusyError):
+        await respond(counted.tool, message("c1", item="oak"))
+    given_up = await respond(counted.tool, message("c1", item="oak"), poison=True)
+    assert error_of(given_up.answer)["type"] == "tool_failed"
+    assert given_up.is_parked
+
+
+async def test_a_redriven_call_has_no_deadline(queue_tool: ModuleType, respond: Callable[..., Any]) -> None:
+    counted = Counted(queue_tool, str)
+    redriven = message("c1", item="oak", DeadlineSeconds=20, Redrive=True)
+    assert json.loads(await respond(counted.tool, redriven, age=4000))["Value"] == "oak"
+    failed = message("c2", item="oak", DeadlineSeconds=20, Redrive=True)
+    given_up = await respond(counted.tool, failed, age=4000, poison=True)
+    assert error_of(given_up.answer)["type"] == "tool_failed"
+    assert given_up.is_parked
+
+
+@pytest.mark.parametrize("removed", [True, False], ids=["row removed", "row expired"])
+@pytest.mark.parametrize("repeatable", [True, False])
+async def test_a_redriven_call_that_nothing_is_known_of_any_more(
+    queue_tool: ModuleType,
+    answers: ModuleType,
+    respond: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    repeatable: bool,
+    removed: bool,
+) -> None:
+    counted = Counted(queue_tool, str, repeatable=repeatable)
+    monkeypatch.setenv("ANSWER_LIFETIME_SECONDS", "0.2")
+    await respond(counted.tool, message("c1", item="oak"))
+    await asyncio.sleep(0.3)
+    if removed:
+        assert await answers.purge() == 1
+    monkeypatch.delenv("ANSWER_LIFETIME_SECONDS")
+    answer = await respond(counted.tool, message("c1", item="oak", Redrive=True))
+    if repeatable:
+        assert json.loads(answer)["Value"] == "oak"
+        assert counted.runs == ["oak", "oak"]
+    else:
+        assert error_of(answer)["type"] == "outcome_unknown"
+        assert counted.runs == ["oak"]
+
+
+@pytest.mark.usefixtures("short_lease")
+async def test_the_operator_has_a_call_run_whose_outcome_is_unknown(
+    queue_tool: ModuleType, answers: ModuleType, respond: Callable[..., Any], app_storage: str
+) -> None:
+    async def hangs_at_first(item: str) -> str:
+        if len(counted.runs) == 1:
+            await asyncio.sleep(60)
+        return item
+
+    counted = Counted(queue_tool, hangs_at_first, repeatable=False)
+    await cut_off(counted.tool, respond, message("c1", item="oak"))
+    redriven = message("c1", item="oak", Redrive=True)
+    assert error_of(await respond(counted.tool, redriven))["type"] == "outcome_unknown"
+    table = answers.storage().tables().get_table_client(f"{app_storage}answers")
+    [row] = [row async for row in table.list_entities()]
+    await table.update_entity(
+        {"PartitionKey": row["PartitionKey"], "RowKey": row["RowKey"], "MayRedrive": True}
+    )
+    assert json.loads(await respond(counted.tool, redriven))["Value"] == "oak"
+
+
 @pytest.mark.parametrize(("deadline", "age", "is_over"), [(20, 30, True), (20, 5, False), (None, 1900, True)])
 async def test_nobody_waits_after_the_deadline(
     queue_tool: ModuleType,
@@ -287,6 +387,47 @@ async def test_a_value_too_large_for_a_queue_goes_to_a_blob(
     assert reference.size == 120_000
     assert await large_values.load(reference) == text
     assert await respond(counted.tool, message("c1", item="oak")) == answer
+
+
+@pytest.mark.parametrize("is_new", [True, False], ids=["new container", "container"])
+async def test_a_value_whose_storing_is_repeated_is_kept(
+    queue_tool: ModuleType,
+    large_values: ModuleType,
+    respond: Callable[..., Any],
+    azurite: StorageAddresses,
+    app_storage: str,
+    monkeypatch: pytest.MonkeyPatch,
+    is_new: bool,
+) -> None:
+    if not is_new:
+        await large_values.store("an earlier one")
+        await large_values.storage().close()
+    counted = Counted(queue_tool, lambda item: "x" * 60_000, repeatable=False)
+    async with losing_answers(azurite, "PUT", f"/{app_storage}values/") as (addresses, lost):
+        monkeypatch.setenv("STORAGE", addresses.connection_string.get_secret_value())
+        answer = await respond(counted.tool, message("c1", item="oak"))
+    assert len(lost) == 1
+    assert json.loads(answer)["ValueReference"]["size"] == 60_000
+
+
+async def test_a_refusal_is_never_larger_than_a_queue_takes(
+    queue_tool: ModuleType, queue_messages: ModuleType, respond: Callable[..., Any]
+) -> None:
+    @queue_tool.queue_tool()
+    def add_up(lines: list[int]) -> int:
+        """Add up."""
+        return sum(lines)
+
+    refused = await respond(add_up, message("c1", lines=["x"] * 1_500))
+    assert error_of(refused)["type"] == "invalid_arguments"
+    assert error_of(refused)["message"].startswith("lines.0: Input should be a valid integer")
+    assert error_of(refused)["message"].endswith("; and 1480 more")
+    reference = {"container": "Ö" * 20_000, "blob": "b", "sha256": "0", "size": 1}
+    elsewhere = await respond(add_up, message("c2", ArgumentsReference=reference))
+    assert error_of(elsewhere)["type"] == "undecodable_message"
+    assert error_of(elsewhere)["message"].startswith("the reference leads to another container: ÖÖ")
+    assert queue_messages.fits(refused)
+    assert queue_messages.fits(elsewhere)
 
 
 async def test_arguments_come_from_a_blob(

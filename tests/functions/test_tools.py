@@ -100,7 +100,7 @@ async def test_weather_comes_from_the_service_if_there_is_one(
     ask: Callable[..., Any], queue_tool: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forecast, geocoding = "https://weather.example.com/v1/forecast", "https://places.example.com/v1/search"
-    monkeypatch.setenv("WEATHER_ENDPOINT", forecast)
+    monkeypatch.setenv("WEATHER_ENDPOINT", forecast.replace("//", "//user:hunter2@"))
     monkeypatch.setenv("GEOCODING_ENDPOINT", geocoding)
     oslo = {"results": [{"name": "Oslo", "latitude": 59.9, "longitude": 10.75}]}
     places = respx.get(geocoding).respond(json=oslo)

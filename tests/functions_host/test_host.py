@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from agent_tasks.errors import ConfigurationError, FunctionsHostError
+from agent_tasks.functions_host import worker
 from agent_tasks.queues import decode, encode
 from tests.functions_host.conftest import App
 
@@ -105,6 +108,18 @@ async def test_undecodable_message_goes_into_the_poison_queue_unchanged(app: App
         assert await _is_empty(app, "many")
 
 
+async def test_what_the_host_puts_is_kept_for_seven_days_as_in_azure(app: App) -> None:
+    async with app.host():
+        await app.send("c1", "")
+        [output] = await app.until(lambda: app.queue("output").receive(1))
+        await app.queue("many").put("no base64!")
+        await app.until(lambda: _is_there(app, "many-poison"))
+        [poison] = await app.until(lambda: app.queue("many-poison").peek())
+    for message in (output, poison):
+        assert message.expires_at is not None
+        assert message.expires_at - message.inserted_at == timedelta(days=7)
+
+
 async def test_plain_encoding(app: App) -> None:
     app.configure(messageEncoding="none")
     async with app.host():
@@ -132,6 +147,41 @@ async def test_app_that_dies_is_started_again_and_the_message_picked_up(app: App
         await app.send("c2", "tell")
         assert json.loads(await app.answer())["pid"] != first
         assert host.worker.starts == 3
+
+
+@pytest.mark.parametrize("moment", ["in the pause", "while it starts"])
+async def test_worker_that_is_closed_before_it_is_started_again(
+    app: App, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    monkeypatch.setattr(worker, "FIRST_RESTART_PAUSE", 60.0 if moment == "in the pause" else 0.1)
+    process = worker.AppWorker(app.folder, app.settings, plain=True)
+    await process.start()
+    first = process.pid
+    os.kill(first, signal.SIGKILL)
+    if moment == "in the pause":
+        await app.until(lambda: not process.pid)
+    else:
+        await app.until(lambda: process.pid not in (0, first))
+    async with asyncio.timeout(20):
+        await process.close()
+    assert process.pid == 0
+    assert process.starts == (1 if moment == "in the pause" else 2)
+
+
+async def test_pauses_before_a_restart_grow_until_the_app_runs_well(
+    app: App, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def pauses() -> list[str]:
+        return re.findall(r"started again in (\S+) s", caplog.text)
+
+    async with app.host(plain=True) as host:
+        for number, well in enumerate((60.0, 60.0, 0.0), 1):
+            monkeypatch.setattr(worker, "RAN_WELL_SECONDS", well)
+            await app.send("c1", "")
+            await app.answer()  # it runs
+            os.kill(host.worker.pid, signal.SIGKILL)
+            await app.until(lambda n=number: len(pauses()) == n)
+    assert pauses() == ["0.1", "0.2", "0.1"]
 
 
 async def test_function_that_takes_too_long_is_killed_with_its_process(app: App) -> None:
@@ -183,8 +233,11 @@ async def test_queue_that_is_deleted_and_made_again_is_read_on(app: App) -> None
 
 
 async def _answer_or_none(app: App) -> str | None:
-    names = await app.storage.queue_names(app.prefix)
-    return await app.answer() if f"{app.prefix}-output" in names else None
+    return await app.answer() if await _is_there(app, "output") else None
+
+
+async def _is_there(app: App, queue: str) -> bool:
+    return f"{app.prefix}-{queue}" in await app.storage.queue_names(app.prefix)
 
 
 async def test_app_that_cannot_be_imported_says_why(app: App) -> None:

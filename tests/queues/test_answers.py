@@ -29,6 +29,7 @@ from agent_tasks.queues import (
     send_call,
 )
 from agent_tasks.queues.messages import decode
+from tests.support.lost_answers import losing_answers
 
 
 @pytest.fixture
@@ -222,6 +223,22 @@ async def test_large_value_is_read_from_its_blob(
     await queue.put(_with_reference("c1", reference))
     async with reader.expect("c1") as expected:
         assert await expected.answer(within=10) == value
+
+
+@pytest.mark.parametrize("is_new", [True, False], ids=["new container", "container"])
+async def test_storing_a_large_text_may_be_repeated(
+    storage: Storage, azurite: StorageAddresses, queue_prefix: str, is_new: bool
+) -> None:
+    container = f"{queue_prefix}-values"
+    if not is_new:
+        await ClaimCheck(storage, container).store("an earlier one")
+    async with (
+        losing_answers(azurite, "PUT", f"/{container}/") as (addresses, lost),
+        StorageConnection.from_string(addresses.connection_string).open() as unsure,
+    ):
+        reference = await ClaimCheck(unsure, container).store("x" * 60_000)
+    assert len(lost) == 1
+    assert await ClaimCheck(storage, container).load(reference) == "x" * 60_000
 
 
 async def test_reference_that_leads_elsewhere_or_to_too_much_is_refused(
