@@ -131,14 +131,17 @@ async def test_what_a_waiting_worker_needs_stays_when_another_is_cancelled(
 ) -> None:
     """The leader holds the last documents; the other one has nothing to do for the moment."""
     monkeypatch.setattr(sharing, "_FIRST_PAUSE", 3.0)
-    slow = [{**rule, "delay": 1.0} for rule in RULES["rules"] if rule["name"] in ("extract", "approve")]
+    slow = [{**rule, "delay": 3.0} for rule in RULES["rules"] if rule["name"] in ("extract", "approve")]
     batch = shared(*slow, documents=2)
     owner = batch_owner("papers", batch.bench.documents)
     leader = asyncio.create_task(batch.run("one"))
     while batch.bench.turns() < 2:
         await asyncio.sleep(0.05)
     follower = asyncio.create_task(batch.run("two"))
-    await asyncio.sleep(0.5)  # it has looked, and waits
+    async with batch.worker() as ws, asyncio.timeout(30):
+        while len(await ws.journal.operations_of(ws.scope, "member")) < 2:
+            await asyncio.sleep(0.05)
+    await asyncio.sleep(0.3)  # it has looked, and waits
     leader.cancel()
     with pytest.raises(asyncio.CancelledError):
         await leader
