@@ -152,6 +152,8 @@ class Following:
         try:
             found = await look_up(find, self.operation)
         except NotFoundError:
+            if conversation is None:
+                raise  # not an answer about this turn: nothing is known of it, so nothing may be sent
             # The conversation is gone, and with it whatever was sent to it.
             if self._turn.conversation is not None:
                 self.was_refused = True

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agent_tasks.backend.protocol import Mark, TurnRef, TurnRequest, TurnUpdate
-from agent_tasks.errors import TransportError
+from agent_tasks.errors import NotFoundError, TransportError
 from agent_tasks.journal import Claim
 from agent_tasks.operations import (
     AgentSpec,
@@ -25,6 +25,7 @@ from agent_tasks.operations import (
 from agent_tasks.operations.cancelling import cancel_owner
 from agent_tasks.operations.effects import create_or_find
 from agent_tasks.operations.ownership import release_unused
+from agent_tasks.operations.turns import turn_key
 from tests.conftest import ServiceFactory
 from tests.operations.conftest import OpenWorkspace
 from tests.support.service import RunningService
@@ -131,6 +132,27 @@ async def test_a_later_attempt_whose_conversation_is_gone_begins_anew(
         result = await run_turn(ws, turn)
     assert result.text
     assert result.conversation != "thread_gone"
+
+
+async def test_a_look_up_that_is_answered_not_found_sends_nothing(
+    service: ServiceFactory, open_workspace: OpenWorkspace
+) -> None:
+    """A gateway that knows no such path says nothing of a turn whose conversation is not known."""
+    running = service()
+    async with open_workspace(running) as ws:
+        turn = await _turn(ws)
+        await ws.journal.claim(ws.scope, turn_key(turn), "turn", {"owner": "batch/doc"})
+    async with open_workspace(running) as ws:
+
+        async def no_such_path(*_args: object, **_more: object) -> None:
+            raise NotFoundError("There is no such path.", status=404)
+
+        ws.backend.find_turn = no_such_path  # type: ignore[method-assign,assignment]
+        with pytest.raises(NotFoundError):
+            await run_turn(ws, turn)
+        (operation,) = await ws.journal.unsettled(ws.scope)
+    assert operation.attempt == 1
+    assert running.requests("runs.create_thread_and_run") == []
 
 
 async def test_a_look_up_is_patient_however_old_the_intent_is(
