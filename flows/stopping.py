@@ -12,7 +12,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.orchestration import get_client
 
 __all__ = ["Stop", "told_to_stop"]
 
@@ -50,17 +50,17 @@ async def told_to_stop(flow_run_id: str | None) -> AsyncIterator[Stop]:
 
 
 async def _look(flow_run_id: str, stop: Stop, block: asyncio.Task[object]) -> None:
-    async with get_client() as client:
-        while not stop.asked:
-            await asyncio.sleep(LOOK_SECONDS)
-            stop.asked = await _is_told(client, flow_run_id)
+    while not stop.asked:
+        await asyncio.sleep(LOOK_SECONDS)
+        stop.asked = await _is_told(flow_run_id)
     logger.info("The flow run is cancelled on the server: it stops.")
     block.cancel()
 
 
-async def _is_told(client: PrefectClient, flow_run_id: str) -> bool:
+async def _is_told(flow_run_id: str) -> bool:
     try:
-        flow_run = await client.read_flow_run(flow_run_id)  # type: ignore[arg-type]
+        async with get_client() as client:
+            flow_run = await client.read_flow_run(flow_run_id)  # type: ignore[arg-type]
     except Exception as error:  # whatever it is, the next look may tell
         logger.debug("The flow run's state is not known: %s", error)  # the server may be back soon
         return False
