@@ -63,18 +63,17 @@ class SharedRun:
     def __init__(self, ws: Workspace, name: str) -> None:
         self.ws = ws
         self.name = name
-        self.leads = False
-        """Whether this worker does what is to be done once."""
         self.started = 0.0
         """When the run began (seconds since the epoch); a document settled since then is not tried again."""
-        self._key = exclusive_key(name)
+        self.key = exclusive_key(name)
+        """The key under which the lead is held."""
         self._lead: Operation | None = None
         self._member = _members_of(name) + operation_key("member", worker=ws.journal.worker)
 
     @property
-    def key(self) -> str:
-        """The key under which the lead is held."""
-        return self._key
+    def leads(self) -> bool:
+        """Whether this worker does what is to be done once."""
+        return self._lead is not None
 
     async def keep(self) -> None:
         """Make sure, before anything is deleted, that this worker still leads.
@@ -87,7 +86,7 @@ class SharedRun:
 
     async def join(self) -> None:
         """Begin a run, or join the one that is under way."""
-        before = await self.ws.journal.operation(self.ws.scope, self._key)
+        before = await self.ws.journal.operation(self.ws.scope, self.key)
         operation, claim = await self._claim()
         is_shared = self.ws.journal.is_shared
         if not self.leads and not is_shared:
@@ -101,18 +100,16 @@ class SharedRun:
             # again.
             silent = time.time() - (before.lease_until if before is not None else 0.0)
             if not is_shared or silent > 2 * self.ws.journal.lease_seconds:
-                operation = await self.ws.journal.next_attempt(self.ws.scope, self._key)
+                operation = await self.ws.journal.next_attempt(self.ws.scope, self.key)
         self.started = operation.intended_at
         if is_shared:
             # Also between two documents, or waiting for the others' last ones, it needs what was made.
-            await self.ws.journal.claims.take(
-                self.ws.scope, _MEMBER, {self._member: {"owner": self.name, "worker": self.ws.journal.worker}}
-            )
+            await self.ws.journal.claims.take(self.ws.scope, _MEMBER, {self._member: {"owner": self.name}})
 
     async def take_the_lead(self) -> bool:
         """Lead if nobody else does; returns whether this worker leads."""
         if not self.leads:
-            found = await self.ws.journal.operation(self.ws.scope, self._key)
+            found = await self.ws.journal.operation(self.ws.scope, self.key)
             if found is None or (_result(found) is None and not self.ws.journal.is_held(found)):
                 await self._claim()
                 if self.leads:
@@ -122,7 +119,7 @@ class SharedRun:
     async def wait_for_the_end(self) -> BatchSummary | None:
         """Wait until the run is at its end; None: its leader is gone, and this worker leads now."""
         for pause in _pauses():
-            found = await self.ws.journal.operation(self.ws.scope, self._key)
+            found = await self.ws.journal.operation(self.ws.scope, self.key)
             result = _result(found) if found is not None else None
             if result is not None:
                 return RunRecord.model_validate(result).summary
@@ -137,32 +134,31 @@ class SharedRun:
         await self.keep()
         await journal.claims.clear(scope, _CLAIM, _claims_of(self.name))
         await journal.claims.clear(scope, _MEMBER, _members_of(self.name))
-        await journal.finish(scope, self._key, record.model_dump(mode="json"))
-        self.leads = False
+        await journal.finish(scope, self.key, record.model_dump(mode="json"))
+        self._lead = None
         crash_point("batch.ended")
-        await journal.release(scope, self._key)
+        await journal.release(scope, self.key)
 
     async def leave(self) -> None:
         """Give the lead up if the run is not at its end: another worker, or the next run, goes on."""
         if self.ws.journal.is_shared:
             await self.ws.journal.claims.give_up(self.ws.scope, {self._member})
         if self.leads:
-            self.leads = False
+            self._lead = None
             try:
-                await self.ws.journal.finish(self.ws.scope, self._key, None)
-                await self.ws.journal.release(self.ws.scope, self._key)
+                await self.ws.journal.finish(self.ws.scope, self.key, None)
+                await self.ws.journal.release(self.ws.scope, self.key)
             except LeaseLostError:
                 logger.info("Another worker leads %s already", self.name)
 
     async def _claim(self) -> tuple[Operation, Claim]:
         while True:
-            claimed = await self.ws.journal.claim(self.ws.scope, self._key, EXCLUSIVE, {"name": self.name})
+            claimed = await self.ws.journal.claim(self.ws.scope, self.key, EXCLUSIVE, {"name": self.name})
             if claimed.claim is not Claim.DONE:
-                self.leads = claimed.claim is not Claim.BUSY
-                self._lead = claimed.operation if self.leads else None
+                self._lead = claimed.operation if claimed.claim is not Claim.BUSY else None
                 return claimed.operation, claimed.claim
             # A worker died between the two commits of its end.
-            await self.ws.journal.release(self.ws.scope, self._key)
+            await self.ws.journal.release(self.ws.scope, self.key)
 
 
 def _result(operation: Operation) -> Any:
