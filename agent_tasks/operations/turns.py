@@ -162,21 +162,22 @@ class _Turn:
             self._ended = False
 
     async def give_up(self) -> RunExpiredError:
-        """Tell the service to stop and commit the end; a turn that can't be reached stays an open intent."""
+        """Tell the service to stop and commit the end; a turn that can't be reached, or that has completed
+        meanwhile, stays an open intent."""
         ref = self._attempts.ref
-        error = RunExpiredError(
-            f"The turn of step {self._turn.step!r} was given up (deadline {self._turn.deadline:g} s) and "
-            "cancelled. Raise the deadline, or look at the service.",
-            run_id=ref.turn_id if ref else None,
-            thread_id=ref.conversation if ref else None,
-        )
         if ref is not None and not self._ended:
             try:
                 await self._attempts.keep()  # another worker may be following it by now
-                # The answer of a turn that has completed is paid for: the next call takes it.
                 self._ended = await self._ws.backend.cancel_turn(ref)
             except AgentTasksError as failure:
                 logger.warning("The turn %s could not be cancelled: %s", ref.turn_id, failure)
+        become = "cancelled" if self._ended else "may have completed; the next call takes its answer then"
+        error = RunExpiredError(
+            f"The turn of step {self._turn.step!r} was given up (deadline {self._turn.deadline:g} s), and "
+            f"{become}. Raise the deadline, or look at the service.",
+            run_id=ref.turn_id if ref else None,
+            thread_id=ref.conversation if ref else None,
+        )
         await self.settle_failure(error)
         return error
 
