@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.durability.counts import COUNTS
+from tests.durability.crash_pipeline import MCP_URL
 from tests.flows.conftest import bench
 from tests.journal.conftest import postgresql
+from tests.support.mcp_server import McpLedger, mcp_ledger
 
 __all__ = ["bench", "postgresql"]
+
+
+@pytest.fixture(scope="module")
+def ledger() -> Iterator[McpLedger]:
+    """The MCP server of the crash pipeline."""
+    with mcp_ledger() as running, pytest.MonkeyPatch.context() as patch:
+        patch.setenv(MCP_URL, running.url)
+        yield running
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

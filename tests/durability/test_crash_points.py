@@ -20,7 +20,6 @@ from agent_tasks.testing import ServiceLog, kill_at, run_coroutine
 from tests.durability.counts import counted
 from tests.durability.crash_pipeline import (
     CALLS,
-    MCP_URL,
     ONCE,
     REPEATABLE,
     REPLY,
@@ -29,7 +28,7 @@ from tests.durability.crash_pipeline import (
     rules,
 )
 from tests.durability.effects import CREATIONS, duplicate_effects
-from tests.support.mcp_server import McpLedger, mcp_ledger
+from tests.support.mcp_server import McpLedger
 from tests.support.service import ThreadService, start_in_thread, write_rules
 
 ALL = bool(os.environ.get("AGENT_TASKS_ALL_CRASH_POINTS"))
@@ -70,13 +69,6 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreadService]
     running = start_in_thread(folder / "data", write_rules(folder, {"rules": told, "default": REPLY}))
     yield running
     running.stop()
-
-
-@pytest.fixture(scope="module")
-def ledger() -> Iterator[McpLedger]:
-    with mcp_ledger() as running, pytest.MonkeyPatch.context() as patch:
-        patch.setenv(MCP_URL, running.url)
-        yield running
 
 
 def carry_out(case: Case, endpoint: str, folder: Path) -> Case:

@@ -10,11 +10,9 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 import httpx
@@ -22,22 +20,17 @@ import pytest
 import yaml
 
 from agent_tasks.backend.agents import AgentsBackend
-from agent_tasks.testing import ServiceLog
 from agent_tasks.wire import StreamEvent
-from tests.durability.counts import counted
 from tests.durability.crash_pipeline import (
     CALLS,
-    MCP_URL,
     ONCE,
     REPEATABLE,
-    REPLY,
     executions,
     pipeline,
-    rules,
 )
-from tests.durability.effects import duplicate_effects
-from tests.support.mcp_server import McpLedger, mcp_ledger
-from tests.support.service import ThreadService, start_in_thread, write_rules
+from tests.durability.crash_services import crash_services, findings, side_by_side
+from tests.support.mcp_server import McpLedger
+from tests.support.service import ThreadService
 
 ALL = bool(os.environ.get("AGENT_TASKS_ALL_CRASH_POINTS"))
 STEP = 1 if ALL else 9
@@ -95,25 +88,10 @@ def _without(value: Any, label: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def ledger() -> Iterator[McpLedger]:
-    with mcp_ledger() as running, pytest.MonkeyPatch.context() as patch:
-        patch.setenv(MCP_URL, running.url)
-        yield running
-
-
-@pytest.fixture(scope="module")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[ThreadService]]:
     folder = tmp_path_factory.mktemp("faulty")
-    told = [rule for number in range(400) for rule in rules(f"case{number}x")]
-    started = []
-    for number in range(AT_ONCE):
-        here = folder / str(number)
-        here.mkdir()
-        model = write_rules(here, {"rules": told, "default": REPLY})
-        started.append(start_in_thread(here / "data", model))
-    yield started
-    for running in started:
-        running.stop()
+    with crash_services(folder, (f"case{number}x" for number in range(400)), AT_ONCE) as started:
+        yield started
 
 
 def undisturbed(running: ThreadService, folder: Path) -> tuple[Case, list[int]]:
@@ -178,29 +156,20 @@ def test_a_fault_anywhere_changes_nothing(
     calm, lengths = undisturbed(services[0], tmp_path / "0")
     assert calm.runs == {REPEATABLE: 1, ONCE: 1}
     chosen = cases(calm, lengths)[::STEP]
-    free: SimpleQueue[ThreadService] = SimpleQueue()
-    for running in services:
-        free.put(running)
-
-    def one(numbered: tuple[int, Case]) -> Case:
-        running = free.get()
-        try:
-            return carry_out(numbered[1], running, tmp_path / str(numbered[0]))
-        finally:
-            free.put(running)
-
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        done = list(pool.map(one, enumerate(chosen, start=1)))
-
-    duplicates = [effect for running in services for effect in duplicate_effects(running.requests())]
-    verdicts = [ServiceLog(running.endpoint).verdict() for running in services]
-    leaks = sum(verdict["left_over"]["count"] + verdict["active_runs"]["count"] for verdict in verdicts)
-    counted(pytestconfig).add(duplicates=len(duplicates), leaks=leaks)
+    done = [
+        case
+        for _, case in side_by_side(
+            services,
+            lambda one, running: (one[0], carry_out(one[1], running, tmp_path / str(one[0]))),
+            enumerate(chosen, start=1),
+        )
+    ]
+    duplicates, wrong = findings(services, pytestconfig)
 
     assert [case.name for case in done if case.outcome != calm.outcome] == []
     assert [case.name for case in done if case.runs != {REPEATABLE: 1, ONCE: 1}] == []
     assert [case.name for case in done if case.acted != 1] == []
     assert duplicates == []
-    assert [verdict for verdict in verdicts if not verdict["ok"]] == []
+    assert wrong == {}
     assert set(ledger.written.values()) == {1}
     assert len(ledger.written) == len(done) + 1

@@ -13,30 +13,26 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 import pytest
 
 from agent_tasks.crashpoints import CRASH_POINTS
 from agent_tasks.operations import Workspace, release_owner
-from agent_tasks.testing import ChildFailed, ServiceLog, kill_at, run_coroutine
-from tests.durability.counts import counted
+from agent_tasks.testing import ChildFailed, kill_at, run_coroutine
 from tests.durability.crash_pipeline import (
     CALLS,
-    MCP_URL,
     ONCE,
     REPEATABLE,
-    REPLY,
     executions,
     pipeline,
-    rules,
     work,
 )
-from tests.durability.effects import CREATIONS, duplicate_effects
+from tests.durability.crash_services import crash_services, findings, side_by_side
+from tests.durability.effects import CREATIONS
 from tests.durability.frozen_worker import LIMIT, stand_still, until_there
-from tests.support.mcp_server import McpLedger, mcp_ledger
-from tests.support.service import ThreadService, start_in_thread, write_rules
+from tests.support.mcp_server import McpLedger
+from tests.support.service import ThreadService
 
 ALL = bool(os.environ.get("AGENT_TASKS_ALL_CRASH_POINTS"))
 LEASE, LONG_LEASE = 1.0, 120.0  # seconds: of the worker that is frozen, and of its successor
@@ -152,24 +148,10 @@ async def _release(endpoint: str, folder: str, case: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def ledger() -> Iterator[McpLedger]:
-    with mcp_ledger() as running, pytest.MonkeyPatch.context() as patch:
-        patch.setenv(MCP_URL, running.url)
-        yield running
-
-
-@pytest.fixture(scope="module")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[ThreadService]]:
     folder = tmp_path_factory.mktemp("services")
-    told = [rule for name in ["calm", *(story.name for story in stories())] for rule in rules(name)]
-    started = []
-    for number in range(AT_ONCE):
-        here = folder / str(number)
-        here.mkdir()
-        started.append(start_in_thread(here / "data", write_rules(here, {"rules": told, "default": REPLY})))
-    yield started
-    for running in started:
-        running.stop()
+    with crash_services(folder, ["calm", *(story.name for story in stories())], AT_ONCE) as started:
+        yield started
 
 
 @pytest.mark.timeout(600)
@@ -180,35 +162,15 @@ def test_a_frozen_worker_changes_nothing_when_it_wakes(
     endpoint, here = services[0].endpoint, str(tmp_path / "calm")
     calm = run_coroutine(work, endpoint, here, "calm", LONG_LEASE).result
     asyncio.run(_release(endpoint, here, "calm"))
-    free: SimpleQueue[ThreadService] = SimpleQueue()
-    for running in services:
-        free.put(running)
-
-    def one(story: Story) -> Story:
-        running = free.get()
-        try:
-            return carry_out(story, running, tmp_path / story.name)
-        finally:
-            free.put(running)
-
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        done = list(pool.map(one, stories()))
-
-    duplicates = [effect for running in services for effect in duplicate_effects(running.requests())]
-    verdicts = [ServiceLog(running.endpoint).verdict() for running in services]
-    leaks = sum(verdict["left_over"]["count"] + verdict["active_runs"]["count"] for verdict in verdicts)
-    counted(pytestconfig).add(duplicates=len(duplicates), leaks=leaks)
+    done = side_by_side(
+        services, lambda story, running: carry_out(story, running, tmp_path / story.name), stories()
+    )
+    # Two workers may look at one store at the same time, each not too often.
+    duplicates, wrong = findings(services, pytestconfig, tolerated="polling_too_fast")
 
     assert [problem for story in done for problem in _problems(story, calm)] == []
     assert sum(story.was_locked for story in done) <= len(done) / 4
     assert duplicates == []
-    # Two workers may look at one store at the same time, each not too often.
-    wrong = {
-        name: found["details"]
-        for verdict in verdicts
-        for name, found in verdict.items()
-        if isinstance(found, dict) and found["count"] and name != "polling_too_fast"
-    }
     assert wrong == {}
     assert set(ledger.written.values()) == {1}
     assert len(ledger.written) == len(done) + 1
