@@ -23,6 +23,10 @@ SECONDS = 10.0
 """Within which a cancelled flow run has no active turn on the service."""
 
 
+def _count_leaks(batch: Bench, config: pytest.Config) -> None:
+    counted(config).add(leaks=len(_active(batch)) + sum(batch.left().values()))
+
+
 def _command(batch: Bench, api_url: str) -> subprocess.Popen[str]:
     """`agent-tasks run` over a bench's batch."""
     program = [sys.executable, "-c", "from agent_tasks.cli import main; main()"]
@@ -59,13 +63,15 @@ async def test_a_cancelled_flow_run_leaves_no_active_turn_and_no_resource(
         def is_over() -> bool:
             return api.flow_run(run)["state"]["type"] == "CANCELLED" and not any(batch.left().values())
 
-        await _until(is_over, SECONDS)
+        try:
+            await _until(is_over, SECONDS)
+        finally:
+            _count_leaks(batch, pytestconfig)
         assert time.monotonic() - cancelled < SECONDS
     async with Journal(batch.journal_url) as journal:
         assert await journal.unsettled(batch.service.endpoint) == []
         assert await journal.live_resources(batch.service.endpoint) == []
     assert processes_of(batch.folder) == []
-    counted(pytestconfig).add(leaks=len(_active(batch)) + sum(batch.left().values()))
 
 
 @pytest.mark.slow
@@ -93,6 +99,7 @@ async def test_a_run_of_the_terminal_is_cancelled_on_the_dashboard(
         shown, _ = process.communicate(timeout=30)
     finally:
         process.kill()
+        _count_leaks(batch, pytestconfig)
     assert process.returncode == 1, shown
     assert "cancelled on the dashboard" in " ".join(shown.split())
     assert seconds < SECONDS
@@ -101,7 +108,6 @@ async def test_a_run_of_the_terminal_is_cancelled_on_the_dashboard(
     async with Journal(batch.journal_url) as journal:
         assert await journal.unsettled(batch.service.endpoint) == []
         assert await journal.live_resources(batch.service.endpoint) == []
-    counted(pytestconfig).add(leaks=len(_active(batch)) + sum(batch.left().values()))
 
 
 @pytest.mark.slow
