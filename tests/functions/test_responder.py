@@ -45,6 +45,18 @@ class Counted:
         self.tool = work
 
 
+def hanging_at_first(queue_tool: ModuleType, *, repeatable: bool) -> Counted:
+    """A tool whose first run does not end: what a host that is killed leaves behind."""
+
+    async def body(item: str) -> str:
+        if len(counted.runs) == 1:
+            await asyncio.sleep(60)
+        return item
+
+    counted = Counted(queue_tool, body, repeatable=repeatable)
+    return counted
+
+
 @pytest.fixture
 def respond(responder: ModuleType, app_storage: str) -> Callable[..., Any]:
     """Answer a message, `age` seconds old."""
@@ -187,12 +199,7 @@ def short_lease(monkeypatch: pytest.MonkeyPatch, answers: ModuleType) -> None:
 async def test_a_call_whose_host_was_killed(
     queue_tool: ModuleType, respond: Callable[..., Any], repeatable: bool
 ) -> None:
-    async def hangs_at_first(item: str) -> str:
-        if len(counted.runs) == 1:
-            await asyncio.sleep(60)
-        return item
-
-    counted = Counted(queue_tool, hangs_at_first, repeatable=repeatable)
+    counted = hanging_at_first(queue_tool, repeatable=repeatable)
     await cut_off(counted.tool, respond, message("c1", item="oak"))
     answer = await respond(counted.tool, message("c1", item="oak"))
     if repeatable:
@@ -212,12 +219,7 @@ async def test_taking_a_call_over_is_repeated_and_still_known_as_such(
     app_storage: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def hangs_at_first(item: str) -> str:
-        if len(counted.runs) == 1:
-            await asyncio.sleep(60)
-        return item
-
-    counted = Counted(queue_tool, hangs_at_first, repeatable=False)
+    counted = hanging_at_first(queue_tool, repeatable=False)
     async with losing_answers(azurite, "PUT", f"/{app_storage}answers(") as (addresses, lost):
         monkeypatch.setenv("STORAGE", addresses.connection_string.get_secret_value())
         await cut_off(counted.tool, respond, message("c1", item="oak"))
@@ -338,12 +340,7 @@ async def test_a_redriven_call_that_nothing_is_known_of_any_more(
 async def test_the_operator_has_a_call_run_whose_outcome_is_unknown(
     queue_tool: ModuleType, answers: ModuleType, respond: Callable[..., Any], app_storage: str
 ) -> None:
-    async def hangs_at_first(item: str) -> str:
-        if len(counted.runs) == 1:
-            await asyncio.sleep(60)
-        return item
-
-    counted = Counted(queue_tool, hangs_at_first, repeatable=False)
+    counted = hanging_at_first(queue_tool, repeatable=False)
     await cut_off(counted.tool, respond, message("c1", item="oak"))
     redriven = message("c1", item="oak", Redrive=True)
     assert error_of(await respond(counted.tool, redriven))["type"] == "outcome_unknown"
