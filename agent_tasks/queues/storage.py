@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = ["Queue", "ReceivedMessage", "Storage"]
 
 T = TypeVar("T")
+_Client = TypeVar("_Client", "QueueServiceClient", "BlobServiceClient")
 
 RECEIVE_AT_ONCE = 32
 """Messages that one request gets at most."""
@@ -112,18 +113,7 @@ class Storage:
         if self._blobs is None:
             from azure.storage.blob.aio import BlobServiceClient
 
-            string = self.connection.connection_string
-            try:
-                if string is not None:
-                    self._blobs = BlobServiceClient.from_connection_string(
-                        string.get_secret_value(), **_options()
-                    )
-                else:
-                    self._blobs = BlobServiceClient(
-                        self._blob_address(), credential=self._credential(), **_options()
-                    )
-            except ValueError as error:
-                raise self._unusable("blobs", error) from None
+            self._blobs = self._client(BlobServiceClient, "blobs", self._blob_address)
         return self._blobs.get_container_client(name)
 
     async def queue_names(self, prefix: str = "") -> list[str]:
@@ -136,22 +126,23 @@ class Storage:
 
         return await _typed(listed, "", self.connection.name)
 
+    def _client(self, kind: type[_Client], what: str, address: Callable[[], str]) -> _Client:
+        """The official client of a service of the account. Raises ConfigurationError."""
+        string = self.connection.connection_string
+        try:
+            if string is not None:
+                return kind.from_connection_string(string.get_secret_value(), **_options())
+            return kind(address(), credential=self._credential(), **_options())
+        except ValueError as error:
+            raise self._unusable(what, error) from None
+
     def _queue_service(self) -> QueueServiceClient:
         if self._queues is None:
             from azure.storage.queue.aio import QueueServiceClient
 
-            string = self.connection.connection_string
-            try:
-                if string is not None:
-                    self._queues = QueueServiceClient.from_connection_string(
-                        string.get_secret_value(), **_options()
-                    )
-                else:
-                    self._queues = QueueServiceClient(
-                        str(self.connection.queue_endpoint), credential=self._credential(), **_options()
-                    )
-            except ValueError as error:
-                raise self._unusable("queues", error) from None
+            self._queues = self._client(
+                QueueServiceClient, "queues", lambda: str(self.connection.queue_endpoint)
+            )
         return self._queues
 
     def _unusable(self, what: str, error: ValueError) -> ConfigurationError:
