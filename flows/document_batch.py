@@ -66,7 +66,7 @@ async def document_batch(
 
     Returns:
         The summary. The flow run's state says "10 done, 3 need review, 2 failed". A flow run that is
-        cancelled on the dashboard ends as Cancelled, with its turns cancelled and what it made deleted.
+        cancelled on the server ends as Cancelled, with its turns cancelled and what it made deleted.
 
     Raises:
         AllDocumentsFailedError: Not one document gave a result (the flow run is Failed).

@@ -1,8 +1,9 @@
-"""A flow run that is told to stop on the dashboard finds out by itself, wherever it runs.
+"""A flow run that is told to stop on the Prefect server finds out by itself, wherever it runs.
 
 Prefect leaves that to whoever started the flow run: a worker or a served flow hears of it, and ends the
-process. A flow run of a terminal has nobody like that, and would go on, and be paid for, as "Cancelling";
-nor is there a second chance if the one event is lost. So the run looks at its own state.
+process. A flow run of a terminal has nobody like that (the dashboard greys its button, `prefect flow-run
+cancel` does not), and would go on, and be paid for, as "Cancelling"; nor is there a second chance if the one
+event is lost. So the run looks at its own state.
 """
 
 from __future__ import annotations

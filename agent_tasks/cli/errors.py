@@ -38,7 +38,7 @@ class InterruptedBySignal(Exception):  # noqa: N818 - not an error of the progra
 
 
 class RunStoppedError(AgentTasksError):
-    """The flow run was cancelled on the dashboard while the command ran."""
+    """The flow run was cancelled on the Prefect server while the command ran."""
 
 
 def say(text: str, *, style: str = "") -> None:

@@ -46,7 +46,7 @@ def run_batch(
         ConfigurationError: a path or a setting is not usable; nothing was started.
         PipelineError: the pipeline file is invalid; nothing was started.
         EmbeddedServiceError: a local server did not start.
-        RunStoppedError: the flow run was cancelled on the dashboard.
+        RunStoppedError: the flow run was cancelled on the Prefect server.
         InterruptedBySignal: Ctrl-C or SIGTERM; the flow run is cancelled, the servers are stopped.
     """
     settings = Settings()
@@ -101,7 +101,7 @@ async def _process(documents: Path, pipeline: Path, out: Path, *, quiet: bool) -
             return await observed(documents=str(documents), pipeline=str(pipeline), out=str(out))
     except CancelledRun:
         raise RunStoppedError(
-            "The flow run was cancelled on the dashboard: its turns are ended, what it made is deleted. "
+            "The flow run was cancelled on the Prefect server: its turns are ended, what it made is deleted. "
             "The same command goes on from here; documents that are done cost nothing again."
         ) from None
     except asyncio.CancelledError:

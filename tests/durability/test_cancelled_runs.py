@@ -77,7 +77,7 @@ async def test_a_cancelled_flow_run_leaves_no_active_turn_and_no_resource(
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("prefect_server")
-async def test_a_run_of_the_terminal_is_cancelled_on_the_dashboard(
+async def test_a_run_of_the_terminal_is_cancelled_on_the_server(
     bench: Callable[..., Bench], pytestconfig: pytest.Config
 ) -> None:
     """Nobody but the run itself can hear of it."""
@@ -101,7 +101,7 @@ async def test_a_run_of_the_terminal_is_cancelled_on_the_dashboard(
         process.kill()
         _count_leaks(batch, pytestconfig)
     assert process.returncode == 1, shown
-    assert "cancelled on the dashboard" in " ".join(shown.split())
+    assert "cancelled on the Prefect server" in " ".join(shown.split())
     assert seconds < SECONDS
     assert api.flow_run(run["id"])["state"]["type"] == "CANCELLED"
     assert batch.left() == {"agents": 0, "files": 0, "stores": 0, "threads": 0}
