@@ -15,7 +15,6 @@ follows are cancelled, and what the owner made is deleted unless a living worker
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
@@ -23,12 +22,13 @@ from prefect.client.schemas.objects import FlowRun, State
 
 from agent_tasks.blocks import AgentsProject, load_project
 from agent_tasks.errors import AgentTasksError
+from agent_tasks.logs import get_logger
 from agent_tasks.operations.cancelling import cancel_owner
 from agent_tasks.operations.ownership import release_unused
 
 __all__ = ["HOOK_SECONDS", "Hook", "cancel_on_end", "end_owner", "release_on_end"]
 
-logger = logging.getLogger("agent_tasks.hooks")
+logger = get_logger("agent_tasks.hooks")
 
 HOOK_SECONDS = 30.0
 """How long a hook may take; what it does not get done is left to the next run and to the sweep."""

@@ -13,19 +13,18 @@ Prefect keeps the hooks in memory: a killed process rolls nothing back. The ledg
 
 from __future__ import annotations
 
-import logging
-
 from prefect.transactions import Transaction, get_transaction
 
 from agent_tasks.backend.protocol import ResourceKind
 from agent_tasks.blocks import AgentsProject
 from agent_tasks.errors import AgentTasksError
+from agent_tasks.logs import get_logger
 from agent_tasks.operations import RemoteAgent, RemoteFile, RemoteStore, delete_resource
 from agent_tasks.operations.ownership import in_use
 
 __all__ = ["created", "undo"]
 
-logger = logging.getLogger("agent_tasks.rollback")
+logger = get_logger("agent_tasks.rollback")
 
 _NAME = "agent_tasks.created"
 

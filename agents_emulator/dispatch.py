@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from agent_tasks.logs import get_logger
 from agent_tasks.wire.base import WireModel
 from agents_emulator.errors import (
     ApiError,
@@ -37,7 +37,7 @@ from agents_emulator.strictness import check_body, check_depth, check_query
 if TYPE_CHECKING:
     from agents_emulator.service import Service
 
-logger = logging.getLogger("agents_emulator")
+logger = get_logger("agents_emulator")
 
 API_VERSIONS = (
     "v1",

@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import ipaddress
 import json
-import logging
 import os
 import signal
 import socket
@@ -20,6 +19,7 @@ from pathlib import Path
 import uvicorn
 from starlette.applications import Starlette
 
+from agent_tasks.logs import log_to_stderr
 from agents_emulator.app import create_app
 from agents_emulator.connections import guarded_protocol
 from agents_emulator.faults import FaultPlanError, read_plan
@@ -115,11 +115,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit status (0, or 2 for options that cannot be served)."""
     parser = build_parser()
     options = parser.parse_args(argv)
-    logging.basicConfig(
-        level=options.log_level.upper(),
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    log_to_stderr(options.log_level.upper())
     token = options.token or None
     if token is None and not is_loopback(options.host):
         parser.error(

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import time
 import uuid
 from contextlib import suppress
@@ -31,9 +30,10 @@ from azure.core.exceptions import (
 )
 from azure.data.tables import TableEntity, UpdateMode
 from azure.data.tables.aio import TableClient
+from logs import get_logger
 from storage import storage
 
-logger = logging.getLogger("queue_tools")
+logger = get_logger("queue_tools")
 
 CLOCK_SKEW = 5.0
 """Seconds by which the clocks of two hosts may differ."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import answers
 import azure.functions as func
 from app_settings import CONNECTION
 from catalog import TOOLS
+from logs import get_logger
 from queue_messages import encode
 from queue_tool import QueueTool
 from responder import Delivery, give_up, respond
@@ -46,7 +46,7 @@ def bind(tool: QueueTool[..., Any]) -> None:
 async def purge_answers(timer: func.TimerRequest) -> None:
     """Remove stored answers whose time is over, once an hour."""
     removed = await answers.purge()
-    logging.getLogger("queue_tools").info("%d stored answers were removed", removed)
+    get_logger("queue_tools").info("%d stored answers were removed", removed)
 
 
 def _delivery(message: func.QueueMessage) -> Delivery:

@@ -11,19 +11,19 @@ import asyncio
 import contextvars
 import inspect
 import json
-import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, ParamSpec, TypeVar, cast, get_type_hints
 
+from logs import get_logger
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 from queue_messages import RESERVED, error_value
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
-logger = logging.getLogger("queue_tools")
+logger = get_logger("queue_tools")
 
 MAX_PROBLEMS = 20
 """Problems of invalid arguments that the agent is told of; it learns of the others when these are mended."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ import large_values
 import tracing
 from answers import CLOCK_SKEW, AnswerStore, Busy, Claim, ClaimLostError, Stored
 from azure.core.exceptions import AzureError
+from logs import get_logger
 from queue_messages import (
     Call,
     NoCorrelationIdError,
@@ -35,7 +35,7 @@ from queue_messages import (
 )
 from queue_tool import InvalidArgumentsError, QueueTool, TransientError
 
-logger = logging.getLogger("queue_tools")
+logger = get_logger("queue_tools")
 
 Tool = QueueTool[..., Any]
 

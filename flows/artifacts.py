@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,11 +18,12 @@ from prefect.artifacts import (
     aupdate_progress_artifact,
 )
 
+from agent_tasks.logs import get_logger
 from flows.batch import Batch
 from flows.outputs import gist
 from flows.rows import MAX_LISTED, BatchSummary, DocumentRow, DocumentStatus
 
-logger = logging.getLogger("flows.artifacts")
+logger = get_logger("flows.artifacts")
 
 UPDATE_SECONDS = 1.0
 """Seconds between updates of the progress artifact: each is a request to the Prefect server."""

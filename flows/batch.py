@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,6 +18,7 @@ from agent_tasks.errors import (
     ServerError,
     ServiceError,
 )
+from agent_tasks.logs import get_logger
 from agent_tasks.operations import (
     AgentSpec,
     RemoteAgent,
@@ -37,7 +37,7 @@ from flows.pipeline import AgentPlan, Pipeline
 from flows.progress import observer
 from flows.rows import MAX_LISTED, DocumentRow, DocumentStatus
 
-logger = logging.getLogger("flows.batch")
+logger = get_logger("flows.batch")
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,11 @@ from prefect.client.schemas.objects import FlowRun, State
 from agent_tasks.blocks import AgentsProject, load_project
 from agent_tasks.errors import AgentTasksError
 from agent_tasks.hooks import end_owner
+from agent_tasks.logs import get_logger
 from flows.batch import batch_owner
 from flows.pipeline import load_pipeline
 
-logger = logging.getLogger("flows.cancelling")
+logger = get_logger("flows.cancelling")
 
 _projects: dict[str, AgentsProject] = {}
 # Projects of the flow runs of this process: a flow run's parameters keep a token only as stars.

@@ -21,8 +21,8 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from agent_tasks.display import one_line
 from agent_tasks.operations import Usage
-from flows.markdown import one_line
 from flows.outputs import gist
 from flows.progress import Observer, observed_by
 from flows.rows import AnswerRow, BatchSummary, DocumentRow, DocumentStatus

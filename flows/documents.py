@@ -7,7 +7,6 @@ the journal as soon as it is known; a document is not worked on again while file
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 import time
 import unicodedata
@@ -27,6 +26,7 @@ from agent_tasks.errors import (
     RunIncompleteError,
 )
 from agent_tasks.journal import DocumentRecord
+from agent_tasks.logs import get_logger
 from agent_tasks.operations import RemoteAgent, TurnResult, Usage, content_hash
 from agent_tasks.text import extract_text
 from flows.batch import Batch
@@ -38,7 +38,7 @@ from flows.progress import observer
 from flows.prompts import PromptError
 from flows.rows import DocumentRow, DocumentStatus, Failure, Review, shortened
 
-logger = logging.getLogger("flows.documents")
+logger = get_logger("flows.documents")
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 

@@ -10,13 +10,9 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from agent_tasks.display import one_line
+
 _SPECIAL = re.compile(r"[\\`*_\[\]<>|~#&!]")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
-
-
-def one_line(text: str) -> str:
-    """Text on one line, without control characters and invisible ones that turn or hide what follows."""
-    return " ".join(_CONTROL.sub(" ", text).split())
 
 
 def escape(value: Any) -> Markup:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -20,6 +19,7 @@ from typing import Any
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.errors import JournalError, LeaseLostError
 from agent_tasks.journal import Claim, Operation, OperationState
+from agent_tasks.logs import get_logger
 from agent_tasks.operations import Workspace, operation_key
 from agent_tasks.operations.cleanup import EXCLUSIVE, exclusive_key
 from flows.batch import Batch
@@ -27,7 +27,7 @@ from flows.discovery import DocumentFile
 from flows.documents import count_settled
 from flows.rows import BatchSummary, RunRecord
 
-logger = logging.getLogger("flows.sharing")
+logger = get_logger("flows.sharing")
 
 Process = Callable[[Batch, Sequence[DocumentFile], str], Awaitable[Any]]
 

@@ -9,7 +9,6 @@ event is lost. So the run looks at its own state.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -17,7 +16,9 @@ from prefect.client.orchestration import get_client
 
 __all__ = ["Stop", "told_to_stop"]
 
-logger = logging.getLogger("flows.stopping")
+from agent_tasks.logs import get_logger
+
+logger = get_logger("flows.stopping")
 
 LOOK_SECONDS = 3.0
 """Pause between two looks at the flow run's state: one small request each."""

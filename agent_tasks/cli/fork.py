@@ -74,7 +74,7 @@ def render(comparison: Comparison) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    from flows.markdown import one_line
+    from agent_tasks.display import one_line
 
     def table(*heads: str) -> Table:
         made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")

@@ -16,6 +16,7 @@ from agent_tasks.cli.errors import ExitCode, InterruptedBySignal, say
 from agent_tasks.cli.interrupts import run_interruptible
 from agent_tasks.errors import ConfigurationError
 from agent_tasks.functions_host import AppFolder, FunctionsHost
+from agent_tasks.logs import log_to_stderr
 from agent_tasks.settings import Settings, environment
 
 __all__ = ["run_functions", "with_storage"]
@@ -36,7 +37,7 @@ def run_functions(
     Raises:
         ConfigurationError, FunctionsHostError, EmbeddedServiceError, QueueError: it cannot be started.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    log_to_stderr(logging.INFO)
     for noisy in ("azure.core", "azure.identity"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     if command and shutil.which(command[0]) is None:

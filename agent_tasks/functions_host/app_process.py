@@ -19,15 +19,14 @@ from pathlib import Path
 
 from agent_tasks.functions_host.executors import Executor, load_executor
 from agent_tasks.functions_host.wire import Channel, Invocation, Outcome, open_channel
+from agent_tasks.logs import log_to_stderr
 
 __all__ = ["main"]
 
 
 def main() -> int:
     """Serves the app in the working directory; returns the exit code."""
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    log_to_stderr(logging.INFO)
     for noisy in ("azure.core", "azure.identity", "azure.functions"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # Ctrl-C in a terminal reaches this process too; its host decides when it ends.

@@ -12,7 +12,6 @@ import asyncio
 import importlib
 import inspect
 import json
-import logging
 import traceback
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
@@ -22,13 +21,14 @@ from types import SimpleNamespace
 from typing import Any
 
 from agent_tasks.functions_host.wire import Binding, Function, Invocation, Outcome
+from agent_tasks.logs import get_logger
 
 __all__ = ["Executor", "MicrosoftWorker", "PlainExecutor", "load_executor"]
 
 RUNTIME_VERSION = "1.3.0"
 """The version of Microsoft's library whose internal parts are used here."""
 THREADS = 32
-logger = logging.getLogger("agent_tasks.functions")
+logger = get_logger("agent_tasks.functions")
 
 
 class Executor(ABC):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from types import TracebackType
@@ -14,11 +13,12 @@ from agent_tasks.functions_host.configuration import AppFolder
 from agent_tasks.functions_host.listener import LEASE_SECONDS, POISON, QueueListener
 from agent_tasks.functions_host.wire import Binding, Function
 from agent_tasks.functions_host.worker import AppWorker
+from agent_tasks.logs import get_logger
 from agent_tasks.queues import Queue, Storage, StorageConnection
 
 __all__ = ["FunctionsHost"]
 
-logger = logging.getLogger("agent_tasks.functions")
+logger = get_logger("agent_tasks.functions")
 
 DRAIN_SECONDS = 10.0
 QUEUE_TRIGGER = "queuetrigger"

@@ -18,7 +18,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import logging
 import random
 import uuid
 from collections.abc import Awaitable, Callable
@@ -30,11 +29,12 @@ from agent_tasks.errors import AgentTasksError, QueueNotFoundError, StorageUnrea
 from agent_tasks.functions_host.configuration import HostOptions
 from agent_tasks.functions_host.wire import Function, Invocation, Outcome
 from agent_tasks.functions_host.worker import AppWorker, WorkerGoneError
+from agent_tasks.logs import DETAIL, get_logger
 from agent_tasks.queues import Queue, ReceivedMessage
 
 __all__ = ["LEASE_SECONDS", "QueueListener"]
 
-logger = logging.getLogger("agent_tasks.functions")
+logger = get_logger("agent_tasks.functions")
 T = TypeVar("T")
 
 LEASE_SECONDS = 600
@@ -165,14 +165,9 @@ class QueueListener:
             outcome = Outcome(invocation.id, error=str(error))
         if outcome.error is not None:
             logger.error(
-                "%s: message %s failed (try %d of %d): %s",
-                *(
-                    name,
-                    message.id,
-                    message.dequeue_count,
-                    self._options.queues.max_dequeue_count,
-                    outcome.error,
-                ),
+                "%s: message %s failed (try %d of %d)",
+                *(name, message.id, message.dequeue_count, self._options.queues.max_dequeue_count),
+                extra={DETAIL: outcome.error},
             )
             return False
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import socket
 import subprocess
@@ -15,10 +14,11 @@ from pathlib import Path
 from agent_tasks.errors import FunctionsHostError
 from agent_tasks.functions_host.wire import Channel, Function, Invocation, Outcome, open_channel
 from agent_tasks.guardian import die_with_parent
+from agent_tasks.logs import get_logger
 
 __all__ = ["AppWorker", "WorkerGoneError"]
 
-logger = logging.getLogger("agent_tasks.functions")
+logger = get_logger("agent_tasks.functions")
 
 START_SECONDS = 60.0
 STOP_SECONDS = 5.0

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import logging
 import socket
 import sys
 import threading
@@ -30,8 +29,9 @@ from agent_tasks.errors import (
     JournalVersionError,
 )
 from agent_tasks.journal.schema import SCHEMA_REVISION
+from agent_tasks.logs import get_logger
 
-logger = logging.getLogger("agent_tasks.journal")
+logger = get_logger("agent_tasks.journal")
 
 BUSY_TIMEOUT = 30.0
 """Seconds that a SQLite writer waits for another process's write before it gives up."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from pathlib import Path
@@ -29,8 +28,9 @@ from agent_tasks.journal.rows import document_of, operation_of, resource_of
 from agent_tasks.journal.schema import documents, operations, resources
 from agent_tasks.journal.statements import insert_new, read_operation, require_held, require_operation
 from agent_tasks.journal.workers import WorkerPresence, shared_folder, worker_name
+from agent_tasks.logs import get_logger
 
-logger = logging.getLogger("agent_tasks.journal")
+logger = get_logger("agent_tasks.journal")
 
 LEASE_SECONDS = 60.0
 """How long a worker's claim holds without renewal; workers renew at a third of it."""

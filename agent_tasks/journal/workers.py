@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import logging
 import os
 import socket
 import tempfile
@@ -18,8 +17,9 @@ import uuid
 from pathlib import Path
 
 from agent_tasks.errors import JournalUnreadableError
+from agent_tasks.logs import get_logger
 
-logger = logging.getLogger("agent_tasks.journal")
+logger = get_logger("agent_tasks.journal")
 
 _REMEMBERED = 24 * 3600.0  # seconds that the lock file of a dead worker stays in the shared folder
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
 from agent_tasks.backend.protocol import ApprovalRequest
 from agent_tasks.errors import ApprovalNeededError
+from agent_tasks.logs import get_logger
 from agent_tasks.operations.keys import content_hash
 from agent_tasks.operations.workspace import Workspace
 from agent_tasks.tools import ToolSet
 from agent_tasks.wire import RequiredMcpToolCall
 
-logger = logging.getLogger("agent_tasks.operations")
+logger = get_logger("agent_tasks.operations")
 
 APPROVED, REFUSED = "approved", "refused"
 """What the journal keeps as the output of a decision."""

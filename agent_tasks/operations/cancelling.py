@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
 from agent_tasks.backend.protocol import TurnRef
 from agent_tasks.errors import AgentTasksError, JournalError, RunCancelledError
 from agent_tasks.journal import Claim, NewResource, Operation
+from agent_tasks.logs import get_logger
 from agent_tasks.operations.effects import look_up, mark_of
 from agent_tasks.operations.ownership import belongs_to
 from agent_tasks.operations.turns import CONVERSATION_TTL
 from agent_tasks.operations.workspace import Workspace
 
-logger = logging.getLogger("agent_tasks.operations")
+logger = get_logger("agent_tasks.operations")
 
 _AT_ONCE = 8  # turns that are cancelled at the same time
 

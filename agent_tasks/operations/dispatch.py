@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
@@ -12,6 +11,7 @@ from agent_tasks.client._functions import error_output
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.errors import ToolOutcomeUnknownError
 from agent_tasks.journal import ToolCallRecord, ToolCallState
+from agent_tasks.logs import get_logger
 from agent_tasks.operations.keys import content_hash
 from agent_tasks.operations.models import ToolCallOutcome
 from agent_tasks.operations.workspace import Workspace
@@ -19,7 +19,7 @@ from agent_tasks.telemetry import tool_span
 from agent_tasks.tools import CallableTool, ToolContext, ToolSet, WhenUnknown
 from agent_tasks.tools.toolset import unknown_tool
 
-logger = logging.getLogger("agent_tasks.operations")
+logger = get_logger("agent_tasks.operations")
 
 
 async def dispatch_tools(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import cast
@@ -30,6 +29,7 @@ from agent_tasks.errors import (
     TransportError,
 )
 from agent_tasks.journal import NewResource, Operation
+from agent_tasks.logs import get_logger
 from agent_tasks.operations.approvals import decide_approvals
 from agent_tasks.operations.dispatch import dispatch_tools
 from agent_tasks.operations.effects import is_outcome_unknown, look_up, mark_of
@@ -37,7 +37,7 @@ from agent_tasks.operations.models import TurnSpec
 from agent_tasks.operations.workspace import Workspace
 from agent_tasks.tools import ToolSet
 
-logger = logging.getLogger("agent_tasks.operations")
+logger = get_logger("agent_tasks.operations")
 
 CONVERSATION_TTL = 24 * 3600.0
 """Seconds until a conversation that nobody deleted may be swept."""

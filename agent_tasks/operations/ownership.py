@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-
 from agent_tasks.journal import Operation
+from agent_tasks.logs import get_logger
 from agent_tasks.operations.cleanup import exclusive, release_owner
 from agent_tasks.operations.workspace import Workspace
 
-logger = logging.getLogger("agent_tasks.operations")
+logger = get_logger("agent_tasks.operations")
 
 
 def belongs_to(owner: object, to: str) -> bool:

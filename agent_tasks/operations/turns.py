@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable, Sequence
 
 from agent_tasks.backend.protocol import Citation, TurnEnded, Usage
@@ -17,6 +16,7 @@ from agent_tasks.errors import (
     RunThrottledError,
 )
 from agent_tasks.journal import ToolCallRecord
+from agent_tasks.logs import get_logger
 from agent_tasks.operations.following import CONVERSATION_TTL, Following
 from agent_tasks.operations.keys import content_hash, operation_key
 from agent_tasks.operations.models import ToolCallOutcome, TurnResult, TurnSpec
@@ -27,7 +27,7 @@ from agent_tasks.tools import ToolSet
 
 __all__ = ["CONVERSATION_TTL", "run_turn", "turn_key"]
 
-logger = logging.getLogger("agent_tasks.operations")
+logger = get_logger("agent_tasks.operations")
 
 _SERVER_ERRORS = 2  # new attempts after the service failed on a turn
 _EXPIRIES = 2  # new attempts after a turn reached its expiry

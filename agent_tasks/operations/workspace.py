@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,9 +17,10 @@ from agent_tasks.backend.agents import AgentsBackend
 from agent_tasks.backend.protocol import Backend
 from agent_tasks.errors import AgentTasksError, JournalError
 from agent_tasks.journal import LEASE_SECONDS, Claim, Journal, Operation
+from agent_tasks.logs import get_logger
 from agent_tasks.telemetry import instrument_unless_watched
 
-logger = logging.getLogger("agent_tasks.operations")
+logger = get_logger("agent_tasks.operations")
 
 _BUSY_POLL = (0.2, 3.0)  # seconds between looks at what another worker holds: the first, and the longest
 

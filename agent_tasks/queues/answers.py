@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import logging
 from collections import OrderedDict
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
@@ -42,13 +41,14 @@ from agent_tasks.errors import (
     QueueNotFoundError,
     StorageUnreachableError,
 )
+from agent_tasks.logs import get_logger
 from agent_tasks.queues.claims import ClaimCheck
 from agent_tasks.queues.messages import AnswerMessage, read_answer
 from agent_tasks.queues.storage import FOREVER, Queue, ReceivedMessage
 
 __all__ = ["AnswerReader", "Expected", "ReaderCounts", "ReaderPolicy"]
 
-logger = logging.getLogger("agent_tasks.queues")
+logger = get_logger("agent_tasks.queues")
 
 REMEMBERED = 10_000
 """How many ended calls a reader knows, to tell duplicates and late answers from foreign ones."""

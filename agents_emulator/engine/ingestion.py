@@ -8,18 +8,18 @@ the service stopped is read again at its next start.
 from __future__ import annotations
 
 import asyncio
-import logging
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent_tasks.logs import get_logger
 from agents_emulator.store import FILES, VECTOR_STORE_FILES, Record, Store
 
 if TYPE_CHECKING:
     from agents_emulator.retrieval import RetrievalIndex
 
-logger = logging.getLogger("agents_emulator")
+logger = get_logger("agents_emulator")
 
 _CONCURRENT_FILES = 2
 

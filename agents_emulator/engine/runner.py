@@ -7,12 +7,12 @@ run found queued or in progress at the start of the service is continued.
 from __future__ import annotations
 
 import asyncio
-import logging
 import sqlite3
 import time
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
+from agent_tasks.logs import get_logger
 from agents_emulator.engine import lifecycle
 from agents_emulator.engine.asking import Asker, RunFailedError
 from agents_emulator.engine.bodies import step_delta
@@ -32,7 +32,7 @@ from agents_emulator.tools.base import ToolServices, ToolSetupError
 from agents_emulator.tools.code_interpreter import Workspace
 from agents_emulator.tools.toolbox import Toolbox
 
-logger = logging.getLogger("agents_emulator")
+logger = get_logger("agents_emulator")
 
 MAX_ROUNDS = 64
 """Answers of tool calls in one run; a model that still asks for more goes round in circles."""

@@ -15,11 +15,11 @@ A service that is stopped meanwhile goes on with what is not done.
 from __future__ import annotations
 
 import asyncio
-import logging
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from agent_tasks.logs import get_logger
 from agents_emulator.engine import lifecycle
 from agents_emulator.engine.asking import Asker, RunFailedError
 from agents_emulator.engine.bodies import step_delta
@@ -30,7 +30,7 @@ from agents_emulator.store import RUN_STEPS, Record, Store
 from agents_emulator.tools.base import Answer, CallContext, ToolCallResult, ToolError, ToolSetupError
 from agents_emulator.tools.toolbox import Toolbox
 
-logger = logging.getLogger("agents_emulator")
+logger = get_logger("agents_emulator")
 
 REFUSED = "The user did not approve this call; it was not made."
 

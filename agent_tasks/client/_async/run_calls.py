@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -28,6 +27,7 @@ from agent_tasks.errors import (
     ToolError,
     TransportError,
 )
+from agent_tasks.logs import get_logger
 from agent_tasks.wire import (
     AgentStreamEvent,
     MessageRole,
@@ -42,7 +42,7 @@ from agent_tasks.wire import (
     ThreadRun,
 )
 
-logger = logging.getLogger("agent_tasks.client")
+logger = get_logger("agent_tasks.client")
 
 _SUBMISSIONS = 3
 """Times that the outputs of one round are sent while the service does not have them."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import time
 from contextlib import AbstractContextManager
 from importlib.metadata import version
@@ -22,8 +21,9 @@ from agent_tasks.client._operations import operation_name
 from agent_tasks.client._options import RetryPolicy, Timeouts
 from agent_tasks.client._redaction import loggable
 from agent_tasks.errors import InvalidAnswerError, NotFoundError
+from agent_tasks.logs import get_logger
 
-logger = logging.getLogger("agent_tasks.client")
+logger = get_logger("agent_tasks.client")
 
 _USER_AGENT = f"prefect-azure-agents/{version('prefect-azure-agents')}"
 # Below the 5 seconds after which common servers close an idle connection: a request that meets a closing

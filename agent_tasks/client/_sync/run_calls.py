@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -29,6 +28,7 @@ from agent_tasks.errors import (
     ToolError,
     TransportError,
 )
+from agent_tasks.logs import get_logger
 from agent_tasks.wire import (
     AgentStreamEvent,
     MessageRole,
@@ -43,7 +43,7 @@ from agent_tasks.wire import (
     ThreadRun,
 )
 
-logger = logging.getLogger("agent_tasks.client")
+logger = get_logger("agent_tasks.client")
 
 _SUBMISSIONS = 3
 """Times that the outputs of one round are sent while the service does not have them."""

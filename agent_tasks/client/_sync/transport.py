@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import time
 from contextlib import AbstractContextManager
 from importlib.metadata import version
@@ -23,8 +22,9 @@ from agent_tasks.client._redaction import loggable
 from agent_tasks.client._sync import _runtime
 from agent_tasks.client._sync.credentials import TokenSource
 from agent_tasks.errors import InvalidAnswerError, NotFoundError
+from agent_tasks.logs import get_logger
 
-logger = logging.getLogger("agent_tasks.client")
+logger = get_logger("agent_tasks.client")
 
 _USER_AGENT = f"prefect-azure-agents/{version('prefect-azure-agents')}"
 # Below the 5 seconds after which common servers close an idle connection: a request that meets a closing

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
 import os
 import shutil
 import stat
@@ -13,7 +12,9 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-logger = logging.getLogger("agents_emulator")
+from agent_tasks.logs import get_logger
+
+logger = get_logger("agents_emulator")
 
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _SETUP_FAILED = 97
