@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import json
 import re
 from dataclasses import asdict, dataclass
@@ -116,6 +117,8 @@ def read_call(body: bytes) -> Call:
             arguments = json.loads(arguments)
         except (ValueError, RecursionError) as error:
             raise _undecodable(text, f"{ARGUMENTS_KEY} is not valid JSON: {error}") from None
+    if arguments is None:  # what models write for a function without parameters
+        arguments = {}
     if not isinstance(arguments, dict):
         raise _undecodable(text, f"{ARGUMENTS_KEY} is not a JSON object")
     correlation_id = _correlation_id(message) or _correlation_id(arguments)
@@ -180,10 +183,11 @@ def read_reference(given: object) -> Reference:
 def _text(body: bytes) -> str:
     """The message's text. A JSON object has braces, which base64 has not: the two cannot be mixed up."""
     try:
-        decoded = base64.b64decode(body.strip(), validate=True)
+        decoded = base64.b64decode(body.removeprefix(codecs.BOM_UTF8).strip(), validate=True)
     except binascii.Error:
         decoded = body
-    return decoded.decode("utf-8", errors="replace")
+    # Some senders put a byte order mark before what they write, in the message or in what is encoded there.
+    return decoded.decode("utf-8-sig", errors="replace")
 
 
 def _correlation_id(mapping: dict[str, Any]) -> str | None:

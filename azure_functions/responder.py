@@ -252,9 +252,11 @@ async def _arguments(call: Call) -> dict[str, Any]:
         return call.arguments
     text = await large_values.load(call.arguments_reference)
     try:
-        arguments = json.loads(text)
+        arguments = json.loads(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError) as error:
         raise InvalidArgumentsError(f"the arguments are not valid JSON: {error}") from None
+    if arguments is None:
+        return {}
     if not isinstance(arguments, dict):
         raise InvalidArgumentsError("the arguments are not a JSON object")
     return arguments

@@ -20,6 +20,7 @@ from prefect.artifacts import (
 
 from agent_tasks.logs import get_logger
 from flows.batch import Batch
+from flows.markdown import escape, escape_cell
 from flows.outputs import gist
 from flows.rows import MAX_LISTED, BatchSummary, DocumentRow, DocumentStatus
 
@@ -108,7 +109,9 @@ async def publish_artifacts(batch: Batch, summary: BatchSummary) -> None:
             )
         report = await asyncio.to_thread(Path(summary.report).read_text, encoding="utf-8")
         if len(report) > MAX_REPORT_CHARS:
-            report = report[:MAX_REPORT_CHARS] + f"\n\n(shortened; the whole report: {summary.report})"
+            # Whole lines: half of an escaped text would be none.
+            whole = report[:MAX_REPORT_CHARS].rpartition("\n")[0]
+            report = f"{whole}\n\n(shortened; the whole report: {escape(summary.report)})"
         await acreate_markdown_artifact(
             report, key=artifact_key(name, "report"), description=summary.headline()
         )
@@ -124,9 +127,9 @@ def _table(results: Path) -> list[dict[str, str]]:
             if len(picked[row.status]) < MAX_LISTED:
                 picked[row.status].append(
                     {
-                        "document": row.document,
+                        "document": escape_cell(row.document),
                         "status": row.status.value.replace("_", " "),
-                        "result": gist(row)[:_MAX_CELL_CHARS],
+                        "result": escape_cell(gist(row)[:_MAX_CELL_CHARS]),
                         "tokens": f"{row.usage.total_tokens:,}",
                     }
                 )

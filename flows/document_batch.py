@@ -14,6 +14,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 
 from agent_tasks.blocks import AgentsProject, load_project
+from agent_tasks.display import one_line
 from agent_tasks.errors import AgentTasksError
 from agent_tasks.hooks import end_owner
 from agent_tasks.operations import Workspace
@@ -27,8 +28,10 @@ from flows.pipeline import load_pipeline
 from flows.progress import observed_by, observer
 from flows.rows import AllDocumentsFailedError, BatchSummary
 from flows.run import run_batch
-from flows.run_log import RunLog
+from flows.run_log import RunLog, keep_run_logs_plain
 from flows.stopping import Stop, told_to_stop
+
+keep_run_logs_plain()
 
 CANCEL_SECONDS = 6.0
 """How long a flow that was told to stop looks for turns that it has left running."""
@@ -36,7 +39,7 @@ CANCEL_SECONDS = 6.0
 
 def _run_name() -> str:
     folder = Path(str(flow_run.parameters.get("documents") or "documents")).resolve().name
-    return f"{folder} {datetime.now():%Y-%m-%d %H:%M:%S}"
+    return f"{one_line(folder)} {datetime.now():%Y-%m-%d %H:%M:%S}"
 
 
 @flow(

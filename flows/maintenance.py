@@ -10,6 +10,10 @@ from prefect.states import Completed, Failed
 
 from agent_tasks.blocks import AgentsProject, load_project
 from agent_tasks.operations.sweep import sweep as sweep_leftovers
+from flows.markdown import escape_cell, plain_address
+from flows.run_log import keep_run_logs_plain
+
+keep_run_logs_plain()
 
 
 @flow(
@@ -39,7 +43,7 @@ async def sweep(project: AgentsProject | str | None = None, dry_run: bool = True
         leftovers = await sweep_leftovers(ws, dry_run=dry_run)
     logger = get_run_logger()
     for leftover in leftovers:
-        told = f": {leftover.error}" if leftover.error else ""
+        told = plain_address(f": {leftover.error}" if leftover.error else "")
         logger.info("%s %s, %s%s", leftover.kind, leftover.remote_id, leftover.reason, told)
     if leftovers:
         await acreate_table_artifact(
@@ -47,11 +51,11 @@ async def sweep(project: AgentsProject | str | None = None, dry_run: bool = True
             table=[
                 {
                     "kind": leftover.kind,
-                    "id": leftover.remote_id,
-                    "name": leftover.name,
-                    "owner": leftover.owner or "",
+                    "id": escape_cell(leftover.remote_id),
+                    "name": escape_cell(leftover.name),
+                    "owner": escape_cell(leftover.owner or ""),
                     "reason": leftover.reason.value,
-                    "error": leftover.error or "",
+                    "error": escape_cell(leftover.error or ""),
                 }
                 for leftover in leftovers
             ],

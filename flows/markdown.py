@@ -13,6 +13,12 @@ from markupsafe import Markup
 from agent_tasks.display import one_line
 
 _SPECIAL = re.compile(r"[\\`*_\[\]<>|~#&!]")
+_ACTIVE = re.compile(r"[\\`\[\]<>!&]")
+"""What links, images, HTML and code begin with; the others only change how a text looks."""
+_ADDRESS = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)", re.IGNORECASE)
+"""Where renderers recognise a bare address, some of them after escapes are gone."""
+_JOINER = "\u2060"
+"""Word joiner: takes no room and shows nothing, but what it stands in is no address."""
 
 
 def escape(value: Any) -> Markup:
@@ -20,13 +26,26 @@ def escape(value: Any) -> Markup:
 
     What is `Markup` already stays as it is.
     """
-    if isinstance(value, Markup):
-        return value
-    text = one_line(str(value))
-    text = _SPECIAL.sub(lambda match: f"\\{match[0]}", text)
-    # Renderers make links out of bare addresses.
-    text = text.replace("://", ":\\//").replace("www.", "www\\.").replace("@", "\\@")
-    return Markup(text)  # noqa: S704 - it has just been escaped
+    return value if isinstance(value, Markup) else _escaped(value, _SPECIAL)
+
+
+def escape_cell(value: Any) -> Markup:
+    """Text as a cell of a table artifact: no links, images, HTML or code of its own.
+
+    Prefect's first dashboard renders cells as Markdown, the second shows them as they are: what is harmless
+    in the one, such as the underscores of a file's name, stays readable in the other.
+    """
+    return _escaped(value, _ACTIVE)
+
+
+def plain_address(text: str) -> str:
+    """Text for a line of a log, in which Prefect's dashboard makes links of addresses: not of these."""
+    return text.replace("://", ":\\//")
+
+
+def _escaped(value: Any, special: re.Pattern[str]) -> Markup:
+    text = special.sub(lambda match: f"\\{match[0]}", one_line(str(value)))
+    return Markup(_ADDRESS.sub(_JOINER, text))  # noqa: S704 - it has just been escaped
 
 
 def quote(value: Any) -> Markup:

@@ -16,10 +16,12 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    ValidationError,
     create_model,
     model_validator,
 )
+
+from agent_tasks.errors import AnswerFormatError
+from agent_tasks.tools import answers
 
 FieldType: TypeAlias = Literal["string", "integer", "number", "boolean", "date", "object"]
 Ground: TypeAlias = Literal["exact", "number", "date", "none"]
@@ -194,29 +196,17 @@ def json_schema_format(name: str, schema: dict[str, Any], *, strict: bool) -> di
 
 
 def parse_answer(model: type[BaseModel], text: str) -> tuple[dict[str, Any] | None, list[str]]:
-    """Check an answer against a model; JSON in a fenced block is taken out of it first.
+    """Check an answer against a model, as `agent_tasks.tools.parse_answer` does.
 
     Types are checked strictly: "1.250" for a number could mean two things, so it is an error, not 1.25.
 
     Returns:
         The values and no errors, or None and the errors.
     """
-    fenced = re.search(r"```(?:json)?\s*\n(.*?)```", text, re.DOTALL)
-    body = fenced.group(1) if fenced else text
     try:
-        return model.model_validate_json(body.strip(), strict=True).model_dump(mode="json"), []
-    except ValidationError as error:
-        return None, [
-            f"{_path(problem['loc']) or 'answer'}: {problem['msg'].removeprefix('Value error, ')}"
-            for problem in error.errors(include_url=False, include_input=False)
-        ]
-
-
-def _path(location: tuple[int | str, ...]) -> str:
-    text = ""
-    for part in location:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
+        return answers.parse_answer(model, text, strict=True).model_dump(mode="json"), []
+    except AnswerFormatError as error:
+        return None, list(error.problems)
 
 
 def _blank_is_null(value: Any) -> Any:

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import logging
 
+from agent_tasks.display import visible
+from agent_tasks.logs import PLAIN
 from agent_tasks.operations import Usage
+from flows.markdown import plain_address
 from flows.outputs import gist
 from flows.progress import Observer
 from flows.rows import MAX_LISTED, AnswerRow, BatchSummary, DocumentRow, DocumentStatus
@@ -16,6 +19,33 @@ SMALL_BATCH = 100
 """Documents up to which each one has its line: every line is a request's worth of work for the server."""
 
 _MILESTONES = 20  # lines about the progress of a large batch
+_OURS = frozenset({"document-batch", "sweep"})
+
+
+class _PlainRuns(logging.Filter):
+    """Keeps what Prefect itself logs of our flows plain: names of runs, error texts and their tracebacks."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if getattr(record, "flow_name", None) in _OURS:
+            PLAIN.filter(record)
+            if record.levelno > logging.INFO:  # below, addresses are Prefect's own: "View at ..."
+                record.msg, record.args = plain_address(record.getMessage()), ()
+                record.exc_text = plain_address(record.exc_text or "") or None
+        return True
+
+
+_PLAIN_RUNS = _PlainRuns()
+
+
+def keep_run_logs_plain() -> None:
+    """Let no text from outside forge lines or make links in the logs of our flow runs."""
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).addFilter(_PLAIN_RUNS)
+
+
+def _plain(text: str) -> str:
+    """A text from outside as part of a line."""
+    return plain_address(visible(text))
 
 
 class RunLog(Observer):
@@ -37,7 +67,7 @@ class RunLog(Observer):
 
     def batch_started(self, pipeline: str, folder: str, total: int) -> None:
         self._total = total
-        self._logger.info("Pipeline %s over %s: %d documents", pipeline, folder, total)
+        self._logger.info("Pipeline %s over %s: %d documents", _plain(pipeline), _plain(folder), total)
         self._inner.batch_started(pipeline, folder, total)
 
     def phase_started(self, phase: str) -> None:
@@ -56,11 +86,11 @@ class RunLog(Observer):
         self._finished += 1
         is_done = row.status is DocumentStatus.DONE
         if not reused and self._total <= SMALL_BATCH and is_done:
-            self._logger.info("%s: done, %s", row.document, gist(row))
+            self._logger.info("%s: done, %s", _plain(row.document), _plain(gist(row)))
         elif not reused and not is_done and self._told < MAX_LISTED:
             self._told += 1
             state = row.status.value.replace("_", " ")
-            self._logger.warning("%s: %s, %s", row.document, state, gist(row))
+            self._logger.warning("%s: %s, %s", _plain(row.document), state, _plain(gist(row)))
         if self._total > SMALL_BATCH and self._finished % (self._total // _MILESTONES) == 0:
             self._logger.info("%d of %d documents", self._finished, self._total)
         self._inner.document_finished(row, reused=reused)
@@ -69,7 +99,7 @@ class RunLog(Observer):
         if not reused:
             said = row.error.message if row.error else row.answer
             level = logging.WARNING if row.error else logging.INFO
-            self._logger.log(level, "%s %s", row.question, said)
+            self._logger.log(level, "%s %s", _plain(row.question), _plain(said))
         self._inner.answer_finished(row, reused=reused)
 
     def batch_finished(self, summary: BatchSummary) -> None:
@@ -79,6 +109,6 @@ class RunLog(Observer):
             summary.reused,
             summary.turns,
             summary.usage.total_tokens,
-            summary.results,
+            _plain(summary.results),
         )
         self._inner.batch_finished(summary)

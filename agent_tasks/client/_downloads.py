@@ -22,7 +22,10 @@ def local_file_name(name: str) -> str:
     with its ending kept, and nothing that a system refuses or takes for a device. Raises ValueError when
     nothing is left.
     """
-    clean = _REFUSED.sub("_", safe_file_name(name)).lstrip(". ").rstrip(". ")
+    given = _REFUSED.sub("_", safe_file_name(name)).rstrip(". ")
+    clean = given.lstrip(". ")
+    if Path(given).suffix == f".{clean}":  # nothing but an ending: it says what the file is
+        clean = f"_.{clean}"
     if _DEVICES.match(clean):
         clean = "_" + clean
     ending = Path(clean).suffix

@@ -229,11 +229,11 @@ class _Held:
 
 
 def decoded(body: str, encoding: str) -> str | None:
-    """The text of a message; None where it is not in the encoding."""
+    """The text of a message, before whose base64 a byte order mark may stand; None where it is no base64."""
     if encoding == "none":
         return body
     try:
-        return base64.b64decode(body, validate=True).decode()
+        return base64.b64decode(body.removeprefix("\ufeff"), validate=True).decode()
     except (binascii.Error, ValueError):
         return None
 

@@ -18,7 +18,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from agent_tasks.errors import QueueAnswerError, QueueError, QueueMessageTooLargeError, QueueNotFoundError
-from agent_tasks.queues import Queue, ReceivedMessage, Storage, decode, encode
+from agent_tasks.queues import Queue, ReceivedMessage, Storage, encode
+from agent_tasks.queues.messages import read_json
 
 POISON = "-poison"
 PARKED = "-parked"
@@ -206,7 +207,7 @@ async def _move(
 def _marked(queue: str, message: ReceivedMessage) -> tuple[Redriven, str | None]:
     """A failed call with the mark of a redrive; None in place of its body if it is no call."""
     try:
-        call: Any = json.loads(decode(message.body))
+        call: Any = read_json(message.body)
     except (QueueAnswerError, ValueError, RecursionError):
         return Redriven(queue, None, "it is no JSON"), None
     if not isinstance(call, dict):

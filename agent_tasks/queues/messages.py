@@ -35,6 +35,7 @@ __all__ = [
     "decode",
     "encode",
     "read_answer",
+    "read_json",
     "write_call",
 ]
 
@@ -42,6 +43,8 @@ MAX_MESSAGE_BYTES = 65_536
 """Largest message that a queue takes, in bytes as it is sent."""
 MAX_PAYLOAD_BYTES = 49_152
 """Largest text before base64, in bytes: three quarters of it."""
+
+BYTE_ORDER_MARK = "\ufeff"
 
 CallShape = Literal["flat", "function_args"]
 """Where the arguments of a call stand."""
@@ -82,11 +85,13 @@ def encode(text: str) -> str:
 def decode(body: str) -> str:
     """The text of a message, in base64 or plain. (JSON has braces, which base64 has not.)
 
+    A byte order mark, which some senders put first, does not hide the base64; in the text itself it stays.
+
     Raises:
         QueueAnswerError: the bytes are not UTF-8.
     """
     try:
-        data = base64.b64decode(body.strip(), validate=True)
+        data = base64.b64decode(body.removeprefix(BYTE_ORDER_MARK).strip(), validate=True)
     except (binascii.Error, ValueError):
         return body
     try:
@@ -128,6 +133,17 @@ def write_call(
     return json.dumps({**arguments, **fields})
 
 
+def read_json(body: str) -> Any:
+    """The JSON in a message, with or without a byte order mark.
+
+    Raises:
+        QueueAnswerError: the bytes are not UTF-8.
+        ValueError: it is no JSON.
+        RecursionError: it is too deep.
+    """
+    return json.loads(decode(body).removeprefix(BYTE_ORDER_MARK))
+
+
 def read_answer(body: str) -> AnswerMessage:
     """An answer from the body of its message.
 
@@ -136,7 +152,7 @@ def read_answer(body: str) -> AnswerMessage:
             the id is known, the error carries it.
     """
     try:
-        message = json.loads(decode(body))
+        message = read_json(body)
     except (ValueError, RecursionError) as error:
         raise QueueAnswerError(f"the message is not JSON: {error}") from None
     if not isinstance(message, dict):

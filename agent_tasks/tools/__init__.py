@@ -1,5 +1,6 @@
 """What an agent may use: functions of this program, and tools that the service carries out itself."""
 
+from agent_tasks.tools.answers import parse_answer
 from agent_tasks.tools.azure_function import AzureFunctionTool, StorageQueue
 from agent_tasks.tools.base import CallableTool, HostedTool, Tool, ToolContext
 from agent_tasks.tools.connections import (
@@ -29,7 +30,7 @@ from agent_tasks.tools.queue_tool import (
     queue_tools,
     read_definitions,
 )
-from agent_tasks.tools.response_format import parse_answer, response_format
+from agent_tasks.tools.response_format import response_format
 from agent_tasks.tools.search import AzureAISearchTool, BingCustomSearchTool, BingGroundingTool
 from agent_tasks.tools.toolset import ToolSet
 

@@ -187,7 +187,8 @@ class FunctionTool:
         left alone and never keeps the process from ending.
 
         Args:
-            arguments_json: The arguments as the model wrote them: a JSON object ("" means no arguments).
+            arguments_json: The arguments as the model wrote them: a JSON object ("" and ``null`` mean no
+                arguments).
             context: Handed to the function if it asks for it.
 
         Returns:
@@ -308,15 +309,24 @@ def function_definition(name: str, description: str, parameters: dict[str, Any])
     return FunctionToolDefinition(function=function).to_wire()
 
 
+def given_arguments(arguments_json: str) -> str:
+    """The arguments as JSON: what stands for none, nothing or ``null``, as the empty object.
+
+    Models write both for a function without parameters.
+    """
+    text = arguments_json.strip()
+    return "{}" if text in ("", "null") else text
+
+
 def check_arguments(model: type[BaseModel], arguments_json: str, tool: str) -> BaseModel:
-    """The model's arguments, checked and converted ("" means none).
+    """The model's arguments, checked and converted.
 
     Raises:
         ToolArgumentsError: Not JSON, not an object, or not as the schema says; lists every problem, and none
             of the values.
     """
     try:
-        return model.model_validate_json(arguments_json.strip() or "{}")
+        return model.model_validate_json(given_arguments(arguments_json))
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(str(part) for part in problem['loc']) or 'arguments'}: {problem['msg']}"

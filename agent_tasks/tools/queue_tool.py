@@ -24,7 +24,12 @@ from agent_tasks.errors import ConfigurationError, ToolArgumentsError, ToolOutpu
 from agent_tasks.queues import AnswerReader, ClaimCheck, ReaderPolicy, Storage, StorageConnection, send_call
 from agent_tasks.tools.azure_function import AzureFunctionTool, StorageQueue
 from agent_tasks.tools.base import Tool, ToolContext
-from agent_tasks.tools.function import DEFAULT_MAX_OUTPUT_CHARS, check_name, function_definition
+from agent_tasks.tools.function import (
+    DEFAULT_MAX_OUTPUT_CHARS,
+    check_name,
+    function_definition,
+    given_arguments,
+)
 from agent_tasks.tools.policy import WhenUnknown
 
 DEFAULT_DEADLINE = 120.0
@@ -230,7 +235,7 @@ class QueueFunctionTool:
 
 def _object(arguments_json: str, tool: str) -> Mapping[str, Any]:
     try:
-        arguments = json.loads(arguments_json.strip() or "{}")
+        arguments = json.loads(given_arguments(arguments_json))
     except (ValueError, RecursionError) as error:
         raise ToolArgumentsError(f"arguments of tool {tool} are not JSON: {error}", tool=tool) from None
     if not isinstance(arguments, dict):

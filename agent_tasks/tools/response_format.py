@@ -1,18 +1,16 @@
-"""Answers in JSON after a pydantic model: the format to ask for, and the answer as an object of the model."""
+"""Answers in JSON after a pydantic model: the format to ask for."""
 
 from __future__ import annotations
 
 import re
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic.json_schema import GenerateJsonSchema
 
-from agent_tasks.errors import AnswerFormatError, ConfigurationError
+from agent_tasks.errors import ConfigurationError
 from agent_tasks.wire import ResponseFormatJsonSchema, ResponseFormatJsonSchemaType
-
-M = TypeVar("M", bound=BaseModel)
 
 _NAME = re.compile(r"[^A-Za-z0-9_-]+")
 # Keywords that strict structured outputs refuse or ignore; pydantic checks them when the answer is parsed.
@@ -79,27 +77,6 @@ def response_format(
     if told:
         fields["description"] = told
     return ResponseFormatJsonSchemaType(json_schema=ResponseFormatJsonSchema(**fields)).to_wire()
-
-
-def parse_answer(model: type[M], text: str) -> M:
-    """The answer of an agent as an object of the model it was asked for by `response_format`.
-
-    Raises:
-        AnswerFormatError: The text is not JSON (cut off by a token limit, or a refusal in words), or does not
-            fit the model; `problems` lists each place and what is wrong there. Worth asking again.
-    """
-    try:
-        return model.model_validate_json(text)
-    except ValidationError as error:
-        problems = [
-            f"{'.'.join(str(part) for part in problem['loc']) or 'answer'}: {problem['msg']}"
-            for problem in error.errors(include_url=False, include_input=False, include_context=False)
-        ]
-        raise AnswerFormatError(
-            f"the answer is not a {model.__name__}: {'; '.join(problems)}",
-            model=model.__name__,
-            problems=problems,
-        ) from error
 
 
 def _strict(node: Any, where: str) -> Any:

@@ -47,7 +47,10 @@ class Citable:
 
 @dataclass
 class FileMentions:
-    """Finds `sandbox:/mnt/data/NAME` in a streamed text, for the files that there are."""
+    """Finds `sandbox:/mnt/data/NAME` in a streamed text, for the files that there are.
+
+    The name may be percent-encoded, as links are, wholly or in part.
+    """
 
     workspace: Workspace
     names: Sequence[str]
@@ -76,13 +79,34 @@ class FileMentions:
                 pieces.append((self._held[:at], None))
                 self._held = self._held[at:]
             rest = self._held[len(PREFIX) :]
-            if not final and any(len(name) > len(rest) and name.startswith(rest) for name in self.names):
+            found = {name: _written(name, rest) for name in self.names}
+            if not final and None in found.values():
                 break
-            name = max((name for name in self.names if rest.startswith(name)), key=len, default=None)
-            end = len(PREFIX) + len(name or "")
+            name, length = max(found.items(), key=lambda item: item[1] or 0, default=(None, 0))
+            end = len(PREFIX) + (length or 0)
+            name = name if length else None
             pieces.append((self._held[:end], name))
             self._held = self._held[end:]
         return [piece for piece in pieces if piece[0]]
+
+
+def _written(name: str, text: str) -> int | None:
+    """How many characters of `text` are the name; 0 if it does not begin with it, None if it may yet."""
+    if text.startswith(name):
+        return len(name)
+    if name.startswith(text):
+        return None
+    at = 0
+    for character in name:
+        encoded = "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogatepass"))
+        rest = text[at : at + len(encoded)].upper()
+        if rest == encoded:
+            at += len(encoded)
+        elif text.startswith(character, at):
+            at += 1
+        else:
+            return None if encoded.startswith(rest) and at + len(rest) == len(text) else 0
+    return at
 
 
 def _overlap(text: str) -> int:

@@ -183,11 +183,13 @@ class Tool(ABC):
 
 
 def json_arguments(call: CallContext) -> dict[str, Any]:
-    """Return the arguments of a call. Raises `ToolError` if they are no JSON object."""
+    """Return the arguments of a call, none for `null`. Raises `ToolError` if they are no JSON object."""
     try:
         arguments = json.loads(call.arguments or "{}")
     except ValueError as error:
         raise ToolError(f"The arguments of {call.name} are not JSON: {error}") from None
+    if arguments is None:
+        return {}
     if not isinstance(arguments, dict):
         raise ToolError(f"The arguments of {call.name} must be a JSON object.")
     return arguments

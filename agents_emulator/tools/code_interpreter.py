@@ -121,10 +121,17 @@ async def add_file(services: ToolServices, name: str, content: bytes) -> str:
 def safe_name(name: str) -> str:
     """Return an uploaded file's name without folders, control characters and leading dots."""
     last = re.split(r"[/\\]", name)[-1]
-    kept = re.sub(r"[\x00-\x1f\x7f:*?\"<>|]", "_", last).strip(". ")
+    given = "".join("_" if _is_refused(character) else character for character in last).rstrip(". ")
+    kept = given.lstrip(". ")
+    if Path(given).suffix == f".{kept}":  # nothing but an ending: it says what the file is
+        kept = f"_.{kept}"
     stem, dot, suffix = kept.rpartition(".")
-    encoded = (stem or suffix).encode()[:150].decode("utf-8", "ignore")
+    encoded = (stem or suffix).encode("utf-8", "replace")[:150].decode("utf-8", "ignore")
     return (f"{encoded}{dot}{suffix[:20]}" if stem else encoded) or "file"
+
+
+def _is_refused(character: str) -> bool:
+    return character in ':*?"<>|' or not (character.isprintable() or character.isspace())
 
 
 def _free_name(name: str, taken: set[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import codecs
 import json
 from types import ModuleType
 from typing import Any
@@ -118,3 +119,20 @@ def test_a_value_with_half_a_character_can_be_sent(queue_messages: ModuleType) -
     answer = queue_messages.write_answer("\ud83d", "c1")
     assert answer.encode("utf-8")
     assert json.loads(answer)["Value"] == "\ud83d"
+
+
+@pytest.mark.parametrize("outer", [b"", codecs.BOM_UTF8], ids=["message", "marked message"])
+@pytest.mark.parametrize("inner", [b"", codecs.BOM_UTF8], ids=["text", "marked text"])
+def test_a_byte_order_mark_does_not_hide_a_call(
+    queue_messages: ModuleType, outer: bytes, inner: bytes
+) -> None:
+    body = inner + json.dumps({**ARGUMENTS, "CorrelationId": "c1"}).encode()
+    for message in (outer + base64.b64encode(body), inner + body.removeprefix(inner)):
+        call = queue_messages.read_call(message)
+        assert (call.arguments, call.correlation_id) == (ARGUMENTS, "c1")
+
+
+@pytest.mark.parametrize("written", [None, "null", " null\n", {}, "{}"])
+def test_null_is_what_models_write_for_no_arguments(queue_messages: ModuleType, written: Any) -> None:
+    call = queue_messages.read_call(json.dumps({"function_args": written, "CorrelationId": "c1"}).encode())
+    assert call.arguments == {}

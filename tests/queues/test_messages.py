@@ -99,3 +99,14 @@ def test_malformed_answer_says_what_is_wrong_and_whose_it_is(body: str, known: s
 def test_no_text_breaks_the_reader(body: str) -> None:
     with contextlib.suppress(QueueAnswerError):
         read_answer(body)
+
+
+@pytest.mark.parametrize("inner", ["", "\ufeff"], ids=["text", "marked text"])
+@pytest.mark.parametrize("outer", ["", "\ufeff"], ids=["message", "marked message"])
+def test_a_byte_order_mark_does_not_hide_an_answer(inner: str, outer: str) -> None:
+    text = inner + json.dumps({"Value": "x", "CorrelationId": "c1"})
+    assert read_answer(outer + encode(text)) == AnswerMessage("c1", "x")
+
+
+def test_a_byte_order_mark_before_plain_json_is_no_part_of_it() -> None:
+    assert read_answer('\ufeff{"Value": "x", "CorrelationId": "c1"}') == AnswerMessage("c1", "x")

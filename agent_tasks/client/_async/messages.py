@@ -85,6 +85,9 @@ class AsyncMessages(AsyncResource):
         after: str | None = None,
         before: str | None = None,
     ) -> AsyncIterator[ThreadMessage]:
-        """The messages of a thread (of one run, if named), newest first unless `order="asc"`."""
+        """All messages of a thread (of one run, if named), newest first unless `order="asc"`.
+
+        `limit` (1 to 100) is the size of a page, as in the official client: the iterator goes on to the next.
+        """
         params = {"run_id": run_id, "limit": limit, "order": order, "after": after, "before": before}
         return self._list(ThreadMessage, path_of("threads", thread_id, "messages"), params)

@@ -31,6 +31,6 @@ class AsyncRunSteps(AsyncResource):
         after: str | None = None,
         before: str | None = None,
     ) -> AsyncIterator[RunStep]:
-        """The steps of a run, newest first unless `order="asc"`."""
+        """All steps of a run, newest first unless `order="asc"`; `limit` (1 to 100) is the size of a page."""
         params = {"limit": limit, "order": order, "after": after, "before": before, **include_params(include)}
         return self._list(RunStep, path_of("threads", thread_id, "runs", run_id, "steps"), params)

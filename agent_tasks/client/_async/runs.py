@@ -205,7 +205,7 @@ class AsyncRuns(AsyncResource):
         after: str | None = None,
         before: str | None = None,
     ) -> AsyncIterator[ThreadRun]:
-        """The runs of a thread, newest first unless `order="asc"`."""
+        """All runs of a thread, newest first unless `order="asc"`; `limit` (1 to 100) is the page size."""
         params = {"limit": limit, "order": order, "after": after, "before": before}
         return self._list(ThreadRun, path_of("threads", thread_id, "runs"), params)
 

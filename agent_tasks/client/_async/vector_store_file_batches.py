@@ -88,7 +88,7 @@ class AsyncVectorStoreFileBatches(AsyncResource):
         after: str | None = None,
         before: str | None = None,
     ) -> AsyncIterator[VectorStoreFile]:
-        """The files of a batch, in one state if `filter` names it."""
+        """All files of a batch, in one state if `filter` names it; `limit` (1 to 100) is the page size."""
         params = {"filter": filter, "limit": limit, "order": order, "after": after, "before": before}
         path = path_of("vector_stores", vector_store_id, "file_batches", batch_id, "files")
         return self._list(VectorStoreFile, path, params)

@@ -88,7 +88,10 @@ class AsyncVectorStoreFiles(AsyncResource):
         after: str | None = None,
         before: str | None = None,
     ) -> AsyncIterator[VectorStoreFile]:
-        """The files of a store, in one state if `filter` names it, newest first unless `order="asc"`."""
+        """All files of a store, in one state if `filter` names it, newest first unless `order="asc"`.
+
+        `limit` (1 to 100) is the size of a page.
+        """
         params = {"filter": filter, "limit": limit, "order": order, "after": after, "before": before}
         return self._list(VectorStoreFile, path_of("vector_stores", vector_store_id, "files"), params)
 
