@@ -9,7 +9,7 @@ from __future__ import annotations
 import unicodedata
 from functools import lru_cache
 
-__all__ = ["one_line", "visible"]
+__all__ = ["lines", "one_line", "visible"]
 
 _JOINERS = frozenset("\u200c\u200d")
 """Part of correct spelling in Persian and Indic scripts, and of emoji; they turn and hide nothing."""
@@ -35,6 +35,11 @@ def visible(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(_spelt(character) if _is_hidden(character) else character for character in text)
+
+
+def lines(text: str) -> str:
+    """Text that keeps its lines, with all other control and invisible characters spelt out."""
+    return "\n".join(visible(line) for line in text.split("\n"))
 
 
 def _spelt(character: str) -> str:

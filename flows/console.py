@@ -148,7 +148,7 @@ class BatchConsole(Observer):
             ProgressBar(total=max(self._total, 1), completed=finished, width=30),
             Text(f"{finished}/{self._total}"),
             Text(_duration(time.monotonic() - self._started), style="dim"),
-            Spinner("dots", text=Text(self._phase, style="dim")),
+            Spinner("dots", text=Text(one_line(self._phase), style="dim")),
         )
         counts = Text("  ").join(
             Text(f"{self._counts[status]} {label}", style=style) for status, (label, style) in _STYLES.items()
@@ -162,7 +162,7 @@ class BatchConsole(Observer):
             flying.add_row(
                 Text("·", style="cyan"),
                 Text(one_line(name), overflow="ellipsis", no_wrap=True),
-                Text(step, style="cyan"),
+                Text(one_line(step), style="cyan"),
                 Text(_duration(time.monotonic() - since), style="dim"),
             )
         title = Text.assemble((one_line(self._pipeline), "bold"), ("  " + one_line(self._folder), "dim"))

@@ -6,6 +6,7 @@ import typer
 
 from agent_tasks.cli.errors import ExitCode, say
 from agent_tasks.cli.interrupts import run_interruptible
+from agent_tasks.display import lines
 from agent_tasks.doctor import Finding, Status
 from agent_tasks.doctor import examine as checks
 from agent_tasks.doctor.findings import as_json as written
@@ -50,7 +51,7 @@ def _show(finding: Finding) -> None:
     console = Console(highlight=False, soft_wrap=True)
     line = Text(f"{finding.status:<{_WIDTH}}  ", style=_STYLES[finding.status])
     line.append(f"{finding.check}: ", style="bold")
-    line.append(finding.detail, style="default")
+    line.append(lines(finding.detail), style="default")
     console.print(line)
     if finding.remedy:
-        console.print(Text(" " * (_WIDTH + 2) + finding.remedy, style="italic"))
+        console.print(Text(" " * (_WIDTH + 2) + lines(finding.remedy), style="italic"))

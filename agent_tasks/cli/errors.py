@@ -11,6 +11,7 @@ from typing import ParamSpec
 
 import typer
 
+from agent_tasks.display import lines
 from agent_tasks.errors import AgentTasksError, ConfigurationError, PipelineError
 
 __all__ = ["ExitCode", "InterruptedBySignal", "RunStoppedError", "debugging", "reported", "say"]
@@ -42,10 +43,13 @@ class RunStoppedError(AgentTasksError):
 
 
 def say(text: str, *, style: str = "") -> None:
-    """A line for the person, on standard error, so that standard output stays usable in pipes."""
+    """A line for the person, on standard error, so that standard output stays usable in pipes.
+
+    Texts of errors come from outside: what would act on the terminal is spelt out.
+    """
     from rich.console import Console
 
-    Console(stderr=True).print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+    Console(stderr=True).print(lines(text), style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def reported(command: Callable[P, None]) -> Callable[P, None]:

@@ -82,7 +82,7 @@ def render(comparison: Comparison) -> RenderableType:
             made.add_column(head, overflow="fold")
         return made
 
-    sides = table(f"from {comparison.step} on", "original", "fork")
+    sides = table(f"from {one_line(comparison.step)} on", "original", "fork")
     original, fork = comparison.original, comparison.fork
     for status in original.statuses:
         name = status.value.replace("_", " ")
@@ -99,7 +99,7 @@ def render(comparison: Comparison) -> RenderableType:
     parts.append(
         Text(
             f"{comparison.changed} of {comparison.summary.total} documents differ, "
-            f"{len(comparison.answers)} answers. All differences: {comparison.path}"
+            f"{len(comparison.answers)} answers. All differences: {one_line(str(comparison.path))}"
         )
     )
     return Group(*parts)

@@ -10,6 +10,7 @@ import typer
 
 from agent_tasks.cli.errors import ExitCode, reported, say
 from agent_tasks.cli.resources import EXIT_CODES, print_table, span
+from agent_tasks.display import one_line
 
 if TYPE_CHECKING:
     from agent_tasks.operations.queue_upkeep import QueuePair, QueueState, Redriven
@@ -123,7 +124,7 @@ async def _redrive(connection: str, tool: str | None, limit: int, *, yes: bool) 
     def told(one: Redriven) -> None:
         what = "left" if one.left else "sent again" if yes else "to send"
         why = f" ({one.left})" if one.left else ""
-        typer.echo(f"{what}: {one.correlation_id or 'a message'} of {one.queue}{why}")
+        typer.echo(one_line(f"{what}: {one.correlation_id or 'a message'} of {one.queue}{why}"))
 
     async with _opened(connection) as storage:
         pairs = await _pairs(storage, tool)

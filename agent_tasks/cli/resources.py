@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from agent_tasks.cli.errors import ExitCode, reported, say
+from agent_tasks.display import one_line
 
 __all__ = ["EXIT_CODES", "app", "print_table", "span"]
 
@@ -143,7 +144,7 @@ def print_table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     for head in heads:
         table.add_column(head, no_wrap=head in ("KIND", "ID", "AGE", "TIME LEFT"), overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))  # names are other people's: no markup
+        table.add_row(*(Text(one_line(cell)) for cell in row))  # names are other people's
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=_WIDE)

@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import sqlite3
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -131,7 +132,7 @@ def safe_name(name: str) -> str:
 
 
 def _is_refused(character: str) -> bool:
-    return character in ':*?"<>|' or not (character.isprintable() or character.isspace())
+    return character in ':*?"<>|' or not (character.isprintable() or unicodedata.category(character) == "Zs")
 
 
 def _free_name(name: str, taken: set[str]) -> str:

@@ -128,7 +128,11 @@ async def test_no_arguments_at_all() -> None:
         return "noon"
 
     assert now.parameters == {"type": "object", "properties": {}, "additionalProperties": False}
-    assert await now.call("", CONTEXT) == "noon"
+    for nothing in ("", "{}", "null", " null\n"):
+        assert await now.call(nothing, CONTEXT) == "noon"
+        assert await ToolSet([now]).call("now", nothing) == "noon"
+    with pytest.raises(ToolArgumentsError, match="place: Field required"):
+        await FunctionTool.from_callable(forecast).call("null", CONTEXT)
     assert now() == "noon"
 
 

@@ -12,7 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
+from agents_emulator.engine.citing import FileMentions
 from agents_emulator.service import ServiceConfig
+from agents_emulator.tools.code_interpreter import safe_name
 from tests.emulator.helpers import (
     WEATHER_TOOL,
     Json,
@@ -153,6 +155,64 @@ def test_a_saved_figure_comes_once_and_a_mentioned_file_is_annotated(start: Any)
             assert answer[annotation["start_index"] : annotation["end_index"]] == annotation["text"]
         content = client.get(f"/files/{found[0]['file_path']['file_id']}/content").content
         assert content == b"a,b"
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("..txt", "_.txt"),
+        (".txt", "txt"),
+        ("a/../..csv", "_.csv"),
+        ("sales data.csv", "sales data.csv"),
+        ("...", "file"),
+        ("", "file"),
+        ("a\x1b[2J\u202eb\n.txt", "a_[2J_b_.txt"),
+        ("\ud800.txt", "_.txt"),
+        ("Größe.txt", "Größe.txt"),
+        ("x" * 300 + ".docx", "x" * 150 + ".docx"),
+    ],
+)
+def test_names_of_uploads_become_names_of_files(given: str, name: str) -> None:
+    assert safe_name(given) == name
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("out.csv", "out.csv"),
+        ("sales%20data.csv", "sales data.csv"),
+        ("sales data.csv", "sales data.csv"),
+        ("Gr%c3%b6%C3%9Fe.csv", "Größe.csv"),
+        ("Grö%C3%9Fe.csv", "Größe.csv"),
+        ("50%25.csv", "50%.csv"),
+        ("50%.csv", "50%.csv"),
+        ("out.csv.gz", "out.csv.gz"),
+        ("%6Fut.csv", "out.csv"),
+        ("sales%20", None),
+        ("none.csv", None),
+    ],
+)
+def test_a_link_is_found_however_it_is_encoded(written: str, name: str | None) -> None:
+    names = ["out.csv", "out.csv.gz", "sales data.csv", "Größe.csv", "50%.csv", "50%25.csvx"]
+    text = f"See [it](sandbox:/mnt/data/{written}) and sandbox:/mnt/data/"
+    for size in (1, 2, 7, len(text)):
+        mentions = FileMentions(None, names)  # type: ignore[arg-type]  # only finding is tried here
+        parts = [text[at : at + size] for at in range(0, len(text), size)]
+        pieces = [piece for part in parts for piece in mentions.feed(part)] + mentions.finish()
+        assert "".join(plain for plain, _ in pieces) == text
+        expected = [(f"sandbox:/mnt/data/{written}", name)] if name else []
+        assert [piece for piece in pieces if piece[1]] == expected
+
+
+def test_a_percent_encoded_link_is_annotated(start: Any) -> None:
+    answer = "Here: [csv](sandbox:/mnt/data/sales%20data.csv)."
+    with start(rules_for(NAME, answer=answer)).http() as client:
+        turns = Turns(client, agent(client, tools=[TOOL]))
+        turns.call(NAME, {"code": "open('sales data.csv', 'w').write('a,b')"})
+        text = turns.answer()["content"][0]["text"]
+        (annotation,) = text["annotations"]
+        assert annotation["text"] == "sandbox:/mnt/data/sales%20data.csv"
+        assert answer[annotation["start_index"] : annotation["end_index"]] == annotation["text"]
 
 
 def test_code_and_functions_in_one_turn_share_a_step(start: Any) -> None:

@@ -175,6 +175,7 @@ def test_a_redirect_stays_on_the_host(turns: Turns) -> None:
         ("shop_Slow", "{}", "TimeoutError"),
         ("shop_GetItem", "{}", "The argument 'id' is missing."),
         ("shop_AddItem", '{"id": "1"}', "The argument 'body' is missing."),
+        ("shop_GetItem", "null", "The argument 'id' is missing."),
         ("shop_GetItem", "[1]", "must be a JSON object"),
         ("shop_GetItem", "no json", "are not JSON"),
     ],
