@@ -6,10 +6,11 @@ invisible characters that turn the direction of what follows. None of them is ev
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from functools import lru_cache
 
-__all__ = ["lines", "one_line", "visible"]
+__all__ = ["in_json", "lines", "one_line", "visible"]
 
 _JOINERS = frozenset("\u200c\u200d")
 """Part of correct spelling in Persian and Indic scripts, and of emoji; they turn and hide nothing."""
@@ -40,6 +41,17 @@ def visible(text: str) -> str:
 def lines(text: str) -> str:
     """Text that keeps its lines, with all other control and invisible characters spelt out."""
     return "\n".join(visible(line) for line in text.split("\n"))
+
+
+def in_json(written: str) -> str:
+    """A JSON text that has no line breaks, with the same values, and escapes for what is hidden in them.
+
+    JSON lets line separators, C1 controls and bidi characters stand raw in strings; a reader of lines, and a
+    terminal, may act on them.
+    """
+    if written.isprintable():
+        return written
+    return "".join(json.dumps(one)[1:-1] if _is_hidden(one) else one for one in written)
 
 
 def _spelt(character: str) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+from agent_tasks.display import in_json
 from agent_tasks.errors import ConfigurationError
 from agent_tasks.operations import Usage
 from flows.batch import Batch
@@ -65,7 +66,7 @@ async def write_results(batch: Batch) -> Written:
     with replacing(batch.out / "results.jsonl") as file:
         async for record in batch.ws.journal.documents(batch.ws.scope, batch.key):
             row = DocumentRow.model_validate(record.body)
-            file.write(row.model_dump_json() + "\n")
+            file.write(in_json(row.model_dump_json()) + "\n")
             written.counts[row.status] += 1
             written.usage = written.usage + row.usage
             if len(written.samples[row.status]) < MAX_REPORTED:
@@ -109,7 +110,7 @@ def cell(fields: dict[str, Any] | None, name: str) -> str:
         return " ".join(text for key in value if (text := cell(value, key)))
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e16:
         return str(int(value))
     return str(value)
 

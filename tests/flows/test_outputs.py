@@ -46,6 +46,7 @@ def test_a_quote_keeps_its_lines() -> None:
         (True, "yes"),
         (12.0, "12"),
         (12.5, "12.5"),
+        (1e308, "1e+308"),
         (["a", "b"], "a, b"),
         ([1, 2, 3, 4], "1, 2, 3, ..."),
         ({"text": "Oak", "price": None, "count": 2}, "Oak 2"),
@@ -63,6 +64,17 @@ def test_the_gist_of_a_row() -> None:
     assert gist(row, fields=1) == "a: 1"
     row = DocumentRow(document="a", status=DocumentStatus.FAILED, reasons=["empty", "sad"])
     assert gist(row) == "empty; sad"
+
+
+async def test_a_row_is_one_line_for_every_reader(bench: MakeBench) -> None:
+    hidden = "a\u2028b\u2029c\x85d\x9b2Je\u202ef\U000e0041g\u200ch"
+    batch = bench(pipeline=SMALL, rules={"rules": [{"reply": {"json": {"number": hidden}}}]})
+    batch.write("\u202ea.txt", "other")
+    await batch.run()
+    (row,) = batch.rows().values()
+    assert row["document"] == "\u202ea.txt"
+    assert row["fields"]["number"] == hidden
+    assert not {"\u2028", "\x85", "\x9b", "\u202e"} & set((batch.out / "results.jsonl").read_text())
 
 
 async def test_the_report_cannot_be_written_into(bench: MakeBench) -> None:
