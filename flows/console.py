@@ -234,7 +234,8 @@ def _answer(answer: AnswerRow) -> list[Text]:
     if answer.error is not None:
         lines.append(Text(one_line(f"not answered: {answer.error.message}"), style="red"))
         return lines
-    lines += [Text(one_line(line)) for line in answer.answer.splitlines() if line.strip()]
+    # With a margin: no line of an answer looks like one of ours.
+    lines += [Text(f"  {one_line(line)}") for line in answer.answer.splitlines() if line.strip()]
     sources = ", ".join(f"[{number}] {name}" for number, name in enumerate(answer.sources, start=1))
     lines.append(Text(one_line(sources or "no document is cited"), style="dim"))
     return lines
