@@ -341,6 +341,8 @@ def _clean_environment() -> dict[str, str]:
 def prepare_state_folder(state_dir: Path) -> None:
     """Makes the state folder: readable by its owner alone (it holds what documents say), ignored by git."""
     state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if state_dir.stat().st_mode & 0o077:  # it was there before, open to others
+        state_dir.chmod(0o700)
     ignore = state_dir / ".gitignore"
     if not ignore.exists():
         ignore.write_text("*\n", encoding="ascii")

@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route, Router
 
+from agents_emulator.access import AccessMiddleware
 from agents_emulator.connections import GuardMiddleware
 from agents_emulator.dispatch import (
     Operation,
-    check_access,
     error_response,
     handle_http_exception,
     json_response,
@@ -88,6 +88,7 @@ def create_app(data_dir: Path, model: ChatModel, config: ServiceConfig | None = 
         exception_handlers={HTTPException: handle_http_exception, Exception: handle_http_exception},
         middleware=[
             Middleware(GuardMiddleware, limits=config.limits),
+            Middleware(AccessMiddleware, token=config.token),
             Middleware(CutMiddleware),
             Middleware(RequestLogMiddleware, log_of=lambda: app.state.service.log),
         ],
@@ -105,7 +106,6 @@ def _own_page(page: OwnPage) -> Callable[[Request], Awaitable[Response]]:
     async def serve(request: Request) -> Response:
         service: Service = request.app.state.service
         try:
-            check_access(request, service.config.token)
             return json_response(await page(service, request))
         except ApiError as fault:
             return error_response(fault)

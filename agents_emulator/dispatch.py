@@ -6,7 +6,6 @@ Every operation passes through `endpoint`, so what is true of all of them is wri
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -24,6 +23,7 @@ from agent_tasks.wire.base import WireModel
 from agents_emulator.errors import (
     ApiError,
     GatewayError,
+    ServiceError,
     bad_request,
     internal_error,
     missing_parameter,
@@ -158,7 +158,6 @@ async def endpoint(operation: Operation, request: Request) -> Response:
     service: Service = request.app.state.service
     call = Call(service, request, entry)
     try:
-        check_access(request, service.config.token)
         _check_version(request)
         if not operation.multipart:
             call.body = entry.body = await _json_body(request)
@@ -179,30 +178,6 @@ async def endpoint(operation: Operation, request: Request) -> Response:
         logger.exception("%s %s failed", request.method, request.url.path)
         entry.error = "server_error"
         return json_response(internal_error().body, 500)
-
-
-def check_access(request: Request, token: str | None) -> None:
-    """Refuse a request without the service's token or, where none is set, from a page that was let in by DNS.
-
-    Without a token the service answers on loopback only; a browser page that resolves its own name to
-    127.0.0.1 still sends that name as Host.
-    """
-    if token is None:
-        if request.url.hostname not in ("127.0.0.1", "localhost", "::1"):
-            raise GatewayError(
-                403,
-                "PermissionDenied",
-                "Without a token this service answers requests to 127.0.0.1 or localhost only. "
-                "Start it with a token to use another host name.",
-            )
-        return
-    scheme, _, credential = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not hmac.compare_digest(credential.strip().encode(), token.encode()):
-        raise GatewayError(
-            401,
-            "PermissionDenied",
-            "The request has no valid bearer token. Send the service's token in the Authorization header.",
-        )
 
 
 def _check_version(request: Request) -> None:
@@ -250,6 +225,7 @@ async def _json_body(request: Request) -> Any:
     raw = b"".join([chunk async for chunk in limited_stream(request, MAX_JSON_BYTES)])
     if not raw:
         return None
+    _check_content_type(request)
     try:
         body = json.loads(raw, parse_constant=_refuse_constant)
         # Half a surrogate pair is valid JSON but no text: it could be neither stored nor answered.
@@ -260,6 +236,18 @@ async def _json_body(request: Request) -> Any:
         ) from None
     check_depth(body)
     return body
+
+
+def _check_content_type(request: Request) -> None:
+    """Refuse a body that does not say that it is JSON: pages of other origins may send others unasked."""
+    given = request.headers.get("content-type", "")
+    if given.partition(";")[0].strip().lower() != "application/json":
+        raise ServiceError(
+            415,
+            f"Unsupported content type: '{given[:100]}'. This API method only accepts 'application/json' "
+            "requests. Set the Content-Type header.",
+            code="unsupported_content_type",
+        )
 
 
 def _refuse_constant(name: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from agents_emulator.ids import new_file_id
+from agents_emulator.private import open_private
 from agents_emulator.store import Record
 
 CHUNK_BYTES = 256 * 1024
@@ -33,7 +34,7 @@ def keep(source: BinaryIO, path: Path) -> int:
     """Copy a content to its place, where it appears complete or not at all; returns its bytes. Blocks."""
     partial = path.with_suffix(".partial")
     source.seek(0)
-    with partial.open("wb") as target:
+    with open_private(partial) as target:
         shutil.copyfileobj(source, target, CHUNK_BYTES)
         target.flush()
         os.fsync(target.fileno())

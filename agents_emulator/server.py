@@ -24,6 +24,7 @@ from agents_emulator.app import create_app
 from agents_emulator.connections import guarded_protocol
 from agents_emulator.faults import FaultPlanError, read_plan
 from agents_emulator.models import ModelConfigurationError, load_model
+from agents_emulator.private import open_private
 from agents_emulator.service import (
     DEFAULT_ACTION_TTL,
     DEFAULT_RUN_TTL,
@@ -115,6 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit status (0, or 2 for options that cannot be served)."""
     parser = build_parser()
     options = parser.parse_args(argv)
+    os.umask(0o077)  # what is kept of documents is for nobody else on the machine, whoever starts the service
     log_to_stderr(options.log_level.upper())
     token = options.token or None
     if token is None and not is_loopback(options.host):
@@ -252,13 +254,15 @@ class EmulatorServer(uvicorn.Server):
         if self._ready_file is not None:
             ready = {"endpoint": self.endpoint, "pid": os.getpid(), "model": self._model_name}
             if self._tls is not None:
-                ready["certificate"] = str(self._tls.certificate)
+                # Absolute, since whoever reads it may work in another folder.
+                ready["certificate"] = str(self._tls.certificate.absolute())
             partial = self._ready_file.with_name(self._ready_file.name + ".partial")
-            partial.write_text(json.dumps(ready), encoding="utf-8")
+            with open_private(partial) as file:
+                file.write(json.dumps(ready).encode())
             partial.replace(self._ready_file)
         print(f"agents_emulator listens on {self.endpoint} with the model {self._model_name}", flush=True)
         if self._tls is not None:
-            print(f"agents_emulator: clients have to trust {self._tls.certificate}", flush=True)
+            print(f"agents_emulator: clients have to trust {self._tls.certificate.absolute()}", flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._exit_after is not None:

@@ -18,6 +18,7 @@ from agents_emulator.engine.ingestion import Ingestion
 from agents_emulator.engine.runner import RunEngine
 from agents_emulator.faults import FaultPlan, Faults
 from agents_emulator.models.base import ChatModel
+from agents_emulator.private import private_folder, restrict_contents
 from agents_emulator.requestlog import RequestLog
 from agents_emulator.store import FILES, Store
 from agents_emulator.tools.base import ToolServices
@@ -62,7 +63,7 @@ def await_data_directory(data_dir: Path) -> None:
 
     Raises `DataDirectoryInUseError` after 5 s.
     """
-    data_dir.mkdir(parents=True, exist_ok=True)
+    private_folder(data_dir)
     deadline = time.monotonic() + WAIT_FOR_DATA_DIRECTORY
     while True:
         try:
@@ -79,10 +80,11 @@ class Service:
     """Store, log, engine and ingestion of one data directory."""
 
     def __init__(self, data_dir: Path, model: ChatModel, config: ServiceConfig) -> None:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        private_folder(data_dir)
         self._lock = _lock(data_dir)
-        self.files_dir = data_dir / "files"
-        self.files_dir.mkdir(parents=True, exist_ok=True)
+        restrict_contents(data_dir)
+        self.files_dir = private_folder(data_dir / "files")
+        private_folder(data_dir / "interpreter")
         self.config = config
         self.model = model
         self.store = Store(data_dir / "service.db")

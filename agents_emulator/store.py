@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from agents_emulator.errors import not_found
+from agents_emulator.private import private_file
 
 Record = dict[str, Any]
 T = TypeVar("T")
@@ -231,7 +232,7 @@ def _transaction(db: sqlite3.Connection) -> Iterator[None]:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_SECONDS, isolation_level=None)
+    db = sqlite3.connect(private_file(path), timeout=_BUSY_TIMEOUT_SECONDS, isolation_level=None)
     db.execute("PRAGMA journal_mode=WAL")
     db.execute("PRAGMA synchronous=NORMAL")
     for collection in COLLECTIONS:

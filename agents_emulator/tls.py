@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from agents_emulator.private import private_folder
+
 _LIFETIME = timedelta(days=365)
 _RENEW_BEFORE = timedelta(days=30)
 _NAMES = ("localhost",)
@@ -33,7 +35,7 @@ def local_certificate(folder: Path, host: str) -> TlsFiles:
     Both files have mode 0600 and lie in `folder`. The certificate is its own authority: give it to a client
     as the file of authorities to trust (`SSL_CERT_FILE`, `REQUESTS_CA_BUNDLE`, `verify=`).
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
     files = TlsFiles(folder / "certificate.pem", folder / "certificate-key.pem")
     if not _is_good(files, host):
         certificate, key = _generate(host)

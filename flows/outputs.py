@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -127,15 +129,22 @@ def gist(row: DocumentRow, *, fields: int = 4) -> str:
 @contextmanager
 def replacing(path: Path) -> Iterator[TextIO]:
     """A file to write, put in place of the old one when all is written: no reader sees half of it."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+        # Its mode is what the umask says, unlike that of a file of `tempfile`.
+        with partial.open("x", encoding="utf-8", newline="\n") as file:
+            with contextlib.suppress(FileNotFoundError):
+                _take_from_others(file.fileno(), path)
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
+        partial.replace(path)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
+        partial.unlink(missing_ok=True)
         raise
+
+
+def _take_from_others(descriptor: int, replaced: Path) -> None:
+    """Give a new file no right that its predecessor has lost. Raises FileNotFoundError without one."""
+    kept = stat.S_IMODE(replaced.stat().st_mode) & stat.S_IMODE(os.fstat(descriptor).st_mode)
+    os.fchmod(descriptor, kept | stat.S_IRUSR | stat.S_IWUSR)

@@ -20,9 +20,10 @@ from tenacity import (
 from tenacity.retry import retry_base
 from tenacity.stop import stop_base
 
+from agent_tasks.bounded import TooLargeError
 from agent_tasks.client._options import RetryPolicy
 from agent_tasks.client._uploads import Upload
-from agent_tasks.errors import AgentTasksError, TransportError
+from agent_tasks.errors import AgentTasksError, InvalidAnswerError, TransportError
 
 # Raised by httpx before any byte of the request has left.
 _NOT_SENT = (
@@ -78,6 +79,13 @@ def transport_errors(call: Call) -> Iterator[None]:
     except _NOT_SENT as error:
         raise TransportError(
             f"{what} could not be sent ({_words(error)}): check PROJECT_ENDPOINT and the network", **known
+        ) from error
+    except TooLargeError as error:
+        raise InvalidAnswerError(
+            f"{what} got an answer that is not read: {error}",
+            **known,
+            outcome_unknown=call.changes,
+            retryable=False,
         ) from error
     except (httpx.HTTPError, httpx.StreamError) as error:
         raise TransportError(

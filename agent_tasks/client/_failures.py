@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from agent_tasks.bounded import bounded_json
 from agent_tasks.client._outcomes import failure
 from agent_tasks.errors import (
     AuthenticationError,
@@ -112,7 +112,7 @@ def error_from_answer(
 def _detail(content: bytes) -> dict[str, str]:
     """`message`, `code`, `type` and `param` as text, as far as the body has them."""
     try:
-        body: Any = json.loads(content)
+        body: Any = bounded_json(content)
     except ValueError:
         text = " ".join(content[: 8 * _LONGEST_TEXT].decode("utf-8", "replace").split())
         return {"message": text[:_LONGEST_TEXT]} if text else {}

@@ -36,7 +36,7 @@ _WORDS = (
     (r"\baclos(e|ing)\b", r"clos\1"),
     (r"\basynccontextmanager\b", "contextmanager"),
     (r"\baread\b", "read"),
-    (r"\baiter_bytes\b", "iter_bytes"),
+    (r"\baiter_(bytes|raw)\b", r"iter_\1"),
     (r"\ba(iter|next)\(", r"\1("),
     (r"\bStopAsyncIteration\b", "StopIteration"),
 )

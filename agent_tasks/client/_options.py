@@ -52,6 +52,10 @@ class Timeouts:
     stream_idle: float = 300.0
     """Between two pieces of a stream of events; then it counts as broken. A stream has no limit in all: the
     run behind it has its own expiry."""
+    stream_silence: float = 900.0
+    """Between two events of a stream, whatever comments keep it alive meanwhile; then it counts as broken."""
+    answer: float = 600.0
+    """For a plain answer in whole, however slowly it trickles in."""
 
     def for_answer(self) -> httpx.Timeout:
         """Limits of a plain request."""

@@ -6,7 +6,7 @@ import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-LARGEST_FRAME = 64 * 1024 * 1024
+LARGEST_FRAME = 16 * 1024 * 1024
 """Characters; far above any event of the service, far below what hurts."""
 
 
@@ -28,7 +28,8 @@ class FrameDecoder:
 
     def __init__(self) -> None:
         self._text = codecs.getincrementaldecoder("utf-8")("replace")
-        self._rest = ""
+        self._begun: list[str] = []
+        self._length = 0
         self._after_cr = False
         self._start = True
         self._event = ""
@@ -49,12 +50,17 @@ class FrameDecoder:
         if self._after_cr and text:
             text = text.removeprefix("\n")  # the second half of a CRLF cut in two
             self._after_cr = False
-        if len(self._rest) + len(text) + self._size > LARGEST_FRAME:
+        if self._length + len(text) + self._size > LARGEST_FRAME:
             raise ValueError(f"an event exceeds {LARGEST_FRAME} characters")
-        text = self._rest + text
         self._after_cr = text.endswith("\r")
-        *lines, self._rest = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-        yield from lines
+        *lines, rest = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        for line in lines:
+            # A line that came in many pieces is joined once, when it ends.
+            yield "".join([*self._begun, line])
+            self._begun, self._length = [], 0
+        if rest:
+            self._begun.append(rest)
+            self._length += len(rest)
 
     def _take(self, line: str) -> Frame | None:
         if not line:
@@ -67,5 +73,5 @@ class FrameDecoder:
             self._event = value
         elif name == "data":
             self._data.append(value)
-            self._size += len(value)
+            self._size += len(value) + 1
         return None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from agent_tasks.bounded import bounded_json
 from agent_tasks.wire.base import WireModel
 from agent_tasks.wire.errors import AgentErrorDetail, AgentV1Error
 from agent_tasks.wire.messages import MessageDeltaChunk, ThreadMessage
@@ -106,7 +106,7 @@ def parse_event(event: str, data: str) -> StreamEvent:
         return StreamEvent(event, data)
     if event == AgentStreamEvent.ERROR:
         return StreamEvent(event, _error(data))
-    body = json.loads(data)
+    body = bounded_json(data)
     if not isinstance(body, dict):
         raise ValueError(f"the data of event {event} is not a JSON object")
     return StreamEvent(event, event_model(event).model_validate(body))
@@ -115,7 +115,7 @@ def parse_event(event: str, data: str) -> StreamEvent:
 def _error(data: str) -> AgentV1Error:
     """An error wherever it is: `{"error": {...}}`, the inner object alone, or text."""
     try:
-        body: Any = json.loads(data)
+        body: Any = bounded_json(data)
     except ValueError:
         body = data
     if isinstance(body, dict) and isinstance(body.get("error"), dict):

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from agent_tasks.text import extract_text
+from agents_emulator.private import private_file
 from agents_emulator.retrieval.chunking import split_into_chunks
 from agents_emulator.retrieval.embeddings import DIMENSIONS, embed
 from agents_emulator.retrieval.words import content_words
@@ -75,7 +76,9 @@ class RetrievalIndex:
         """Open or create the index file. Raises sqlite3.DatabaseError if it is not one of this version."""
         self._lock = threading.Lock()
         self._vectors: OrderedDict[str, tuple[NDArray[np.int64], NDArray[np.float32]]] = OrderedDict()
-        self._db = sqlite3.connect(path, timeout=30.0, check_same_thread=False, isolation_level=None)
+        self._db = sqlite3.connect(
+            private_file(path), timeout=30.0, check_same_thread=False, isolation_level=None
+        )
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version not in (0, SCHEMA_VERSION):
             self._db.close()

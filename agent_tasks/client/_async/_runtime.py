@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeVar
+
+import httpx
 
 __all__ = [
     "AsyncLock",
     "aclosing",
     "async_sleep",
+    "async_within",
     "asynccontextmanager",
     "call_any",
     "for_each",
@@ -28,6 +31,17 @@ AsyncLock = asyncio.Lock
 async def async_sleep(seconds: float) -> None:
     """Waits."""
     await asyncio.sleep(seconds)
+
+
+@asynccontextmanager
+async def async_within(seconds: float) -> AsyncIterator[None]:
+    """Raises httpx.ReadTimeout where the block takes longer: each piece of an answer may come in time, and
+    the whole never."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise httpx.ReadTimeout(f"no answer in {seconds:g} s") from error
 
 
 async def call_any(function: Callable[..., Any], *args: Any, seconds: float) -> Any:

@@ -8,13 +8,17 @@ from pathlib import Path
 
 from agent_tasks.client._async import _runtime
 from agent_tasks.client._async.resource import AsyncResource
-from agent_tasks.client._calls import Call, path_of, transport_errors
+from agent_tasks.client._calls import Call, path_of
 from agent_tasks.client._downloads import Download
 from agent_tasks.client._polling import DEFAULT_DEADLINE, FIRST_PAUSE
 from agent_tasks.client._uploads import Upload
 from agent_tasks.errors import AgentTasksError
 from agent_tasks.wire import FileDeletionStatus, FileInfo, FileListResponse, FileState
 
+LARGEST_FILE = 512 * 1024 * 1024
+"""Bytes: what the service takes and gives."""
+LONGEST_DOWNLOAD = 3600.0
+"""Seconds for a file in whole."""
 _UPLOADS_AT_ONCE = 4
 
 
@@ -51,17 +55,17 @@ class AsyncFiles(AsyncResource):
             yield file
 
     async def get_content(self, file_id: str) -> AsyncGenerator[bytes, None]:
-        """The content of a file in pieces. Raises NotFoundError, and TransportError when it is cut off."""
+        """The content of a file in pieces. Raises NotFoundError, and TransportError when it is cut off, or
+        larger than the service's files are."""
         call = Call("GET", path_of("files", file_id, "content"))
         limits = self._transport.timeouts.for_answer()
         with self._transport.observe(call):
             response = await self._transport.open(call, accept="*/*", limits=limits)
-            try:
-                with transport_errors(call):
-                    async for chunk in response.aiter_bytes():
-                        yield chunk
-            finally:
-                await response.aclose()
+            async with _runtime.aclosing(
+                self._transport.pieces(call, response, LARGEST_FILE, seconds=LONGEST_DOWNLOAD)
+            ) as pieces:
+                async for piece in pieces:
+                    yield piece
 
     async def save(
         self,

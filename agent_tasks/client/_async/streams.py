@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import ExitStack
 from types import TracebackType
@@ -9,13 +10,17 @@ from typing import Self
 
 import httpx
 
+from agent_tasks.client._async import _runtime
 from agent_tasks.client._async.transport import AsyncTransport
-from agent_tasks.client._calls import Call, transport_errors
+from agent_tasks.client._calls import Call
 from agent_tasks.client._failures import error_from_run
 from agent_tasks.client._instrumentation import OperationObserver
 from agent_tasks.client._sse import Frame, FrameDecoder
 from agent_tasks.errors import InvalidAnswerError, StreamBrokenError, TransportError
 from agent_tasks.wire import AgentStreamEvent, AgentThread, AgentV1Error, StreamEvent, ThreadRun, parse_event
+
+LARGEST_STREAM = 1024 * 1024 * 1024
+"""Bytes of all events of a stream, with the comments between them."""
 
 
 class AsyncEventStream(AsyncIterator[StreamEvent]):
@@ -93,15 +98,22 @@ class AsyncEventStream(AsyncIterator[StreamEvent]):
         self, response: httpx.Response, observer: OperationObserver
     ) -> AsyncGenerator[StreamEvent, None]:
         decoder = FrameDecoder()
+        silence = self._transport.timeouts.stream_silence
+        last = time.monotonic()
         try:
-            with transport_errors(self._call):
-                async for chunk in response.aiter_bytes():
-                    for frame in decoder.feed(chunk):
+            async with _runtime.aclosing(
+                self._transport.pieces(self._call, response, LARGEST_STREAM)
+            ) as pieces:
+                async for piece in pieces:
+                    for frame in decoder.feed(piece):
                         event = self._event(frame)
                         observer.event(event)
                         yield event
                         if event.event == AgentStreamEvent.DONE:
                             return
+                        last = time.monotonic()
+                    if time.monotonic() - last > silence:
+                        raise self._broken(f"no event came for {silence:g} s")
         except TransportError as error:
             if isinstance(error, StreamBrokenError):
                 raise

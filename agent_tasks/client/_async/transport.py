@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import time
+from collections.abc import AsyncGenerator
 from contextlib import AbstractContextManager
 from importlib.metadata import version
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 from tenacity import AsyncRetrying
 
+from agent_tasks.bounded import ACCEPT_ENCODING, Bounded, bounded_json
 from agent_tasks.client._async import _runtime
 from agent_tasks.client._async.credentials import AsyncTokenSource
 from agent_tasks.client._calls import Call, RetryWait, retry_condition, retry_stop, transport_errors
@@ -26,6 +27,10 @@ from agent_tasks.logs import get_logger
 logger = get_logger("agent_tasks.client")
 
 _USER_AGENT = f"prefect-azure-agents/{version('prefect-azure-agents')}"
+LARGEST_ANSWER = 64 * 1024 * 1024
+"""Bytes of an answer in JSON: a page of a hundred of the longest messages has 26 MB."""
+LARGEST_ERROR = 64 * 1024
+"""Bytes of an error's text that are read."""
 # Below the 5 seconds after which common servers close an idle connection: a request that meets a closing
 # connection fails with an unknown outcome.
 _KEEP_ALIVE = 4.0
@@ -53,7 +58,7 @@ class AsyncTransport:
         self._log_bodies = logging_enable
         self._http = httpx.AsyncClient(
             timeout=timeouts.for_answer(),
-            headers={"User-Agent": _USER_AGENT},
+            headers={"User-Agent": _USER_AGENT, "Accept-Encoding": ACCEPT_ENCODING},
             follow_redirects=False,  # a token must not follow to wherever an answer points
             limits=httpx.Limits(
                 max_connections=200, max_keepalive_connections=50, keepalive_expiry=_KEEP_ALIVE
@@ -118,14 +123,10 @@ class AsyncTransport:
 
     async def _json(self, call: Call) -> dict[str, Any]:
         response = await self._send(call, accept="application/json", limits=self.timeouts.for_answer())
-        try:
-            with transport_errors(call):
-                content = await response.aread()
-        finally:
-            await response.aclose()
+        content = await self._content(call, response, LARGEST_ANSWER)
         self._log_body("answer", call, content)
         try:
-            body = json.loads(content)
+            body = bounded_json(content)
         except ValueError:
             body = None
         if not isinstance(body, dict):
@@ -139,6 +140,37 @@ class AsyncTransport:
             )
         return body
 
+    async def pieces(
+        self, call: Call, response: httpx.Response, limit: int, *, seconds: float | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """Reads an answer, unpacked piece by piece, up to `limit` bytes and for so long; closes it.
+
+        Raises InvalidAnswerError for more, and TransportError for a broken connection.
+        """
+        try:
+            with transport_errors(call):
+                if response.is_stream_consumed:  # one that a test made is read already
+                    yield response.content
+                    return
+                body = Bounded.of(response, limit, seconds=seconds)
+                async for raw in response.aiter_raw():
+                    for piece in body.feed(raw):
+                        yield piece
+                body.finish()
+        finally:
+            await response.aclose()
+
+    async def _content(self, call: Call, response: httpx.Response, limit: int, *, cut: bool = False) -> bytes:
+        """Reads an answer in whole, or with `cut` as much of it as the limit lets in."""
+        content = bytearray()
+        try:
+            async for piece in self.pieces(call, response, limit, seconds=self.timeouts.answer):
+                content += piece
+        except InvalidAnswerError:
+            if not cut:
+                raise
+        return bytes(content)
+
     async def _send(self, call: Call, *, accept: str, limits: httpx.Timeout) -> httpx.Response:
         token = await self._tokens.token()
         response = await self._send_once(call, token, accept, limits)
@@ -147,11 +179,7 @@ class AsyncTransport:
             response = await self._send_once(call, await self._tokens.token(), accept, limits)
         if response.is_success:
             return response
-        try:
-            with transport_errors(call):
-                content = await response.aread()
-        finally:
-            await response.aclose()
+        content = await self._content(call, response, LARGEST_ERROR, cut=True)
         self._log_body("answer", call, content)
         if response.status_code < 400:
             raise InvalidAnswerError(
@@ -201,7 +229,8 @@ class AsyncTransport:
                 request = self._http.build_request(
                     call.method, url, params=params, headers=headers, timeout=limits, content=body
                 )
-                response = await self._http.send(request, stream=True)
+                async with _runtime.async_within(self.timeouts.answer):
+                    response = await self._http.send(request, stream=True)
         logger.debug(
             "%s %s answered %d in %d ms (request id %s)",
             call.method,

@@ -7,14 +7,24 @@ import contextvars
 import inspect
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import Any, TypeVar, cast
 
 from agent_tasks.errors import ConfigurationError
 
-__all__ = ["Lock", "call_any", "closing", "contextmanager", "for_each", "in_thread", "run_function", "sleep"]
+__all__ = [
+    "Lock",
+    "call_any",
+    "closing",
+    "contextmanager",
+    "for_each",
+    "in_thread",
+    "run_function",
+    "sleep",
+    "within",
+]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -25,6 +35,12 @@ Lock = threading.Lock
 def sleep(seconds: float) -> None:
     """Waits."""
     time.sleep(seconds)
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Nothing: a blocking call can't be ended from here. Its pieces have their timeouts, its head a size."""
+    yield
 
 
 def call_any(function: Callable[..., Any], *args: Any, seconds: float) -> Any:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from types import TracebackType
@@ -10,13 +11,17 @@ from typing import Self
 
 import httpx
 
-from agent_tasks.client._calls import Call, transport_errors
+from agent_tasks.client._calls import Call
 from agent_tasks.client._failures import error_from_run
 from agent_tasks.client._instrumentation import OperationObserver
 from agent_tasks.client._sse import Frame, FrameDecoder
+from agent_tasks.client._sync import _runtime
 from agent_tasks.client._sync.transport import Transport
 from agent_tasks.errors import InvalidAnswerError, StreamBrokenError, TransportError
 from agent_tasks.wire import AgentStreamEvent, AgentThread, AgentV1Error, StreamEvent, ThreadRun, parse_event
+
+LARGEST_STREAM = 1024 * 1024 * 1024
+"""Bytes of all events of a stream, with the comments between them."""
 
 
 class EventStream(Iterator[StreamEvent]):
@@ -92,15 +97,20 @@ class EventStream(Iterator[StreamEvent]):
 
     def _read(self, response: httpx.Response, observer: OperationObserver) -> Generator[StreamEvent, None]:
         decoder = FrameDecoder()
+        silence = self._transport.timeouts.stream_silence
+        last = time.monotonic()
         try:
-            with transport_errors(self._call):
-                for chunk in response.iter_bytes():
-                    for frame in decoder.feed(chunk):
+            with _runtime.closing(self._transport.pieces(self._call, response, LARGEST_STREAM)) as pieces:
+                for piece in pieces:
+                    for frame in decoder.feed(piece):
                         event = self._event(frame)
                         observer.event(event)
                         yield event
                         if event.event == AgentStreamEvent.DONE:
                             return
+                        last = time.monotonic()
+                    if time.monotonic() - last > silence:
+                        raise self._broken(f"no event came for {silence:g} s")
         except TransportError as error:
             if isinstance(error, StreamBrokenError):
                 raise

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-import json
 import time
+from collections.abc import Generator
 from contextlib import AbstractContextManager
 from importlib.metadata import version
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 from tenacity import Retrying
 
+from agent_tasks.bounded import ACCEPT_ENCODING, Bounded, bounded_json
 from agent_tasks.client._calls import Call, RetryWait, retry_condition, retry_stop, transport_errors
 from agent_tasks.client._endpoint import Endpoint
 from agent_tasks.client._failures import error_from_answer, request_id
@@ -27,6 +28,10 @@ from agent_tasks.logs import get_logger
 logger = get_logger("agent_tasks.client")
 
 _USER_AGENT = f"prefect-azure-agents/{version('prefect-azure-agents')}"
+LARGEST_ANSWER = 64 * 1024 * 1024
+"""Bytes of an answer in JSON: a page of a hundred of the longest messages has 26 MB."""
+LARGEST_ERROR = 64 * 1024
+"""Bytes of an error's text that are read."""
 # Below the 5 seconds after which common servers close an idle connection: a request that meets a closing
 # connection fails with an unknown outcome.
 _KEEP_ALIVE = 4.0
@@ -54,7 +59,7 @@ class Transport:
         self._log_bodies = logging_enable
         self._http = httpx.Client(
             timeout=timeouts.for_answer(),
-            headers={"User-Agent": _USER_AGENT},
+            headers={"User-Agent": _USER_AGENT, "Accept-Encoding": ACCEPT_ENCODING},
             follow_redirects=False,  # a token must not follow to wherever an answer points
             limits=httpx.Limits(
                 max_connections=200, max_keepalive_connections=50, keepalive_expiry=_KEEP_ALIVE
@@ -119,14 +124,10 @@ class Transport:
 
     def _json(self, call: Call) -> dict[str, Any]:
         response = self._send(call, accept="application/json", limits=self.timeouts.for_answer())
-        try:
-            with transport_errors(call):
-                content = response.read()
-        finally:
-            response.close()
+        content = self._content(call, response, LARGEST_ANSWER)
         self._log_body("answer", call, content)
         try:
-            body = json.loads(content)
+            body = bounded_json(content)
         except ValueError:
             body = None
         if not isinstance(body, dict):
@@ -140,6 +141,36 @@ class Transport:
             )
         return body
 
+    def pieces(
+        self, call: Call, response: httpx.Response, limit: int, *, seconds: float | None = None
+    ) -> Generator[bytes, None]:
+        """Reads an answer, unpacked piece by piece, up to `limit` bytes and for so long; closes it.
+
+        Raises InvalidAnswerError for more, and TransportError for a broken connection.
+        """
+        try:
+            with transport_errors(call):
+                if response.is_stream_consumed:  # one that a test made is read already
+                    yield response.content
+                    return
+                body = Bounded.of(response, limit, seconds=seconds)
+                for raw in response.iter_raw():
+                    yield from body.feed(raw)
+                body.finish()
+        finally:
+            response.close()
+
+    def _content(self, call: Call, response: httpx.Response, limit: int, *, cut: bool = False) -> bytes:
+        """Reads an answer in whole, or with `cut` as much of it as the limit lets in."""
+        content = bytearray()
+        try:
+            for piece in self.pieces(call, response, limit, seconds=self.timeouts.answer):
+                content += piece
+        except InvalidAnswerError:
+            if not cut:
+                raise
+        return bytes(content)
+
     def _send(self, call: Call, *, accept: str, limits: httpx.Timeout) -> httpx.Response:
         token = self._tokens.token()
         response = self._send_once(call, token, accept, limits)
@@ -148,11 +179,7 @@ class Transport:
             response = self._send_once(call, self._tokens.token(), accept, limits)
         if response.is_success:
             return response
-        try:
-            with transport_errors(call):
-                content = response.read()
-        finally:
-            response.close()
+        content = self._content(call, response, LARGEST_ERROR, cut=True)
         self._log_body("answer", call, content)
         if response.status_code < 400:
             raise InvalidAnswerError(
@@ -200,7 +227,8 @@ class Transport:
                 request = self._http.build_request(
                     call.method, url, params=params, headers=headers, timeout=limits, content=body
                 )
-                response = self._http.send(request, stream=True)
+                with _runtime.within(self.timeouts.answer):
+                    response = self._http.send(request, stream=True)
         logger.debug(
             "%s %s answered %d in %d ms (request id %s)",
             call.method,
