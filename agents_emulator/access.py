@@ -1,4 +1,4 @@
-"""Who may ask the service at all: whoever has its token, or programs of this machine; never a page of another.
+"""Who may ask the service at all: who has its token, or programs of this machine; no page of another origin.
 
 A browser lets any page send requests to an address of this machine: simple ones (`text/plain`, forms,
 multipart) without asking, under the page's own name or, by a name that resolves to 127.0.0.1 (DNS rebinding),
@@ -44,7 +44,7 @@ class AccessMiddleware:
         await self._app(scope, receive, send)
 
     def _note(self, refusal: GatewayError) -> None:
-        """Say it in the log at the first, the second, the fourth, ...: whoever is refused may ask for ever."""
+        """Say it in the log at the first, second, fourth, ...: whoever is refused may ask for ever."""
         self._refused += 1
         if self._refused & (self._refused - 1) == 0:
             logger.warning("%d requests were refused, the last one with %d", self._refused, refusal.status)

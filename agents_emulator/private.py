@@ -1,4 +1,4 @@
-"""Folders and files that nobody else on the machine may read, whatever the umask of whoever starts the service.
+"""Folders and files that nobody else on the machine may read, whatever the umask of who starts the service.
 
 A data folder holds what was uploaded, asked and answered, and the headers of agents' MCP servers.
 """

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,6 +58,13 @@ class Collection:
         db.execute(
             f"INSERT INTO {self.name} (id, parent, body) VALUES (?, ?, ?)",  # noqa: S608 - our own table name
             (record["id"], parent, json.dumps(record)),
+        )
+
+    def insert_all(self, db: sqlite3.Connection, records: Sequence[Record], parent: str = "") -> None:
+        """Add records, the last one as the newest below `parent`."""
+        db.executemany(
+            f"INSERT INTO {self.name} (id, parent, body) VALUES (?, ?, ?)",  # noqa: S608 - our own table name
+            ((record["id"], parent, json.dumps(record)) for record in records),
         )
 
     def find(self, db: sqlite3.Connection, identifier: str, parent: str = "") -> Record | None:

@@ -14,12 +14,14 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 from pydantic import BaseModel, SecretStr
 
+from agent_tasks.bounded import ACCEPT_ENCODING, TooLargeError, bounded_json, read_at_most
 from agent_tasks.client._async._runtime import call_any
 from agent_tasks.client._endpoint import is_loopback
 from agent_tasks.client._failures import error_from_answer
 from agent_tasks.errors import (
     ConfigurationError,
     CredentialError,
+    InvalidAnswerError,
     ServiceError,
     ToolOutputError,
     ToolTimeoutError,
@@ -38,6 +40,9 @@ from agent_tasks.tools.policy import WhenUnknown, check_retries, tries, when_unk
 MANAGEMENT_SCOPE = "https://management.azure.com/.default"
 _API_VERSION = "2019-05-01"
 _TOKEN_TIMEOUT = 90.0  # seconds; some credentials ask several sources in turn
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+"""Bytes of an answer that are read at all; `max_output_chars` says how much of it the agent may get."""
+_OF_PACKED = ("content-encoding", "content-length", "transfer-encoding")
 # Before anything left, so the workflow has not run.
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
@@ -190,7 +195,7 @@ class LogicAppTool:
         )
         self._refuse_failure(answer, what)
         try:
-            address = answer.json()["value"]
+            address = bounded_json(answer.content)["value"]
         except (ValueError, KeyError, TypeError):
             address = None
         if not isinstance(address, str):
@@ -237,13 +242,26 @@ class LogicAppTool:
         """Post without the address in the request's URL: httpx, and what instruments it, log that."""
         parts = urlsplit(address)
         target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+        request = http.build_request(
+            "POST",
+            f"{parts.scheme}://{parts.netloc}/",
+            headers={"Accept-Encoding": ACCEPT_ENCODING, **headers},
+            content=content,
+            extensions={"target": target.encode("ascii")},
+        )
         try:
-            return await http.post(
-                f"{parts.scheme}://{parts.netloc}/",
-                headers=headers,
-                content=content,
-                extensions={"target": target.encode("ascii")},
-            )
+            answer = await http.send(request, stream=True)
+            try:
+                read = await read_at_most(answer, MAX_ANSWER_BYTES)
+            finally:
+                await answer.aclose()
+        except TooLargeError as error:
+            raise InvalidAnswerError(
+                f"{what} gave an answer that is not read: {error}"
+                + ("; it has run all the same" if changes else ""),
+                outcome_unknown=changes,
+                retryable=False,
+            ) from error
         except _NOT_SENT as error:
             raise TransportError(f"{what} could not be reached ({type(error).__name__})") from error
         except httpx.HTTPError as error:
@@ -252,6 +270,9 @@ class LogicAppTool:
                 + ("; it may have run all the same" if changes else ""),
                 outcome_unknown=changes,
             ) from error
+
+        kept = [(name, value) for name, value in answer.headers.multi_items() if name not in _OF_PACKED]
+        return httpx.Response(answer.status_code, headers=kept, content=read, request=request)
 
     def _refuse_failure(self, answer: httpx.Response, what: str) -> None:
         if answer.is_success:
@@ -296,7 +317,7 @@ class LogicAppTool:
 def _code(answer: httpx.Response) -> str | None:
     """The word by which Azure names a failure."""
     try:
-        code = answer.json()["error"]["code"]
+        code = bounded_json(answer.content)["error"]["code"]
     except (ValueError, KeyError, TypeError):
         return None
     return code[:100] if isinstance(code, str) and code.isidentifier() else None

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
-import ipaddress
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +11,8 @@ from typing import Any
 
 import httpx
 
+from agent_tasks.bounded import ACCEPT_ENCODING, TooLargeError, read_at_most
+from agents_emulator.addresses import is_loopback, is_public
 from agents_emulator.models.base import ImagePart
 from agents_emulator.store import FILES, Record, Store
 from agents_emulator.tools.settings import ToolSettings
@@ -79,7 +79,10 @@ class Images:
         if file is None:
             raise ImageError(f"The image file {file_id} was deleted.")
         _check_size(file["bytes"], file_id)
-        return await asyncio.to_thread((self._files_dir / file_id).read_bytes)
+        try:
+            return await asyncio.to_thread((self._files_dir / file_id).read_bytes)
+        except FileNotFoundError as error:
+            raise ImageError(f"The image file {file_id} was deleted.") from error
 
     async def _fetch(self, address: str) -> bytes:
         """Fetch an image; every redirect is checked like the first address."""
@@ -97,37 +100,43 @@ class Images:
                             continue
                         if response.status_code != httpx.codes.OK:
                             raise ImageError(f"The image {address[:200]} answered {response.status_code}.")
-                        content = bytearray()
-                        async for chunk in response.aiter_bytes():
-                            content += chunk
-                            _check_size(len(content), address)
-                        return bytes(content)
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:
+                        return await _content(response, address)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             raise ImageError(
                 f"The image {address[:200]} cannot be fetched: {type(error).__name__}."
             ) from error
         raise ImageError(f"The image {address[:200]} leads to more than {MAX_REDIRECTS} other addresses.")
 
     async def _target(self, url: httpx.URL) -> dict[str, Any]:
-        """Return the request for an address: to the very IP address that was checked."""
+        """Return the request for an address: to the very IP address that was checked.
+
+        Raises `ImageError`, and OSError for a name that does not resolve.
+        """
         if url.scheme not in ("http", "https") or not url.host:
             raise ImageError(f"The image address {str(url)[:200]} is neither http nor https.")
         found = await asyncio.get_running_loop().getaddrinfo(
             url.host, url.port or (443 if url.scheme == "https" else 80), type=socket.SOCK_STREAM
         )
-        addresses = [ipaddress.ip_address(item[4][0]) for item in found]
+        addresses = [str(item[4][0]) for item in found]
         for address in addresses:
-            allowed = address.is_global or (address.is_loopback and self._settings.allow_loopback_images)
-            if not allowed:
+            here = self._settings.allow_loopback_images and is_loopback(address)
+            if not here and not is_public(address):
                 raise ImageError(
                     f"The image address {str(url)[:200]} is not public. Upload the image; or, if it is on "
                     "this machine, start the service with allow_loopback_images in its tools file."
                 )
         return {
-            "url": url.copy_with(host=str(addresses[0])),
-            "headers": {"Host": url.netloc.decode("ascii")},
+            "url": url.copy_with(host=addresses[0]),
+            "headers": {"Host": url.netloc.decode("ascii"), "Accept-Encoding": ACCEPT_ENCODING},
             "extensions": {"sni_hostname": url.host},
         }
+
+
+async def _content(response: httpx.Response, address: str) -> bytes:
+    try:
+        return await read_at_most(response, MAX_IMAGE_BYTES)
+    except TooLargeError as error:
+        raise ImageError(f"The image {address[:200]} is not read: {error}.") from error
 
 
 def _check_size(size: int, name: str) -> None:
@@ -142,5 +151,5 @@ def _data_url(url: str) -> bytes:
     _check_size(len(text) * 3 // 4, "data URL")
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise ImageError(f"The data URL of an image is not base64: {error}.") from error

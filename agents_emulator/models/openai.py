@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import ipaddress
-import json
 import os
 from collections.abc import AsyncIterator
 from typing import Any
@@ -12,6 +11,14 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
+from agent_tasks.bounded import (
+    ACCEPT_ENCODING,
+    BoundedLines,
+    TooLargeError,
+    bounded_json,
+    pieces_of,
+    read_at_most,
+)
 from agents_emulator.models.base import (
     ChatMessage,
     ChatRequest,
@@ -27,6 +34,11 @@ from agents_emulator.models.base import (
 KEY_VARIABLE = "AGENTS_EMULATOR_OPENAI_API_KEY"
 TIMEOUT = httpx.Timeout(connect=10.0, read=120.0, write=30.0, pool=30.0)
 """Seconds; ``read`` is the longest silence within a stream."""
+
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+"""Bytes of one answer's events; each token takes some 200 of them."""
+MAX_EVENT_BYTES = 4 * 1024 * 1024
+MAX_ERROR_BYTES = 64 * 1024
 
 _FINISH_REASONS: dict[str, FinishReason] = {
     "stop": "stop",
@@ -64,11 +76,12 @@ class OpenAIModel:
         self.context_tokens = 8000
         self.sees_images = True
         self._model = model
-        headers = {}
+        headers = {"Accept-Encoding": ACCEPT_ENCODING}
         if api_key is not None:
-            headers = {"Authorization": f"Bearer {api_key.get_secret_value()}"}
             if url.host.endswith((".azure.com", ".azure.us", ".azure.cn")):
-                headers = {"api-key": api_key.get_secret_value()}
+                headers["api-key"] = api_key.get_secret_value()
+            else:
+                headers["Authorization"] = f"Bearer {api_key.get_secret_value()}"
         # Redirects are not followed (httpx's default): the key goes nowhere else.
         self._client = httpx.AsyncClient(timeout=TIMEOUT, headers=headers, transport=transport)
         self._url = url.copy_with(path=url.path.rstrip("/") + "/chat/completions")
@@ -88,8 +101,7 @@ class OpenAIModel:
         try:
             async with self._client.stream("POST", self._url, json=self._body(request)) as response:
                 if response.status_code != httpx.codes.OK:
-                    await response.aread()
-                    raise _failure(response)
+                    raise _failure(response, await read_at_most(response, MAX_ERROR_BYTES, cut=True))
                 async for chunk in _chunks(response):
                     usage = chunk.get("usage") or usage
                     for choice in chunk.get("choices") or ():
@@ -99,6 +111,10 @@ class OpenAIModel:
                             _collect(calls, part)
                         if text := delta.get("content"):
                             yield TextDelta(text)
+        except TooLargeError as error:
+            raise ModelError(
+                "server_error", f"the answer of the model at {self._url.host} is not read: {error}"
+            ) from error
         except httpx.HTTPError as error:
             raise ModelError(
                 "server_error",
@@ -201,30 +217,41 @@ def _collect(calls: dict[int, dict[str, str]], part: dict[str, Any]) -> None:
     call["arguments"] += function.get("arguments") or ""
 
 
+async def _lines(response: httpx.Response) -> AsyncIterator[str]:
+    lines = BoundedLines(longest=MAX_EVENT_BYTES, limit=MAX_ANSWER_BYTES)
+    async for piece in pieces_of(response, MAX_ANSWER_BYTES):
+        for line in lines.feed(piece):
+            yield line
+    for line in lines.finish():
+        yield line
+
+
 async def _chunks(response: httpx.Response) -> AsyncIterator[dict[str, Any]]:
-    async for line in response.aiter_lines():
+    async for line in _lines(response):
         data = line.removeprefix("data:").strip() if line.startswith("data:") else ""
         if data == "[DONE]":
             return
         if not data:
             continue
         try:
-            chunk = json.loads(data)
+            chunk = bounded_json(data)
         except ValueError as error:
             raise ModelError(
                 "server_error", f"the model sent an event that is not JSON: {data[:200]!r}"
             ) from error
+        if not isinstance(chunk, dict):
+            raise ModelError("server_error", f"the model sent an event that is no object: {data[:200]!r}")
         if error_body := chunk.get("error"):
             raise _error(error_body, status=None, retry_after=None)
         yield chunk
 
 
-def _failure(response: httpx.Response) -> ModelError:
+def _failure(response: httpx.Response, content: bytes) -> ModelError:
     try:
-        body = response.json()
+        body = bounded_json(content)
         error = body["error"] if isinstance(body, dict) and "error" in body else body
     except ValueError:
-        error = response.text[:500]
+        error = content.decode("utf-8", "replace")[:500]
     try:
         retry_after = float(response.headers["retry-after"])
     except (KeyError, ValueError):  # absent, or a date: then there is no number of seconds to pass on

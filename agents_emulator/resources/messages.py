@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 from agent_tasks.wire import CreateMessageRequest, UpdateMessageRequest
@@ -56,18 +57,32 @@ def _image_block(block: Record) -> Record:
     }
 
 
-def add_message(db: sqlite3.Connection, thread: Record, body: Record) -> tuple[Record, list[Record]]:
-    """Add a message to a thread; returns it and the files to read for its attachments."""
+def add_messages(
+    db: sqlite3.Connection, thread: Record, bodies: Sequence[Record]
+) -> tuple[list[Record], list[Record]]:
+    """Add messages to a thread; returns them and the files to read for their attachments."""
+    if bodies and MESSAGES.count(db, thread["id"]) + len(bodies) > MAX_THREAD_MESSAGES:
+        raise bad_request(
+            f"A thread holds {MAX_THREAD_MESSAGES} messages at most; {thread['id']} would hold more."
+        )
+    messages: list[Record] = []
+    attached: list[Record] = []
+    for body in bodies:
+        message = _message_of(db, thread, body)
+        messages.append(message)
+        attached += message["attachments"]
+    MESSAGES.insert_all(db, messages, thread["id"])
+    return messages, _attach(db, thread, attached)
+
+
+def _message_of(db: sqlite3.Connection, thread: Record, body: Record) -> Record:
     if body["role"] not in ("user", "assistant"):
         raise bad_request(
             f"Invalid 'role': '{body['role']}' is not one of ['user', 'assistant'].",
             param="role",
             code="invalid_value",
         )
-    if MESSAGES.count(db, thread["id"]) >= MAX_THREAD_MESSAGES:
-        raise bad_request(f"Thread {thread['id']} already has {MAX_THREAD_MESSAGES} messages.")
-    attachments = validation.without_nulls(body.get("attachments") or [])
-    message: Record = {
+    return {
         "id": new_id("msg"),
         "object": "thread.message",
         "created_at": now(),
@@ -80,11 +95,9 @@ def add_message(db: sqlite3.Connection, thread: Record, body: Record) -> tuple[R
         "completed_at": now(),
         "role": body["role"],
         "content": _content_blocks(db, body["content"]),
-        "attachments": attachments,
+        "attachments": validation.without_nulls(body.get("attachments") or []),
         "metadata": validation.check_metadata(body.get("metadata")),
     }
-    MESSAGES.insert(db, message, thread["id"])
-    return message, _attach(db, thread, attachments)
 
 
 def _attach(db: sqlite3.Connection, thread: Record, attachments: list[Record]) -> list[Record]:
@@ -105,7 +118,12 @@ def _attach(db: sqlite3.Connection, thread: Record, attachments: list[Record]) -
             insert_store(db, name=None, metadata={}, expires_after=dict(_THREAD_STORE_LIFE))["id"]
         )
         THREADS.put(db, thread)
-    return add_files(db, store_ids[0], file_ids, validation.check_chunking(None), param="attachments")
+    distinct = list(dict.fromkeys(file_ids))
+    unread: list[Record] = []
+    for start in range(0, len(distinct), validation.MAX_BATCH_FILES):
+        portion = distinct[start : start + validation.MAX_BATCH_FILES]
+        unread += add_files(db, store_ids[0], portion, validation.check_chunking(None), param="attachments")
+    return unread
 
 
 def refuse_while_active(db: sqlite3.Connection, thread_id: str) -> None:
@@ -119,12 +137,12 @@ async def create(call: Call) -> Record:
     """POST /threads/{id}/messages."""
     body = await call.service.assets.taken_in(call.parsed(CreateMessageRequest))
 
-    def insert(db: sqlite3.Connection) -> tuple[Record, list[Record]]:
+    def insert(db: sqlite3.Connection) -> tuple[list[Record], list[Record]]:
         thread = THREADS.get(db, call.path["thread_id"])
         refuse_while_active(db, thread["id"])
-        return add_message(db, thread, body)
+        return add_messages(db, thread, [body])
 
-    message, unread = await call.service.store.write(insert)
+    [message], unread = await call.service.store.write(insert)
     call.service.ingestion.start(unread)
     return call.created(message_body(message))
 

@@ -21,7 +21,7 @@ from agents_emulator.engine.newrun import new_run
 from agents_emulator.engine.toolwork import REFUSED, finish_item, open_step_of
 from agents_emulator.errors import bad_request, missing_parameter
 from agents_emulator.paging import list_body, page_from_query
-from agents_emulator.resources.messages import add_message
+from agents_emulator.resources.messages import add_messages
 from agents_emulator.resources.threads import insert_thread, thread_body
 from agents_emulator.resources.tool_resources import check_tool_resources
 from agents_emulator.store import AGENTS, FILES, RUN_STEPS, RUNS, THREADS, Record
@@ -81,9 +81,7 @@ async def create(call: Call) -> Response | Record:
         active = lifecycle.active_run(db, thread["id"])
         if active is not None:
             raise bad_request(f"Thread {thread['id']} already has an active run {active['id']}.")
-        unread: list[Record] = []
-        for message in body.get("additional_messages") or []:
-            unread += add_message(db, thread, message)[1]
+        _, unread = add_messages(db, thread, body.get("additional_messages") or [])
         run, unread_too = _new_run(db, call, thread, body)
         return run, unread + unread_too
 

@@ -11,7 +11,7 @@ from agents_emulator.dispatch import Call, Operation
 from agents_emulator.engine.lifecycle import now
 from agents_emulator.ids import new_id
 from agents_emulator.paging import list_body, page_from_query
-from agents_emulator.resources.messages import add_message
+from agents_emulator.resources.messages import add_messages
 from agents_emulator.resources.tool_resources import check_tool_resources
 from agents_emulator.store import MESSAGES, RUN_STEPS, RUNS, THREADS, Record
 
@@ -32,9 +32,8 @@ def insert_thread(db: sqlite3.Connection, body: Record) -> tuple[Record, list[Re
         "tool_resources": resources,
     }
     THREADS.insert(db, thread)
-    for message in body.get("messages") or []:
-        unread += add_message(db, thread, message)[1]
-    return thread, unread
+    _, attached = add_messages(db, thread, body.get("messages") or [])
+    return thread, unread + attached
 
 
 async def create(call: Call) -> Record:

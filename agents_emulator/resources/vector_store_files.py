@@ -67,7 +67,7 @@ def add_files(
             code="array_above_max_length",
         )
     _refuse_unsupported([FILES.get(db, file_id)["filename"] for file_id in file_ids], param)
-    if file_ids and len(VECTOR_STORE_FILES.select(db, store_id)) + len(file_ids) > MAX_STORE_FILES:
+    if file_ids and VECTOR_STORE_FILES.count(db, store_id) + len(file_ids) > MAX_STORE_FILES:
         raise bad_request(f"A vector store holds up to {MAX_STORE_FILES} files.", param=param)
     added: list[Record] = []
     for file_id in file_ids:

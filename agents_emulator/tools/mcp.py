@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from agent_tasks.bounded import ACCEPT_ENCODING
 from agents_emulator.ids import new_id
 from agents_emulator.models.base import ToolSpec
 from agents_emulator.store import Record
@@ -166,6 +167,8 @@ class McpServer(Tool):
         from mcp import Client
         from mcp.client.streamable_http import streamable_http_client
 
+        from agents_emulator.tools.mcp_transport import bounded_transport
+
         url = str(self.definition.get("server_url") or "")
         if not url.startswith(("http://", "https://")):
             raise ToolError(f"The address '{url}' of the MCP server is neither http nor https.")
@@ -175,7 +178,12 @@ class McpServer(Tool):
         try:
             async with (
                 asyncio.timeout(seconds),
-                httpx2.AsyncClient(headers=headers, timeout=seconds, trust_env=False) as http,
+                httpx2.AsyncClient(
+                    headers={"accept-encoding": ACCEPT_ENCODING, **headers},
+                    timeout=seconds,
+                    transport=bounded_transport(self.services.settings.response_bytes),
+                    trust_env=False,
+                ) as http,
                 Client(streamable_http_client(url, http_client=http), read_timeout_seconds=seconds) as client,
             ):
                 yield client

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
+from agent_tasks.bounded import ACCEPT_ENCODING, TooLargeError, bounded_json, read_at_most
 from agents_emulator.models.base import ToolSpec
 from agents_emulator.store import Record
 from agents_emulator.tools.base import (
@@ -31,9 +33,20 @@ from agents_emulator.tools.base import (
 from agents_emulator.tools.settings import ToolSettingsError
 
 BODY = "body"
+_HEADERS = {"accept": "application/json, */*", "accept-encoding": ACCEPT_ENCODING}
 MAX_REDIRECTS = 3
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
 _MAX_REFERENCES = 20
+MAX_PARTS = 100_000
+"""Values in a document once its references are replaced."""
+_NOT_PARAMETERS = frozenset(
+    (
+        *("accept", "authorization", "connection", "content-length", "content-type", "cookie", "host"),
+        *("proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade"),
+    )
+)
+"""Headers that a parameter does not set: three by the specification, others since they steer the request."""
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 
 
 @dataclass(frozen=True)
@@ -64,9 +77,26 @@ class OpenApi(Tool):
         if not isinstance(document, dict) or not isinstance(document.get("paths"), dict):
             raise ToolSetupError("invalid_tools", f"The document of '{details['name']}' has no paths.")
         self._document = document
+        self._name: str = details["name"]
+        self._parts = 0
+        self._operations: dict[str, Operation] = {}
+        self._specs: list[ToolSpec] = []
+
+    async def prepare(self, steps: Sequence[Record]) -> list[Record]:
+        # In a thread: a document that refers to itself in many places is a lot of work, though bounded.
+        await asyncio.to_thread(self._read)
+        return []
+
+    def _read(self) -> None:
+        """Read the document's operations. Raises `ToolSetupError`."""
+        self._parts = 0
         self._operations = {
-            f"{details['name']}_{operation.name}": operation for operation in self._read_operations()
+            f"{self._name}_{operation.name}": operation for operation in self._read_operations()
         }
+        self._specs = [
+            ToolSpec(name, operation.description, self._schema(operation))
+            for name, operation in self._operations.items()
+        ]
 
     def _read_operations(self) -> Iterator[Operation]:
         for path, item in self._document["paths"].items():
@@ -94,9 +124,20 @@ class OpenApi(Tool):
         )
 
     def _resolved(self, value: Any, depth: int = 0) -> Any:
-        """Return a value with its references within the document replaced."""
+        """Return a value with its references within the document replaced.
+
+        What lies deeper than `_MAX_REFERENCES` is left out; more than `MAX_PARTS` in all is refused, since
+        references that each lead to several others multiply.
+        """
         if depth > _MAX_REFERENCES:
             return {}
+        self._parts += 1
+        if self._parts > MAX_PARTS:
+            raise ToolSetupError(
+                "invalid_tools",
+                f"The document of '{self._name}' has more than {MAX_PARTS} parts once its references are "
+                "replaced. Leave out operations and schemas that the agent does not need.",
+            )
         if isinstance(value, list):
             return [self._resolved(item, depth + 1) for item in value]
         if not isinstance(value, dict):
@@ -113,10 +154,7 @@ class OpenApi(Tool):
         return {key: self._resolved(item, depth + 1) for key, item in value.items()}
 
     def specs(self) -> list[ToolSpec]:
-        return [
-            ToolSpec(name, operation.description, self._schema(operation))
-            for name, operation in self._operations.items()
-        ]
+        return self._specs
 
     def _schema(self, operation: Operation) -> Record:
         properties: Record = {}
@@ -129,7 +167,7 @@ class OpenApi(Tool):
             if parameter.get("required") is True or parameter.get("in") == "path":
                 required.append(name)
         if operation.body is not None:
-            properties[BODY] = self._resolved(operation.body["schema"])
+            properties[BODY] = operation.body["schema"]  # resolved with the body
             required += [BODY] if operation.body["required"] else []
         return {"type": "object", "properties": properties, "required": required}
 
@@ -145,6 +183,10 @@ class OpenApi(Tool):
         request = self._request(operation, json_arguments(call))
         try:
             status, text = await self._send(request)
+        except TooLargeError as error:
+            raise ToolError(
+                f"The answer of {operation.method} {request['url']} is not read: {error}."
+            ) from error
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             detail = str(error) or type(error).__name__
             raise ToolError(f"{operation.method} {request['url']} failed: {detail}") from error
@@ -163,7 +205,7 @@ class OpenApi(Tool):
 
     def _request(self, operation: Operation, arguments: Record) -> Record:
         """Return the request of a call, without credentials."""
-        path, query, headers, cookies = operation.path, [], {"accept": "application/json, */*"}, {}
+        path, query, headers, cookies = operation.path, [], _HEADERS.copy(), {}
         for name, parameter in operation.parameters.items():
             schema = parameter.get("schema") or {}
             value = arguments.get(name, schema.get("default"))
@@ -177,11 +219,11 @@ class OpenApi(Tool):
             elif place == "query":
                 items = value if isinstance(value, list) else [value]
                 query += [(name, _text(item)) for item in items]
-            elif place == "header":
-                headers[name] = _text(value).replace("\r", " ").replace("\n", " ")
+            elif place == "header" and name.lower() not in _NOT_PARAMETERS:
+                headers[name] = _CONTROLS.sub(" ", _text(value))
             elif place == "cookie":
                 cookies[name] = _text(value)
-        url = operation.base_url.rstrip("/") + path
+        url = operation.base_url.rstrip("/") + _kept_in_place(path)
         if not url.startswith(("http://", "https://")):
             raise ToolError(f"The document's server '{operation.base_url}' is neither http nor https.")
         request: Record = {"method": operation.method, "url": url, "params": query, "headers": headers}
@@ -195,8 +237,10 @@ class OpenApi(Tool):
         return request
 
     def _with_credentials(self, request: Record) -> Record:
-        """Add what the tool's auth asks for, from the tools file."""
+        """Add what the tool's auth asks for, from the tools file, which says for which hosts it is."""
         settings, kind = self.services.settings, self._auth["type"]
+        url = httpx.URL(request["url"])
+        to = (url.scheme, url.host, url.port)
         scheme = self._auth.get("security_scheme") or {}
         try:
             if kind == "connection":
@@ -207,9 +251,9 @@ class OpenApi(Tool):
                         f"The tools file has no connection '{identifier}'; add it to 'connections'."
                     )
                 if connection.query is not None:
-                    params = [*request["params"], (connection.query, connection.reveal())]
+                    params = [*request["params"], (connection.query, connection.for_host(*to))]
                     return {**request, "params": params}
-                headers = {**request["headers"], str(connection.header): connection.reveal()}
+                headers = {**request["headers"], str(connection.header): connection.for_host(*to)}
                 return {**request, "headers": headers}
             if kind == "managed_identity":
                 audience = str(scheme.get("audience"))
@@ -220,7 +264,7 @@ class OpenApi(Tool):
                     )
                 return {
                     **request,
-                    "headers": {**request["headers"], "authorization": f"Bearer {token.reveal()}"},
+                    "headers": {**request["headers"], "authorization": f"Bearer {token.for_host(*to)}"},
                 }
         except ToolSettingsError as error:
             raise ToolError(str(error)) from error
@@ -239,13 +283,9 @@ class OpenApi(Tool):
                 response = await client.send(message, stream=True)
                 try:
                     if response.next_request is None:
-                        content = bytearray()
-                        async for chunk in response.aiter_bytes():
-                            content += chunk
-                            if len(content) > settings.response_bytes:
-                                raise ToolError(f"The answer is larger than {settings.response_bytes} bytes.")
+                        content = await read_at_most(response, settings.response_bytes)
                         encoding = response.charset_encoding or "utf-8"
-                        return response.status_code, _decoded(bytes(content), encoding)
+                        return response.status_code, _decoded(content, encoding)
                     if _origin(response.next_request.url) != _origin(message.url):
                         raise ToolError(
                             f"The answer leads to another host ({response.next_request.url.host}), "
@@ -255,6 +295,13 @@ class OpenApi(Tool):
                 finally:
                     await response.aclose()
         raise ToolError(f"The answer leads to more than {MAX_REDIRECTS} other addresses.")
+
+
+def _kept_in_place(path: str) -> str:
+    """Return a path whose segments are names: arguments that make one `.` or `..` lead nowhere else."""
+    return "/".join(
+        segment.replace(".", "%2E") if segment in (".", "..") else segment for segment in path.split("/")
+    )
 
 
 def _server_url(server: Record) -> str:
@@ -282,6 +329,6 @@ def _text(value: Any) -> str:
 def _python_text(text: str) -> str:
     """Return an answer as steps show it: JSON as the text of a Python value (recorded)."""
     try:
-        return shortened(str(json.loads(text)))
-    except ValueError:
+        return shortened(str(bounded_json(text)))
+    except (ValueError, RecursionError):
         return shortened(text)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from agent_tasks.errors import AgentTasksError
 from agent_tasks.queues import AnswerReader, Storage
-from agents_emulator.tools.settings import ToolSettings, ToolSettingsError
-
-ANY_ADDRESS = "default"
-"""Key of the account that answers for every address with none of its own."""
+from agents_emulator.tools.settings import ANY_ADDRESS, ToolSettings, ToolSettingsError
 
 
 class AccountUnusableError(Exception):

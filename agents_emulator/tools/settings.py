@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from agent_tasks.queues import StorageConnection
+from agents_emulator.addresses import is_local
 from agents_emulator.tools.sandbox import Limits
 
 
@@ -54,7 +55,33 @@ class Secret(_Strict):
         return os.environ[name]
 
 
-class Connection(Secret):
+class HostSecret(Secret):
+    """A secret for some hosts alone: where a request goes is up to the agent's definition.
+
+    Attributes:
+        hosts: names and addresses that the secret is sent to, on any port or (`HOST:PORT`) on one; `*.NAME`
+            stands for all below a name. By https, or to this machine.
+    """
+
+    hosts: tuple[str, ...] = Field(min_length=1)
+
+    @field_validator("hosts")
+    @classmethod
+    def _hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_checked_host(host, with_port=True) for host in hosts)
+
+    def for_host(self, scheme: str, host: str, port: int | None) -> str:
+        """Return the secret. Raises `ToolSettingsError` if it is not for this host, or cannot be had."""
+        name = host.lower().strip("[]").rstrip(".")
+        asked = (name, f"{name}:{port or {'http': 80, 'https': 443}.get(scheme)}")
+        if not any(_matches(one, allowed) for one in asked for allowed in self.hosts):
+            raise ToolSettingsError(f"the secret is not for {name}: it is for {', '.join(self.hosts)}")
+        if scheme != "https" and not is_local(name):
+            raise ToolSettingsError(f"the secret would travel unencrypted to {name}: use https")
+        return self.reveal()
+
+
+class Connection(HostSecret):
     """What a project connection stands for: a secret sent as a header or a query parameter."""
 
     header: str | None = None
@@ -84,6 +111,7 @@ class ResearchLimits(_Strict):
 
 
 _HOST = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+_PORT = re.compile(r"(\]|^[^:]*):\d{1,5}$")
 
 
 class BrowserSettings(_Strict):
@@ -107,11 +135,7 @@ class BrowserSettings(_Strict):
     @field_validator("allowed_hosts")
     @classmethod
     def _hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
-        lowered = tuple(host.lower().strip("[]") for host in hosts)
-        for host in lowered:
-            if not _HOST.fullmatch(host) and not _is_ipv6(host):
-                raise ValueError(f"'{host}' is no name or address of a host; write no port and no path")
-        return lowered
+        return tuple(_checked_host(host) for host in hosts)
 
     def allows(self, address: str) -> bool:
         """Whether an address is http, https, ws or wss, and its host one of the allowed."""
@@ -122,10 +146,21 @@ class BrowserSettings(_Strict):
             return False
         if parts.scheme not in ("http", "https", "ws", "wss"):
             return False
-        return any(
-            host == allowed or (allowed.startswith("*.") and host.endswith(allowed[1:]))
-            for allowed in self.allowed_hosts
-        )
+        return any(_matches(host, allowed) for allowed in self.allowed_hosts)
+
+
+def _matches(host: str, allowed: str) -> bool:
+    return host == allowed or (allowed.startswith("*.") and host.endswith(allowed[1:]))
+
+
+def _checked_host(host: str, *, with_port: bool = False) -> str:
+    """Return a host of a list in lower case, without brackets. Raises ValueError if it is none."""
+    lowered = host.lower()
+    name, _, port = lowered.rpartition(":") if with_port and _PORT.search(lowered) else (lowered, "", "")
+    name = name.strip("[]")
+    if not _HOST.fullmatch(name) and not _is_ipv6(name):
+        raise ValueError(f"'{host}' is no name or address of a host; write no scheme and no path")
+    return f"{name}:{port}" if port else name
 
 
 def _is_ipv6(host: str) -> bool:
@@ -171,14 +206,18 @@ class StorageAccount(_Strict):
         return StorageConnection.from_string(secret.reveal(), name=address)
 
 
+ANY_ADDRESS = "default"
+"""Key of the account that answers for every address with none of its own."""
+
+
 class ToolSettings(_Strict):
     """The tools file (`--tools-file`, YAML).
 
     Attributes:
         search_folder: documents from which the stand-ins for hosted search tools answer.
         assets: folder or file by address, or beginning of addresses, of the data sources `uri_asset`.
-        connections: by connection id, for OpenAPI tools.
-        managed_identity: token by audience, for OpenAPI tools.
+        connections: by connection id, for OpenAPI tools, each with the hosts that it is for.
+        managed_identity: token by audience, for OpenAPI tools, each with the hosts that it is for.
         storage: by the address of its queues, for Azure Function tools; `default` for all others.
         allow_loopback_images: whether `image_url` may name an address of this machine.
         browser: what browser automation drives, and where it may go.
@@ -191,7 +230,7 @@ class ToolSettings(_Strict):
     search_folder: Path | None = None
     assets: dict[Annotated[str, Field(min_length=1)], Path] = {}
     connections: dict[str, Connection] = {}
-    managed_identity: dict[str, Secret] = {}
+    managed_identity: dict[str, HostSecret] = {}
     storage: dict[str, StorageAccount] = {}
     allow_loopback_images: bool = False
     browser: BrowserSettings = BrowserSettings()
@@ -199,6 +238,17 @@ class ToolSettings(_Strict):
     interpreter: Limits = Limits()
     request_seconds: float = Field(default=30.0, gt=0, le=300)
     response_bytes: int = Field(default=1024 * 1024, ge=1)
+
+    @field_validator("storage")
+    @classmethod
+    def _identities_for_named_accounts(cls, storage: dict[str, StorageAccount]) -> dict[str, StorageAccount]:
+        any_address = storage.get(ANY_ADDRESS)
+        if any_address is not None and any_address.identity is not None:
+            raise ValueError(
+                f"'{ANY_ADDRESS}' would sign in with an identity to whatever address an agent's definition "
+                "names: give it a connection string, or name the address of the account"
+            )
+        return storage
 
 
 def load_tool_settings(path: Path | None, search_folder: Path | None = None) -> ToolSettings:

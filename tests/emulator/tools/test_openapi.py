@@ -111,8 +111,8 @@ def tool(origin: str, auth: Json | None = None, **fields: Any) -> Json:
 def running(start: Any) -> RunningService:
     started: RunningService = start(
         rules_for(*(f"shop_{name}" for name in OPERATIONS)),
-        connections={"keys": {"header": "x-api-key", "value": "k-1"}},
-        managed_identity={"api://shop": {"value": "t-1"}},
+        connections={"keys": {"header": "x-api-key", "value": "k-1", "hosts": ["127.0.0.1"]}},
+        managed_identity={"api://shop": {"value": "t-1", "hosts": ["127.0.0.1"]}},
         request_seconds=1.0,
         response_bytes=20_000,
     )
