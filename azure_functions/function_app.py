@@ -9,7 +9,7 @@ import azure.functions as func
 from app_settings import CONNECTION
 from catalog import TOOLS
 from logs import get_logger
-from queue_messages import encode
+from queue_messages import encode, unparsed
 from queue_tool import QueueTool
 from responder import Delivery, give_up, respond
 
@@ -38,7 +38,7 @@ def bind(tool: QueueTool[..., Any]) -> None:
         if given_up.answer is not None:
             answer.set(encode(given_up.answer))
         if given_up.is_parked:
-            parked.set(message.get_body().decode("utf-8", "replace"))
+            parked.set(unparsed(message.get_body().decode("utf-8", "replace")))
 
 
 @app.function_name("purge_answers")

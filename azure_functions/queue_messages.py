@@ -158,6 +158,15 @@ def encode(message: str) -> str:
     return base64.b64encode(message.encode()).decode()
 
 
+def unparsed(text: str) -> str:
+    """A text for an output binding that has to arrive as it is, or in base64.
+
+    The host reads a text in braces or brackets as JSON: of a list it makes a message for each element (of
+    `[]` none), an object it writes anew, and at what is no JSON it fails.
+    """
+    return encode(text) if text.strip()[:1] in ("{", "[") else text
+
+
 def fits(message: str) -> bool:
     """Whether a queue takes the message."""
     return len(message.encode()) <= MAX_MESSAGE_BYTES

@@ -226,13 +226,47 @@ def _texts_of_datum(kind: str | None, value: Any) -> list[str]:
 def _texts(value: Any) -> list[str]:
     """The messages of an output: a text, bytes, a queue message, or several of them."""
     if isinstance(value, str):
-        return [value]
+        return _texts_of_string(value)
+    if isinstance(value, dict):
+        return [str(value["body"])] if set(value) == {"id", "body"} else [_as_host_writes(value)]
+    if isinstance(value, list | tuple):
+        return [text for one in value for text in ([one] if isinstance(one, str) else _texts(one))]
     if isinstance(value, bytes | bytearray):
         return [bytes(value).decode()]
-    if isinstance(value, dict):
-        return [str(value["body"])] if set(value) == {"id", "body"} else [json.dumps(value)]
     if hasattr(value, "get_body"):
         return [value.get_body().decode()]
-    if isinstance(value, list | tuple):
-        return [text for one in value for text in _texts(one)]
     raise TypeError(f"a queue takes text, bytes or queue messages, and not {type(value).__name__}")
+
+
+def _texts_of_string(text: str) -> list[str]:
+    """The messages that Azure's host makes of a text.
+
+    A text in braces or brackets is read as JSON: each element of a list becomes a message of its own, an
+    object is written anew, and what is no JSON fails the invocation (published source of the host,
+    `FunctionBinding.ReadAsEnumerable`). That host also turns texts that look like a date into one of its own
+    form; this one leaves them.
+    """
+    trimmed = text.strip()
+    if not (trimmed[:1] + trimmed[-1:] in ("{}", "[]") and len(trimmed) > 1):
+        return [text]
+    try:
+        value = json.loads(trimmed)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"the output is in braces or brackets but no JSON ({error}); Azure's host refuses it too. "
+            "Encode it in base64, or set bytes."
+        ) from error
+    return [_as_host_writes(one) for one in (value if isinstance(value, list) else [value])]
+
+
+def _as_host_writes(value: Any) -> str:
+    """A JSON value as the text of a message, as .NET writes it: a text as it is, containers indented."""
+    match value:
+        case str():
+            return value
+        case None:
+            return ""
+        case bool():
+            return str(value)
+        case _:
+            return json.dumps(value, ensure_ascii=False, indent=2)

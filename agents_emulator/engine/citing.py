@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -35,14 +35,28 @@ class Citable:
             mark = f"【4:{self._outcome.result_index(passage)}†source】"
             cited: Record = {"type": "file_citation", "file_citation": {"file_id": passage.file_id}}
         else:
-            mark = f"【3:{index - self._first_source}†source】"
-            source = self._sources[index - self._first_source]
-            cited = {
-                "type": "url_citation",
-                "url_citation": {"url": source["url"], "title": source["title"]},
-            }
+            number = index - self._first_source
+            source = self._sources[number]
+            return url_annotation(number, source["url"], source["title"], start)
         place = {"text": mark, "start_index": start, "end_index": start + len(mark)}
         return {"type": cited.pop("type"), **place, **cited}
+
+
+def url_annotation(number: int, url: str, title: str, start: int) -> Record:
+    """Return the annotation of an address for a mark that begins at `start`; its `text` is the mark."""
+    mark = f"【3:{number}†source】"
+    place = {"text": mark, "start_index": start, "end_index": start + len(mark)}
+    return {"type": "url_citation", **place, "url_citation": {"url": url, "title": title}}
+
+
+def with_sources(text: str, sources: Iterable[tuple[str, str]]) -> tuple[str, list[Record]]:
+    """Return a text with marks of addresses (each with a title) at its end, and their annotations."""
+    annotations: list[Record] = []
+    for number, (url, title) in enumerate(sources):
+        annotation = url_annotation(number, url, title, len(text))
+        annotations.append(annotation)
+        text += annotation["text"]
+    return text, annotations
 
 
 @dataclass

@@ -82,7 +82,9 @@ class Conversation:
 def load_conversation(db: sqlite3.Connection, run: Record) -> Conversation:
     """Read the conversation of a run; messages that earlier runs left unusable are not part of it."""
     messages = MESSAGES.select(db, run["thread_id"])
-    history = [m for m in messages if m["run_id"] != run["id"] and not _is_unusable(m)]
+    history = [
+        m for m in messages if m["run_id"] != run["id"] and not _is_unusable(m) and not m.get("interim")
+    ]
     last = (run["truncation_strategy"] or {}).get("last_messages")
     if last:
         history = history[-last:]
@@ -159,7 +161,9 @@ def _step_messages(
     details = step["step_details"]
     if step["type"] == "message_creation":
         own = conversation.own_messages.get(details["message_creation"]["message_id"])
-        return [ChatMessage("assistant", message_text(own))] if own is not None else []
+        if own is None or own.get("interim"):
+            return []
+        return [ChatMessage("assistant", message_text(own))]
     work = step.get("work", [])
     if not work:
         return []

@@ -136,7 +136,10 @@ async def _content(response: httpx.Response, address: str) -> bytes:
     try:
         return await read_at_most(response, MAX_IMAGE_BYTES)
     except TooLargeError as error:
-        raise ImageError(f"The image {address[:200]} is not read: {error}.") from error
+        raise ImageError(
+            f"The image {address[:200]} is larger than {MAX_IMAGE_BYTES // 1024**2} MB, or can't be unpacked: "
+            f"{error}."
+        ) from error
 
 
 def _check_size(size: int, name: str) -> None:

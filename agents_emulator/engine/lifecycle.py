@@ -11,7 +11,14 @@ import sqlite3
 import time
 from typing import Any, Literal
 
-from agents_emulator.engine.bodies import message_body, run_body, step_body, usage_body
+from agents_emulator.engine.bodies import (
+    message_body,
+    run_body,
+    step_body,
+    text_block,
+    text_delta,
+    usage_body,
+)
 from agents_emulator.engine.broker import Event
 from agents_emulator.ids import new_id
 from agents_emulator.store import MESSAGES, RUN_STEPS, RUNS, Record
@@ -162,6 +169,24 @@ def close_message(
         message["incomplete_details"] = {"reason": reason}
     MESSAGES.put(db, message, message["thread_id"])
     return Event(f"thread.message.{message['status']}", message_body(message, streamed=True))
+
+
+def add_interim_message(
+    db: sqlite3.Connection, run: Record, text: str, annotations: list[Record]
+) -> list[Event]:
+    """Add a message that says how the work goes on, complete at once; its step costs nothing by itself.
+
+    The model is not shown it again: it is for whoever follows the run.
+    """
+    message, step, events = open_message(db, run)
+    message["interim"] = True
+    numbered = [
+        {"index": index, **{key: value for key, value in annotation.items() if key != "text"}}
+        for index, annotation in enumerate(annotations)
+    ]
+    delta = Event("thread.message.delta", text_delta(message["id"], text, numbered))
+    closed = close_message(db, message, [text_block(text, annotations)], None)
+    return [*events, delta, closed, close_step(db, run, step, None)]
 
 
 def end_run(

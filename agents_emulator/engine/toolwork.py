@@ -24,10 +24,11 @@ from agents_emulator.engine import lifecycle
 from agents_emulator.engine.asking import Asker, RunFailedError
 from agents_emulator.engine.bodies import step_delta
 from agents_emulator.engine.broker import Event, EventBroker
+from agents_emulator.engine.citing import with_sources
 from agents_emulator.ids import new_id
 from agents_emulator.models.base import ChatRequest, ToolCall
 from agents_emulator.store import RUN_STEPS, Record, Store
-from agents_emulator.tools.base import Answer, CallContext, ToolCallResult, ToolError, ToolSetupError
+from agents_emulator.tools.base import Answer, CallContext, Source, ToolCallResult, ToolError, ToolSetupError
 from agents_emulator.tools.toolbox import Toolbox
 
 logger = get_logger("agents_emulator")
@@ -140,8 +141,20 @@ class ToolWork:
         async def ask(request: ChatRequest) -> Answer:
             return await self._asker.ask_for_tool(run, step, request)
 
+        said = 0
+
+        async def say(text: str, sources: Sequence[Source]) -> None:
+            nonlocal said
+            said += 1
+            if said > item.get("said", 0):  # else it was said before the service was restarted
+                item["said"] = said
+                events = await self._store.write(lambda db: _say(db, run, step, text, sources))
+                self._broker.publish(run["id"], events)
+
         budget = self._asker.context_tokens
-        call = CallContext(item["id"], item["name"], item["arguments"], body, item, remember, ask, budget)
+        call = CallContext(
+            item["id"], item["name"], item["arguments"], body, item, remember, ask, say, budget
+        )
         try:
             result = await tool.execute(call)
         except ToolSetupError:
@@ -182,6 +195,15 @@ def _keep(
     item["sources"] = [asdict(source) for source in result.sources]
     RUN_STEPS.put(db, step, run["id"])
     return [_delta(step, index, part, kind) for part in result.deltas]
+
+
+def _say(
+    db: sqlite3.Connection, run: Record, step: Record, text: str, sources: Sequence[Source]
+) -> list[Event]:
+    addresses = dict.fromkeys((source.url, source.title) for source in sources)
+    events = lifecycle.add_interim_message(db, run, *with_sources(text, addresses))
+    RUN_STEPS.put(db, step, run["id"])
+    return events
 
 
 def _required(step: Record, item: Record, toolbox: Toolbox) -> Record:

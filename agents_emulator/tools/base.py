@@ -82,6 +82,7 @@ class CallContext:
     `item` is the engine's own record of the call (see `engine.toolwork`); `remember` adds fields to it
     in the transaction of an effect, so that a restarted service finds what it had begun. `ask` puts a
     question to the run's model, whose tokens count towards the run; `context_tokens` of sources fit into one.
+    `say` adds a message to the thread that tells how the work goes on, citing sources by their address.
     """
 
     call_id: str
@@ -91,6 +92,7 @@ class CallContext:
     item: Record
     remember: Callable[[sqlite3.Connection, Record], None]
     ask: Callable[[ChatRequest], Awaitable[Answer]]
+    say: Callable[[str, Sequence[Source]], Awaitable[None]]
     context_tokens: int
 
 

@@ -3,7 +3,8 @@
 The real tool is a model of its own that searches the web. Here the run's model plans queries, each is
 answered from the search folder (see `search`), the model may ask for more once it has seen what there is, and
 it writes the report from the passages found. The step says that it is a stand-in; of the definition, nothing
-counts.
+counts. Meanwhile messages of the agent that begin with `cot_summary:`, each a step of its own without tokens,
+tell how the research goes on, as the samples and tests of the official client wait for them.
 
 A model that cannot plan (its answer is no JSON of the asked form) gets queries by rule: the question itself,
 then its sentences, then their parts between commas, semicolons, colons, "and" and "or"; those with fewer than
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from agents_emulator.retrieval import SearchHit
 
 WHAT = "Researches a question in depth and writes a report. Give the user the report, unshortened."
+INTERIM = "cot_summary:"
+"""How messages begin that tell how the research goes on; the official samples wait for them."""
 PLAN_TOKENS = 400
 QUERY_CHARACTERS = 300
 PLAN = (
@@ -67,6 +70,7 @@ class DeepResearch(StandIn):
         try:
             async with asyncio.timeout(limits.seconds):
                 sources = await self._gather(call, question)
+                await call.say(f"{INTERIM} I write the report from {len(sources)} passages.", ())
                 report = await self._report(call, question, sources)
         except TimeoutError:
             raise ToolError(f"The research took more than {limits.seconds:g} s.") from None
@@ -89,9 +93,14 @@ class DeepResearch(StandIn):
             queries = [query for query in queries if query not in asked][: limits.queries - len(asked)]
             if not queries:
                 break
+            await call.say(f"{INTERIM} I look for: {'; '.join(queries)}.", ())
+            new: list[Source] = []
             for query in queries:
                 for source in await self._search(query):
-                    found.setdefault((source.url, source.text), source)
+                    if (source.url, source.text) not in found:
+                        found[source.url, source.text] = source
+                        new.append(source)
+            await call.say(f"{INTERIM} {len(new)} passages that I did not know were found.", new)
             asked += queries
         return list(found.values())
 

@@ -14,6 +14,7 @@ import pytest
 
 from agent_tasks.errors import ConfigurationError, FunctionsHostError
 from agent_tasks.functions_host import worker
+from agent_tasks.functions_host.executors import _texts
 from agent_tasks.queues import decode, encode
 from tests.functions_host.conftest import App
 
@@ -284,3 +285,40 @@ def test_folder_that_is_no_app_says_what_is_missing(
         (tmp_path / name).write_text(content)
     with pytest.raises(ConfigurationError, match=message):
         AppFolder.read(tmp_path)
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["worker library", "azure.functions"])
+async def test_an_output_in_brackets_is_read_as_azure_reads_it(app: App, plain: bool) -> None:
+    async with app.host(plain=plain):
+        await app.send("list", "answer", text='["one", {"b": [2]}, 3]')
+        assert sorted([await app.answer() for _ in range(3)]) == ["3", "one", '{\n  "b": [\n    2\n  ]\n}']
+        await app.send("none", "answer", text="[]")
+        await app.until(lambda: "none 1" in app.calls)
+        await app.send("text", "answer", text="[[plain")
+        assert await app.answer() == "[[plain"
+        await app.send("broken", "answer", text="{no JSON}")
+        await app.until(lambda: _is_there(app, "input-poison"))
+    assert app.calls.count("none 1") == 1
+    assert "none 2" not in app.calls
+    assert await _is_empty(app, "output")
+
+
+@pytest.mark.parametrize(
+    ("text", "messages"),
+    [
+        ("plain", ["plain"]),
+        ("", [""]),
+        ("[]", []),
+        ("[null, true, 1.5]", ["", "True", "1.5"]),
+        (' {"a": "b"} ', ['{\n  "a": "b"\n}']),
+        ('[["a"]]', ['[\n  "a"\n]']),
+        ('"[1]"', ['"[1]"']),
+        ("[1", ["[1"]),
+    ],
+)
+def test_the_messages_of_a_text(text: str, messages: list[str]) -> None:
+    assert _texts(text) == messages
+
+
+def test_elements_of_a_list_are_not_read_again() -> None:
+    assert _texts(["[1, 2]", "{}"]) == ["[1, 2]", "{}"]

@@ -12,7 +12,7 @@ import pytest
 
 from agents_emulator.tools.research import derived_queries
 from agents_emulator.tools.settings import ResearchLimits
-from tests.emulator.helpers import Json, agent, post, stream, turn, wait_for, wait_run
+from tests.emulator.helpers import Json, agent, get, post, stream, turn, wait_for, wait_run
 from tests.emulator.tools.conftest import Turns, rules_for, write_yaml
 
 TOOL = {
@@ -210,3 +210,37 @@ def test_without_a_folder_it_is_not_served(start: Any) -> None:
         error = wait_run(client, run, "failed")["last_error"]
     assert error["code"] == "unsupported_tool"
     assert "--search-folder" in error["message"]
+
+
+def test_interim_messages_tell_how_it_goes_on(researched: Any) -> None:
+    turns = researched(plan("weight of the Alpine tent"), plan(stage="You review"), report())
+    turns.call("deep_research", {"query": QUESTION})
+    steps = turns.steps()
+    assert [step["type"] for step in steps] == ["tool_calls", *["message_creation"] * 4]
+    assert [step["usage"]["total_tokens"] for step in steps[1:4]] == [0, 0, 0]
+    assert steps[0]["usage"]["total_tokens"] > 0
+    thread = f"/threads/{turns.run['thread_id']}/messages"
+    messages = get(turns.client, thread, order="asc")["data"][1:]
+    texts = [message["content"][0]["text"]["value"] for message in messages]
+    assert [text.startswith("cot_summary: ") for text in texts] == [True, True, True, False]
+    marks = messages[1]["content"][0]["text"]["annotations"]
+    assert "https://contoso.example/tents" in [mark["url_citation"]["url"] for mark in marks]
+    assert all(texts[1][mark["start_index"] : mark["end_index"]] == mark["text"] for mark in marks)
+    assert {message["run_id"] for message in messages} == {turns.run["id"]}
+
+
+def test_interim_messages_come_while_it_works_and_are_streamed(researched: Any) -> None:
+    turns = researched(plan("weight of the Alpine tent"), plan(stage="You review"), report())
+    body = turn(turns.agent_id, f'call deep_research {{"query": "{QUESTION}"}}')
+    events = stream(turns.client, "/threads/runs", body)
+    said = [
+        event["content"][0]["text"]["value"] for name, event in events if name == "thread.message.completed"
+    ]
+    assert [text.startswith("cot_summary:") for text in said] == [True, True, True, False]
+    order = [name for name, _ in events]
+    finished = [
+        index
+        for index, (name, event) in enumerate(events)
+        if name == "thread.run.step.completed" and event["type"] == "tool_calls"
+    ]
+    assert order.index("thread.message.completed") < finished[0]
