@@ -137,7 +137,7 @@ async def _content(response: httpx.Response, address: str) -> bytes:
         return await read_at_most(response, MAX_IMAGE_BYTES)
     except TooLargeError as error:
         raise ImageError(
-            f"The image {address[:200]} is larger than {MAX_IMAGE_BYTES // 1024**2} MB, or can't be unpacked: "
+            f"The image {address[:200]} is larger than {MAX_IMAGE_BYTES // 1024**2} MB or can't be unpacked: "
             f"{error}."
         ) from error
 

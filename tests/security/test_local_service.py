@@ -1,4 +1,4 @@
-"""Pages of a browser, programs without the token, and other users of the machine against the local service."""
+"""Pages of a browser, programs without the token and other users of the machine against the service."""
 
 from __future__ import annotations
 
