@@ -129,8 +129,6 @@ class OpenApi(Tool):
         What lies deeper than `_MAX_REFERENCES` is left out; more than `MAX_PARTS` in all is refused, since
         references that each lead to several others multiply.
         """
-        if depth > _MAX_REFERENCES:
-            return {}
         self._parts += 1
         if self._parts > MAX_PARTS:
             raise ToolSetupError(
@@ -138,6 +136,8 @@ class OpenApi(Tool):
                 f"The document of '{self._name}' has more than {MAX_PARTS} parts once its references are "
                 "replaced. Leave out operations and schemas that the agent does not need.",
             )
+        if depth > _MAX_REFERENCES:
+            return {}
         if isinstance(value, list):
             return [self._resolved(item, depth + 1) for item in value]
         if not isinstance(value, dict):

@@ -188,13 +188,13 @@ def test_references_that_multiply(breadth: int, place: str) -> None:
     else:
         body = {"content": {"application/json": {"schema": reference}}}
         document["paths"] = {"/items": {"post": {"operationId": "get", "requestBody": body}}}
-    began = time.monotonic()
+    began = time.process_time()
     if breadth == 2:
         tool("/items", parameters, **document)  # cut at the depth that is followed
     else:
         with pytest.raises(ToolSetupError, match=f"more than {MAX_PARTS} parts"):
             tool("/items", parameters, **document)
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 @attack
@@ -202,10 +202,10 @@ def test_many_operations_with_one_large_schema() -> None:
     reference = {"$ref": "#/components/schemas/s10"}
     parameters = [{"name": "q", "in": "query", "schema": reference}]
     paths = {f"/{n}": {"get": {"operationId": f"o{n}", "parameters": parameters}} for n in range(2000)}
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(ToolSetupError, match="parts"):
         tool(**{**exploding(4), "paths": paths})
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 @attack

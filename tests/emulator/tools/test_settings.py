@@ -31,9 +31,9 @@ def test_the_documented_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert settings.interpreter.cpu_seconds == 30
     connection = settings.connections["my-connection"]
     with pytest.raises(ToolSettingsError, match="SHOP_KEY"):
-        connection.reveal()
+        connection.for_host("https", "shop.example.com", None)
     monkeypatch.setenv("SHOP_KEY", "hush")
-    assert connection.reveal() == "hush"
+    assert connection.for_host("https", "shop.example.com", None) == "hush"
     assert "hush" not in repr(settings)
 
 
@@ -42,8 +42,8 @@ def test_the_documented_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     [
         ({"serch_folder": "x"}, "serch_folder"),
         ({"search_folder": "missing"}, "is not a folder"),
-        ({"connections": {"c": {"value": "x"}}}, "give either header or query"),
-        ({"connections": {"c": {"header": "h"}}}, "give either value or value_env"),
+        ({"connections": {"c": {"value": "x", "hosts": ["a.example"]}}}, "give either header or query"),
+        ({"connections": {"c": {"header": "h", "hosts": ["a.example"]}}}, "give either value or value_env"),
         ({"request_seconds": 0}, "request_seconds"),
     ],
 )
