@@ -326,7 +326,7 @@ class Nothing(BaseModel): pass
 names = dict(subscription_id="s", resource_group="g", workflow="w", trigger="t")
 tool = LogicAppTool("t", "d", Nothing, **names, credential=SecretStr("x"), management_endpoint="ORIGIN",
                     timeout=5)
-CONTEXT
+context = ToolContext("call_1", "run_1", "key")
 attacked(lambda: tool.call("{}", context))
 """
 
@@ -348,3 +348,8 @@ def test_an_answer_to_the_service(attacked: Callable[..., str], tool: str, kind:
 @pytest.mark.parametrize("name", ["line", "packed-line"])
 def test_events_of_a_model(attacked: Callable[..., str], name: str) -> None:
     assert "is not read" in attacked(MODEL.replace("NAME", name), "ModelError")
+
+
+@attack
+def test_an_answer_of_a_logic_app(attacked: Callable[..., str]) -> None:
+    assert "is not read" in attacked(LOGIC_APP, "InvalidAnswerError")
