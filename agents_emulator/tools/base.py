@@ -8,7 +8,6 @@ may call (`specs`), for the body of each call in the step (`body`, `deltas`), an
 from __future__ import annotations
 
 import json
-import logging
 import shutil
 import sqlite3
 from abc import ABC, abstractmethod
@@ -17,13 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from agent_tasks.logs import get_logger
 from agents_emulator.models.base import ChatRequest, ToolCall, ToolSpec
 from agents_emulator.store import Record, Store
 from agents_emulator.tools.queue_accounts import QueueAccounts
 from agents_emulator.tools.sandbox import Sandbox
 from agents_emulator.tools.settings import ToolSettings
 
-logger = logging.getLogger("agents_emulator")
+logger = get_logger("agents_emulator")
 
 MAX_OUTPUT_CHARACTERS = 512_000
 """Longest output of a call, as the service's documents give it for function tools."""

@@ -2,7 +2,8 @@
 
 The jail has namespaces of its own for users, processes, network, mounts, IPC, host name and control groups.
 Its file system is the interpreter and the system's libraries, read only, and two file systems in memory of
-limited size. Everything in it ends with its first process, which ends with bubblewrap, which ends with the service.
+limited size. Everything in it ends with its first process, which ends with bubblewrap, which ends with the
+service.
 """
 
 from __future__ import annotations

@@ -33,9 +33,9 @@ class Kept:
         """Return what is kept now, made empty if there is nothing."""
         found = self.current()
         if found is None:
-            found = self.folder / "1"
-            for place in PLACES:
-                (found / place).mkdir(mode=0o700, parents=True, exist_ok=True)
+            incoming = self.incoming(Limits())
+            self.replace(incoming)
+            found = self.folder / str(incoming.number)
         return found
 
     def files(self) -> Iterator[tuple[str, os.stat_result]]:
@@ -76,8 +76,9 @@ class Incoming:
         self._limits = limits
         self._bytes = self._files = 0
         self.remove()
-        for place in PLACES:
-            (self.folder / place).mkdir(mode=0o700, parents=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for made in (self.folder, *(self.folder / place for place in PLACES)):
+            made.mkdir(mode=0o700)
 
     def take(self, head: dict[str, Any]) -> tuple[BinaryIO, int] | None:
         """Do what a head says; returns a file to be filled, and its size, if content follows.
@@ -87,12 +88,15 @@ class Incoming:
         self._files += 1
         if self._files > self._limits.folder_files:
             raise FrameError("more files than allowed")
-        if "folder" in head:
-            self._place(head["folder"]).mkdir(mode=0o700)
-        elif head.get("same") is True:
-            self._keep(head["path"])
-        else:
-            return self._file(head.get("path"), head.get("size"))
+        try:
+            if "folder" in head:
+                self._place(head["folder"]).mkdir(mode=0o700)
+            elif head.get("same") is True:
+                self._keep(head.get("path"))
+            else:
+                return self._file(head.get("path"), head.get("size"))
+        except (FileExistsError, FileNotFoundError, NotADirectoryError):
+            raise FrameError("a path that does not fit the others") from None
         return None
 
     def remove(self) -> None:

@@ -31,7 +31,7 @@ _END_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Execution:
-    """What an execution printed (errors included), and whether it came to its own end; if not, nothing is kept."""
+    """What was printed (errors too), and whether it came to its own end: else nothing is kept."""
 
     output: str
     completed: bool

@@ -11,7 +11,7 @@ import struct
 from dataclasses import dataclass
 
 NEWEST = 452
-"""`fchmodat2` of Linux 6.6, the last call that was looked at; from 424 on the numbers are the same everywhere."""
+"""`fchmodat2` of Linux 6.6, the last call that was looked at."""
 
 # What code has no use for, by kind; x86_64 and aarch64, None where the architecture does not have it.
 _REFUSED: dict[str, tuple[int | None, int | None]] = {

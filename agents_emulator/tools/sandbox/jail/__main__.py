@@ -1,8 +1,8 @@
 """The process in the jail: `python -I jail SETUP`, where SETUP is JSON.
 
 It locks itself up further, reports `READY`, takes code and files from stdin, executes the code, and sends
-back the files that are to be kept. From the first line of the code on nothing here is to be trusted: whoever reads
-the answer takes it for something that the code may have written.
+back the files that are to be kept. From the first line of the code on nothing here is to be trusted: whoever
+reads the answer takes it for something that the code may have written.
 """
 
 from __future__ import annotations
@@ -202,6 +202,7 @@ def _end_with(service: int) -> None:
 def main() -> None:
     """Execute one request."""
     setup = json.loads(sys.argv[1])
+    os.closerange(3, 1024)  # bubblewrap leaves some of its own open
     report = os.dup(2)
     os.dup2(1, 2)
     os.umask(0o077)
@@ -229,7 +230,11 @@ def main() -> None:
     os.close(null)
     sys.path.remove(os.path.dirname(os.path.abspath(__file__)))
     execute(code, root.at(VARIABLES), root.at(SHOWN))
-    root.send(report)
+    try:
+        root.send(report)
+    except OSError as error:  # of descriptors or threads that the code holds, say
+        print(f"[files and variables could not be kept: {error}]", flush=True)
+        os._exit(1)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os._exit(0)

@@ -54,8 +54,14 @@ def _save(path: str, namespace: dict[str, Any]) -> None:
             kept[name] = cloudpickle.dumps(value)
         except Exception:
             print(f"[the variable {name} of type {type(value).__name__} is not kept for later calls]")
-    with open(path, "wb") as file:
-        pickle.dump(kept, file)
+    partial = path + ".new"
+    try:
+        with open(partial, "wb") as file:
+            pickle.dump(kept, file)
+    except OSError:  # no room; those of the call before stay
+        os.unlink(partial)
+        raise
+    os.replace(partial, path)
 
 
 class _WatchFigures(importlib.abc.MetaPathFinder):
@@ -96,6 +102,7 @@ def _show_figures(folder: str) -> None:
 
 
 def _print_error(error: BaseException) -> None:
+    sys.stdout.flush()  # what was printed before comes before
     # The frames of this module are nobody's concern.
     frames = error.__traceback__
     while frames is not None and frames.tb_frame.f_code.co_filename != FILE:
