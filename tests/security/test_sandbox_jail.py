@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -18,9 +19,9 @@ import cloudpickle
 import pytest
 
 from agents_emulator.tools.sandbox import IsolationError, Sandbox, SandboxError, bubblewrap
-from tests.support.jails import LIMITS, execute
+from tests.support.jails import LIMITS, execute, needs_jail
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there is no jail but on Linux")
+pytestmark = needs_jail
 
 REPOSITORY = Path(__file__).parents[2]
 READ_SHADOW = "print('EXECUTED')\nprint(open('/etc/shadow').read())"
@@ -173,7 +174,11 @@ def _python_of_all_users() -> str | None:
     return None
 
 
-@pytest.mark.attack
+# Where code must not write; without root, it is nobody who made these folders of the jail.
+PLACES = ("/planted", "/etc/planted", "/dev/planted", "/usr/planted", "/jail/planted")
+
+
+@pytest.mark.attack(long=True)
 def test_service_without_privileges(below_tmp: Path) -> None:
     """As a user that is not root; the same limits hold."""
     python = _python_of_all_users()
@@ -187,9 +192,20 @@ def test_service_without_privileges(below_tmp: Path) -> None:
         "    for n in range(1000): threading.Thread(target=time.sleep, args=(1,)).start()\n"
         "except RuntimeError: print(100 < n < 140)"
     )
+    write = [f"open({place!r}, 'w')" for place in PLACES]
     files = "import time\nfor i in range(3000): open(f'f{i}', 'w').close()\ntime.sleep(5)"
     done = subprocess.run(
-        [python, "-c", SCRIPT, str(below_tmp / "home" / "thread"), *CALLS[:2], bomb, files, READ_SHADOW],
+        [
+            python,
+            "-c",
+            SCRIPT,
+            str(below_tmp / "home" / "thread"),
+            *CALLS[:2],
+            bomb,
+            files,
+            READ_SHADOW,
+            *write,
+        ],
         **_AS_NOBODY,
         capture_output=True,
         text=True,
@@ -200,6 +216,7 @@ def test_service_without_privileges(below_tmp: Path) -> None:
     )
     assert done.stdout.startswith(expected), (done.stdout, done.stderr)
     assert "EXECUTED\nTraceback" in done.stdout
+    assert done.stdout.count("PermissionError") + done.stdout.count("Read-only file system") == len(PLACES)
 
 
 # What code may try so as to live on.
@@ -222,10 +239,31 @@ ORPHANS = {
 
 
 @pytest.mark.attack
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM], ids=["SIGKILL", "SIGTERM"])
 @pytest.mark.parametrize("code", ORPHANS.values(), ids=ORPHANS)
-def test_orphans(code: str, end: signal.Signals, tmp_path: Path) -> None:
-    """The service is killed; all processes of the jail end. They are found by their pid namespace."""
+def test_orphans_of_a_killed_service(code: str, tmp_path: Path) -> None:
+    _end_service(code, signal.SIGKILL, tmp_path)
+
+
+@pytest.mark.attack(long=True)
+@pytest.mark.parametrize("code", ORPHANS.values(), ids=ORPHANS)
+def test_orphans_of_a_stopped_service(code: str, tmp_path: Path) -> None:
+    _end_service(code, signal.SIGTERM, tmp_path)
+
+
+@pytest.mark.attack
+async def test_namespaces(tmp_path: Path) -> None:
+    """Each kind is another one than the service's; the filter of system calls hides a shared one from code."""
+    running = asyncio.create_task(execute(tmp_path, "import time\ntime.sleep(3)"))
+    jail = await asyncio.to_thread(_wait_for_jail, os.getpid())
+    (member, *_) = _members(jail)
+    for kind in ("user", "pid", "net", "ipc", "uts", "cgroup", "mnt"):
+        inside, outside = (os.readlink(f"/proc/{pid}/ns/{kind}") for pid in (member, "self"))
+        assert inside != outside, kind
+    assert (await running).completed
+
+
+def _end_service(code: str, end: signal.Signals, tmp_path: Path) -> None:
+    """End the service; all processes of the jail end. They are found by their pid namespace."""
     service = subprocess.Popen(
         [
             sys.executable,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,10 @@ from agents_emulator.tools.sandbox.jail.frames import FrameError, checked_path
 from agents_emulator.tools.sandbox.kept import Incoming, Kept
 from tests.emulator.helpers import agent, get
 from tests.emulator.tools.conftest import Turns, rules_for
-from tests.support.jails import LIMITS, execute
+from tests.support.jails import LIMITS, execute, needs_jail
 from tests.support.service import start_in_thread, write_rules
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there is no jail but on Linux")
+pytestmark = needs_jail
 
 # The answer of the jail, forged: the code finds its pipe and ends before anything else is written.
 FORGE = """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from agents_emulator.tools.sandbox.kept import Kept
-from tests.support.jails import LIMITS, execute
+from tests.support.jails import LIMITS, execute, needs_jail
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there is no jail but on Linux")
+pytestmark = needs_jail
 
 # The error that code ends with, or what is said of its end.
 BOMBS = {
@@ -123,7 +122,7 @@ STALLING = {
 }
 
 
-@pytest.mark.attack
+@pytest.mark.attack(long=True)
 @pytest.mark.parametrize("code", STALLING.values(), ids=STALLING)
 async def test_stalling(code: str, tmp_path: Path) -> None:
     started = time.monotonic()

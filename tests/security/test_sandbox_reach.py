@@ -19,9 +19,9 @@ import pytest
 
 from agents_emulator.tools.sandbox import seccomp
 from agents_emulator.tools.sandbox.kept import Kept
-from tests.support.jails import execute
+from tests.support.jails import execute, needs_jail
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there is no jail but on Linux")
+pytestmark = needs_jail
 
 SECRET = "sk-planted-secret-4711"
 

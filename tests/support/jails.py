@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 
+import pytest
+
 from agents_emulator.tools.sandbox import Execution, Limits, Sandbox
+
+MISSING_BUBBLEWRAP = "" if shutil.which("bwrap") else "bubblewrap is not installed: apt install bubblewrap"
+"""Why no code is executed; empty where bubblewrap is there, whatever it can do."""
+
+needs_jail = pytest.mark.skipif(bool(MISSING_BUBBLEWRAP), reason=MISSING_BUBBLEWRAP or "it is here")
 
 LIMITS = Limits(
     cpu_seconds=2,

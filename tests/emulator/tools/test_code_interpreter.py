@@ -31,7 +31,10 @@ from tests.emulator.helpers import (
     wait_run,
 )
 from tests.emulator.tools.conftest import Turns, rules_for
+from tests.support.jails import needs_jail
 from tests.support.service import RunningService
+
+pytestmark = needs_jail
 
 NAME = "code_interpreter"
 TOOL = {"type": NAME}

@@ -12,7 +12,9 @@ import pytest
 
 from agents_emulator.tools.sandbox import Execution, Limits, Sandbox, SandboxError
 from agents_emulator.tools.sandbox.kept import Kept, read_below
-from tests.support.jails import LIMITS, execute
+from tests.support.jails import LIMITS, execute, needs_jail
+
+pytestmark = needs_jail
 
 NOT_KEPT = "What it changed is not kept.]"
 
