@@ -16,6 +16,7 @@ import sqlite3
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from agents_emulator.assets import attached_file_ids
 from agents_emulator.filestore import new_file

@@ -252,7 +252,7 @@ def test_orphans_of_a_stopped_service(code: str, tmp_path: Path) -> None:
 
 @pytest.mark.attack
 async def test_namespaces(tmp_path: Path) -> None:
-    """Each kind is another one than the service's; the filter of system calls hides a shared one from code."""
+    """Each kind is another one than the service's: the filter of system calls hides a shared one."""
     running = asyncio.create_task(execute(tmp_path, "import time\ntime.sleep(3)"))
     jail = await asyncio.to_thread(_wait_for_jail, os.getpid())
     (member, *_) = _members(jail)
