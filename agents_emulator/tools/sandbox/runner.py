@@ -26,7 +26,7 @@ from agents_emulator.tools.sandbox.limits import Limits
 
 _ERROR_BYTES = 4096
 _PIECE = 1 << 20
-_END_SECONDS = 5.0
+_END_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -120,9 +120,11 @@ class _Running:
             if not ended.done():
                 self._started.kill()
             # All its processes have ended, so all pipes are closed; what if not must not stop the service.
-            await asyncio.wait(tasks, timeout=_END_SECONDS)
-            for task in tasks:
+            _, open_still = await asyncio.wait(tasks, timeout=_END_SECONDS)
+            for task in open_still:
                 task.cancel()
+        if open_still:
+            raise SandboxError(f"the jail was killed, and had not ended {_END_SECONDS:g} s later")
         complete = await exchange
         output = await reading
         ending = excess or self._ending(complete)
@@ -196,7 +198,7 @@ class _Running:
             head = read_head(await answers.readexactly(read_length(await answers.readexactly(4))))
             if head.get("end") is True:
                 return True
-            content = await asyncio.to_thread(self._incoming.take, head)
+            content = self._incoming.take(head)
             if content is not None:
                 file, left = content
                 with file:
