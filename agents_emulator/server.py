@@ -104,6 +104,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="documents from which the stand-ins for hosted search tools answer",
     )
     parser.add_argument(
+        "--unisolated-code",
+        action="store_true",
+        default=os.environ.get("AGENTS_EMULATOR_UNISOLATED_CODE") == "1",
+        help="execute code that a model writes without isolation, with all that this service may do "
+        "(default: environment variable AGENTS_EMULATOR_UNISOLATED_CODE=1)",
+    )
+    parser.add_argument(
         "--loose", action="store_true", help="do not validate requests against the published schemas"
     )
     parser.add_argument(
@@ -131,6 +138,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         faults = read_plan(options.faults) if options.faults is not None else None
         tools = load_tool_settings(options.tools_file, options.search_folder)
+        if options.unisolated_code:
+            tools = tools.model_copy(update={"unisolated_code": True})
         model = load_model(options.model)
         await_data_directory(options.data_dir)
         tls = tls_files(options)

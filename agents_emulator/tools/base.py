@@ -8,6 +8,7 @@ may call (`specs`), for the body of each call in the step (`body`, `deltas`), an
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -15,12 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from agent_tasks.logs import get_logger
 from agents_emulator.models.base import ChatRequest, ToolCall, ToolSpec
 from agents_emulator.store import Record, Store
 from agents_emulator.tools.queue_accounts import QueueAccounts
 from agents_emulator.tools.sandbox import Sandbox
-from agents_emulator.tools.sandbox.runner import remove_folder
 from agents_emulator.tools.settings import ToolSettings
+
+logger = get_logger("agents_emulator")
 
 MAX_OUTPUT_CHARACTERS = 512_000
 """Longest output of a call, as the service's documents give it for function tools."""
@@ -117,7 +120,12 @@ class ToolServices:
     """Headers of MCP servers by run and server label; never written to disk."""
 
     def __post_init__(self) -> None:
-        self.sandbox = Sandbox(self.settings.interpreter)
+        if self.settings.unisolated_code:
+            logger.warning(
+                "unisolated_code is set: code that a model writes is executed with all that this service may "
+                "do. Let nobody you distrust write its instructions, or its documents"
+            )
+        self.sandbox = Sandbox(self.settings.interpreter, isolated=not self.settings.unisolated_code)
         self.queues = QueueAccounts(self.settings)
 
     def thread_folder(self, thread_id: str) -> Path:
@@ -126,7 +134,7 @@ class ToolServices:
 
     def forget_thread(self, thread_id: str) -> None:
         """Remove what executed code left behind in a thread. Blocks."""
-        remove_folder(self.thread_folder(thread_id))
+        shutil.rmtree(self.thread_folder(thread_id), ignore_errors=True)
 
     def forget_run(self, run_id: str) -> None:
         """Forget the secrets of a run that has ended."""

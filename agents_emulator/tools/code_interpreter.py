@@ -1,8 +1,8 @@
-"""Code interpreter: the model's code runs in a locked child process; see `agents_emulator.tools.sandbox`.
+"""Code interpreter: the model's code runs in isolation or not at all; see `agents_emulator.tools.sandbox`.
 
-Every thread has a folder of its own, `/mnt/data` to the code, that lives as long as the thread. Files of
-the agent, the thread and its messages are in it under their names and under their ids (the real service has
-them under their ids); variables are carried from call to call.
+Every thread has a folder of its own, which lives as long as the thread; the code sees a copy of it as
+`/mnt/data`. Files of the agent, the thread and its messages are in it under their names and under their ids
+(the real service has them under their ids); variables are carried from call to call.
 """
 
 from __future__ import annotations
@@ -22,9 +22,16 @@ from agents_emulator.assets import attached_file_ids
 from agents_emulator.filestore import new_file
 from agents_emulator.models.base import ToolSpec
 from agents_emulator.store import FILES, MESSAGES, THREADS, Record
-from agents_emulator.tools.base import CallContext, Tool, ToolCallResult, ToolError, ToolServices
-from agents_emulator.tools.sandbox import SandboxError
-from agents_emulator.tools.sandbox.runner import read_regular, remove_folder
+from agents_emulator.tools.base import (
+    CallContext,
+    Tool,
+    ToolCallResult,
+    ToolError,
+    ToolServices,
+    ToolSetupError,
+)
+from agents_emulator.tools.sandbox import Execution, IsolationError, SandboxError
+from agents_emulator.tools.sandbox.kept import Kept, read_below
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
 MAX_IMAGES = 20
@@ -33,13 +40,12 @@ _CODE = {"type": "string", "description": "Python code to execute"}
 
 
 class Workspace:
-    """The folder of a thread: `data` and `state` for the code, a manifest that the code cannot reach."""
+    """The folder of a thread: what is kept for the code, and a manifest."""
 
     def __init__(self, services: ToolServices, thread_id: str) -> None:
         self._services = services
         self.folder = services.thread_folder(thread_id)
-        self.data = self.folder / "data"
-        self.shown = self.folder / "state" / "shown"
+        self._kept = Kept(self.folder)
         self._manifest_path = self.folder / "manifest.json"
 
     def _manifest(self) -> Record:
@@ -55,49 +61,58 @@ class Workspace:
 
     def put_inputs(self, files: Sequence[Record]) -> list[str]:
         """Copy uploaded files into the folder, once each; returns their names there."""
-        self.data.mkdir(parents=True, exist_ok=True)
+        data = self._kept.ensure() / "data"
         manifest = self._manifest()
         names: list[str] = []
         for file in files:
             name = manifest["inputs"].get(file["id"])
-            if name is None:
-                name = _free_name(safe_name(file["filename"]), set(manifest["inputs"].values()))
+            if name is None or not (data / name).exists():
                 source = self._services.files_dir / file["id"]
-                if not source.exists() or not _copy_new(source, self.data / name):
+                if not source.exists():
                     continue
-                if not os.path.lexists(self.data / file["id"]):
-                    os.link(self.data / name, self.data / file["id"], follow_symlinks=False)
+                name = _free_name(safe_name(file["filename"]), set(os.listdir(data)))
+                partial = self.folder / "input.partial"
+                shutil.copyfile(source, partial)
+                partial.replace(data / name)
                 manifest["inputs"][file["id"]] = name
+                self._keep_manifest(manifest)
             names.append(name)
-        self._keep_manifest(manifest)
         return names
+
+    async def execute(self, code: str) -> Execution:
+        """Execute code with what is kept. Raises `SandboxError`."""
+        links = (await asyncio.to_thread(self._manifest))["inputs"]
+        return await self._services.sandbox.run(code, self.folder, links)
 
     def snapshot(self) -> dict[str, tuple[int, int]]:
         """Return size and time of the files directly in the folder."""
         found: dict[str, tuple[int, int]] = {}
-        if self.data.is_dir():
-            with os.scandir(self.data) as entries:
+        current = self._kept.current()
+        if current is not None:
+            with os.scandir(current / "data") as entries:
                 for entry in entries:
                     if entry.is_file(follow_symlinks=False):
                         state = entry.stat(follow_symlinks=False)
                         found[entry.name] = (state.st_size, state.st_mtime_ns)
         return found
 
-    def clear_shown(self) -> None:
-        """Forget figures that an earlier call showed."""
-        remove_folder(self.shown)
-
-    def shown_figures(self) -> list[Path]:
-        """Return the figures that the last call showed."""
-        if not self.shown.is_dir() or self.shown.is_symlink():
+    def shown_figures(self) -> list[tuple[str, bytes]]:
+        """Return names and contents of the figures that the last call showed."""
+        current = self._kept.current()
+        if current is None:
             return []
-        return sorted(self.shown / name for name in os.listdir(self.shown) if name.endswith(".png"))
+        names = sorted(name for name in os.listdir(current / "shown") if name.endswith(".png"))
+        read = ((name, self._read(name, "shown")) for name in names[:MAX_IMAGES])
+        return [(name, content) for name, content in read if content is not None]
+
+    def _read(self, name: str, place: str = "data") -> bytes | None:
+        current = self._kept.current()
+        most = self._services.settings.interpreter.file_bytes
+        return None if current is None else read_below(current, place, name, limit=most)
 
     async def publish(self, name: str) -> str | None:
         """Return the id of a file of the folder as a file of the service, made now if it changed."""
-        content = await asyncio.to_thread(
-            read_regular, self.data / name, self._services.settings.interpreter.file_bytes
-        )
+        content = await asyncio.to_thread(self._read, name)
         if content is None:
             return None
         state = list((await asyncio.to_thread(self.snapshot)).get(name, ()))
@@ -142,19 +157,6 @@ def _free_name(name: str, taken: set[str]) -> str:
         number += 1
         free = f"{stem}-{number}{dot}{suffix}" if stem else f"{name}-{number}"
     return free
-
-
-def _copy_new(source: Path, target: Path) -> bool:
-    """Copy unless something of that name is there: executed code may have put a link in the way."""
-    try:
-        descriptor = os.open(
-            target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
-        )
-    except FileExistsError:
-        return target.is_file() and not target.is_symlink()
-    with open(descriptor, "wb") as written, source.open("rb") as read:
-        shutil.copyfileobj(read, written)
-    return True
 
 
 class CodeInterpreter(Tool):
@@ -203,12 +205,13 @@ class CodeInterpreter(Tool):
             raise ToolError("There is no code to execute.")
         space = self.workspace
         before = await asyncio.to_thread(space.snapshot)
-        await asyncio.to_thread(space.clear_shown)
         try:
-            execution = await self.services.sandbox.run(code, space.folder)
+            execution = await space.execute(code)
+        except IsolationError as error:
+            raise ToolSetupError("unsupported_tool", str(error)) from error
         except SandboxError as error:
             raise ToolError(f"The code could not be executed: {error}") from error
-        images = await self._images(before)
+        images = await self._images(before) if execution.completed else []
         outputs: list[Record] = [{"type": "logs", "logs": execution.output}] if execution.output else []
         outputs += [{"type": "image", "image": {"file_id": file_id}} for file_id in images]
         text = execution.output
@@ -227,12 +230,10 @@ class CodeInterpreter(Tool):
 
     async def _images(self, before: dict[str, tuple[int, int]]) -> list[str]:
         """Make files of the service out of what was shown and of image files that are new or changed."""
-        space, services = self.workspace, self.services
+        space = self.workspace
         found: list[str] = []
-        for path in (await asyncio.to_thread(space.shown_figures))[:MAX_IMAGES]:
-            content = await asyncio.to_thread(read_regular, path, services.settings.interpreter.file_bytes)
-            if content is not None:
-                found.append(await add_file(services, f"figure-{path.name}", content))
+        for name, content in await asyncio.to_thread(space.shown_figures):
+            found.append(await add_file(self.services, f"figure-{name}", content))
         after = await asyncio.to_thread(space.snapshot)
         for name in sorted(after):
             changed = after[name] != before.get(name) and name.lower().endswith(IMAGE_SUFFIXES)

@@ -223,6 +223,8 @@ class ToolSettings(_Strict):
         browser: what browser automation drives, and where it may go.
         research: limits of deep research.
         interpreter: limits of executed code; see `agents_emulator.tools.sandbox.Limits`.
+        unisolated_code: whether code of a model runs with all that the service may do; else in isolation,
+            or not at all.
         request_seconds: time limit of one HTTP request of a tool.
         response_bytes: size limit of one answer to a tool.
     """
@@ -236,6 +238,7 @@ class ToolSettings(_Strict):
     browser: BrowserSettings = BrowserSettings()
     research: ResearchLimits = ResearchLimits()
     interpreter: Limits = Limits()
+    unisolated_code: bool = False
     request_seconds: float = Field(default=30.0, gt=0, le=300)
     response_bytes: int = Field(default=1024 * 1024, ge=1)
 

@@ -26,6 +26,7 @@ from tests.conformance.catalogue import RECORDINGS
 from tests.emulator import test_recordings as replays
 from tests.emulator.helpers import needs_recordings, parse_events, recording, wait_for, wait_run
 from tests.emulator.tools.test_openapi import serve
+from tests.support.jails import needs_jail
 from tests.support.queue_function import FakeFunction
 from tests.wire import test_recordings as bodies
 
@@ -171,6 +172,7 @@ def test_batch_of_data_sources(shapes: Any) -> None:
 
 
 @pytest.mark.covers("recording", "py_code_interpreter_tool_streaming.json")
+@needs_jail
 def test_code_interpreter_stream(shapes: Any) -> None:
     code = ToolCall("call_1", "code_interpreter", json.dumps({"code": "print('Smart Eyewear')"}))
     played: Shapes = shapes(Turns(("I'll need to look into the file first.", code), ("It sees.", None)))

@@ -11,6 +11,7 @@ from tests.conformance.catalogue import PREVIEW, TOOL_DRIVERS, TOOLS, V1, V1_TOO
 from tests.conformance.drivers import Drivers
 from tests.conformance.ledger import Ledger
 from tests.support.chromium import MISSING_CHROMIUM
+from tests.support.jails import MISSING_BUBBLEWRAP
 
 SPECS = Path(__file__).parents[3] / "shared" / "wire" / "spec"
 
@@ -26,6 +27,8 @@ SPECS = Path(__file__).parents[3] / "shared" / "wire" / "spec"
 def test_tool(drivers: Drivers, ledger: Ledger, driver: Driver, tool: str) -> None:
     if tool == "browser_automation" and MISSING_CHROMIUM:
         pytest.skip(MISSING_CHROMIUM)
+    if tool == "code_interpreter" and MISSING_BUBBLEWRAP:
+        pytest.skip(MISSING_BUBBLEWRAP)
     drive = drivers.drive(driver, "tools")
     drive.fail_unless_passed("tool", tool)
     reasons = [reason for kind, name, reason in drive.findings if (kind, name) == ("not served", tool)]

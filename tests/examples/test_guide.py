@@ -33,6 +33,7 @@ from agent_tasks.client._sync import _runtime as sync_runtime
 from agents_emulator.service import ServiceConfig
 from agents_emulator.tools.settings import StorageAccount, ToolSettings
 from tests.support.function_app import function_app
+from tests.support.jails import needs_jail
 from tests.support.service import RunningService, start_in_thread, write_rules
 
 HERE = Path(__file__).parent
@@ -207,6 +208,7 @@ def test_enterprise_file_search(guide: Guide, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.covers("example", "code_interpreter")
+@needs_jail
 def test_code_interpreter(guide: Guide) -> None:
     printed = guide.run("code_interpreter")
     assert "csv.DictReader" in printed
@@ -325,6 +327,7 @@ def test_threads(guide: Guide) -> None:
 
 @pytest.mark.covers("example", "message_attachments")
 @pytest.mark.parametrize("address", [None, f"{STORAGE}/delivery-note-oakhollow-b7.md"])
+@needs_jail
 def test_message_attachments(guide: Guide, monkeypatch: pytest.MonkeyPatch, address: str | None) -> None:
     if address is not None:
         monkeypatch.setenv("DATA_ASSET", address)
@@ -403,6 +406,7 @@ def test_message_retrieval(guide: Guide) -> None:
 
 
 @pytest.mark.covers("example", "file_retrieval")
+@needs_jail
 def test_file_retrieval(guide: Guide) -> None:
     answer, *saved = lines(guide.run("file_retrieval"))
     assert "boards.csv" in answer

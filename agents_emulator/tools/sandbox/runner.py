@@ -1,264 +1,254 @@
-"""Starts the child process of an execution, feeds it, reads what it writes, and ends it."""
+"""Executes code: gives the jail what it needs, reads what it answers, and ends it."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import os
-import shutil
+import signal
 import stat
-import sys
-from dataclasses import asdict, dataclass
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from agent_tasks.logs import get_logger
+from agents_emulator.tools.sandbox.bubblewrap import Started, start_isolated, start_unisolated
+from agents_emulator.tools.sandbox.errors import IsolationError, SandboxError
+from agents_emulator.tools.sandbox.jail.frames import (
+    READY,
+    FrameError,
+    checked_path,
+    head_bytes,
+    read_head,
+    read_length,
+)
+from agents_emulator.tools.sandbox.kept import Incoming, Kept
+from agents_emulator.tools.sandbox.limits import Limits
 
-logger = get_logger("agents_emulator")
-
-_SUPERVISOR = Path(__file__).with_name("supervisor.py")
-_SETUP_FAILED = 97
-_REPORT_BYTES = 4096
-_GRACE_SECONDS = 2.0
-_WATCH_SECONDS = 0.25
-_ENVIRONMENT = {
-    "PATH": "/usr/bin:/bin",
-    "LANG": "C.UTF-8",
-    "MPLBACKEND": "Agg",
-    # One thread each: address space is limited, and each thread of theirs takes a good part of it.
-    "OPENBLAS_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-}
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one execution may use.
-
-    Attributes:
-        cpu_seconds: processor time.
-        wall_seconds: time until it is ended, whatever it does.
-        memory_bytes: address space.
-        file_bytes: size of one file.
-        folder_bytes: size of all files of a thread.
-        folder_files: number of all files of a thread.
-        open_files: open at the same time.
-        processes: threads of the same user (processes are refused altogether where that is possible).
-        output_characters: printed text that is kept; the rest is left out, which the text then says.
-        output_bytes: printed text that ends the execution.
-    """
-
-    cpu_seconds: int = 30
-    wall_seconds: float = 60.0
-    memory_bytes: int = 2 * 1024**3
-    file_bytes: int = 64 * 1024**2
-    folder_bytes: int = 256 * 1024**2
-    folder_files: int = 2000
-    open_files: int = 256
-    processes: int = 128
-    output_characters: int = 32_000
-    output_bytes: int = 8 * 1024**2
+_ERROR_BYTES = 4096
+_PIECE = 1 << 20
+_END_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
 class Execution:
-    """What an execution printed (errors included), and whether it came to its own end."""
+    """What was printed (errors too), and whether it came to its own end: else nothing is kept."""
 
     output: str
     completed: bool
 
 
-class SandboxError(Exception):
-    """The child process could not be started."""
-
-
 class Sandbox:
-    """Executes code in child processes, each for one call and with the folders of one thread."""
+    """Executes code in processes of their own, each for one call and with what is kept of one thread.
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    Whether code is isolated is a setting and nothing else; where it cannot be, none is executed.
+    """
+
+    def __init__(self, limits: Limits | None = None, *, isolated: bool = True) -> None:
         self.limits = limits or Limits()
-        self._isolates: bool | None = None
-        self._probing = asyncio.Lock()
+        self._start = start_isolated if isolated else start_unisolated
 
-    async def run(self, code: str, folder: Path) -> Execution:
-        """Execute `code` with `folder/data` as its current folder and `folder/state` for its variables.
+    async def run(self, code: str, folder: Path, links: Mapping[str, str] | None = None) -> Execution:
+        """Execute `code` with the files and variables that `folder` keeps; afterwards it keeps the new ones.
 
-        Ends the child process on cancellation too. Raises `SandboxError` if it does not start.
+        Ends the process on cancellation too.
+
+        Args:
+            links: further names of files, which the code sees as links.
+
+        Raises:
+            IsolationError: this system cannot isolate code.
+            SandboxError: it can, but not this time; or what is kept could not be read or written.
         """
-        isolate = await self._isolation(folder)
-        return await self._execute(code, folder, isolate)
-
-    async def _isolation(self, folder: Path) -> bool:
-        """Whether this system permits namespaces; tried out once."""
-        async with self._probing:
-            if self._isolates is None:
-                try:
-                    await self._execute("", folder, True)
-                    self._isolates = True
-                except SandboxError as error:
-                    self._isolates = False
-                    logger.warning(
-                        "this system does not permit namespaces (%s): executed code is held by a filter of "
-                        "system calls and by an audit hook only; let nobody you distrust write it",
-                        error,
-                    )
-        return self._isolates
-
-    async def _execute(self, code: str, folder: Path, isolate: bool) -> Execution:
-        data, state, root = (_folder(folder / name) for name in ("data", "state", "root"))
-        request = {
-            "code": code,
-            "data": str(data),
-            "state": str(state),
-            "root": str(root),
-            "isolate": isolate,
-            "limits": asdict(self.limits),
-            "environment": _ENVIRONMENT,
-        }
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", str(_SUPERVISOR)),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            cwd="/",
-            env={"PATH": _ENVIRONMENT["PATH"], "LANG": "C.UTF-8"},
-            start_new_session=True,
-        )
-        assert process.stdin is not None  # noqa: S101 - pipes were asked for
-        assert process.stderr is not None  # noqa: S101
-        # These two read to the end in any case: with unread pipes asyncio never sees the process end.
-        reading = asyncio.create_task(self._read_output(process))
-        reporting = asyncio.create_task(process.stderr.read(_REPORT_BYTES))
-        watch = asyncio.create_task(self._watch(data))
         try:
-            process.stdin.write(json.dumps(request).encode() + b"\n")
+            return await self._execute(code, Kept(folder), links or {})
+        except IsolationError:
+            raise
+        except SandboxError:
+            await self.probe()
+            raise
+
+    async def probe(self) -> None:
+        """Execute nothing, in the way that code is. Raises `IsolationError` if that fails."""
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                await self._execute("", Kept(Path(folder)), {})
+            except SandboxError as error:
+                raise IsolationError(str(error)) from error
+
+    async def _execute(self, code: str, kept: Kept, links: Mapping[str, str]) -> Execution:
+        await asyncio.to_thread(_check_size, kept, self.limits)
+        started = await self._start(self.limits)
+        incoming = await asyncio.to_thread(kept.incoming, self.limits)
+        try:
+            execution = await _Running(started, incoming).finish(code, kept, links)
+            if execution.completed:
+                await asyncio.to_thread(kept.replace, incoming)
+        except OSError as error:
+            raise SandboxError(f"files of the thread cannot be kept in {kept.folder}: {error}") from error
+        finally:
+            started.kill()
+            await asyncio.shield(asyncio.to_thread(_clean_up, started, incoming))
+        return execution
+
+
+class _Running:
+    """One process and what is exchanged with it."""
+
+    def __init__(self, started: Started, incoming: Incoming) -> None:
+        self._started = started
+        self._process = started.process
+        self._limits = started.limits
+        self._incoming = incoming
+        self._flooded = False
+        self._broken: str | None = None
+
+    async def finish(self, code: str, kept: Kept, links: Mapping[str, str]) -> Execution:
+        """Have the code executed and wait for its end. Raises `SandboxError` if it was never begun."""
+        reading = asyncio.create_task(self._read_output())
+        exchange = asyncio.create_task(self._exchange(code, kept, links))
+        ended = asyncio.create_task(self._process.wait())
+        watch = asyncio.create_task(self._started.watch())
+        tasks = {reading, exchange, ended}
+        try:
             await asyncio.wait(
-                {reading, watch},
-                timeout=self.limits.wall_seconds + _GRACE_SECONDS,
-                return_when=asyncio.FIRST_COMPLETED,
+                {ended, watch}, timeout=self._limits.wall_seconds, return_when=asyncio.FIRST_COMPLETED
             )
-            excess = watch.result() if watch.done() else None
+            late = None if ended.done() else f"it took longer than {self._limits.wall_seconds:g} s"
+            excess = watch.result() if watch.done() else late
         finally:
             watch.cancel()
-            if not reading.done():
-                _kill(process)
-            output, flooded = await asyncio.shield(reading)
-            report = _report(await asyncio.shield(reporting))
-            await asyncio.shield(process.wait())
-            process.stdin.close()
-        if "setup" in report or process.returncode == _SETUP_FAILED:
-            raise SandboxError(str(report.get("setup", "the child process did not start")))
-        ending = excess or (f"more than {self.limits.output_bytes} bytes were printed" if flooded else None)
-        ending = ending or self._ending(report)
-        if ending is not None:
-            output += (
-                f"\n[The execution was ended: {ending}.]"
-                if output
-                else f"[The execution was ended: {ending}.]"
-            )
-        return Execution(output, ending is None)
+            if not ended.done():
+                self._started.kill()
+            # All its processes have ended, so all pipes are closed; what if not must not stop the service.
+            _, open_still = await asyncio.wait(tasks, timeout=_END_SECONDS)
+            for task in open_still:
+                task.cancel()
+        if open_still:
+            raise SandboxError(f"the jail was killed, and had not ended {_END_SECONDS:g} s later")
+        complete = await exchange
+        output = await reading
+        ending = excess or self._ending(complete)
+        if ending is None:
+            return Execution(output, True)
+        note = f"[The execution was ended: {ending}. What it changed is not kept.]"
+        return Execution(f"{output}\n{note}" if output else note, False)
 
-    def _ending(self, report: dict[str, object]) -> str | None:
-        reason = report.get("reason")
-        if reason == "time":
-            return f"it took longer than {self.limits.wall_seconds:g} s"
-        if isinstance(reason, str):
-            return f"{reason}; it may use {self.limits.cpu_seconds} s"
-        return None if report.get("exit") == 0 else f"exit status {report.get('exit')}"
+    def _ending(self, complete: bool) -> str | None:
+        if self._flooded:
+            return f"more than {self._limits.output_bytes} bytes were printed"
+        if self._broken is not None:
+            return f"what it gave to be kept is not in order ({self._broken})"
+        # bubblewrap adds 128 to the signal that ended the code.
+        status = self._process.returncode or 0
+        number = -status if status < 0 else status - 128
+        if number == signal.SIGXCPU:
+            return f"it used its {self._limits.cpu_seconds} s of processor time"
+        if number > 0:
+            return f"signal {number}"
+        if status != 0 or not complete:
+            return f"exit status {status}"
+        return None
 
-    async def _read_output(self, process: asyncio.subprocess.Process) -> tuple[str, bool]:
-        """Return the text up to the limit, and whether there was so much that the process was killed."""
-        assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+    async def _exchange(self, code: str, kept: Kept, links: Mapping[str, str]) -> bool:
+        """Give code and files, take files; returns whether all came that was to come."""
+        assert self._process.stderr is not None  # noqa: S101 - pipes were asked for
+        answers = self._process.stderr
+        await self._wait_until_ready(answers)
+        giving = asyncio.create_task(self._give(code, kept, links))
+        try:
+            return await self._take(answers)
+        except asyncio.IncompleteReadError:
+            return False
+        except FrameError as error:
+            self._broken = str(error)
+            self._started.kill()
+            return False
+        finally:
+            await giving
+
+    async def _wait_until_ready(self, answers: asyncio.StreamReader) -> None:
+        try:
+            told = await answers.readexactly(len(READY))
+        except asyncio.IncompleteReadError as error:
+            told = error.partial
+        if told != READY:
+            told += await answers.read(_ERROR_BYTES)
+            lines = told.decode("utf-8", "replace").strip().splitlines()
+            raise SandboxError(lines[-1] if lines else "the process for the code did not start")
+
+    async def _give(self, code: str, kept: Kept, links: Mapping[str, str]) -> None:
+        assert self._process.stdin is not None  # noqa: S101 - pipes were asked for
+        stream = self._process.stdin
+        text = code.encode("utf-8", "replace")
+        try:
+            stream.write(head_bytes({"code": True, "size": len(text)}) + text)
+            root = kept.current()
+            for path, found in await asyncio.to_thread(lambda: list(kept.files())):
+                if root is not None:
+                    await _give_file(stream, root / path, path, found)
+            for name, target in links.items():
+                stream.write(head_bytes({"link": "/".join(checked_path(f"data/{name}")), "to": target}))
+            stream.write(head_bytes({"end": True}))
+            await stream.drain()
+        except (BrokenPipeError, ConnectionResetError):  # it has ended; its exit says why
+            return
+
+    async def _take(self, answers: asyncio.StreamReader) -> bool:
+        while True:
+            head = read_head(await answers.readexactly(read_length(await answers.readexactly(4))))
+            if head.get("end") is True:
+                return True
+            content = self._incoming.take(head)
+            if content is not None:
+                file, left = content
+                with file:
+                    while left:
+                        piece = await answers.read(min(left, _PIECE))
+                        if not piece:
+                            return False
+                        await asyncio.to_thread(file.write, piece)
+                        left -= len(piece)
+
+    async def _read_output(self) -> str:
+        """Return the text up to the limit; what prints too much is killed."""
+        assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
         kept = bytearray()
         total = 0
-        while chunk := await process.stdout.read(65536):
+        while chunk := await self._process.stdout.read(65536):
             total += len(chunk)
-            if len(kept) < 4 * self.limits.output_characters:
+            if len(kept) < 4 * self._limits.output_characters:
                 kept += chunk
-            if total > self.limits.output_bytes:
-                _kill(process)
+            if total > self._limits.output_bytes:
+                self._flooded = True
+                self._started.kill()
         text = kept.decode("utf-8", "replace").replace("\x00", "\ufffd")
-        limit = self.limits.output_characters
+        limit = self._limits.output_characters
         if len(text) > limit:
-            text = (
-                f"{text[:limit]}\n[{'More' if total > len(kept) else len(text) - limit} characters left out.]"
-            )
-        return text, total > self.limits.output_bytes
-
-    async def _watch(self, data: Path) -> str:
-        """Return, only then, when the files of the thread are too large or too many."""
-        while True:
-            await asyncio.sleep(_WATCH_SECONDS)
-            size, files = await asyncio.to_thread(folder_size, data, self.limits.folder_files)
-            if size > self.limits.folder_bytes:
-                return f"its files take more than {self.limits.folder_bytes} bytes"
-            if files > self.limits.folder_files:
-                return f"it has more than {self.limits.folder_files} files"
+            left_out = "More" if total > len(kept) else str(len(text) - limit)
+            text = f"{text[:limit]}\n[{left_out} characters left out.]"
+        return text
 
 
-def _kill(process: asyncio.subprocess.Process) -> None:
-    """Kill the supervisor; the kernel kills its child with it."""
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
+async def _give_file(stream: asyncio.StreamWriter, source: Path, path: str, found: os.stat_result) -> None:
+    if stat.S_ISDIR(found.st_mode):
+        stream.write(head_bytes({"folder": path}))
+        return
+    stream.write(head_bytes({"path": path, "size": found.st_size, "mtime": found.st_mtime_ns}))
+    with source.open("rb") as file:
+        while piece := await asyncio.to_thread(file.read, _PIECE):
+            stream.write(piece)
+            await stream.drain()
 
 
-def folder_size(folder: Path, most_files: int) -> tuple[int, int]:
-    """Return the bytes and number of all files below a folder; stops counting above `most_files`."""
-    size = files = 0
-    waiting = [str(folder)]
-    while waiting and files <= most_files:
-        try:
-            with os.scandir(waiting.pop()) as entries:
-                for entry in entries:
-                    files += 1
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
-                    else:
-                        size += entry.stat(follow_symlinks=False).st_blocks * 512
-        except OSError:  # removed or locked by the code while it was counted
-            continue
-        if files > most_files:
-            break
-    return size, files
+def _check_size(kept: Kept, limits: Limits) -> None:
+    size = sum(found.st_size for _, found in kept.files())
+    if size > limits.folder_bytes:
+        raise SandboxError(
+            f"the files of this thread have {size} bytes, and executed code may have {limits.folder_bytes} "
+            "(interpreter.folder_bytes in the tools file)"
+        )
 
 
-def _folder(path: Path) -> Path:
-    path.mkdir(parents=True, exist_ok=True)
-    path.chmod(0o700)  # whatever earlier code made of it
-    return path.resolve()
-
-
-def _report(line: bytes) -> dict[str, object]:
-    try:
-        report = json.loads(line.splitlines()[0])
-    except (ValueError, IndexError):  # it was killed before it could write one, or Python itself failed
-        return {"exit": None, "reason": None}
-    return report if isinstance(report, dict) else {}
-
-
-def read_regular(path: Path, limit: int) -> bytes | None:
-    """Return the content of a file that executed code left; None if it is no regular file or too large.
-
-    A link is not followed: it could lead anywhere outside the folder.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return None
-    found = os.fstat(descriptor)
-    if not stat.S_ISREG(found.st_mode) or found.st_size > limit:
-        os.close(descriptor)
-        return None
-    with open(descriptor, "rb") as file:
-        return file.read(limit)
-
-
-def remove_folder(path: Path) -> None:
-    """Remove a folder, whatever executed code put there: it may have locked folders of its own."""
-    for parent, folders, _ in os.walk(path):
-        for name in folders:
-            folder = os.path.join(parent, name)
-            if not os.path.islink(folder):
-                os.chmod(folder, 0o700)
-    shutil.rmtree(path, ignore_errors=True)
+def _clean_up(started: Started, incoming: Incoming) -> None:
+    started.clean_up()
+    incoming.remove()

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from agents_emulator.server import main
+from agents_emulator.server import build_parser, main
+from agents_emulator.store import Store
+from agents_emulator.tools.base import ToolServices
 from agents_emulator.tools.settings import (
     BrowserSettings,
     ResearchLimits,
+    ToolSettings,
     ToolSettingsError,
     load_tool_settings,
 )
@@ -63,3 +66,20 @@ def test_the_service_does_not_start_with_a_wrong_file(
     secret = write_yaml(tmp_path / "tools.yaml", {"connections": {"c": {"value": "hush", "header": 1}}})
     assert main([*options, "--tools-file", str(secret)]) == 2
     assert "hush" not in capsys.readouterr().err
+
+
+def test_unisolated_code_is_asked_for_by_its_name_and_warned_of(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = ["--data-dir", str(tmp_path), "--model", "smollm2"]
+    assert not build_parser().parse_args(options).unisolated_code
+    assert build_parser().parse_args([*options, "--unisolated-code"]).unisolated_code
+    for value, expected in (("1", True), ("0", False), ("", False)):
+        monkeypatch.setenv("AGENTS_EMULATOR_UNISOLATED_CODE", value)
+        assert build_parser().parse_args(options).unisolated_code is expected
+    store = Store(tmp_path / "service.db")
+    for settings in (ToolSettings(), ToolSettings(unisolated_code=True)):
+        assert "unisolated_code is set" not in caplog.text
+        ToolServices(store, tmp_path, tmp_path, settings)
+    store.close()
+    assert "code that a model writes is executed with all that this service may do" in caplog.text

@@ -1,8 +1,8 @@
-"""Executes code inside the locked child process; loaded by `supervisor.py`, never imported by the service.
+"""Executes code with the variables of earlier calls; runs in the jail only.
 
-Variables live from one execution to the next: those that can be pickled are kept in the state folder, each
-by itself, so that one that cannot (an open file, a generator) is lost alone. Figures of matplotlib that are
-open at the end and were not saved by the code count as shown and are left in the state folder as PNG files.
+Variables live from one execution to the next: those that can be pickled are kept, each by itself, so that one
+that cannot (an open file, a generator) is lost alone. They are unpickled here and nowhere else. Figures of
+matplotlib that are open at the end and were not saved by the code count as shown.
 """
 
 from __future__ import annotations
@@ -28,32 +28,40 @@ def _load(path: str) -> dict[str, Any]:
         return namespace
     try:
         with open(path, "rb") as file:
-            kept = dict(pickle.load(file))  # noqa: S301 - written here, read here
+            kept = dict(pickle.load(file))  # noqa: S301 - in the jail
     except Exception as error:
         print(f"[the variables of earlier calls could not be restored: {error}]")
         return namespace
     for name, pickled in kept.items():
         try:
-            namespace[name] = pickle.loads(pickled)  # noqa: S301
+            namespace[name] = pickle.loads(pickled)  # noqa: S301 - in the jail
         except Exception as error:
             print(f"[the variable {name} could not be restored: {error}]")
     return namespace
 
 
 def _save(path: str, namespace: dict[str, Any]) -> None:
-    import cloudpickle
+    values = {name: value for name, value in namespace.items() if not name.startswith("__")}
+    if not values:
+        if os.path.exists(path):
+            os.unlink(path)
+        return
+    import cloudpickle  # takes longer than most code, which leaves nothing to keep
 
     kept: dict[str, bytes] = {}
-    for name, value in namespace.items():
-        if name.startswith("__"):
-            continue
+    for name, value in values.items():
         try:
             kept[name] = cloudpickle.dumps(value)
         except Exception:
             print(f"[the variable {name} of type {type(value).__name__} is not kept for later calls]")
-    with open(path + ".new", "wb") as file:
-        pickle.dump(kept, file)
-    os.replace(path + ".new", path)
+    partial = path + ".new"
+    try:
+        with open(partial, "wb") as file:
+            pickle.dump(kept, file)
+    except OSError:  # no room; those of the call before stay
+        os.unlink(partial)
+        raise
+    os.replace(partial, path)
 
 
 class _WatchFigures(importlib.abc.MetaPathFinder):
@@ -87,7 +95,6 @@ def _show_figures(folder: str) -> None:
     pyplot = sys.modules.get("matplotlib.pyplot")
     if pyplot is None:
         return
-    os.makedirs(folder, exist_ok=True)
     for number in pyplot.get_fignums():
         figure = pyplot.figure(number)
         if not getattr(figure, "saved_by_code", False):
@@ -95,6 +102,7 @@ def _show_figures(folder: str) -> None:
 
 
 def _print_error(error: BaseException) -> None:
+    sys.stdout.flush()  # what was printed before comes before
     # The frames of this module are nobody's concern.
     frames = error.__traceback__
     while frames is not None and frames.tb_frame.f_code.co_filename != FILE:
@@ -102,9 +110,13 @@ def _print_error(error: BaseException) -> None:
     traceback.print_exception(type(error), error, frames)
 
 
-def execute(code: str, data: str, state: str) -> None:
-    """Execute `code` with the variables of earlier calls; the value of a last expression is printed."""
-    variables = os.path.join(state, "variables.pickle")
+def execute(code: str, variables: str, shown: str) -> None:
+    """Execute `code` in the current folder; the value of a last expression is printed.
+
+    Args:
+        variables: the file of the variables, read before and written afterwards.
+        shown: an empty folder for figures.
+    """
     sys.meta_path.insert(0, _WatchFigures())
     warnings.filterwarnings("ignore", message="FigureCanvasAgg is non-interactive")
     sys.argv, sys.path[:] = [""], [path for path in sys.path if os.path.isdir(path)]
@@ -124,9 +136,7 @@ def execute(code: str, data: str, state: str) -> None:
     except BaseException as error:
         _print_error(error)
     try:
-        _show_figures(os.path.join(state, "shown"))
+        _show_figures(shown)
         _save(variables, namespace)
     except Exception as error:
         print(f"[figures or variables could not be kept: {type(error).__name__}: {error}]")
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
