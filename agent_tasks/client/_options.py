@@ -9,6 +9,8 @@ from azure.core.credentials import TokenCredential
 from azure.core.credentials_async import AsyncTokenCredential
 from pydantic import SecretStr
 
+from agent_tasks.field_types import check_field_types
+
 DEFAULT_API_VERSION = "v1"
 TOKEN_SCOPE = "https://ai.azure.com/.default"  # noqa: S105  (a scope, not a secret)
 
@@ -34,6 +36,7 @@ class RetryPolicy:
     """Seconds: the longest wait of our own choice. What the service asks for is obeyed up to `total_time`."""
 
     def __post_init__(self) -> None:
+        check_field_types(self)
         if self.attempts < 1 or min(self.total_time, self.initial_delay, self.max_delay) < 0:
             raise ValueError("a retry policy needs at least one attempt and no negative times")
 
@@ -52,6 +55,11 @@ class Timeouts:
     stream_idle: float = 300.0
     """Between two pieces of a stream of events; then it counts as broken. A stream has no limit in all: the
     run behind it has its own expiry."""
+
+    def __post_init__(self) -> None:
+        check_field_types(self)
+        if min(self.connect, self.read, self.write, self.pool, self.stream_idle) <= 0:
+            raise ValueError("limits on waiting are above 0 seconds")
 
     def for_answer(self) -> httpx.Timeout:
         """Limits of a plain request."""

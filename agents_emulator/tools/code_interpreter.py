@@ -205,7 +205,8 @@ class CodeInterpreter(Tool):
         before = await asyncio.to_thread(space.snapshot)
         await asyncio.to_thread(space.clear_shown)
         try:
-            execution = await self.services.sandbox.run(code, space.folder)
+            async with self.services.processes:
+                execution = await self.services.sandbox.run(code, space.folder)
         except SandboxError as error:
             raise ToolError(f"The code could not be executed: {error}") from error
         images = await self._images(before)

