@@ -37,8 +37,8 @@ class _Strict(BaseModel):
 class Secret(_Strict):
     """A value given directly or by the name of an environment variable."""
 
-    value: SecretStr | None = None
-    value_env: str | None = None
+    value: SecretStr | None = Field(default=None, min_length=1)
+    value_env: str | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -148,8 +148,8 @@ class StorageAccount(_Strict):
         client_id: of a user-assigned identity.
     """
 
-    value: SecretStr | None = None
-    value_env: str | None = None
+    value: SecretStr | None = Field(default=None, min_length=1)
+    value_env: str | None = Field(default=None, min_length=1)
     identity: Literal["default", "managedidentity"] | None = None
     client_id: str | None = None
 
