@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from agent_tasks.local_parts import WEIGHTS
+
 ROOT = Path(__file__).parents[2]
 
 DOCUMENT = "Invoice no. NP-2026\nDate: 2026-03-03\nTotal due: 1240.50\n"
@@ -61,12 +63,20 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     _done([*uv, "build", "--quiet", "--wheel", "--out-dir", str(folder / "dist"), str(ROOT)])
     (wheel,) = (folder / "dist").glob("*.whl")
     made = Installation(folder)
-    wanted = ["-c", str(ROOT / "constraints.txt"), f"prefect-azure-agents[local] @ {wheel.as_uri()}"]
+    (folder / "pins.txt").write_text(_pins())
+    wanted = ["-c", str(folder / "pins.txt"), f"prefect-azure-agents[local] @ {wheel.as_uri()}"]
     _done([*uv, "pip", "install", "--quiet", "--python", str(made.python), *wanted])
     (made.work / "documents").mkdir()
     (made.work / "documents" / "invoice.txt").write_text(DOCUMENT)
     (made.work / "pipeline.yaml").write_text(PIPELINE)
     return made
+
+
+def _pins() -> str:
+    """The versions that are pinned, without their hashes: our own wheel has none."""
+    pinned = ROOT / "requirements" / "run.txt"
+    lines = (pinned if pinned.exists() else ROOT / "constraints.txt").read_text().splitlines()
+    return "\n".join(line.rstrip("\\ ") for line in lines if "==" in line and not line.startswith((" ", "#")))
 
 
 def _done(command: list[str]) -> None:
@@ -110,3 +120,7 @@ def test_the_wheel_runs_the_main_job_outside_the_repository(installed: Installat
     assert row["document"] == "invoice.txt"
     assert row["status"] in ("done", "needs_review"), row
     assert row["turns"] >= 1
+
+
+def test_the_command_and_the_makefile_mean_the_same_weights() -> None:
+    assert f"WEIGHTS := {WEIGHTS}" in (ROOT / "Makefile").read_text()
