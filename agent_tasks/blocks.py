@@ -30,6 +30,16 @@ _OF_PREFECT = frozenset({"block_type_slug", "_block_document_id", "_block_docume
 """What Prefect adds to the fields of a block when it writes one down."""
 
 
+_SETTINGS = {
+    "endpoint": "PROJECT_ENDPOINT",
+    "model": "MODEL_DEPLOYMENT_NAME",
+    "journal_url": "AGENT_TASKS_JOURNAL_URL",
+    "token": "AGENT_TASKS_TOKEN",
+    "credential": "AGENT_TASKS_CREDENTIAL",
+}
+"""The setting in whose place a field stands."""
+
+
 def _closed_schema(schema: dict[str, Any], model: type[Block]) -> None:
     """Prefect's schema of a block, closed: the server then refuses flow parameters with unknown fields."""
     schema_extra(schema, model)
@@ -151,7 +161,14 @@ class AgentsProject(CredentialsBlock):
             "token": self.token,
             "credential": self.credential,
         }
-        return Settings(**{name: value for name, value in given.items() if value is not None})
+        named = {name: value for name, value in given.items() if value is not None}
+        try:
+            return Settings(**named)
+        except ConfigurationError as error:
+            field = next((own for own, setting in _SETTINGS.items() if setting == error.setting), "")
+            if field and getattr(self, field) is not None:
+                raise _mistaken(f"its `{field}`, used as {error}", field) from None
+            raise
 
     def get_client(self, *args: Any, **kwargs: Any) -> AsyncAgentsClient:
         """A client for the project's endpoint, to be closed by the caller.

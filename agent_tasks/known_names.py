@@ -27,8 +27,10 @@ def did_you_mean(name: str, known: Collection[str]) -> str:
 def is_a_slip_of(name: str, known: Iterable[str]) -> str | None:
     """The known name of which `name` is a slip of the pen, or None if it is another word."""
     for one in known:
-        if abs(len(one) - len(name)) <= 1 and difflib.SequenceMatcher(None, one, name).ratio() >= _SLIP:
-            return one
+        if abs(len(one) - len(name)) <= 1:
+            matcher = difflib.SequenceMatcher(None, one, name)
+            if matcher.quick_ratio() >= _SLIP and matcher.ratio() >= _SLIP:
+                return one
     return None
 
 

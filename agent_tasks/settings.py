@@ -250,11 +250,12 @@ def _env_file() -> dict[str, str | None]:
 def _check_environment() -> None:
     """Refuse what pydantic would let pass: unknown names, empty values, a folder that moves with us."""
     known = {name for field in Settings.model_fields if (name := _variable(field))}
-    for place, found in (("the file .env", _env_file()), ("the environment", os.environ)):
+    file = _env_file()
+    for place, found in (("the file .env", file), ("the environment", os.environ)):
         for name in found:
             _refuse_slip(name.upper(), known, place)
     given: Mapping[str, str | None] = {
-        name.upper(): value for found in (_env_file(), os.environ) for name, value in found.items()
+        name.upper(): value for found in (file, os.environ) for name, value in found.items()
     }
     for name in sorted(known & given.keys()):
         if given[name] == "" or given[name] is None:

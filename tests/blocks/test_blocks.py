@@ -98,6 +98,16 @@ def test_a_mistaken_field_is_refused_and_not_dropped(values: dict[str, str], sai
         assert "s3cret" not in str(refused.value)
 
 
+def test_a_field_that_cannot_be_used_is_told_as_that_of_the_block() -> None:
+    project = AgentsProject(endpoint=AZURE, journal_url="postgresql+asyncpg://me:s3cret@host/db?sslmode=on")
+    with pytest.raises(ConfigurationError, match=r"its `journal_url`.*ssl=require") as refused:
+        project.settings()
+    assert "s3cret" not in str(refused.value)
+    assert refused.value.setting == "journal_url"
+    with pytest.raises(ConfigurationError, match=r"its `endpoint`.*is not a web address"):
+        AgentsProject(endpoint="my-project").settings()
+
+
 def test_what_a_block_says_comes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AGENT_TASKS_CREDENTIAL", "token")
     monkeypatch.setenv("AGENT_TASKS_TOKEN", "s3cret-of-the-environment")
