@@ -6,7 +6,9 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from typer.testing import CliRunner
@@ -147,3 +149,65 @@ def test_a_misspelt_variable_ends_the_command(
     assert told.exit_code == 2
     assert f"Error: {name} in the environment is no setting. Did you mean" in told.stderr
     assert SECRET not in told.output
+
+
+NOWHERE = "http://127.0.0.1:1/api/projects/p"
+COMMANDS = {
+    "resources": ["resources", "list"],
+    "sweep": ["resources", "sweep"],
+    "calls": ["calls", "list"],
+    "fork": ["fork", "papers", "--from", "extract", "--out", "forked"],
+}
+LATE = [  # what `Settings` cannot see
+    ("AGENT_TASKS_JOURNAL_URL", "sqlite+aiosqlite:////proc/no/journal.db"),
+    ("AGENT_TASKS_JOURNAL_URL", "postgresql+asyncpg://me:t0p-secret@127.0.0.1:1/db"),
+    ("AGENT_TASKS_JOURNAL_URL", "postgresql+asyncpg://me@no-such-host.invalid/db"),
+    ("AGENT_TASKS_LOCAL_MODEL", "scripted:{file}"),
+    ("AGENT_TASKS_LOCAL_TOOLS_FILE", "{file}"),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(("name", "value"), LATE)
+def test_every_command_names_what_it_finds_late(
+    command: str, name: str, value: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value.format(file=folder / "file"))
+    if name == "AGENT_TASKS_JOURNAL_URL":
+        monkeypatch.setenv("PROJECT_ENDPOINT", NOWHERE)
+    monkeypatch.setattr("agent_tasks.journal.database.OPEN_SECONDS", 0.0)
+    monkeypatch.setattr("agent_tasks.embedded.use_prefect_environment", lambda settings: None)
+    told = runner.invoke(app, COMMANDS[command])
+    assert told.exit_code in (1, 2)
+    assert name in told.stderr
+    assert "Unexpected" not in told.stderr
+    assert SECRET not in told.output
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/api", "http://no-such-host.invalid/api"])
+def test_automations_need_a_prefect_server_that_answers(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", url)
+    monkeypatch.setattr("agent_tasks.embedded.use_prefect_environment", lambda settings: None)
+    told = runner.invoke(app, ["automations", "apply"])
+    assert (told.exit_code, "PREFECT_API_URL: the Prefect server at" in told.stderr) == (2, True)
+
+
+def test_what_answers_and_is_no_prefect_server_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>")
+
+        def log_message(self, *_: object) -> None:
+            """Keeps still."""
+
+    with HTTPServer(("127.0.0.1", 0), Page) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{server.server_port}/api")
+        monkeypatch.setattr("agent_tasks.cli.run.local_service", checked_only)
+        monkeypatch.setattr("agent_tasks.cli.run.use_prefect_environment", lambda settings: None)
+        told = runner.invoke(app, ["run", "documents", "-p", "pipeline.yaml", "-o", "out", "-q"])
+        server.shutdown()
+    assert told.exit_code == 2
+    assert "is not the API of a Prefect server" in told.stderr
