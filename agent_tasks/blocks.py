@@ -9,12 +9,14 @@ from typing import Any, ClassVar
 
 from azure.core.credentials import TokenCredential
 from prefect.blocks.abstract import CredentialsBlock
-from pydantic import Field, HttpUrl, SecretStr
+from prefect.blocks.core import Block, schema_extra
+from pydantic import ConfigDict, Field, HttpUrl, SecretStr, model_validator
 
 from agent_tasks.client import AsyncAgentsClient
 from agent_tasks.credentials import make_credential
 from agent_tasks.embedded import local_service
 from agent_tasks.errors import ConfigurationError
+from agent_tasks.known_names import refuse_unknown
 from agent_tasks.operations import Workspace
 from agent_tasks.settings import CredentialKind, Settings
 
@@ -24,12 +26,38 @@ def local_scope(settings: Settings) -> str:
     return f"local service in {settings.state_dir}"
 
 
+_OF_PREFECT = frozenset({"block_type_slug", "_block_document_id", "_block_document_name", "_is_anonymous"})
+"""What Prefect adds to the fields of a block when it writes one down."""
+
+
+_SETTINGS = {
+    "endpoint": "PROJECT_ENDPOINT",
+    "model": "MODEL_DEPLOYMENT_NAME",
+    "journal_url": "AGENT_TASKS_JOURNAL_URL",
+    "token": "AGENT_TASKS_TOKEN",
+    "credential": "AGENT_TASKS_CREDENTIAL",
+}
+"""The setting in whose place a field stands."""
+
+
+def _closed_schema(schema: dict[str, Any], model: type[Block]) -> None:
+    """Prefect's schema of a block, closed: the server then refuses flow parameters with unknown fields."""
+    schema_extra(schema, model)
+    schema["additionalProperties"] = False
+    schema["patternProperties"] = {f"^({'|'.join(sorted(_OF_PREFECT))})$": {}}
+
+
+def _mistaken(why: str, field: str) -> ConfigurationError:
+    return ConfigurationError(f"The project block is not usable: {why}. Nothing was started.", setting=field)
+
+
 class AgentsProject(CredentialsBlock):
     """An Azure AI agents project and the journal of what was done in it.
 
-    With an empty endpoint the project is the local Agents service, started when it is needed and stopped
-    afterwards. What is not given comes from the environment (`PROJECT_ENDPOINT`, `MODEL_DEPLOYMENT_NAME`,
-    ...).
+    What is not given comes from the environment (`PROJECT_ENDPOINT`, `MODEL_DEPLOYMENT_NAME`, ...). Where
+    that names no endpoint either, the project is the local Agents service, started when it is needed and
+    stopped afterwards. A field that is not known is refused, and so is an empty one: neither may leave
+    another project in force.
 
     Attributes:
         endpoint: Address of the project.
@@ -51,7 +79,7 @@ class AgentsProject(CredentialsBlock):
 
         @flow
         async def ask(question: str) -> str:
-            spec = AgentSpec(name="helper", model=project.model, instructions="Answer briefly.")
+            spec = AgentSpec(name="helper", model="gpt-4o-mini", instructions="Answer briefly.")
             agent = await tasks.ensure_agent(project, spec, owner="ask")
             turn = TurnSpec(step="ask", agent=agent, prompt=question, owner="ask")
             return (await tasks.run_turn(project, turn)).text
@@ -70,26 +98,55 @@ class AgentsProject(CredentialsBlock):
         "https://cdn.sanity.io/images/3ugk85nk/production/54e3fa7e00197a4fbd1d82ed62494cb58d08c96a-250x250.png"
     )
 
-    endpoint: str = Field(
-        default="",
+    model_config = ConfigDict(json_schema_extra=_closed_schema, hide_input_in_errors=True)
+
+    endpoint: str | None = Field(
+        default=None,
         description="Address of the project, https://RESOURCE.services.ai.azure.com/api/projects/PROJECT; "
-        "empty for PROJECT_ENDPOINT or else the local service.",
+        "left out for PROJECT_ENDPOINT or else the local service.",
     )
-    credential: CredentialKind = Field(
-        default=CredentialKind.DEFAULT,
-        description="How to sign in: the usual Azure chain or one link of it, or a token.",
+    credential: CredentialKind | None = Field(
+        default=None,
+        description="How to sign in: the usual Azure chain or one link of it, or a token; left out for "
+        "AGENT_TASKS_CREDENTIAL or else the chain.",
     )
     token: SecretStr | None = Field(
         default=None, description="Bearer token for the credential kind `token`; not needed otherwise."
     )
-    model: str = Field(
-        default="", description="Model deployment for agents that name none; empty for MODEL_DEPLOYMENT_NAME."
+    model: str | None = Field(
+        default=None,
+        description="Model deployment for agents that name none; left out for MODEL_DEPLOYMENT_NAME.",
     )
     journal_url: SecretStr | None = Field(
         default=None,
         description="Database of the journal, as sqlite+aiosqlite:///PATH or "
-        "postgresql+asyncpg://USER@HOST/DB; empty for AGENT_TASKS_JOURNAL_URL or a file in the state folder.",
+        "postgresql+asyncpg://USER@HOST/DB; left out for AGENT_TASKS_JOURNAL_URL or a file in the state "
+        "folder.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_known_fields(cls, values: Any) -> Any:
+        if isinstance(values, dict):
+            refuse_unknown(
+                values.keys() - _OF_PREFECT, cls.model_fields.keys(), where="A field of the project block"
+            )
+        return values
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> AgentsProject:
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            text = value.get_secret_value() if isinstance(value, SecretStr) else value
+            if text is not None and not text.strip():
+                raise _mistaken(
+                    f"its `{name}` is empty. Leave it out for the environment's, or give a value", name
+                )
+        if self.token is not None and self.credential is not CredentialKind.TOKEN:
+            raise _mistaken(
+                "it has a `token`, which only the `credential` token uses. Set that too", "credential"
+            )
+        return self
 
     def settings(self) -> Settings:
         """The environment's settings with what this block says on top of them.
@@ -102,9 +159,16 @@ class AgentsProject(CredentialsBlock):
             "model_deployment_name": self.model,
             "journal_url": self.journal_url.get_secret_value() if self.journal_url else None,
             "token": self.token,
-            "credential": self.credential if self.credential is not CredentialKind.DEFAULT else None,
+            "credential": self.credential,
         }
-        return Settings(**{name: value for name, value in given.items() if value})
+        named = {name: value for name, value in given.items() if value is not None}
+        try:
+            return Settings(**named)
+        except ConfigurationError as error:
+            field = next((own for own, setting in _SETTINGS.items() if setting == error.setting), "")
+            if field and getattr(self, field) is not None:
+                raise _mistaken(f"its `{field}`, used as {error}", field) from None
+            raise
 
     def get_client(self, *args: Any, **kwargs: Any) -> AsyncAgentsClient:
         """A client for the project's endpoint, to be closed by the caller.
@@ -174,13 +238,36 @@ async def load_project(project: AgentsProject | str | None) -> AgentsProject:
     """A project given as a block, as the name of a saved block, or not at all (the environment's).
 
     Raises:
-        ValueError: there is no block of that name.
+        ConfigurationError: there is no block of that name, or it does not say where the project is.
     """
-    if isinstance(project, str):
-        loaded = await AgentsProject.aload(project)
-        assert isinstance(loaded, AgentsProject)  # noqa: S101 - `aload` is typed too loosely
-        return loaded
-    return project or AgentsProject()
+    if project is None:
+        return AgentsProject()
+    if isinstance(project, AgentsProject):
+        return project
+    if not isinstance(project, str):
+        raise ConfigurationError(
+            f"`project` takes a project block, the name of a saved one, or nothing; this is a "
+            f"{type(project).__name__}.",
+            setting="project",
+        )
+    try:
+        loaded: Any = await AgentsProject.aload(project)
+    except (ValueError, RuntimeError) as error:  # Prefect's words for: none there; its content is not valid
+        known = "does not fit" if isinstance(error, RuntimeError) else "cannot be found"
+        raise ConfigurationError(
+            f"The project block {project!r} {known} on the Prefect server. Save it: "
+            f"AgentsProject(endpoint=...).save({project!r}).",
+            setting="project",
+        ) from error
+    assert isinstance(loaded, AgentsProject)  # noqa: S101 - `aload` is typed too loosely
+    # Saving writes every field; one that is missing was lost, or left out in a form.
+    if "endpoint" not in loaded.model_fields_set:
+        raise ConfigurationError(
+            f"The saved project block {project!r} has no field `endpoint`, so another project would be used. "
+            f"Save it again: AgentsProject(endpoint=...).save({project!r}, overwrite=True).",
+            setting="endpoint",
+        )
+    return loaded
 
 
 @asynccontextmanager

@@ -36,6 +36,8 @@ from typing import Self
 from agent_tasks import guardian
 from agent_tasks.errors import ConfigurationError, EmbeddedServiceError
 from agent_tasks.guardian import Record, Settle, Specification, read_record
+from agent_tasks.local_parts import require_local_parts
+from agent_tasks.reachability import require_prefect_api
 from agent_tasks.settings import Settings
 
 __all__ = [
@@ -115,12 +117,18 @@ class Server(ABC):
 
 
 class GivenServer(Server):
-    """A server that somebody else runs: nothing is started, nothing is stopped."""
+    """A Prefect server that somebody else runs: nothing is started, nothing is stopped."""
 
     def __init__(self, url: str) -> None:
         self.url = url
 
     def wait(self) -> str:
+        """Its address, once it has answered.
+
+        Raises:
+            ConfigurationError: it does not answer, or is not a Prefect server.
+        """
+        require_prefect_api(self.url)
         return self.url
 
     def close(self) -> None:
@@ -339,13 +347,24 @@ def _clean_environment() -> dict[str, str]:
 
 
 def prepare_state_folder(state_dir: Path) -> None:
-    """Makes the state folder: readable by its owner alone (it holds what documents say), ignored by git."""
-    state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if state_dir.stat().st_mode & 0o077:  # it was there before, open to others
-        state_dir.chmod(0o700)
-    ignore = state_dir / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("*\n", encoding="ascii")
+    """Makes the state folder: readable by its owner alone (it holds what documents say), ignored by git.
+
+    Raises:
+        ConfigurationError: it cannot be made, or not be written to.
+    """
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if state_dir.stat().st_mode & 0o077:  # it was there before, open to others
+            state_dir.chmod(0o700)
+        ignore = state_dir / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="ascii")
+    except OSError as error:
+        raise ConfigurationError(
+            f"The state folder {state_dir} cannot be used ({error.strerror}). Set AGENT_TASKS_STATE_DIR to a "
+            "folder on a local disk that you may write to.",
+            setting="AGENT_TASKS_STATE_DIR",
+        ) from error
 
 
 def prefect_server(settings: Settings) -> Server:
@@ -409,7 +428,11 @@ def local_service(settings: Settings) -> EmbeddedServer:
     Its data is in `STATE/service`, its log in `STATE/logs/agents-service.log`, its model is
     `settings.local_model`, its tools file `settings.local_tools_file`. It works inside a Prefect flow run as
     well, in the process of a worker.
+
+    Raises:
+        NotInstalledError: it, or the weights of its model, are not installed; nothing was started.
     """
+    require_local_parts(settings)
     prepare_state_folder(settings.state_dir)
     data = settings.state_dir / "service"
     ready_file = settings.state_dir / "run" / "service.endpoint.json"

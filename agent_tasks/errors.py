@@ -3,6 +3,7 @@
 AgentTasksError
 ├─ ConfigurationError                  a setting is missing or wrong; names the setting and the remedy
 │  ├─ InsecureEndpointError            a token would travel over plain http to another machine
+│  ├─ NotInstalledError                a part that this needs is not installed; names the command
 │  └─ CredentialError                  the credential gave no token
 ├─ TransportError                      no usable answer came back
 │  ├─ InvalidAnswerError               an answer came that is not one of the service
@@ -60,6 +61,7 @@ wait before that, where it is known). All survive pickling, since Prefect pickle
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 __all__ = [
@@ -85,6 +87,7 @@ __all__ = [
     "JournalVersionError",
     "LeaseLostError",
     "NotFoundError",
+    "NotInstalledError",
     "NotReadyError",
     "PayloadTooLargeError",
     "PermissionDeniedError",
@@ -165,6 +168,10 @@ class ConfigurationError(AgentTasksError):
 
 class InsecureEndpointError(ConfigurationError):
     """A bearer token would travel over plain http to an address that is not loopback."""
+
+
+class NotInstalledError(ConfigurationError):
+    """A part that this needs is not installed; the message has the command that installs it."""
 
 
 class CredentialError(ConfigurationError):
@@ -586,7 +593,10 @@ class DocumentTooLongError(DocumentError):
 
 
 class PipelineError(AgentTasksError):
-    """A pipeline file is invalid. The text reads `PATH:LINE: FIELD: what is wrong. Remedy.`"""
+    """A pipeline file is invalid. The text reads `PATH:LINE: FIELD: what is wrong. Remedy.`
+
+    `problems` are all that were found, by line; the text has a line for each.
+    """
 
     def __init__(
         self,
@@ -596,6 +606,7 @@ class PipelineError(AgentTasksError):
         line: int | None = None,
         field: str | None = None,
         remedy: str | None = None,
+        problems: Sequence[PipelineError] = (),
     ) -> None:
         where = ":".join(str(part) for part in (path, line) if part is not None)
         text = ": ".join(part for part in (where, field, message) if part)
@@ -605,6 +616,7 @@ class PipelineError(AgentTasksError):
         self.line = line
         self.field = field
         self.remedy = remedy
+        self.problems = tuple(problems)
 
 
 class FunctionsHostError(AgentTasksError):

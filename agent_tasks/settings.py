@@ -15,26 +15,38 @@
 | `AGENT_TASKS_START_TIMEOUT` | how long a local server may take to start; 120 seconds |
 
 Order, later wins: the default, the file `.env` in the working directory, the environment, an argument of
-`Settings(...)`. A variable that is set but empty counts as not set. Nothing here imports Prefect: these
-values decide Prefect's home, so they are read before it.
+`Settings(...)`. Nothing here imports Prefect: these values decide Prefect's home, so they are read before it.
+
+A mistake never leaves a default in force: unknown names (`AGENT_TASKS_...`, and slips of the names above) are
+refused, so are variables that are set but empty, and settings that contradict each other.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from agent_tasks.errors import ConfigurationError
+from agent_tasks.known_names import did_you_mean, is_a_slip_of, refuse_unknown
 
 __all__ = ["CredentialKind", "Settings", "environment"]
 
 PREFIX = "AGENT_TASKS_"
+
+OTHER_VARIABLES = frozenset(
+    f"{PREFIX}{name}"
+    for name in ("CRASH_POINT", "ALL_CRASH_POINTS", "ALL_ATTACKS", "JOURNAL_EXAMPLES", "QUEUE_CALLS")
+)
+"""Variables with our prefix that are no settings: of `agent_tasks.crashpoints` and of our tests."""
+
+_TEST_PREFIX = f"{PREFIX}TEST_"
 
 
 class CredentialKind(StrEnum):
@@ -63,6 +75,7 @@ class Settings(BaseSettings):
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,
+        allow_inf_nan=False,
     )
 
     # The three names without our prefix carry an alias, since the prefix is put before unaliased names only.
@@ -91,14 +104,25 @@ class Settings(BaseSettings):
     """Seconds a local server may take until it answers."""
 
     def __init__(self, **values: Any) -> None:
+        own = [name for name in values if not name.startswith("_")]
+        refuse_unknown(own, type(self).model_fields.keys(), where="An argument of Settings")
+        _check_environment()
         try:
             super().__init__(**values)
         except ValidationError as error:
             raise _explained(error) from None
         except (SettingsError, UnicodeDecodeError) as error:
             raise ConfigurationError(
-                f"The file .env in the working directory cannot be read: {error}. Mend or remove it."
+                f"The file .env in the working directory cannot be read: {error}. Fix or remove it."
             ) from error
+        # An argument may put another kind in the place of the environment's, whose token is not used then.
+        overridden = "credential" in values and "token" not in values
+        if self.token is not None and self.credential is not CredentialKind.TOKEN and not overridden:
+            raise ConfigurationError(
+                f"AGENT_TASKS_TOKEN holds a token, but AGENT_TASKS_CREDENTIAL is {self.credential.value}, "
+                "which uses none: set it to token, or unset AGENT_TASKS_TOKEN.",
+                setting="AGENT_TASKS_TOKEN",
+            )
 
     @field_validator("project_endpoint", "prefect_api_url")
     @classmethod
@@ -106,23 +130,68 @@ class Settings(BaseSettings):
         if value is None:
             return None
         value = value.strip().rstrip("/")
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("is not a web address; it starts with https:// (or http:// on this machine)")
+        shape = "is not a web address; it starts with https:// (or http:// on this machine)"
+        try:
+            parts = urlsplit(value)
+            port = parts.port
+        except ValueError as error:  # the message of an address in brackets that is none, or of its port
+            raise ValueError(
+                shape if "IP" in str(error) else "has a port that is no number below 65536"
+            ) from error
+        if parts.scheme not in ("http", "https") or not parts.hostname or any(map(str.isspace, value)):
+            raise ValueError(shape)
+        if port == 0:
+            raise ValueError("has the port 0, on which nothing listens")
+        if parts.query or parts.fragment:
+            raise ValueError("has a query or a fragment; it ends with its path")
+        return value
+
+    @field_validator("project_endpoint")
+    @classmethod
+    def _is_project(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "https://none/project")
+        if parts.username or parts.password:
+            raise ValueError("has a user name or a password; a token goes into AGENT_TASKS_TOKEN")
+        if not parts.path.strip("/"):
+            raise ValueError("has no path; it ends in /api/projects/PROJECT")
+        if parts.scheme == "http" and not _is_this_machine(parts.hostname or ""):
+            raise ValueError("is plain http to another machine, and a token is not sent over it; use https")
+        return value
+
+    @field_validator("model_deployment_name")
+    @classmethod
+    def _not_blank(cls, value: str | None) -> str | None:
+        if value is not None and not value.strip():
+            raise ValueError("is blank")
+        return value.strip() if value is not None else None
+
+    @field_validator("journal_url")
+    @classmethod
+    def _is_journal_address(cls, value: str, info: ValidationInfo) -> str:
+        if value == _journal_below(info.data.get("state_dir")):
+            return value  # our own default; SQLAlchemy, which takes long to import, is not asked
+        from agent_tasks.journal.address import journal_address
+
+        try:
+            journal_address(value)
+        except ConfigurationError as error:
+            raise ValueError(str(error).removeprefix(f"{PREFIX}JOURNAL_URL ")) from None
         return value
 
     @field_validator("state_dir", mode="after")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
-        path = value.expanduser().absolute()
-        if path.exists() and not path.is_dir():
-            raise ValueError(f"names {path}, which is not a folder")
+        path = _expanded(value)
+        existing = next((one for one in (path, *path.parents) if one.exists()), path)
+        if not existing.is_dir():
+            below = f"names {path}, which is" if existing == path else f"lies below {existing}, which is"
+            raise ValueError(f"{below} not a folder")
         return path
 
     @field_validator("local_tools_file", mode="after")
     @classmethod
     def _existing_file(cls, value: Path | None) -> Path | None:
-        path = value.expanduser().absolute() if value is not None else None
+        path = _expanded(value) if value is not None else None
         if path is not None and not path.is_file():
             raise ValueError(f"names {path}, which is no file")
         return path
@@ -139,12 +208,13 @@ class Settings(BaseSettings):
     @classmethod
     def _journal_in_state_dir(cls, values: Any) -> Any:
         """The journal's default depends on the state folder, so it is filled in once, before validation."""
-        if isinstance(values, dict) and not values.get("journal_url"):
+        if isinstance(values, dict) and values.get("journal_url") is None:
             state = Path(values.get("state_dir") or cls.model_fields["state_dir"].default)
-            values = {
-                **values,
-                "journal_url": f"sqlite+aiosqlite:///{state.expanduser().absolute()}/journal.db",
-            }
+            try:
+                state = _expanded(state)
+            except ValueError:
+                return values  # told about the folder itself
+            values = {**values, "journal_url": _journal_below(state)}
         return values
 
     @model_validator(mode="after")
@@ -162,15 +232,77 @@ def environment() -> dict[str, str]:
     Raises:
         ConfigurationError: the file cannot be read.
     """
+    return {**{name: value for name, value in _env_file().items() if value}, **os.environ}
+
+
+def _env_file() -> dict[str, str | None]:
+    """What the file `.env` of the working directory says; nothing if there is none."""
     from dotenv import dotenv_values
 
     try:
-        file = dotenv_values(".env")
+        return dotenv_values(".env")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
-            f"The file .env in the working directory cannot be read: {error}. Mend or remove it."
+            f"The file .env in the working directory cannot be read: {error}. Fix or remove it."
         ) from error
-    return {**{name: value for name, value in file.items() if value}, **os.environ}
+
+
+def _check_environment() -> None:
+    """Refuse what pydantic would let pass: unknown names, empty values, a folder that moves with us."""
+    known = {name for field in Settings.model_fields if (name := _variable(field))}
+    file = _env_file()
+    for place, found in (("the file .env", file), ("the environment", os.environ)):
+        for name in found:
+            _refuse_slip(name.upper(), known, place)
+    given: Mapping[str, str | None] = {
+        name.upper(): value for found in (file, os.environ) for name, value in found.items()
+    }
+    for name in sorted(known & given.keys()):
+        if given[name] == "" or given[name] is None:
+            raise ConfigurationError(
+                f"{name} is set, but empty. Give it a value, or unset it: then its default holds.",
+                setting=name,
+            )
+    state = next((value for name, value in os.environ.items() if name.upper() == f"{PREFIX}STATE_DIR"), None)
+    if state is not None and not state.startswith(("/", "~")):
+        raise ConfigurationError(
+            f"{PREFIX}STATE_DIR is a relative path: from another working directory it would be another "
+            "folder, with another journal, and all would be done and paid for again. Give the whole path.",
+            setting=f"{PREFIX}STATE_DIR",
+        )
+
+
+def _refuse_slip(name: str, known: set[str], place: str) -> None:
+    """Refuse a variable that is meant for us and that nothing reads."""
+    if name in known or name in OTHER_VARIABLES or name.startswith(_TEST_PREFIX):
+        return
+    meant = is_a_slip_of(name, known)
+    if meant is None and not name.startswith(PREFIX):
+        return
+    unprefixed = name.removeprefix(PREFIX)
+    remedy = f"Did you mean '{meant or unprefixed}'?"
+    if meant is None and unprefixed not in known:
+        remedy = did_you_mean(name, known)
+    raise ConfigurationError(f"{name} in {place} is no setting. {remedy} Nothing was started.", setting=name)
+
+
+def _is_this_machine(host: str) -> bool:
+    from agent_tasks.client._endpoint import is_loopback  # here: the client takes long to import
+
+    return is_loopback(host)
+
+
+def _expanded(path: Path) -> Path:
+    """An absolute path. Raises ValueError for the home folder of nobody."""
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError as error:
+        raise ValueError("names the home folder of a user who is not there") from error
+
+
+def _journal_below(state: Path | None) -> str:
+    """The journal's address unless another is given."""
+    return f"sqlite+aiosqlite:///{state}/journal.db"
 
 
 def _explained(error: ValidationError) -> ConfigurationError:

@@ -21,7 +21,6 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -29,6 +28,7 @@ from agents_emulator.connections import connection_of
 from agents_emulator.errors import ApiError, GatewayError, ServiceError
 from agents_emulator.store import Record
 from agents_emulator.strictness import operation_names
+from agents_emulator.yaml_files import YamlError, describe, parse
 
 MAX_PLAN_BYTES = 256 * 1024
 _CUT_KEY = "agents_emulator.fault"
@@ -176,15 +176,13 @@ def parse_plan(text: str | bytes, source: str) -> FaultPlan:
     if len(text) > MAX_PLAN_BYTES:
         raise FaultPlanError(f"{source}: a plan may have {MAX_PLAN_BYTES} bytes, this has {len(text)}")
     try:
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        content = parse(text)
+    except YamlError as error:
         raise FaultPlanError(f"{source} is no YAML: {error}") from error
     try:
         return FaultPlan.model_validate({} if content is None else content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the plan"
-        raise FaultPlanError(f"{source}: {place}: {first['msg']}") from error
+        raise FaultPlanError(f"{source}: {describe(error, FaultPlan) or 'the plan'}") from error
 
 
 def read_plan(path: Path) -> FaultPlan:

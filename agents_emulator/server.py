@@ -19,14 +19,17 @@ from pathlib import Path
 import uvicorn
 from starlette.applications import Starlette
 
+from agent_tasks.known_names import did_you_mean
 from agent_tasks.logs import log_to_stderr
 from agents_emulator.app import create_app
 from agents_emulator.connections import guarded_protocol
 from agents_emulator.faults import FaultPlanError, read_plan
 from agents_emulator.models import ModelConfigurationError, load_model
+from agents_emulator.models.openai import KEY_VARIABLE
 from agents_emulator.private import open_private
 from agents_emulator.service import (
     DEFAULT_ACTION_TTL,
+    DEFAULT_CONCURRENT_RUNS,
     DEFAULT_RUN_TTL,
     Service,
     ServiceConfig,
@@ -34,6 +37,10 @@ from agents_emulator.service import (
 )
 from agents_emulator.tls import TlsFiles, local_certificate
 from agents_emulator.tools.settings import ToolSettingsError, load_tool_settings
+
+_PREFIX = "AGENTS_EMULATOR_"
+_VARIABLES = (f"{_PREFIX}TOKEN", f"{_PREFIX}UNISOLATED_CODE", KEY_VARIABLE)
+_TEST_VARIABLES = (f"{_PREFIX}FUZZ_REQUESTS",)  # of this project's own tests
 
 _GRACE_SECONDS = 2
 _EXIT_SECONDS = 2.5
@@ -77,7 +84,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--max-concurrent-runs",
         type=int,
-        default=4,
+        default=DEFAULT_CONCURRENT_RUNS,
         metavar="N",
         help="runs at work at a time (default: %(default)s)",
     )
@@ -123,6 +130,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit status (0, or 2 for options that cannot be served)."""
     parser = build_parser()
     options = parser.parse_args(argv)
+    check_variables(parser, options)
     os.umask(0o077)  # what is kept of documents is for nobody else on the machine, whoever starts the service
     log_to_stderr(options.log_level.upper())
     token = options.token or None
@@ -158,6 +166,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     app = create_app(options.data_dir, model, config)
     return serve(app, listener, model_name=model.name, ready_file=options.ready_file, tls=tls)
+
+
+def check_variables(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """End the program where a variable of the service is misspelt, or empty: it would be open to anybody."""
+    for name in sorted(os.environ):
+        if name.startswith(_PREFIX) and name not in (*_VARIABLES, *_TEST_VARIABLES):
+            parser.error(f"{name} is no setting. {did_you_mean(name, _VARIABLES)}")
+        if name in _VARIABLES and not os.environ[name].strip():
+            parser.error(f"{name} is set, but empty: give it a value, or unset it")
+    if os.environ.get(f"{_PREFIX}UNISOLATED_CODE", "1") != "1":
+        parser.error(f"{_PREFIX}UNISOLATED_CODE is 1 or not set: 1 lets code run without isolation")
+    if options.token is not None and not options.token.strip():
+        parser.error("--token is empty: give the token, or leave the option out")
 
 
 def tls_files(options: argparse.Namespace) -> TlsFiles | None:

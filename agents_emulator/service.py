@@ -26,6 +26,9 @@ from agents_emulator.tools.settings import ToolSettings
 
 DEFAULT_RUN_TTL = 600
 DEFAULT_ACTION_TTL = 36000
+DEFAULT_CONCURRENT_RUNS = 256
+"""As many as a pipeline may have in flight: how many there are is the clients' to say. What is scarce has
+queues of its own: the small model answers one request at a time, and few processes of tools run at once."""
 WAIT_FOR_DATA_DIRECTORY = 5.0
 
 
@@ -47,7 +50,7 @@ class ServiceConfig:
     token: str | None = None
     run_ttl: int = DEFAULT_RUN_TTL
     action_ttl: int = DEFAULT_ACTION_TTL
-    max_concurrent_runs: int = 4
+    max_concurrent_runs: int = DEFAULT_CONCURRENT_RUNS
     tools: ToolSettings = field(default_factory=ToolSettings)
     strict: bool = True
     limits: Limits = field(default_factory=Limits)

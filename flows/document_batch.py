@@ -7,7 +7,6 @@ import asyncio
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
@@ -19,13 +18,13 @@ from agent_tasks.errors import AgentTasksError
 from agent_tasks.hooks import end_owner
 from agent_tasks.operations import Workspace
 from agent_tasks.operations.cancelling import cancel_owner
-from agent_tasks.settings import Settings
 from flows.artifacts import ProgressArtifact, publish_artifacts
 from flows.batch import Batch
 from flows.batch_tasks import PREFECT_STEPS
 from flows.cancelling import cancel_and_release, cancel_turns, remember_project
-from flows.pipeline import load_pipeline
+from flows.pipeline import default_model, load_pipeline
 from flows.progress import observed_by, observer
+from flows.project_flow import closed
 from flows.rows import AllDocumentsFailedError, BatchSummary
 from flows.run import run_batch
 from flows.run_log import RunLog, keep_run_logs_plain
@@ -42,6 +41,7 @@ def _run_name() -> str:
     return f"{one_line(folder)} {datetime.now():%Y-%m-%d %H:%M:%S}"
 
 
+@closed
 @flow(
     name="document-batch",
     description="Extracts, checks and reviews the fields of every document in a folder, and answers "
@@ -127,17 +127,3 @@ async def _cancel_the_rest(ws: Workspace, owner: str) -> None:
         await asyncio.wait_for(asyncio.shield(cancel_owner(ws, owner)), CANCEL_SECONDS)
     except (AgentTasksError, TimeoutError) as error:
         get_run_logger().warning("Not all turns of %s were cancelled: %s", owner, error)
-
-
-def default_model(settings: Settings) -> str | None:
-    """The model deployment for agents that name none: the environment's, or what a local service runs.
-
-    The local service has one model whatever it is called; its name still belongs in the fingerprint, since
-    other models give other results.
-    """
-    if settings.model_deployment_name:
-        return settings.model_deployment_name
-    host = urlsplit(settings.project_endpoint or "http://localhost").hostname
-    if host in ("localhost", "127.0.0.1", "::1"):
-        return settings.local_model.partition(":")[0]
-    return None

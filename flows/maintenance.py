@@ -11,11 +11,13 @@ from prefect.states import Completed, Failed
 from agent_tasks.blocks import AgentsProject, load_project
 from agent_tasks.operations.sweep import sweep as sweep_leftovers
 from flows.markdown import escape_cell, plain_address
+from flows.project_flow import closed
 from flows.run_log import keep_run_logs_plain
 
 keep_run_logs_plain()
 
 
+@closed
 @flow(
     name="sweep",
     description="Finds resources past their time to live, and marked ones that the ledger has lost; deletes "

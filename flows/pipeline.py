@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 import pydantic_core
 from pydantic import BaseModel, ValidationError
@@ -20,7 +21,7 @@ from pydantic import BaseModel, ValidationError
 from agent_tasks.errors import ConfigurationError, PipelineError
 from agent_tasks.operations.keys import operation_key
 from agent_tasks.queues import StorageConnection
-from agent_tasks.settings import environment
+from agent_tasks.settings import Settings, environment
 from agent_tasks.tools import (
     QueueFunctionTool,
     QueueToolDefinition,
@@ -158,6 +159,20 @@ def load_pipeline(
     except ValidationError as error:
         raise _first(_problems(source, error)) from error
     return _Checker(source, file, default_model).pipeline()
+
+
+def default_model(settings: Settings) -> str | None:
+    """The model deployment for agents that name none: the environment's, or what a local service runs.
+
+    The local service has one model whatever it is called; its name still belongs in the fingerprint, since
+    other models give other results.
+    """
+    if settings.model_deployment_name:
+        return settings.model_deployment_name
+    host = urlsplit(settings.project_endpoint or "http://localhost").hostname
+    if host in ("localhost", "127.0.0.1", "::1"):
+        return settings.local_model.partition(":")[0]
+    return None
 
 
 class _Checker:
@@ -376,6 +391,7 @@ def _first(problems: list[PipelineError]) -> PipelineError:
         line=first.line,
         field=first.field,
         remedy=f"{first.remedy or ''}{more}",
+        problems=ordered,
     )
 
 
@@ -440,4 +456,4 @@ def _content(annotation: Any) -> tuple[type[BaseModel] | None, Any]:
     return None, None
 
 
-__all__ = ["AgentPlan", "Pipeline", "PipelineFile", "Question", "load_pipeline"]
+__all__ = ["AgentPlan", "Pipeline", "PipelineFile", "Question", "default_model", "load_pipeline"]

@@ -35,6 +35,8 @@ _TOGETHER = {
             "tests/flows/test_cancelling.py",
             "tests/flows/test_document_batch.py",
             "tests/flows/test_maintenance.py",
+            "tests/flows/test_project_flow.py",
+            "tests/blocks/",
         ),
         "prefect",
     ),

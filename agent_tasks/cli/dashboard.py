@@ -25,7 +25,7 @@ def show_dashboard(*, browser: bool) -> None:
         say("Starting the Prefect server ...", style="dim")
     server = prefect_server(settings)
     try:
-        address = server.launch().wait().removesuffix("/api")
+        address = (settings.prefect_api_url or server.launch().wait()).removesuffix("/api")
         print(address, flush=True)
         if browser:
             webbrowser.open(address)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
 
 from agent_tasks.cli.errors import ExitCode, say
@@ -18,7 +20,7 @@ _STYLES = {Status.OK: "green", Status.WARNING: "yellow", Status.FAILED: "red", S
 _WIDTH = max(len(status) for status in Status)
 
 
-def examine(connection: str, *, as_json: bool, start_service: bool) -> ExitCode:
+def examine(connection: str, *, as_json: bool, start_service: bool, pipeline: Path | None = None) -> ExitCode:
     """Carry out all checks and show them; 1 if one of them failed.
 
     Raises:
@@ -29,7 +31,9 @@ def examine(connection: str, *, as_json: bool, start_service: bool) -> ExitCode:
 
     async def look() -> list[Finding]:
         findings = []
-        async for finding in checks(settings, connection=connection, start_service=start_service):
+        async for finding in checks(
+            settings, connection=connection, start_service=start_service, pipeline=pipeline
+        ):
             findings.append(finding)
             if not as_json:
                 _show(finding)

@@ -35,6 +35,9 @@ def become_emulator(
         raise ConfigurationError(
             "The local service needs more packages: pip install 'prefect-azure-agents[local]'"
         )
+    for option, value in (("--model", model), ("--token (or AGENTS_EMULATOR_TOKEN)", token)):
+        if value is not None and not value.strip():
+            raise ConfigurationError(f"{option} is empty. Give it a value, or leave it out.", setting=option)
     settings = Settings(**({"local_model": model} if model else {}))
     arguments = [
         *("--host", host, "--port", str(port), "--log-level", log_level),

@@ -55,8 +55,8 @@ async def _fork(
     from agent_tasks.blocks import open_workspace
     from agent_tasks.settings import Settings
     from flows.console import BatchConsole
-    from flows.document_batch import default_model
     from flows.fork import find_run, fork
+    from flows.pipeline import default_model
 
     settings = Settings()
     async with open_workspace(settings) as ws:

@@ -18,6 +18,7 @@ from agent_tasks.embedded import (
     use_prefect_environment,
 )
 from agent_tasks.errors import ConfigurationError
+from agent_tasks.reachability import require_answer
 from agent_tasks.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def run_batch(
         quiet: no progress display.
 
     Raises:
-        ConfigurationError: a path or a setting is not usable; nothing was started.
+        ConfigurationError: a path or a setting is not usable, or something is not installed; nothing was
+            started, except local servers where the Prefect server of the settings does not answer.
         PipelineError: the pipeline file is invalid; nothing was started.
         EmbeddedServiceError: a local server did not start.
         RunStoppedError: the flow run was cancelled on the Prefect server.
@@ -51,18 +53,23 @@ def run_batch(
     """
     settings = Settings()
     _check_paths(documents, pipeline, out)
+    # Made before anything starts: it refuses a local service that is not all there.
+    service = None if settings.project_endpoint else local_service(settings)
+    if settings.project_endpoint:
+        require_answer("PROJECT_ENDPOINT", settings.project_endpoint)
     use_prefect_environment(settings)
     if debugging():
         os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "WARNING"
     with ExitStack() as stack:
         server = _launched(stack, prefect_server(settings))
-        service = None if settings.project_endpoint else _launched(stack, local_service(settings))
+        if service is not None:
+            _launched(stack, service)
         with _waiting("Starting ...", quiet=quiet):
             # While the servers start: the imports take seconds, and find mistakes in the pipeline file.
-            from flows.document_batch import default_model
-            from flows.pipeline import load_pipeline
+            from flows.pipeline import default_model, load_pipeline
 
             load_pipeline(pipeline, default_model=default_model(settings))
+            asyncio.run(_open_journal(settings))
             use_prefect_api(server.wait())
             if service is not None:
                 service.wait()
@@ -71,6 +78,14 @@ def run_batch(
             on_interrupt=lambda _: say("Stopping: the same command goes on from here.", style="yellow"),
         )
     return _exit_code(summary, fail_on)
+
+
+async def _open_journal(settings: Settings) -> None:
+    """Opens and closes it: a journal that cannot be used ends the command, and no flow run."""
+    from agent_tasks.journal import Journal
+
+    async with Journal(settings.journal_url, lease_seconds=settings.lease_seconds):
+        pass
 
 
 def _launched(stack: ExitStack, server: Server) -> Server:

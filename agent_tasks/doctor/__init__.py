@@ -5,6 +5,7 @@
 | `service` | the Agents service: retirement, sign-in, endpoint, model deployment, setup tier, quota |
 | `storage` | the storage account of queue tools |
 | `local` | state folder, journal, Prefect server |
+| `preparation` | packages and weights of the local service, the pipeline file |
 
 What is not configured is reported as such, not as a failure: without any settings the local service is used.
 """
@@ -12,22 +13,27 @@ What is not configured is reported as such, not as a failure: without any settin
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from agent_tasks.doctor.findings import Finding, Status, failed, not_configured
 from agent_tasks.doctor.local import check_journal, check_prefect, check_state_folder
+from agent_tasks.doctor.preparation import check_local_parts, check_pipeline_file
 from agent_tasks.doctor.service import Target, check_service
 from agent_tasks.doctor.storage import check_storage
 from agent_tasks.embedded import local_service
-from agent_tasks.errors import AgentTasksError
+from agent_tasks.errors import AgentTasksError, NotInstalledError
 from agent_tasks.settings import Settings, environment
 
 __all__ = ["Finding", "Status", "examine"]
 
 
 async def examine(
-    settings: Settings, *, connection: str = "STORAGE", start_service: bool = True
+    settings: Settings,
+    *,
+    connection: str = "STORAGE",
+    start_service: bool = True,
+    pipeline: Path | None = None,
 ) -> AsyncIterator[Finding]:
     """Carry the checks out, one after the other.
 
@@ -37,11 +43,14 @@ async def examine(
         settings: what is configured.
         connection: name of the storage connection, see `StorageConnection.from_settings`.
         start_service: start the local service where no project is set, and check that.
+        pipeline: a pipeline file to check too.
     """
     folder = check_state_folder(settings)
     yield folder
     if folder.status is not Status.FAILED:
         yield await check_journal(settings)
+    yield check_local_parts(settings)
+    yield await asyncio.to_thread(check_pipeline_file, settings, pipeline)
     yield await check_prefect(settings)
     async for finding in _service(settings, start=start_service):
         yield finding
@@ -58,11 +67,12 @@ async def _service(settings: Settings, *, start: bool) -> AsyncIterator[Finding]
     if not start:
         yield not_configured("endpoint", f"{said}; it was not started.")
         return
-    if importlib.util.find_spec("starlette") is None:
-        remedy = "Set PROJECT_ENDPOINT, or: pip install 'prefect-azure-agents[local]'"
-        yield not_configured("endpoint", f"{said}, and its packages are not installed.", remedy)
+    try:
+        server = local_service(settings)
+    except NotInstalledError:  # which another check tells
+        remedy = "Set PROJECT_ENDPOINT, or install what is missing."
+        yield not_configured("endpoint", f"{said}, and it is not completely installed.", remedy)
         return
-    server = local_service(settings)
     try:
         endpoint = await asyncio.to_thread(lambda: server.launch().wait())
         async for finding in check_service(Target(endpoint, settings)):

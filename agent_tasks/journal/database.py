@@ -18,16 +18,12 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from agent_tasks.errors import (
-    ConfigurationError,
-    JournalError,
-    JournalUnreadableError,
-    JournalVersionError,
-)
+from agent_tasks.errors import JournalError, JournalUnreadableError, JournalVersionError
+from agent_tasks.journal.address import journal_address
 from agent_tasks.journal.schema import SCHEMA_REVISION
 from agent_tasks.logs import get_logger
 
@@ -96,7 +92,7 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = _parse(url)
+        self.url = journal_address(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._engine = _create_engine(self.url, is_sqlite=self.is_sqlite)
         self._writers = asyncio.Semaphore(1 if self.is_sqlite else _WRITERS)
@@ -304,24 +300,6 @@ def _is_silent(error: Exception) -> bool:
     return not any(isinstance(one, socket.gaierror) for one in causes) and any(
         isinstance(one, (OSError, *starting)) for one in causes
     )
-
-
-def _parse(url: str) -> URL:
-    try:
-        parsed = make_url(url)
-    except ArgumentError as error:
-        raise ConfigurationError(
-            "AGENT_TASKS_JOURNAL_URL is not a database address. Use sqlite+aiosqlite:///PATH or "
-            "postgresql+asyncpg://USER@HOST/DATABASE."
-        ) from error
-    drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
-    driver = drivers.get(parsed.get_backend_name())
-    if driver is None:
-        raise ConfigurationError(
-            f"The journal can't live in {parsed.get_backend_name()!r} (AGENT_TASKS_JOURNAL_URL): "
-            "use SQLite or PostgreSQL."
-        )
-    return parsed.set(drivername=driver)
 
 
 def _create_engine(url: URL, *, is_sqlite: bool) -> AsyncEngine:

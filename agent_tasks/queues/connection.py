@@ -24,6 +24,8 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from agent_tasks.errors import ConfigurationError, InsecureEndpointError
+from agent_tasks.field_types import check_field_types
+from agent_tasks.known_names import refuse_unknown
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -41,6 +43,19 @@ _DEVELOPMENT = (
     "TableEndpoint=http://127.0.0.1:10002/devstoreaccount1;"
 )
 """What `UseDevelopmentStorage=true` stands for; the key is published, and the same everywhere."""
+
+_STRING_PARTS = (
+    *("DefaultEndpointsProtocol", "AccountName", "AccountKey", "SharedAccessSignature", "EndpointSuffix"),
+    *(
+        f"{kind}{form}"
+        for kind in ("Blob", "Queue", "Table", "File")
+        for form in ("Endpoint", "SecondaryEndpoint")
+    ),
+)
+"""What a connection string may consist of: another part would leave the account of `AccountName` in force."""
+
+_SETTINGS = ("queueServiceUri", "blobServiceUri", "tableServiceUri", "credential", "clientId")
+"""What may stand behind `X__`; the Function App reads the one of tables, we do not."""
 
 Identity = Literal["default", "managedidentity"]
 
@@ -67,6 +82,12 @@ class StorageConnection:
     """What messages call it."""
 
     def __post_init__(self) -> None:
+        if self.connection_string is not None and not isinstance(self.connection_string, SecretStr):
+            raise ConfigurationError(
+                f"{self.name}: a connection string is a SecretStr; StorageConnection.from_string makes one.",
+                setting=self.name,
+            )
+        check_field_types(self)
         if (self.connection_string is None) == (self.queue_endpoint is None):
             raise ConfigurationError(
                 f"{self.name} needs a connection string or the address of its queues, and not both.",
@@ -96,6 +117,14 @@ class StorageConnection:
         if text.strip().rstrip(";").lower() == DEVELOPMENT_STORAGE.lower():
             text = _DEVELOPMENT
         parts = dict(part.partition("=")[::2] for part in text.strip().split(";") if part)
+        if "=" in text:  # what is no connection string at all is refused below, without a word of its text
+            strange = [part for part in parts if part.lower() not in {one.lower() for one in _STRING_PARTS}]
+            if any(not one.isalpha() for one in strange):
+                raise ConfigurationError(
+                    f"{name} is no connection string (its text is left out here, since it may be secret).",
+                    setting=name,
+                )
+            refuse_unknown(strange, _STRING_PARTS, where=f"A part of the connection string {name}")
         known = {key.lower() for key in parts}
         if not known & {"queueendpoint", "accountname"} or not known & {
             "accountkey",
@@ -115,6 +144,7 @@ class StorageConnection:
         Raises:
             ConfigurationError: there is none, or it is not usable; the message names the settings.
         """
+        _check_names(name, settings)
         for prefix in (name, f"AzureWebJobs{name}"):
             if value := settings.get(prefix, "").strip():
                 return cls.from_string(value, name=prefix)
@@ -141,6 +171,30 @@ class StorageConnection:
         from agent_tasks.queues.storage import Storage
 
         return Storage(self, credential)
+
+
+def _check_names(name: str, settings: Mapping[str, str]) -> None:
+    """Refuse what would leave another account, or another identity, in force."""
+    prefixes = (name, f"AzureWebJobs{name}")
+    for prefix in prefixes:
+        if prefix in settings and not settings[prefix].strip():
+            raise ConfigurationError(
+                f"{prefix} is set, but empty. Set it to a connection string, or unset it.", setting=prefix
+            )
+        below = [one.removeprefix(f"{prefix}__") for one in settings if one.startswith(f"{prefix}__")]
+        refuse_unknown(below, _SETTINGS, where=f"A setting {prefix}__...")
+    given = [
+        one
+        for prefix in prefixes
+        for one in (prefix, f"{prefix}__queueServiceUri")
+        if settings.get(one, "").strip()
+    ]
+    if len({settings[one].strip().rstrip("/") for one in given}) > 1:
+        raise ConfigurationError(
+            f"{' and '.join(given)} name the storage account each in its own way. Unset all but one: the "
+            "Function App and this library may take different ones.",
+            setting=given[0],
+        )
 
 
 def _identity(prefix: str, value: str) -> Identity:

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from agent_tasks.errors import ConfigurationError
+from agent_tasks.field_types import check_field_types
 from agent_tasks.tools.base import HostedTool, named
 from agent_tasks.tools.function import FunctionTool
 from agent_tasks.wire import (
@@ -34,6 +35,7 @@ class StorageQueue:
     """3 to 63 lower-case letters, digits and single hyphens."""
 
     def __post_init__(self) -> None:
+        check_field_types(self)
         parts = urlsplit(self.queue_service_endpoint)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.password:
             raise ConfigurationError(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from agent_tasks.errors import ConfigurationError
+from agent_tasks.field_types import check_field_types
 from agent_tasks.tools.policy import WhenUnknown
 from agent_tasks.wire import ToolDefinition, ToolResources
 
@@ -66,7 +68,19 @@ class CallableTool(Tool, Protocol):
 
 
 class HostedTool(ABC):
-    """Base of the tools that the service carries out itself."""
+    """Base of the tools that the service carries out itself; subclasses are dataclasses, whose values are
+    checked against their types."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        own: Callable[[Any], None] | None = getattr(cls, "__post_init__", None)
+
+        def check_values(self: Any) -> None:
+            check_field_types(self)
+            if own is not None:
+                own(self)
+
+        cls.__post_init__ = check_values  # type: ignore[attr-defined]
 
     @property
     def definitions(self) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerati
 from pydantic.json_schema import GenerateJsonSchema
 
 from agent_tasks.errors import ConfigurationError, ToolArgumentsError, ToolOutputError, ToolTimeoutError
+from agent_tasks.field_types import check_field_types
 from agent_tasks.tools.base import ToolContext
 from agent_tasks.tools.policy import WhenUnknown, check_retries, tries, when_unknown_of
 from agent_tasks.wire import FunctionDefinition, FunctionToolDefinition
@@ -71,6 +72,9 @@ class FunctionTool:
     `idempotent`."""
     when_unknown: WhenUnknown = WhenUnknown.TELL_AGENT
     """What happens to a call that was cut off, if the tool is not idempotent."""
+
+    def __post_init__(self) -> None:
+        check_field_types(self)
 
     @classmethod
     def from_callable(

@@ -27,6 +27,7 @@ from agent_tasks.errors import (
     ToolTimeoutError,
     TransportError,
 )
+from agent_tasks.field_types import check_field_types
 from agent_tasks.tools.base import ToolContext, named
 from agent_tasks.tools.function import (
     DEFAULT_MAX_OUTPUT_CHARS,
@@ -95,6 +96,8 @@ class LogicAppTool:
     _callback: SecretStr | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self.when_unknown = when_unknown_of(self.when_unknown)
+        check_field_types(self)
         check_name(self.name)
         named(
             f"LogicAppTool {self.name}",
@@ -107,7 +110,6 @@ class LogicAppTool:
         if self.timeout <= 0:
             raise ConfigurationError(f"tool {self.name}: timeout must be above 0 seconds, not {self.timeout}")
         check_retries(self.name, self.retries, idempotent=self.idempotent)
-        self.when_unknown = when_unknown_of(self.when_unknown)
         self._check_address(self.management_endpoint, "management_endpoint")
 
     @property

@@ -21,6 +21,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from agent_tasks.errors import ConfigurationError, ToolArgumentsError, ToolOutputError
+from agent_tasks.field_types import check_field_types
 from agent_tasks.queues import AnswerReader, ClaimCheck, ReaderPolicy, Storage, StorageConnection, send_call
 from agent_tasks.tools.azure_function import AzureFunctionTool, StorageQueue
 from agent_tasks.tools.base import Tool, ToolContext
@@ -47,7 +48,7 @@ Drive = Literal["service", "pipeline"]
 class QueueToolDefinition(BaseModel):
     """A function behind queues, as its Function App describes it (`python catalog.py`)."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     """Name that the model calls."""
@@ -106,6 +107,9 @@ def queue_tools(
     Raises:
         ConfigurationError: a name or an address is not possible.
     """
+    if drive not in ("service", "pipeline"):
+        raise ConfigurationError(f"drive is {drive!r}: it is 'service' or 'pipeline'", setting="drive")
+    _check_connection(connection)
     if drive == "service":
         address = connection.open().address
         return [
@@ -124,6 +128,16 @@ def queue_tools(
         ).configured()
         for one in definitions
     ]
+
+
+def _check_connection(connection: object) -> None:
+    """Refuse the *name* of a connection in the place of the connection, before a call needs it."""
+    if not isinstance(connection, StorageConnection):
+        raise ConfigurationError(
+            f"connection is a {type(connection).__name__}; it has to be a StorageConnection. One that is "
+            "named in the environment: StorageConnection.from_settings('STORAGE', os.environ).",
+            setting="connection",
+        )
 
 
 @dataclass(frozen=True)
@@ -148,6 +162,10 @@ class QueueFunctionTool:
     """Characters that an answer may have."""
     policy: ReaderPolicy = field(default=ReaderPolicy(), repr=False)
     """How answers are read; one reader serves all tools with the same output queue."""
+
+    def __post_init__(self) -> None:
+        _check_connection(self.connection)
+        check_field_types(self)
 
     def configured(
         self, *, deadline: float | None = None, max_output_chars: int | None = None

@@ -43,7 +43,6 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -58,6 +57,7 @@ from agents_emulator.models.base import (
     ToolCall,
     new_call_id,
 )
+from agents_emulator.yaml_files import YamlError, describe, parse
 
 CHARACTERS_PER_TOKEN = 4
 _EXPRESSION = re.compile(r"\s*\{\{(?P<expression>(?:(?!\}\}|\{\{).)+)\}\}\s*", re.DOTALL)
@@ -166,8 +166,8 @@ class ScriptedModel:
     def from_file(cls, path: Path) -> ScriptedModel:
         """Read a rules file; raises :class:`ModelConfigurationError` naming the file and each wrong field."""
         try:
-            data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            data = parse(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, YamlError) as error:
             raise ModelConfigurationError(f"cannot read the rules file {path}: {error}") from error
         return cls.from_data(data, source=str(path))
 
@@ -177,11 +177,9 @@ class ScriptedModel:
         try:
             script = Script.model_validate({} if data is None else data)
         except ValidationError as error:
-            problems = "; ".join(
-                f"{'.'.join(str(part) for part in item['loc']) or 'file'}: {item['msg']}"
-                for item in error.errors(include_url=False, include_context=False)
-            )
-            raise ModelConfigurationError(f"{source} is not a valid rules file: {problems}") from error
+            raise ModelConfigurationError(
+                f"{source} is not a valid rules file: {describe(error, Script)}"
+            ) from error
         return cls(script)
 
     async def generate(self, request: ChatRequest) -> AsyncIterator[TextDelta | Finished]:

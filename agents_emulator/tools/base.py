@@ -7,6 +7,7 @@ may call (`specs`), for the body of each call in the step (`body`, `deltas`), an
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import sqlite3
@@ -107,6 +108,10 @@ class ChildRuns(Protocol):
         ...
 
 
+CONCURRENT_PROCESSES = 4
+"""Interpreters and browsers at work at a time: each takes a processor, and hundreds of megabytes."""
+
+
 @dataclass
 class ToolServices:
     """What tools may use of the service."""
@@ -127,6 +132,7 @@ class ToolServices:
             )
         self.sandbox = Sandbox(self.settings.interpreter, isolated=not self.settings.unisolated_code)
         self.queues = QueueAccounts(self.settings)
+        self.processes = asyncio.Semaphore(CONCURRENT_PROCESSES)
 
     def thread_folder(self, thread_id: str) -> Path:
         """Return the folder of executed code of a thread; ids are the service's own, so safe as names."""

@@ -101,7 +101,11 @@ class BrowserAutomation(Tool):
         settings = self.services.settings.browser
         steps: list[Record] = []
         try:
-            async with asyncio.timeout(settings.seconds), browsing(self._executable, settings) as browser:
+            async with (
+                self.services.processes,
+                asyncio.timeout(settings.seconds),
+                browsing(self._executable, settings) as browser,
+            ):
                 output = await _work(browser, call, task, steps, settings.max_steps)
         except TimeoutError:
             output = error_output(f"The task took more than {settings.seconds:g} s.")

@@ -206,7 +206,8 @@ class CodeInterpreter(Tool):
         space = self.workspace
         before = await asyncio.to_thread(space.snapshot)
         try:
-            execution = await space.execute(code)
+            async with self.services.processes:
+                execution = await space.execute(code)
         except IsolationError as error:
             raise ToolSetupError("unsupported_tool", str(error)) from error
         except SandboxError as error:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -20,9 +20,11 @@ from pydantic import (
     model_validator,
 )
 
+from agent_tasks.known_names import did_you_mean
 from agent_tasks.queues import StorageConnection
 from agents_emulator.addresses import is_local
 from agents_emulator.tools.sandbox import Limits
+from agents_emulator.yaml_files import YamlError, describe, parse
 
 
 class ToolSettingsError(ValueError):
@@ -36,8 +38,8 @@ class _Strict(BaseModel):
 class Secret(_Strict):
     """A value given directly or by the name of an environment variable."""
 
-    value: SecretStr | None = None
-    value_env: str | None = None
+    value: SecretStr | None = Field(default=None, min_length=1)
+    value_env: str | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -181,8 +183,8 @@ class StorageAccount(_Strict):
         client_id: of a user-assigned identity.
     """
 
-    value: SecretStr | None = None
-    value_env: str | None = None
+    value: SecretStr | None = Field(default=None, min_length=1)
+    value_env: str | None = Field(default=None, min_length=1)
     identity: Literal["default", "managedidentity"] | None = None
     client_id: str | None = None
 
@@ -253,6 +255,16 @@ class ToolSettings(_Strict):
             )
         return storage
 
+    @field_validator("interpreter", mode="before")
+    @classmethod
+    def _known_limits(cls, limits: Any) -> Any:
+        """Pydantic drops what a dataclass does not know."""
+        known = [one.name for one in fields(Limits)]
+        for name in limits if isinstance(limits, dict) else ():
+            if name not in known:
+                raise ValueError(f"'{name}' is not known. {did_you_mean(str(name), known)}")
+        return limits
+
 
 def load_tool_settings(path: Path | None, search_folder: Path | None = None) -> ToolSettings:
     """Read the tools file; `search_folder` replaces the one in it. Paths in the file are relative to it.
@@ -262,15 +274,13 @@ def load_tool_settings(path: Path | None, search_folder: Path | None = None) -> 
     settings = ToolSettings()
     if path is not None:
         try:
-            settings = ToolSettings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            settings = ToolSettings.model_validate(parse(path.read_text(encoding="utf-8")) or {})
+        except (OSError, UnicodeDecodeError, YamlError) as error:
             raise ToolSettingsError(f"cannot read the tools file {path}: {error}") from error
         except ValidationError as error:
-            problems = "; ".join(
-                f"{'.'.join(str(part) for part in item['loc']) or 'file'}: {item['msg']}"
-                for item in error.errors(include_url=False, include_context=False, include_input=False)
-            )
-            raise ToolSettingsError(f"{path} is not a valid tools file: {problems}") from error
+            raise ToolSettingsError(
+                f"{path} is not a valid tools file: {describe(error, ToolSettings)}"
+            ) from error
         if settings.search_folder is not None:
             settings = settings.model_copy(update={"search_folder": path.parent / settings.search_folder})
         if settings.browser.executable is not None:

@@ -18,6 +18,7 @@ from azure.storage.queue import AccountSasPermissions, ResourceTypes, generate_a
 from pydantic import SecretStr
 from typer.testing import CliRunner
 
+from agent_tasks import local_parts
 from agent_tasks.azurite import ACCOUNT, ACCOUNT_KEY, StorageAddresses
 from agent_tasks.cli.app import app
 from agent_tasks.doctor import Finding, Status, examine
@@ -64,6 +65,8 @@ async def test_everything_works_offline(
     assert {check: finding.status for check, finding in found.items()} | {"tool queues": Status.OK} == {
         "state folder": Status.OK,
         "journal": Status.OK,
+        "local model": Status.NOT_CONFIGURED,
+        "pipeline file": Status.NOT_CONFIGURED,
         "prefect server": Status.NOT_CONFIGURED,
         "retirement": Status.OK,
         "credential": Status.OK,
@@ -88,6 +91,8 @@ async def test_what_is_not_configured_is_no_failure(settings: Settings) -> None:
     assert {check: finding.status for check, finding in found.items()} == {
         "state folder": Status.OK,
         "journal": Status.OK,
+        "local model": Status.OK,
+        "pipeline file": Status.NOT_CONFIGURED,
         "prefect server": Status.NOT_CONFIGURED,
         "endpoint": Status.NOT_CONFIGURED,
         "storage queues": Status.NOT_CONFIGURED,
@@ -140,12 +145,25 @@ async def test_a_prefect_server(settings: Settings) -> None:
         assert finding.remedy
 
 
-async def test_a_prefect_address_that_is_none(settings: Settings) -> None:
+async def test_a_prefect_address_where_nothing_is(settings: Settings) -> None:
     finding = await check_prefect(
-        Settings(state_dir=settings.state_dir, prefect_api_url="http://host:port/api")
+        Settings(state_dir=settings.state_dir, prefect_api_url="http://host.invalid/api")
     )
     assert finding.status is Status.FAILED
     assert "PREFECT_API_URL" in (finding.remedy or "")
+
+
+async def test_missing_weights_and_a_wrong_pipeline_file(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_parts, "weights_path", lambda: None)
+    (tmp_path / "p.yaml").write_text("name: papers\nagent: {}\n")
+    found = await by_check(examine(settings, start_service=True, pipeline=tmp_path / "p.yaml"))
+    assert found["local model"].status is Status.FAILED
+    assert "agent-tasks weights" in found["local model"].detail
+    assert found["endpoint"].status is Status.NOT_CONFIGURED  # it was not started
+    assert found["pipeline file"].status is Status.FAILED
+    assert "Did you mean 'agents'" in found["pipeline file"].detail
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import respx
 
 from agent_tasks.embedded import GivenServer, local_service, prefect_environment, prefect_server
 from agent_tasks.settings import Settings
@@ -79,12 +80,15 @@ def test_flow_is_recorded_whole_and_the_persons_own_prefect_stays_untouched(tmp_
     assert processes_of(tmp_path) == []
 
 
+@respx.mock
 def test_server_of_the_person_is_used_as_it_is(tmp_path: Path) -> None:
+    health = respx.get("http://127.0.0.1:4200/api/health").respond(text="true")
     settings = Settings(prefect_api_url="http://127.0.0.1:4200/api", state_dir=tmp_path / "state")
     server = prefect_server(settings)
     assert isinstance(server, GivenServer)
     with server as url:
         assert url == "http://127.0.0.1:4200/api"
+    assert health.call_count == 1
     assert not (tmp_path / "state").exists()
     assert set(prefect_environment(settings)) == {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"}
 
@@ -112,5 +116,6 @@ def test_rules_of_a_scripted_model_are_found_from_the_persons_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "rules.yaml").write_text("rules: []\n")
     server = local_service(Settings(local_model="scripted:rules.yaml", state_dir=tmp_path / "state"))
     assert server.spec.identity == f"scripted:{tmp_path / 'rules.yaml'}"

@@ -44,12 +44,71 @@ def test_journal_follows_the_state_folder_unless_it_is_given(monkeypatch: pytest
     assert Settings().journal_url == "postgresql+asyncpg://host/journal"
 
 
-def test_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PROJECT_ENDPOINT", "")
-    assert Settings().project_endpoint is None
+@pytest.mark.parametrize("name", ["PROJECT_ENDPOINT", "AGENT_TASKS_JOURNAL_URL", "AGENT_TASKS_TOKEN"])
+def test_an_empty_variable_does_not_stand_for_the_default(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "")
+    with pytest.raises(ConfigurationError, match=f"{name} is set, but empty"):
+        Settings()
 
 
-@pytest.mark.parametrize("name", ["TOKEN", "STATE_DIR", "CREDENTIAL", "AGENT_TASKS_PROJECT_ENDPOINT"])
+def test_an_empty_line_of_the_env_file_is_refused_unless_the_environment_has_a_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("PROJECT_ENDPOINT=\nMODEL_DEPLOYMENT_NAME\n")
+    with pytest.raises(ConfigurationError, match="MODEL_DEPLOYMENT_NAME is set, but empty"):
+        Settings()
+    monkeypatch.setenv("MODEL_DEPLOYMENT_NAME", "m")
+    monkeypatch.setenv("PROJECT_ENDPOINT", "http://127.0.0.1:9/api/projects/p")
+    assert Settings().model_deployment_name == "m"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("AGENT_TASKS_JOURNALURL", "AGENT_TASKS_JOURNAL_URL"),
+        ("AGENT_TASKS_PROJECT_ENDPOINT", "PROJECT_ENDPOINT"),
+        ("AGENT_TASK_STATE_DIR", "AGENT_TASKS_STATE_DIR"),
+        ("PROJECT_ENDPIONT", "PROJECT_ENDPOINT"),
+        ("PROJECT_ENDPOINTS", "PROJECT_ENDPOINT"),
+        ("MODEL_DEPLOYMENT_NAMES", "MODEL_DEPLOYMENT_NAME"),
+        ("PREFECT_API_ULR", "PREFECT_API_URL"),
+    ],
+)
+@pytest.mark.parametrize("place", ["environment", ".env"])
+def test_a_misspelt_variable_is_refused_without_its_value(
+    name: str, meant: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if place == "environment":
+        monkeypatch.setenv(name, "t0p-secret")
+    else:
+        (tmp_path / ".env").write_text(f"{name}=t0p-secret\n")
+    with pytest.raises(ConfigurationError, match=f"{name} in the .*Did you mean '{meant}'") as caught:
+        Settings()
+    assert "t0p-secret" not in str(caught.value)
+    assert caught.value.setting == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "AZURE_AI_PROJECT_ENDPOINT",
+        "PREFECT_UI_URL",
+        "PREFECT_API_KEY",
+        "PREFECT_UI_API_URL",
+        "OPENAI_API_KEY",
+    ],
+)
+def test_names_of_others_are_left_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "x")
+    Settings()
+
+
+def test_an_unknown_argument_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="Did you mean 'project_endpoint'"):
+        Settings(project_endpiont="https://example.com")
+
+
+@pytest.mark.parametrize("name", ["TOKEN", "STATE_DIR", "CREDENTIAL"])
 def test_other_spellings_are_not_read(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before = Settings()
     monkeypatch.setenv(name, "https://example.com")
@@ -89,10 +148,17 @@ def test_credential_token_needs_a_token(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(ConfigurationError, match="AGENT_TASKS_TOKEN"):
         Settings()
     monkeypatch.setenv("AGENT_TASKS_TOKEN", "t0p")
+    monkeypatch.delenv("AGENT_TASKS_CREDENTIAL")
+    with pytest.raises(ConfigurationError, match="AGENT_TASKS_CREDENTIAL is default, which uses none"):
+        Settings()
+    assert Settings(credential="cli").credential is CredentialKind.CLI  # an argument says otherwise
+    monkeypatch.setenv("AGENT_TASKS_CREDENTIAL", "token")
+    monkeypatch.setenv("AGENT_TASKS_TOKEN", "t0p")
     assert Settings().credential is CredentialKind.TOKEN
 
 
 def test_secrets_stay_out_of_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AGENT_TASKS_CREDENTIAL", "token")
     monkeypatch.setenv("AGENT_TASKS_TOKEN", "t0p-secret")
     monkeypatch.setenv("AGENT_TASKS_JOURNAL_URL", "postgresql+asyncpg://me:t0p-secret@host/journal")
     assert "t0p-secret" not in repr(Settings()) + str(Settings())
@@ -104,8 +170,14 @@ def test_secrets_stay_out_of_text(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_state_folder_that_is_a_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "state").touch()
-    monkeypatch.setenv("AGENT_TASKS_STATE_DIR", "state")
+    monkeypatch.setenv("AGENT_TASKS_STATE_DIR", str(tmp_path / "state"))
     with pytest.raises(ConfigurationError, match="not a folder"):
+        Settings()
+
+
+def test_a_relative_state_folder_is_refused_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AGENT_TASKS_STATE_DIR", "state")
+    with pytest.raises(ConfigurationError, match="another journal"):
         Settings()
 
 

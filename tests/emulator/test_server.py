@@ -6,12 +6,16 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
-from agents_emulator.service import ServiceConfig
-from tests.emulator.helpers import agent, get, stream, turn
+from agents_emulator.server import main
+from agents_emulator.service import DEFAULT_CONCURRENT_RUNS, ServiceConfig
+from flows.pipeline_file import LimitsSection
+from tests.emulator.helpers import agent, get, post, stream, turn, wait_run
 
 
 def test_a_signal_ends_it_within_three_seconds_despite_open_streams(service: Any) -> None:
@@ -94,3 +98,45 @@ def test_eight_writers_at_once_lose_nothing(service: Any) -> None:
     with running.http() as client:
         assert len(get(client, "/threads", limit=100)["data"]) == 80
     assert len(running.requests("threads.create")) == 80
+
+
+def test_as_many_runs_are_at_work_as_a_pipeline_may_have_in_flight(service: Any) -> None:
+    """Without an option, as the embedded service is started; four at a time is what it was."""
+    (widest,) = (
+        rule.le for rule in LimitsSection.model_fields["concurrency"].metadata if hasattr(rule, "le")
+    )
+    assert widest == DEFAULT_CONCURRENT_RUNS
+    running = service(rules={"default": {"reply": {"text": "Late."}, "delay": 60}}, process=True)
+    with running.http() as client:
+        agent_id = agent(client)
+        runs = [post(client, "/threads/runs", turn(agent_id, f"{number}")) for number in range(12)]
+        for run in runs:
+            wait_run(client, run, "in_progress")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "options", "said"),
+    [
+        ("AGENTS_EMULATOR_TOKN", "t0p-secret", [], "AGENTS_EMULATOR_TOKN is no setting. Did you mean"),
+        ("AGENTS_EMULATOR_TOKEN", "", [], "AGENTS_EMULATOR_TOKEN is set, but empty"),
+        ("AGENTS_EMULATOR_OPENAI_API_KEY", " ", [], "AGENTS_EMULATOR_OPENAI_API_KEY is set, but empty"),
+        ("UNRELATED", "x", ["--token", ""], "--token is empty"),
+        ("UNRELATED", "x", ["--tokn", "t0p"], "unrecognized arguments"),
+    ],
+)
+def test_a_wrong_variable_or_option_never_leaves_it_open_to_anybody(
+    name: str,
+    value: str,
+    options: list[str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as ended:
+        main(["--data-dir", str(tmp_path), "--model", "scripted:none.yaml", *options])
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert "t0p-secret" not in told

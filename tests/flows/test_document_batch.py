@@ -18,7 +18,8 @@ from prefect.client.schemas.objects import Artifact, FlowRun, TaskRun
 
 from agent_tasks.blocks import AgentsProject
 from flows.artifacts import artifact_key
-from flows.document_batch import default_model, document_batch
+from flows.document_batch import document_batch
+from flows.pipeline import default_model
 from tests.flows.support import Bench
 
 MakeBench = Callable[..., Bench]

@@ -73,3 +73,45 @@ def test_identity_never_signs_in_over_plain_http() -> None:
 def test_secret_is_in_no_text() -> None:
     connection = StorageConnection.from_string(ACCOUNT)
     assert "c2VjcmV0" not in f"{connection} {connection!r}"
+
+
+KEY = "t0p-secret-key=="
+STRING = f"DefaultEndpointsProtocol=https;AccountName=a;AccountKey={KEY}"
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            {"X": f"{STRING};QueueEndpiont=http://127.0.0.1:1/a"},
+            "Did you mean 'QueueEndpoint'",
+        ),
+        (
+            {"X": f"AccuontName=a;AccountKey={KEY};QueueEndpoint=https://a.example"},
+            "Did you mean 'AccountName'",
+        ),
+        ({"X": f"https://a.example/?sig={KEY}"}, "is no connection string"),
+        ({"X": ""}, "X is set, but empty"),
+        ({"X": " ", "AzureWebJobsX": STRING}, "X is set, but empty"),
+        ({"X": STRING, "AzureWebJobsX": STRING.replace("Name=a", "Name=b")}, "Unset all but one"),
+        ({"X": STRING, "X__queueServiceUri": "https://b.queue.core.windows.net"}, "Unset all but one"),
+        ({"X__queueServiceUrl": "https://b.queue.core.windows.net"}, "Did you mean 'queueServiceUri'"),
+        (
+            {"X__queueServiceUri": "https://b.queue.core.windows.net", "X__clientSecret": KEY},
+            "'clientSecret' is not known",
+        ),
+        (
+            {"X__queueServiceUri": "https://b.queue.core.windows.net", "X__clientID": "c"},
+            "Did you mean 'clientId'",
+        ),
+    ],
+)
+def test_a_mistake_never_leaves_another_account_in_force(settings: dict[str, str], said: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        StorageConnection.from_settings("X", settings)
+    assert said in str(refused.value)
+    assert KEY not in str(refused.value)
+
+
+def test_the_same_account_may_be_said_twice() -> None:
+    StorageConnection.from_settings("X", {"X": STRING, "AzureWebJobsX": STRING})

@@ -352,7 +352,7 @@ def test_tools_without_options_send_none() -> None:
     [
         (lambda: CodeInterpreterTool(["f"], [uri_asset("u")]), "not both"),
         (lambda: CodeInterpreterTool([f"f{n}" for n in range(21)]), "at most 20 file_ids"),
-        (lambda: CodeInterpreterTool("f"), "list of ids"),
+        (lambda: CodeInterpreterTool("f"), "a list of str"),
         (lambda: FileSearchTool(["a", "b"]), "at most 1 vector_store_ids"),
         (lambda: FileSearchTool(["a"], [uri_asset("u")]), "not both"),
         (lambda: FileSearchTool(max_num_results=51), "1 to 50"),

@@ -58,8 +58,8 @@ class AgentsClient:
             checked,
             TokenSource(credential),
             api_version=api_version,
-            timeouts=timeout or Timeouts(),
-            retry=retry or RetryPolicy(),
+            timeouts=Timeouts.checked(timeout),
+            retry=RetryPolicy.checked(retry),
             logging_enable=logging_enable,
             transport=transport,
         )

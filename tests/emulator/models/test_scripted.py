@@ -156,7 +156,10 @@ async def test_a_delay_can_be_cancelled() -> None:
         ),
         ("rules: [{reply: {text: a, json: {}}}]", r"rules\.0\.reply: .*exactly one of"),
         ("rules: [{reply: {}}]", "exactly one of"),
-        ("rules: [{when: {mesage: a}, reply: {text: a}}]", r"rules\.0\.when\.mesage: Extra inputs"),
+        (
+            "rules: [{when: {mesage: a}, reply: {text: a}}]",
+            r"rules\.0\.when\.mesage: is not known\. Did you mean 'message'",
+        ),
         ("[1", "cannot read the rules file"),
     ],
 )

