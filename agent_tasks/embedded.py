@@ -403,6 +403,7 @@ def prefect_server(settings: Settings) -> Server:
                 "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / 'prefect.db'}",
                 "PREFECT_SERVER_API_AUTH_STRING": auth,
                 "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": origins("{port}"),
+                "PREFECT_SERVER_EVENTS_CAUSAL_ORDERING": "agent_tasks.event_ordering",
                 "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
                 "DO_NOT_TRACK": "1",
                 "PREFECT_SERVER_UI_API_URL": "http://127.0.0.1:{port}/api",

@@ -4,7 +4,8 @@
 | --- | --- |
 | `service` | the Agents service: retirement, sign-in, endpoint, model deployment, setup tier, quota |
 | `storage` | the storage account of queue tools |
-| `local` | state folder, journal, Prefect server |
+| `local` | state folder, journal |
+| `prefect_server` | the Prefect server: deployments, scheduler, work pools, workers, automations |
 
 What is not configured is reported as such, not as a failure: without any settings the local service is used.
 """
@@ -16,7 +17,8 @@ import importlib.util
 from collections.abc import AsyncIterator
 
 from agent_tasks.doctor.findings import Finding, Status, failed, not_configured
-from agent_tasks.doctor.local import check_journal, check_prefect, check_state_folder
+from agent_tasks.doctor.local import check_journal, check_state_folder
+from agent_tasks.doctor.prefect_server import check_prefect
 from agent_tasks.doctor.service import Target, check_service
 from agent_tasks.doctor.storage import check_storage
 from agent_tasks.embedded import local_service
@@ -42,7 +44,8 @@ async def examine(
     yield folder
     if folder.status is not Status.FAILED:
         yield await check_journal(settings)
-    yield await check_prefect(settings)
+    async for finding in check_prefect(settings):
+        yield finding
     async for finding in _service(settings, start=start_service):
         yield finding
     async for finding in check_storage(connection, environment()):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 import yaml
 
+from agent_tasks.doctor import Status
+from agent_tasks.doctor.prefect_server import check_prefect
 from tests.deployments.conftest import POOL, ROOT, Ground
 from tests.embedded.conftest import processes_of
 from tests.support.processor import share
@@ -88,6 +91,30 @@ def test_a_schedule_starts_a_run_by_itself_and_who_waits_for_it_takes_no_process
         shares = {"worker": share(worker.pid), "server": share(ground.server_pid)}
     print(shares)
     assert all(taken < IDLE_SHARE for taken in shares.values()), shares
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+async def test_doctor_sees_what_the_deployments_of_a_real_server_lack(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent_tasks.doctor.prefect_server.YOUNG", timedelta())
+    ground.prefect("--no-prompt", "deploy", "--prefect-file", str(PUBLISHED.relative_to(ROOT)), "--all")
+    found = {}
+    for _ in range(60):  # the scheduler looks for new deployments every 5 seconds
+        found = {finding.check: finding async for finding in check_prefect(ground.settings)}
+        if found["scheduler"].status is Status.OK:
+            break
+        await asyncio.sleep(1)
+    assert {check: finding.status for check, finding in found.items()} == {
+        "prefect server": Status.OK,
+        "deployment": Status.OK,
+        "scheduler": Status.OK,
+        "work pool documents": Status.WARNING,
+        "automations": Status.WARNING,
+    }, found
+    assert "No worker lives" in found["work pool documents"].detail
+    assert found["work pool documents"].remedy == "agent-tasks prefect worker start --pool documents"
 
 
 def _until(look: Callable[[], Any], deadline: float, told: Callable[[], str]) -> Any:
