@@ -32,7 +32,7 @@ FUNCTIONS_READY := $(VENV)/.ready-functions
 # `make constraints UPGRADE=` keeps the versions that are pinned, and adds what is new in pyproject.toml.
 UPGRADE := --upgrade
 
-.PHONY: help setup run run-queues dashboard functions test durability security conformance queues official-preview lint types generate bench constraints clean
+.PHONY: help setup run run-queues dashboard functions test pinned durability security conformance queues official-preview lint types generate bench constraints clean
 
 help: ## List what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ functions: $(FUNCTIONS_READY) ## Set up for running the Function App on this mac
 
 test: $(DEV_READY) $(PREVIEW_READY) $(FUNCTIONS_READY) ## Run the tests
 	@$(BIN)/pytest -q -n auto --dist loadgroup
+
+pinned: $(DEV_READY) $(FUNCTIONS_READY) ## Run what is pinned together: server, scheduler, worker, dashboard, Functions host
+	@$(BIN)/pytest -q tests/test_pins.py tests/deployments tests/cli/test_dashboard.py tests/functions_host
 
 durability: $(DEV_READY) ## Kill a pipeline at every crash point and resume it; counts on the last line
 	@AGENT_TASKS_ALL_CRASH_POINTS=1 $(BIN)/pytest -q tests/durability

@@ -157,8 +157,8 @@ async def _scheduler(server: _Server, deployments: list[dict[str, Any]]) -> Find
             f"The server schedules nothing: there is no run to come for {', '.join(missing)}, whose schedule "
             "is active.",
             "Look for errors of `prefect.server.services.scheduler` in its log. Its packages must go "
-            "together: Prefect 3.8 schedules nothing with SQLAlchemy 2.1, nor Prefect 3.9 with whenever 0.10. See also "
-            "that PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED is not false there; then start it again.",
+            "together: Prefect 3.8 schedules nothing with SQLAlchemy 2.1, nor 3.9 with whenever 0.10. See "
+            "that PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED is not false there, and start it again.",
         )
     return warning(
         check,
@@ -207,7 +207,7 @@ async def _pool(server: _Server, name: str, pool: dict[str, Any] | None, overdue
     if overdue:
         return warning(
             check,
-            f"{len(alive)} workers live ({', '.join(alive)}), and {overdue} runs wait that should have begun.",
+            f"{len(alive)} workers live ({', '.join(alive)}); {overdue} runs wait that should have begun.",
             "Look at the limits of pool, queues and deployments, and at the workers' logs.",
         )
     return ok(check, f"{len(alive)} workers live: {', '.join(alive)}.")

@@ -15,7 +15,18 @@ from agent_tasks.cli.app import app
 from agent_tasks.errors import EmbeddedServiceError, PipelineError
 
 COMMANDS = [
-    *("run", "fork", "dashboard", "emulator", "functions", "doctor", "queues", "calls"),
+    *(
+        "run",
+        "fork",
+        "dashboard",
+        "prefect",
+        "prefect-env",
+        "emulator",
+        "functions",
+        "doctor",
+        "queues",
+        "calls",
+    ),
     *("resources", "automations", "version"),
 ]
 
