@@ -139,6 +139,20 @@ def test_other_programs_find_the_server(dashboard: Dashboard) -> None:
     assert re.search(r"documents\s", shown.stdout)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_a_command_of_prefects_keeps_the_server_for_as_long_as_it_runs(tmp_path: Path) -> None:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    environment = clean | {"AGENT_TASKS_STATE_DIR": str(tmp_path / "state"), "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [*MAIN, "prefect", "work-pool", "create", "documents", "--type", "process"],
+        env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=200,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "documents" in done.stdout
+    assert until(lambda: processes_of(tmp_path) == [], seconds=30)
+
+
 def test_without_a_server_the_environment_is_not_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
