@@ -88,9 +88,8 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     (folder / "documents" / "b.txt").write_text("Paper P-2 of 2026-03-02, total 20")
     (folder / "pipeline.yaml").write_text(PIPELINE)
     (folder / "paper_tools.py").write_text(TOOLS)
-    settings = Settings(
-        state_dir=folder / "state", local_model=write_rules(folder, RULES), prefect_api_url=None
-    )
+    model = write_rules(folder, RULES)
+    settings = Settings(state_dir=folder / "state", local_model=model, prefect_api_url=None)
     clean = {
         name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "PROJECT_"))
     }
@@ -100,7 +99,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
             **prefect_environment(settings),
             "PREFECT_API_URL": api_url,
             "AGENT_TASKS_STATE_DIR": str(settings.state_dir),
-            "AGENT_TASKS_LOCAL_MODEL": settings.local_model,
+            "AGENT_TASKS_LOCAL_MODEL": model,
         }
         headers = {"Authorization": basic(auth_string(settings.state_dir))}
         with httpx.Client(base_url=api_url, timeout=30, trust_env=False, headers=headers) as api:
