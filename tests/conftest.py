@@ -27,10 +27,12 @@ _TOGETHER = {
     "tests/conformance/": "conformance",  # one ledger tells of all that was checked
     **dict.fromkeys(  # one Prefect server for all of them
         (
+            "tests/cli/test_dashboard.py",
             "tests/cli/test_run.py",
             "tests/deployments/",
             "tests/durability/",
             "tests/embedded/test_prefect_server.py",
+            "tests/security/test_prefect_server.py",
             "tests/examples/test_guide.py",
             "tests/flows/test_cancelling.py",
             "tests/flows/test_document_batch.py",

@@ -189,11 +189,55 @@ def dashboard(
     """Open the Prefect dashboard of the state folder.
 
     It shows the runs that are going on, and those of the past. The server
-    stays until Ctrl-C.
+    stays until Ctrl-C. The browser is signed in; another one asks for the
+    password, which is the text in the file STATE/prefect/auth-string.
     """
     from agent_tasks.cli.dashboard import show_dashboard
 
     show_dashboard(browser=browser)
+
+
+@app.command(
+    # What stands after the first word is Prefect's, also its --help.
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        "allow_interspersed_args": False,
+    },
+    epilog=EXIT_CODES,
+)
+@reported
+def prefect(context: typer.Context) -> None:
+    """Run a command of Prefect's at the Prefect server of the state folder.
+
+    The server is started if it does not run, and stays as long as the
+    command. With PREFECT_API_URL set it is that one.
+
+    [bold]Example[/]
+
+        agent-tasks prefect worker start --pool documents
+    """
+    from agent_tasks.cli.prefect import become_prefect
+
+    become_prefect(context.args)
+
+
+@app.command(name="prefect-env", epilog=EXIT_CODES)
+@reported
+def prefect_env() -> None:
+    """Print what a shell needs to use the Prefect server that runs.
+
+    The server of the state folder answers only those who have its auth
+    string. It has to run: agent-tasks dashboard keeps it running.
+
+    [bold]Example[/]
+
+        eval "$(agent-tasks prefect-env)"
+        python serve_my_flow.py
+    """
+    from agent_tasks.cli.prefect import export_lines
+
+    typer.echo("\n".join(export_lines()))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, epilog=EXIT_CODES)

@@ -4,7 +4,8 @@
 | --- | --- |
 | `service` | the Agents service: retirement, sign-in, endpoint, model deployment, setup tier, quota |
 | `storage` | the storage account of queue tools |
-| `local` | state folder, journal, Prefect server |
+| `local` | state folder, journal |
+| `prefect_server` | the Prefect server: deployments, scheduler, work pools, workers, automations |
 | `preparation` | packages and weights of the local service, the pipeline file |
 
 What is not configured is reported as such, not as a failure: without any settings the local service is used.
@@ -17,7 +18,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from agent_tasks.doctor.findings import Finding, Status, failed, not_configured
-from agent_tasks.doctor.local import check_journal, check_prefect, check_state_folder
+from agent_tasks.doctor.local import check_journal, check_state_folder
+from agent_tasks.doctor.prefect_server import check_prefect
 from agent_tasks.doctor.preparation import check_local_parts, check_pipeline_file
 from agent_tasks.doctor.service import Target, check_service
 from agent_tasks.doctor.storage import check_storage
@@ -51,7 +53,8 @@ async def examine(
         yield await check_journal(settings)
     yield check_local_parts(settings)
     yield await asyncio.to_thread(check_pipeline_file, settings, pipeline)
-    yield await check_prefect(settings)
+    async for finding in check_prefect(settings):
+        yield finding
     async for finding in _service(settings, start=start_service):
         yield finding
     async for finding in check_storage(connection, environment()):

@@ -1,14 +1,11 @@
-"""What is on this side: state folder, journal, Prefect server."""
+"""What is on this side: state folder and journal."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 
-import httpx
-
-from agent_tasks.doctor.findings import Finding, failed, not_configured, ok, warning
+from agent_tasks.doctor.findings import Finding, failed, ok, warning
 from agent_tasks.errors import AgentTasksError
 from agent_tasks.settings import Settings
 
@@ -16,7 +13,6 @@ MIN_FREE_BYTES = 500 * 1024 * 1024
 """Free space below which a state folder is warned of: the local service keeps databases and files there."""
 
 _SCOPE = "agent-tasks doctor"
-_TIMEOUT = 10.0  # seconds
 
 
 def check_state_folder(settings: Settings) -> Finding:
@@ -72,31 +68,3 @@ async def check_journal(settings: Settings) -> Finding:
         return failed(check, f"What is written to {database.address} cannot be read again.", remedy)
     moved = f" (brought there from {before or 'an empty database'})" if before != SCHEMA_REVISION else ""
     return ok(check, f"{database.address} takes what is written; its schema is {SCHEMA_REVISION}{moved}.")
-
-
-async def check_prefect(settings: Settings) -> Finding:
-    """Whether the Prefect server answers."""
-    check = "prefect server"
-    if not settings.prefect_api_url:
-        return not_configured(
-            check,
-            "PREFECT_API_URL is not set: each run uses a server of the state folder, started as needed.",
-        )
-    remedy = "Start it (`prefect server start`), or correct PREFECT_API_URL (it ends in /api)."
-    try:
-        async with httpx.AsyncClient(timeout=_TIMEOUT) as http:
-            health = await http.get(f"{settings.prefect_api_url}/health", headers=_prefect_key())
-            version = await http.get(f"{settings.prefect_api_url}/admin/version", headers=_prefect_key())
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return failed(check, f"{settings.prefect_api_url} does not answer: {type(error).__name__}.", remedy)
-    if health.status_code in (401, 403):
-        return failed(check, f"{settings.prefect_api_url} refuses the key.", "Set PREFECT_API_KEY.")
-    if health.status_code != 200:
-        return failed(check, f"{settings.prefect_api_url}/health answers {health.status_code}.", remedy)
-    told = version.text.strip().strip('"') if version.status_code == 200 else "unknown"
-    return ok(check, f"{settings.prefect_api_url} answers, version {told}.")
-
-
-def _prefect_key() -> dict[str, str]:
-    key = os.environ.get("PREFECT_API_KEY")
-    return {"Authorization": f"Bearer {key}"} if key else {}

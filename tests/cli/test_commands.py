@@ -15,8 +15,8 @@ from agent_tasks.cli.app import app
 from agent_tasks.errors import EmbeddedServiceError, PipelineError
 
 COMMANDS = [
-    *("run", "check", "fork", "dashboard", "emulator", "functions", "doctor", "queues", "calls"),
-    *("resources", "automations", "weights", "version"),
+    *("run", "check", "fork", "dashboard", "prefect", "prefect-env", "emulator", "functions", "doctor"),
+    *("queues", "calls", "resources", "automations", "weights", "version"),
 ]
 
 runner = CliRunner()

@@ -2,81 +2,126 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import os
-import subprocess
-import sys
+import time
 from collections.abc import Callable
-from pathlib import Path
+from datetime import datetime, timedelta
+from typing import Any
 
-import httpx
 import pytest
 import yaml
 
-from agent_tasks.embedded import prefect_environment, prefect_server
-from agent_tasks.settings import Settings
+from agent_tasks.doctor import Status
+from agent_tasks.doctor.prefect_server import check_prefect
+from tests.deployments.conftest import POOL, ROOT, Ground
 from tests.embedded.conftest import processes_of
-from tests.flows.support import PIPELINE, RULES, TOOLS
-from tests.support.service import write_rules
+from tests.support.processor import share
 
-ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "deployments" / "prefect.yaml"
+
+STARTS_WITHIN = 90.0
+"""Seconds from the deployment of a schedule of every minute until a run of it has started."""
+
+IDLE_SHARE = 0.15
+"""Of a core, for a program that has nothing to do; it takes about 0.03. One that spins takes all of it."""
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-def test_worker_runs_the_deployment_with_a_local_service_of_its_own(tmp_path: Path) -> None:
-    documents = tmp_path / "documents"
-    documents.mkdir()
-    (documents / "a.txt").write_text("Paper P-1 of 2026-03-01, total 10.5")
-    (documents / "b.txt").write_text("Paper P-2 of 2026-03-02, total 20")
-    (tmp_path / "pipeline.yaml").write_text(PIPELINE)
-    (tmp_path / "paper_tools.py").write_text(TOOLS)
-    settings = Settings(
-        state_dir=tmp_path / "state", local_model=write_rules(tmp_path, RULES), prefect_api_url=None
-    )
-    with prefect_server(settings) as api_url:
-        clean = {
-            name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "PROJECT_"))
-        }
-        environment = {
-            **clean,
-            **prefect_environment(settings),
-            "PREFECT_API_URL": api_url,
-            "AGENT_TASKS_STATE_DIR": str(settings.state_dir),
-            "AGENT_TASKS_LOCAL_MODEL": settings.local_model,
-        }
-
-        def prefect(*arguments: str) -> str:
-            command = [sys.executable, "-m", "prefect", *arguments]
-            done = subprocess.run(
-                command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=100
-            )
-            assert done.returncode == 0, done.stdout + done.stderr
-            return done.stdout
-
-        with httpx.Client(base_url=api_url, timeout=30, trust_env=False) as api:
-            ask = _asker(api)
-            ask("POST", "/work_pools/", {"name": "documents", "type": "process"})
-            prefect("--no-prompt", "deploy", "--prefect-file", str(PUBLISHED.relative_to(ROOT)), "--all")
-            deployment = ask("GET", "/deployments/name/document-batch/working-days")
-            assert deployment["schedules"][0]["schedule"]["cron"] == "0 6 * * 1-5"
-            assert deployment["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
-            parameters = {
-                "documents": str(documents),
-                "pipeline": str(tmp_path / "pipeline.yaml"),
-                "out": str(tmp_path / "out"),
-            }
-            run = ask("POST", f"/deployments/{deployment['id']}/create_flow_run", {"parameters": parameters})
-            log = prefect("worker", "start", "--pool", "documents", "--run-once", "--name", "test")
-            ended = ask("GET", f"/flow_runs/{run['id']}")
-            assert (ended["state"]["name"], ended["state"]["message"]) == (
-                "Completed",
-                "2 done, 0 need review, 0 failed",
-            ), log
-    rows = [json.loads(line) for line in (tmp_path / "out" / "results.jsonl").read_text().splitlines()]
+def test_worker_runs_the_deployment_with_a_local_service_of_its_own(ground: Ground) -> None:
+    ground.prefect("--no-prompt", "deploy", "--prefect-file", str(PUBLISHED.relative_to(ROOT)), "--all")
+    deployment = ground.ask("GET", "/deployments/name/document-batch/working-days")
+    assert deployment["schedules"][0]["schedule"]["cron"] == "0 6 * * 1-5"
+    assert deployment["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+    path = f"/deployments/{deployment['id']}/create_flow_run"
+    run = ground.ask("POST", path, {"parameters": ground.parameters("out")})
+    log = ground.prefect("worker", "start", "--pool", POOL, "--run-once", "--name", "test")
+    ended = ground.ask("GET", f"/flow_runs/{run['id']}")
+    assert (ended["state"]["name"], ended["state"]["message"]) == (
+        "Completed",
+        "2 done, 0 need review, 0 failed",
+    ), log
+    rows = [json.loads(line) for line in (ground.folder / "out" / "results.jsonl").read_text().splitlines()]
     assert {row["document"]: row["status"] for row in rows} == {"a.txt": "done", "b.txt": "done"}
-    assert processes_of(tmp_path) == []
+    left = processes_of(ground.settings.state_dir / "service")
+    assert left == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_schedule_starts_a_run_by_itself_and_who_waits_for_it_takes_no_processor(ground: Ground) -> None:
+    """Server, scheduler, worker and flow of what is pinned, together."""
+    published = yaml.safe_load(PUBLISHED.read_text())
+    (every_minute,) = published["deployments"]
+    every_minute |= {
+        "name": "every-minute",
+        "schedules": [{"cron": "* * * * *", "timezone": "UTC", "active": True}],
+        "parameters": ground.parameters("scheduled"),
+    }
+    file = ground.folder / "prefect.yaml"
+    file.write_text(yaml.safe_dump(published))
+    with ground.worker() as worker:
+        ground.prefect("--no-prompt", "deploy", "--prefect-file", str(file), "--all")
+        deployed = time.monotonic()
+        deployment = ground.ask("GET", "/deployments/name/document-batch/every-minute")
+
+        def runs() -> list[dict[str, Any]]:
+            body = {"deployments": {"id": {"any_": [deployment["id"]]}}, "sort": "EXPECTED_START_TIME_ASC"}
+            found: list[dict[str, Any]] = ground.ask("POST", "/flow_runs/filter", body)
+            return found
+
+        def started() -> list[dict[str, Any]]:
+            return [run for run in runs() if run["start_time"]]
+
+        log = ground.folder / "worker.log"
+        (first, *_) = _until(started, deployed + STARTS_WITHIN, lambda: f"{runs()}\n{log.read_text()}")
+        print(f"it started after {time.monotonic() - deployed:.0f} s")
+        assert first["auto_scheduled"]
+        assert first["created_by"]["type"] == "SCHEDULE"
+
+        def ended() -> dict[str, Any] | None:
+            run: dict[str, Any] = ground.ask("GET", f"/flow_runs/{first['id']}")
+            return run if run["state"]["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
+
+        run = _until(ended, time.monotonic() + 90, log.read_text)
+        assert run["state"]["message"] == "2 done, 0 need review, 0 failed", log.read_text()
+        schedule = f"/deployments/{deployment['id']}/schedules/{deployment['schedules'][0]['id']}"
+        ground.api.delete(schedule).raise_for_status()  # so that nothing more is to be done
+        shares = {"worker": share(worker.pid), "server": share(ground.server_pid)}
+    print(shares)
+    assert all(taken < IDLE_SHARE for taken in shares.values()), shares
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+async def test_doctor_sees_what_the_deployments_of_a_real_server_lack(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent_tasks.doctor.prefect_server.YOUNG", timedelta())
+    ground.prefect("--no-prompt", "deploy", "--prefect-file", str(PUBLISHED.relative_to(ROOT)), "--all")
+    found = {}
+    for _ in range(60):  # the scheduler looks for new deployments every 5 seconds
+        found = {finding.check: finding async for finding in check_prefect(ground.settings)}
+        if found["scheduler"].status is Status.OK:
+            break
+        await asyncio.sleep(1)
+    assert {check: finding.status for check, finding in found.items()} == {
+        "prefect server": Status.OK,
+        "deployment": Status.OK,
+        "scheduler": Status.OK,
+        "work pool documents": Status.WARNING,
+        "automations": Status.WARNING,
+    }, found
+    assert "No worker lives" in found["work pool documents"].detail
+    assert found["work pool documents"].remedy == "agent-tasks prefect worker start --pool documents"
+
+
+def _until(look: Callable[[], Any], deadline: float, told: Callable[[], str]) -> Any:
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"{datetime.now()}: {told()}"
+        time.sleep(0.5)
+    return found
 
 
 def test_published_parameters_are_those_of_the_example() -> None:
@@ -84,12 +129,3 @@ def test_published_parameters_are_those_of_the_example() -> None:
     assert (ROOT / deployment["parameters"]["documents"]).is_dir()
     assert (ROOT / deployment["parameters"]["pipeline"]).is_file()
     assert (ROOT / deployment["entrypoint"].partition(":")[0]).is_file()
-
-
-def _asker(api: httpx.Client) -> Callable[..., dict]:
-    def ask(method: str, path: str, body: object = None) -> dict:
-        answer = api.request(method, path, json=body)
-        answer.raise_for_status()
-        return answer.json()
-
-    return ask

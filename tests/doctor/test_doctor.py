@@ -24,7 +24,7 @@ from agent_tasks.cli.app import app
 from agent_tasks.doctor import Finding, Status, examine
 from agent_tasks.doctor import service as service_checks
 from agent_tasks.doctor.findings import as_json
-from agent_tasks.doctor.local import check_journal, check_prefect, check_state_folder
+from agent_tasks.doctor.local import check_journal, check_state_folder
 from agent_tasks.doctor.service import RETIREMENT, Target, check_credential, check_retirement, check_service
 from agent_tasks.doctor.storage import check_storage
 from agent_tasks.journal import Journal
@@ -130,27 +130,6 @@ async def test_a_journal_is_left_as_it_was(settings: Settings) -> None:
     assert "takes what is written" in finding.detail
     async with Journal(settings.journal_url) as journal:
         assert await journal.document_counts("agent-tasks doctor", "doctor") == {}
-
-
-@respx.mock
-async def test_a_prefect_server(settings: Settings) -> None:
-    here = Settings(state_dir=settings.state_dir, prefect_api_url="http://prefect.example.com/api")
-    respx.get("http://prefect.example.com/api/admin/version").respond(json="3.8.8")
-    health = respx.get("http://prefect.example.com/api/health").respond(json=True)
-    assert (await check_prefect(here)).detail.endswith("version 3.8.8.")
-    for answer in (httpx.Response(401), httpx.Response(404), httpx.ConnectError("refused")):
-        health.mock(side_effect=[answer])
-        finding = await check_prefect(here)
-        assert finding.status is Status.FAILED
-        assert finding.remedy
-
-
-async def test_a_prefect_address_where_nothing_is(settings: Settings) -> None:
-    finding = await check_prefect(
-        Settings(state_dir=settings.state_dir, prefect_api_url="http://host.invalid/api")
-    )
-    assert finding.status is Status.FAILED
-    assert "PREFECT_API_URL" in (finding.remedy or "")
 
 
 async def test_missing_weights_and_a_wrong_pipeline_file(

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from agent_tasks.server_access import basic
 from tests.flows.support import Bench
 
 ROOT = Path(__file__).parents[2]
@@ -22,11 +23,12 @@ SERVE = (
 )
 
 
-def environment(batch: Bench, api_url: str) -> dict[str, str]:
+def environment(batch: Bench, api_url: str, auth: str = "") -> dict[str, str]:
     """Of a process that works on a bench's batch, and talks to a Prefect server."""
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")},
         "PREFECT_API_URL": api_url,
+        **({"PREFECT_API_AUTH_STRING": auth} if auth else {}),
         "PREFECT_HOME": str(batch.folder / "prefect"),
         "PREFECT_RUNNER_POLL_FREQUENCY": "1",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
@@ -39,11 +41,11 @@ def environment(batch: Bench, api_url: str) -> dict[str, str]:
 class Runner:
     """A process that serves the flow."""
 
-    def __init__(self, batch: Bench, api_url: str) -> None:
+    def __init__(self, batch: Bench, api_url: str, auth: str = "") -> None:
         self.log = batch.folder / "runner.log"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", SERVE], cwd=ROOT, env=environment(batch, api_url),
+                [sys.executable, "-c", SERVE], cwd=ROOT, env=environment(batch, api_url, auth),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
 
@@ -92,8 +94,9 @@ def served(batch: Bench, api_url: str) -> Iterator[Runner]:
 class Api:
     """A Prefect server's API, and the deployment on it."""
 
-    def __init__(self, url: str) -> None:
-        self.http = httpx.Client(base_url=url, timeout=30, trust_env=False)
+    def __init__(self, url: str, auth: str = "") -> None:
+        headers = {"Authorization": basic(auth)} if auth else {}
+        self.http = httpx.Client(base_url=url, timeout=30, trust_env=False, headers=headers)
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
         """A request; returns the answer's JSON."""

@@ -27,6 +27,8 @@ from agent_tasks.automations import (
     restart_crashed_runs,
 )
 from agent_tasks.embedded import prefect_server as embedded_server
+from agent_tasks.event_ordering import GRACE
+from agent_tasks.server_access import auth_string
 from agent_tasks.settings import Settings
 from tests.durability.counts import counted
 from tests.durability.served import Api, Runner
@@ -130,6 +132,32 @@ async def _until_true(condition: Callable[[], Any], seconds: float = 30) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not ALL, reason="takes a minute: two servers are started; make durability")
+@pytest.mark.timeout(300)
+async def test_a_run_that_began_under_the_server_before_is_started_again_as_soon_as_others(
+    tmp_path: Path,
+) -> None:
+    settings = Settings(state_dir=tmp_path / "state", prefect_api_url=None)
+    auth = auth_string(settings.state_dir)
+    with embedded_server(settings) as api_url:
+        async with PrefectClient(api_url, auth_string=auth) as client:
+            await apply_automations(client, [restart_crashed_runs()])
+            await asyncio.sleep(6)  # the server looks for new automations now and then
+            run = await _crashed_run(client, 0)
+            await client.set_flow_run_state(run, Running(), force=True)
+    with embedded_server(settings) as api_url:
+        async with PrefectClient(api_url, auth_string=auth) as client:
+            await client.set_flow_run_state(run, Crashed(message="lost"), force=True)
+            crashed = time.monotonic()
+
+            async def is_scheduled() -> bool:
+                return (await client.read_flow_run(run)).state_type is StateType.SCHEDULED
+
+            await _until_true(is_scheduled, GRACE.total_seconds() + 30)
+            print(f"started again {time.monotonic() - crashed:.0f} s after its crash")
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(not ALL, reason="takes minutes: heartbeats are 30 s apart; make durability")
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("lost", ["machine", "process"])
@@ -148,12 +176,14 @@ async def test_a_flow_run_whose_process_is_lost_goes_on_and_pays_for_no_turn_twi
     batch.pipeline_file.write_text(batch.pipeline)
     settings = Settings(state_dir=tmp_path / "state", prefect_api_url=None)
     with embedded_server(settings) as api_url:
+        auth = auth_string(settings.state_dir)
         monkeypatch.setenv("PREFECT_API_URL", api_url)
-        async with PrefectClient(api_url) as client:
+        monkeypatch.setenv("PREFECT_API_AUTH_STRING", auth)
+        async with PrefectClient(api_url, auth_string=auth) as client:
             wanted = [crash_silent_runs(silent_seconds=SILENT), restart_crashed_runs()]
             await apply_automations(client, wanted)
-        api = Api(api_url)
-        runner = Runner(batch, api_url)
+        api = Api(api_url, auth)
+        runner = Runner(batch, api_url, auth)
         await _until(api.is_deployed, 60)
         run = api.run(batch)
         await _until(lambda: batch.turns() >= 6 and bool(_active(batch)), 90)
@@ -163,7 +193,7 @@ async def test_a_flow_run_whose_process_is_lost_goes_on_and_pays_for_no_turn_twi
             runner.kill_flow_run()
         killed = time.monotonic()
         turns = batch.turns()
-        other = Runner(batch, api_url) if lost == "machine" else runner
+        other = Runner(batch, api_url, auth) if lost == "machine" else runner
         try:
             await _until(lambda: api.flow_run(run)["state"]["type"] == "COMPLETED", 300)
         finally:

@@ -1,0 +1,75 @@
+"""Programs that wait take next to no processor time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from agent_tasks.embedded import EmbeddedServer, local_service
+from agent_tasks.guardian import read_record
+from agent_tasks.settings import Settings
+from tests.conftest import ServiceFactory
+from tests.durability.batch_worker import QUESTIONS, TURNS_A_DOCUMENT, Fleet, lay_out, rules
+from tests.journal.conftest import postgresql, postgresql_address
+from tests.support.processor import share
+from tests.support.service import HELLO, write_rules
+
+__all__ = ["postgresql", "postgresql_address"]
+
+IDLE_SHARE = 0.15
+"""Of a core; what is measured here takes 0.01 to 0.05, and what spins takes all of it."""
+
+
+def test_the_idle_local_service_and_its_guardian_take_no_processor(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path / "state", local_model=write_rules(tmp_path, HELLO))
+    server = local_service(settings)
+    with server:
+        taken = share(_pid(server)) + share(_guardian(server), 2.0)
+    print(f"local service: {taken:.3f}")
+    assert taken < IDLE_SHARE
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+def test_workers_that_wait_for_a_leader_and_for_its_answer_take_no_processor(
+    service: ServiceFactory, postgresql_address: str, tmp_path: Path
+) -> None:
+    lay_out(tmp_path, 2)
+    slow = rules(0.0)
+    slow["default"] |= {"delay": 100}
+    running = service(rules=slow, process=True)
+    fleet = Fleet(running, postgresql_address, tmp_path, 2)
+    fleet.start()
+    try:
+        begun = TURNS_A_DOCUMENT * 2 + QUESTIONS
+        _until(lambda: len(running.generations()) == begun)
+        time.sleep(6)  # the pauses between two looks grow to 5 seconds
+        shares = [share(worker.process.pid or 0) for worker in fleet._workers.values()]
+    finally:
+        for worker in fleet._workers.values():
+            worker.process.kill()
+            worker.process.join(10)
+    print(f"leader and follower: {shares}")
+    assert len(shares) == 2
+    assert max(shares) < IDLE_SHARE
+
+
+def _until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def _pid(server: EmbeddedServer) -> int:
+    record = read_record(server.record_path)
+    assert record is not None
+    return record.pid
+
+
+def _guardian(server: EmbeddedServer) -> int:
+    assert server._guardian is not None
+    return server._guardian.pid

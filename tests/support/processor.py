@@ -1,0 +1,42 @@
+"""How much of a processor programs take while they have nothing to do."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def descendants(pid: int) -> list[int]:
+    """Processes that a process has started, and those that they have started; of all of its threads."""
+    found = []
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):  # it ends while it is looked at
+            for child in map(int, children.read_text().split()):
+                found += [child, *descendants(child)]
+    return found
+
+
+def seconds(pid: int) -> float:
+    """Processor seconds that a process has taken so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def share(pid: int, over: float = 6.0) -> float:
+    """Processor seconds a second that a process and what it has started take for some seconds; 1.0 is a core.
+
+    What ends or begins meanwhile isn't counted.
+    """
+    before = {one: seconds(one) for one in [pid, *descendants(pid)]}
+    began = time.monotonic()
+    time.sleep(over)
+    took = time.monotonic() - began
+    spent = 0.0
+    for one, then in before.items():
+        with suppress(OSError):
+            spent += seconds(one) - then
+    return spent / took
