@@ -75,7 +75,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installation:
 def _pins() -> str:
     """The versions that are pinned, without their hashes: our own wheel has none."""
     pinned = ROOT / "requirements" / "run.txt"
-    lines = (pinned if pinned.exists() else ROOT / "constraints.txt").read_text().splitlines()
+    lines = pinned.read_text().splitlines()
     return "\n".join(line.rstrip("\\ ") for line in lines if "==" in line and not line.startswith((" ", "#")))
 
 
