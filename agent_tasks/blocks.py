@@ -9,13 +9,14 @@ from typing import Any, ClassVar
 
 from azure.core.credentials import TokenCredential
 from prefect.blocks.abstract import CredentialsBlock
-from pydantic import Field, HttpUrl, SecretStr
+from pydantic import ConfigDict, Field, HttpUrl, SecretStr, field_validator
 
 from agent_tasks.client import AsyncAgentsClient
 from agent_tasks.credentials import make_credential
 from agent_tasks.embedded import local_service
 from agent_tasks.errors import ConfigurationError
 from agent_tasks.operations import Workspace
+from agent_tasks.redaction import has_secret
 from agent_tasks.settings import CredentialKind, Settings
 
 
@@ -60,6 +61,8 @@ class AgentsProject(CredentialsBlock):
         ```
     """
 
+    model_config = ConfigDict(hide_input_in_errors=True)
+
     _block_type_name: ClassVar[str | None] = "Azure AI Agents Project"
     _block_type_slug: ClassVar[str | None] = "azure-agents-project"
     _description: ClassVar[str | None] = (
@@ -91,6 +94,16 @@ class AgentsProject(CredentialsBlock):
         "postgresql+asyncpg://USER@HOST/DB; empty for AGENT_TASKS_JOURNAL_URL or a file in the state folder.",
     )
 
+    @field_validator("endpoint")
+    @classmethod
+    def _without_secrets(cls, value: str) -> str:
+        """The server keeps this field in clear text, and shows it."""
+        if has_secret(value):
+            raise ValueError(
+                "the endpoint holds a password or a key: leave it out, and sign in by `credential`"
+            )
+        return value
+
     def settings(self) -> Settings:
         """The environment's settings with what this block says on top of them.
 
@@ -100,7 +113,7 @@ class AgentsProject(CredentialsBlock):
         given: dict[str, Any] = {
             "project_endpoint": self.endpoint,
             "model_deployment_name": self.model,
-            "journal_url": self.journal_url.get_secret_value() if self.journal_url else None,
+            "journal_url": self.journal_url,
             "token": self.token,
             "credential": self.credential if self.credential is not CredentialKind.DEFAULT else None,
         }
@@ -191,10 +204,11 @@ async def open_workspace(settings: Settings) -> AsyncIterator[Workspace]:
         JournalError: the journal can't be read.
         EmbeddedServiceError: the local service did not start.
     """
+    journal_url = settings.journal_url.get_secret_value()
     if settings.project_endpoint:
         credential = _credential(settings, settings.project_endpoint)
         async with Workspace.open(
-            settings.project_endpoint, credential, settings.journal_url, lease_seconds=settings.lease_seconds
+            settings.project_endpoint, credential, journal_url, lease_seconds=settings.lease_seconds
         ) as workspace:
             yield workspace
         return
@@ -203,7 +217,7 @@ async def open_workspace(settings: Settings) -> AsyncIterator[Workspace]:
         Workspace.open(
             endpoint,
             None,
-            settings.journal_url,
+            journal_url,
             scope=local_scope(settings),
             lease_seconds=settings.lease_seconds,
         ) as workspace,

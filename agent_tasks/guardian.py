@@ -77,7 +77,7 @@ class Specification:
     """Descriptor of the guardian lock, already held."""
     cwd: str
     """Working directory of the server."""
-    environment: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict, repr=False)
     """Variables set for the server on top of the guardian's own; `{port}` is replaced here too."""
     port: int | None = None
     """Port to prefer for `{port}`."""

@@ -27,10 +27,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from agent_tasks.errors import ConfigurationError
+from agent_tasks.redaction import has_secret, redacted
 
 __all__ = ["CredentialKind", "Settings", "environment"]
 
@@ -75,16 +76,18 @@ class Settings(BaseSettings):
 
     state_dir: Path = Path(".agent-tasks")
     """Folder of everything this project keeps; made absolute against the working directory."""
-    journal_url: str = Field(default="", repr=False)
-    """SQLAlchemy address of the journal; may hold a password, so it is left out of `repr`."""
+    journal_url: SecretStr = SecretStr("")
+    """SQLAlchemy address of the journal; may hold a password."""
     lease_seconds: float = Field(default=60.0, ge=2, le=3600)
     """Seconds that a worker's claims hold without a sign of life; what a dead one held is taken over then."""
     credential: CredentialKind = CredentialKind.DEFAULT
     """How to sign in to the service."""
     token: SecretStr | None = None
     """Bearer token, used with `credential=token`."""
-    local_model: str = "smollm2"
-    """Model of the local service: `smollm2`, `scripted:RULES.yaml` or `openai:BASE_URL[#MODEL]`."""
+    local_model: SecretStr = SecretStr("smollm2")
+    """Model of the local service: `smollm2`, `scripted:RULES.yaml` or `openai:BASE_URL[#MODEL]`.
+
+    The address may hold a password or a key; `local_model_name` is what may be shown."""
     local_tools_file: Path | None = None
     """Settings of the local service's tools (docs/local-service.md); made absolute."""
     start_timeout: float = Field(default=120.0, gt=0, le=3600)
@@ -100,15 +103,31 @@ class Settings(BaseSettings):
                 f"The file .env in the working directory cannot be read: {error}. Mend or remove it."
             ) from error
 
+    @property
+    def local_model_name(self) -> str:
+        """The model of the local service, without a password or key in its address."""
+        return redacted(self.local_model.get_secret_value())
+
     @field_validator("project_endpoint", "prefect_api_url")
     @classmethod
-    def _is_web_address(cls, value: str | None) -> str | None:
+    def _is_web_address(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None:
             return None
         value = value.strip().rstrip("/")
-        parts = urlsplit(value)
+        try:
+            parts = urlsplit(value)
+        except ValueError:
+            raise ValueError("is not a web address") from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("is not a web address; it starts with https:// (or http:// on this machine)")
+        if "@" in parts.netloc or has_secret(value):
+            is_prefect = info.field_name == "prefect_api_url"
+            remedy = (
+                "give them as PREFECT_API_KEY, or PREFECT_API_AUTH_STRING=USER:PASSWORD"
+                if is_prefect
+                else "leave it out, and sign in as AGENT_TASKS_CREDENTIAL says"
+            )
+            raise ValueError(f"holds a user, password or key, and addresses are shown and stored: {remedy}")
         return value
 
     @field_validator("state_dir", mode="after")
@@ -129,9 +148,9 @@ class Settings(BaseSettings):
 
     @field_validator("local_model")
     @classmethod
-    def _known_model(cls, value: str) -> str:
-        kind, _, rest = value.partition(":")
-        if value == "smollm2" or (kind in ("scripted", "openai") and rest):
+    def _known_model(cls, value: SecretStr) -> SecretStr:
+        kind, _, rest = value.get_secret_value().partition(":")
+        if (kind == "smollm2" and not rest) or (kind in ("scripted", "openai") and rest):
             return value
         raise ValueError("must be smollm2, scripted:RULES.yaml or openai:BASE_URL[#MODEL]")
 

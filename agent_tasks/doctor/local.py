@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import tempfile
@@ -53,7 +54,7 @@ async def check_journal(settings: Settings) -> Finding:
 
     check, remedy = "journal", "See docs/durability.md; until the journal works, nothing is sent."
     try:
-        database = Database(settings.journal_url)
+        database = Database(settings.journal_url.get_secret_value())
         if database.path is not None and not database.path.exists():
             return ok(check, f"{database.path} is not there yet; it is made at the first run.")
         try:
@@ -61,7 +62,7 @@ async def check_journal(settings: Settings) -> Finding:
                 before = await connection.run_sync(revision)
         finally:
             await database.close()
-        async with Journal(settings.journal_url) as journal:
+        async with Journal(settings.journal_url.get_secret_value()) as journal:
             record = DocumentRecord(name="probe", content_hash="", fingerprint="", status="probe")
             await journal.put_document(_SCOPE, "doctor", record)
             found = await journal.get_document(_SCOPE, "doctor", "probe")
@@ -90,7 +91,11 @@ async def check_prefect(settings: Settings) -> Finding:
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return failed(check, f"{settings.prefect_api_url} does not answer: {type(error).__name__}.", remedy)
     if health.status_code in (401, 403):
-        return failed(check, f"{settings.prefect_api_url} refuses the key.", "Set PREFECT_API_KEY.")
+        return failed(
+            check,
+            f"{settings.prefect_api_url} refuses the key.",
+            "Set PREFECT_API_KEY or PREFECT_API_AUTH_STRING.",
+        )
     if health.status_code != 200:
         return failed(check, f"{settings.prefect_api_url}/health answers {health.status_code}.", remedy)
     told = version.text.strip().strip('"') if version.status_code == 200 else "unknown"
@@ -98,5 +103,9 @@ async def check_prefect(settings: Settings) -> Finding:
 
 
 def _prefect_key() -> dict[str, str]:
-    key = os.environ.get("PREFECT_API_KEY")
-    return {"Authorization": f"Bearer {key}"} if key else {}
+    """As Prefect's own client signs in: by a key, or by user and password."""
+    if key := os.environ.get("PREFECT_API_KEY"):
+        return {"Authorization": f"Bearer {key}"}
+    if user_and_password := os.environ.get("PREFECT_API_AUTH_STRING"):
+        return {"Authorization": f"Basic {base64.b64encode(user_and_password.encode()).decode()}"}
+    return {}

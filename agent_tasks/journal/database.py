@@ -30,6 +30,7 @@ from agent_tasks.errors import (
 )
 from agent_tasks.journal.schema import SCHEMA_REVISION
 from agent_tasks.logs import get_logger
+from agent_tasks.redaction import redacted
 
 logger = get_logger("agent_tasks.journal")
 
@@ -110,8 +111,8 @@ class Database:
 
     @property
     def address(self) -> str:
-        """The address without its password, fit for messages."""
-        return self.url.render_as_string(hide_password=True)
+        """The address without its password, wherever in it that stands: fit for messages."""
+        return redacted(self.url.render_as_string(hide_password=True))
 
     async def open(self, *, was_there: bool = False) -> None:
         """Create or migrate the tables.
@@ -309,11 +310,13 @@ def _is_silent(error: Exception) -> bool:
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError):  # ValueError: a port that is none; its text may be of a password
         raise ConfigurationError(
             "AGENT_TASKS_JOURNAL_URL is not a database address. Use sqlite+aiosqlite:///PATH or "
-            "postgresql+asyncpg://USER@HOST/DATABASE."
-        ) from error
+            "postgresql+asyncpg://USER@HOST/DATABASE; in a user or password, write @ : / ? # as %40 %3A %2F "
+            "%3F %23.",
+            setting="AGENT_TASKS_JOURNAL_URL",
+        ) from None
     drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
     driver = drivers.get(parsed.get_backend_name())
     if driver is None:
@@ -328,6 +331,7 @@ def _create_engine(url: URL, *, is_sqlite: bool) -> AsyncEngine:
     if not is_sqlite:
         return create_async_engine(
             url,
+            hide_parameters=True,  # values of documents and prompts stay out of errors and logs
             pool_pre_ping=True,
             pool_size=_POOL_SIZE,
             connect_args={
@@ -336,7 +340,7 @@ def _create_engine(url: URL, *, is_sqlite: bool) -> AsyncEngine:
                 "server_settings": _SESSION_LIMITS,
             },
         )
-    engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT})
+    engine = create_async_engine(url, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT})
 
     @sa.event.listens_for(engine.sync_engine, "connect")
     def _on_connect(connection: Any, _record: object) -> None:
