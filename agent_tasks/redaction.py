@@ -75,7 +75,7 @@ _PARAMETER = re.compile(rf"(?i)([?&;]{_NAMES}=)(?!\*\*\*|REDACTED)[^&\s\"'<>#;]{
 _SIGNATURE = re.compile(rf"(?i)(?<![a-z])(sig=)(?!\*\*\*|REDACTED)[^&\s\"';]{_LONG}")
 _ASSIGNMENT = re.compile(rf"(?i)\b({_ASSIGNED}\s?=\s?)(?!\*\*\*|REDACTED)[\"']?[^;\s\"']{_LONG}")
 _QUOTED = re.compile(
-    rf"(?i)([\"'](?:{_HEADERS}|{_ASSIGNED}|token|access_token|secret)[\"']\s?:\s?[\"'])(?!\*\*\*|REDACTED)[^\"']{_LONG}"
+    rf"(?i)([\"'](?:{_HEADERS}|{_ASSIGNED}|token|access_token|secret)[\"']\s?[:,]\s?b?[\"'])(?!\*\*\*|REDACTED)[^\"']{_LONG}"
 )
 _HEADER = re.compile(
     rf"(?i)\b((?:{_HEADERS})\s?[:=]\s?(?:(?:bearer|basic|sharedkey\S*|token)\s)?)(?!\*\*\*|REDACTED)[^\s\"',;]{_LONG}"

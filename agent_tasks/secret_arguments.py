@@ -34,8 +34,8 @@ def refuse_secrets_in_arguments(token: str | None, model: str | None) -> None:
         )
     if model is not None and has_secret(model):
         raise ConfigurationError(
-            "--model holds a user, a password or a key, and every user of this machine can read the arguments "
-            f"of a process. Set {MODEL_VARIABLE} in the environment instead (for agent-tasks: "
+            "--model holds a user, a password or a key, and every user of this machine can read the "
+            f"arguments of a process. Set {MODEL_VARIABLE} in the environment instead (for agent-tasks: "
             f"AGENT_TASKS_LOCAL_MODEL), or leave the key out of the address and set {MODEL_KEY}.",
             setting="--model",
         )
