@@ -119,8 +119,8 @@ class FunctionsHost:
         if name not in self._storages:
             if not any(key.startswith(name) for key in self._settings) and name in os.environ:
                 raise ConfigurationError(
-                    f"The connection {name} is set in the environment, but the app's local.settings.json does not "
-                    f'name it, so it does not reach the app: add "{name}": "" to its Values.',
+                    f"The connection {name} is set in the environment, but the app's local.settings.json "
+                    f'does not name it, so it does not reach the app: add "{name}": "" to its Values.',
                     setting=name,
                 )
             opened = StorageConnection.from_settings(name, self._settings).open()

@@ -60,7 +60,7 @@ class Watch:
 
     def _look(self) -> None:
         own = _read(self.root)
-        while not self._stopping.wait(0.05):
+        while not self._stopping.wait(0.1):
             for pid in _descendants(self.root):
                 seen = _read(pid)
                 # Between fork and exec a child still looks like the program that starts it.
