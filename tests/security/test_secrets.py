@@ -32,10 +32,12 @@ from typer.testing import CliRunner
 
 from agent_tasks import redaction
 from agent_tasks.azurite import Azurite
+from agent_tasks.backend.protocol import AgentRequest, TurnRequest
 from agent_tasks.blocks import AgentsProject
 from agent_tasks.child_environment import for_azurite, for_npm
 from agent_tasks.cli.app import app
 from agent_tasks.client import AsyncAgentsClient
+from agent_tasks.client._calls import Call
 from agent_tasks.doctor.findings import failed
 from agent_tasks.embedded import local_service, prefect_server
 from agent_tasks.errors import AgentTasksError, ConfigurationError, RunFailedError, ServiceError
@@ -43,6 +45,7 @@ from agent_tasks.functions_host import AppFolder
 from agent_tasks.functions_host.worker import AppWorker
 from agent_tasks.journal import Journal
 from agent_tasks.journal.database import Database
+from agent_tasks.operations import AgentSpec
 from agent_tasks.queues import StorageConnection
 from agent_tasks.settings import CredentialKind, Settings
 from agent_tasks.tools import McpTool
@@ -539,6 +542,8 @@ def _project() -> AgentsProject:
     return AgentsProject(token=SecretStr(SECRET), journal_url=SecretStr(f"postgresql://u:{SECRET}@host/db"))
 
 
+_RESOURCES: dict[str, Any] = {"mcp": [{"server_label": "docs", "headers": {"x-key": SECRET}}]}
+
 OBJECTS: dict[str, Callable[[], Any]] = {
     "settings": _settings,
     "block": _project,
@@ -550,6 +555,10 @@ OBJECTS: dict[str, Callable[[], Any]] = {
     "value of a tools file": lambda: Secret(value=SecretStr(SECRET)),
     "client": lambda: AsyncAgentsClient("http://127.0.0.1:1/api/projects/p", SecretStr(SECRET)),
     "local service to start": lambda: vars(local_service(_settings()))["spec"],
+    "agent": lambda: AgentSpec(name="a", model="m", instructions="i", tool_resources=_RESOURCES),
+    "agent to be created": lambda: AgentRequest("a", "m", "i", tool_resources=_RESOURCES),
+    "turn to be started": lambda: TurnRequest("asst_1", "Hello", tool_resources=_RESOURCES),
+    "call of the client": lambda: Call("POST", "/threads/runs", body={"tool_resources": _RESOURCES}),
     "journal": lambda: Journal(_settings().journal_url.get_secret_value()),
 }
 
