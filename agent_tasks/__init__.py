@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from agent_tasks.redaction import guard_logs
+from agent_tasks.logs import guard_logs
 
 if TYPE_CHECKING:
     from agent_tasks.blocks import AgentsProject

@@ -10,8 +10,8 @@
 | values of `headers` in bodies (keys of MCP servers) | `REDACTED`, as the service shows them |
 
 `redacted` is applied to the text of every error (`errors.AgentTasksError`, and those of the local service),
-to the findings of the doctor, to tracebacks that are shown, and to log records: `guard_logs` puts it before
-the loggers of this library, of httpx (which logs whole addresses) and of Prefect (which logs tracebacks).
+to the findings of the doctor, to tracebacks that are shown, and to log records (`logs`): those of this
+library, of httpx (which logs whole addresses) and of Prefect (which logs tracebacks).
 Fields of models that hold secrets are `SecretStr`. Nothing here is a reason to put a secret into a text: it
 is the net below.
 """
@@ -19,15 +19,12 @@ is the net below.
 from __future__ import annotations
 
 import json
-import logging
 import re
 import traceback
 from typing import Any
 
 __all__ = [
-    "LOGGERS",
     "REDACTED",
-    "guard_logs",
     "has_secret",
     "loggable",
     "redacted",
@@ -39,16 +36,6 @@ REDACTED = "REDACTED"
 """What the service itself shows in place of headers (recorded)."""
 
 HIDDEN = "***"
-
-LOGGERS = (
-    *(f"agent_tasks.{part}" for part in ("client", "functions", "hooks", "journal", "operations")),
-    *("agent_tasks.queues", "agent_tasks.rollback", "agents_emulator"),
-    *(f"flows.{part}" for part in ("artifacts", "batch", "cancelling", "documents", "sharing", "stopping")),
-    *("httpx", "httpx2", "urllib3.connectionpool", "sqlalchemy.engine.Engine", "sqlalchemy.pool"),
-    *("azure.identity", "azure.core.pipeline.policies.http_logging_policy", "uvicorn.error", "asyncio"),
-    *(f"prefect.{part}" for part in ("flow_runs", "task_runs", "engine", "flow_engine", "task_engine")),
-)
-"""Loggers whose records are looked through."""
 
 # Bounded repetitions: texts come from outside, and no pattern may take more than linear time. What is longer
 # is no password that a person chose.
@@ -136,30 +123,3 @@ def without_headers(value: Any) -> Any:
         else without_headers(inner)
         for key, inner in value.items()
     }
-
-
-class _RedactingFilter(logging.Filter):
-    """Lets every record pass, without the secrets in its message and its traceback."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        try:
-            text = record.getMessage()
-        except (TypeError, ValueError):
-            return True  # arguments that do not fit are told by the handler
-        shown = redacted(text)
-        if shown != text:
-            record.msg, record.args = shown, None
-        if record.exc_info and record.exc_info[1] is not None:
-            plain = "".join(traceback.format_exception(record.exc_info[1]))
-            if (told := redacted(plain)) != plain:
-                record.exc_info, record.exc_text = None, told.rstrip()
-        return True
-
-
-_FILTER = _RedactingFilter()
-
-
-def guard_logs() -> None:
-    """Look through the records of `LOGGERS` from now on; may be called again."""
-    for name in LOGGERS:
-        logging.getLogger(name).addFilter(_FILTER)

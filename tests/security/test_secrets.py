@@ -30,7 +30,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from typer.testing import CliRunner
 
-from agent_tasks import redaction
+from agent_tasks import logs, redaction
 from agent_tasks.azurite import Azurite
 from agent_tasks.backend.protocol import AgentRequest, TurnRequest
 from agent_tasks.blocks import AgentsProject
@@ -255,12 +255,10 @@ def test_planted_in_a_whole_run(world: World, place: str) -> None:
     assert found == []
 
 
-@pytest.mark.slow
+@pytest.mark.skipif(not os.environ.get("AGENT_TASKS_ALL_ATTACKS"), reason="long: tried by `make security`")
 @pytest.mark.timeout(600)
 def test_the_search_looks_where_it_says(world: World) -> None:
     """What is known to be there is found: a document's text, the service's key, a variable of every child."""
-    if not os.environ.get("AGENT_TASKS_ALL_ATTACKS"):
-        pytest.skip("long: tried by `make security`")
     searched = places_of("Paper P-1", [], world.contents)
     assert any("service" in name for name in searched)
     assert places_of("papers", [], world.contents)
@@ -470,7 +468,7 @@ def test_texts_that_are_made_to_be_slow_take_no_time() -> None:
 
 
 @pytest.mark.attack
-@pytest.mark.parametrize("name", redaction.LOGGERS)
+@pytest.mark.parametrize("name", [*logs.GUARDED, "agent_tasks.journal", "agents_emulator", "flows.batch"])
 def test_a_record_is_looked_through_with_its_traceback(name: str, caplog: pytest.LogCaptureFixture) -> None:
     try:
         try:
@@ -479,26 +477,11 @@ def test_a_record_is_looked_through_with_its_traceback(name: str, caplog: pytest
             raise RuntimeError("no connection") from cause
     except RuntimeError:
         with caplog.at_level(logging.DEBUG, logger=name):
-            logging.getLogger(name).error("at %s", f"https://logic/x?sig={SECRET}", exc_info=True)
+            logger = logging.getLogger(name) if name in logs.GUARDED else logs.get_logger(name)
+            logger.error("at %s", f"https://logic/x?sig={SECRET}", exc_info=True)
     assert SECRET not in caplog.text
     if logging.getLogger(name).propagate:
         assert "no connection" in caplog.text
-
-
-def test_every_logger_of_ours_is_looked_through() -> None:
-    import re
-
-    root = Path(__file__).resolve().parents[2]
-    used = {
-        name
-        for package in ("agent_tasks", "agents_emulator", "flows")
-        for path in (root / package).rglob("*.py")
-        for name in re.findall(
-            r"logger(?:: \S+)? = logging\.getLogger\(\"([\w.]+)\"\)", path.read_text(encoding="utf-8")
-        )
-    }
-    assert used
-    assert used <= set(redaction.LOGGERS)
 
 
 @pytest.mark.attack
