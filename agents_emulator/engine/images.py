@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 
 from agent_tasks.bounded import ACCEPT_ENCODING, TooLargeError, read_at_most
-from agents_emulator.addresses import is_loopback, is_public
 from agent_tasks.redaction import redacted
+from agents_emulator.addresses import is_loopback, is_public
 from agents_emulator.models.base import ImagePart
 from agents_emulator.store import FILES, Record, Store
 from agents_emulator.tools.settings import ToolSettings

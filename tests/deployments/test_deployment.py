@@ -44,7 +44,7 @@ def test_worker_runs_the_deployment_with_a_local_service_of_its_own(tmp_path: Pa
             **prefect_environment(settings),
             "PREFECT_API_URL": api_url,
             "AGENT_TASKS_STATE_DIR": str(settings.state_dir),
-            "AGENT_TASKS_LOCAL_MODEL": settings.local_model,
+            "AGENT_TASKS_LOCAL_MODEL": settings.local_model.get_secret_value(),
         }
 
         def prefect(*arguments: str) -> str:

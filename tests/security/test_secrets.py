@@ -162,13 +162,16 @@ class World:
         (self.folder / "documents" / "a.txt").write_text("Paper P-1")
         (self.folder / "pipeline.yaml").write_text(SMALL)
         (self.folder / "wrapper.py").write_text(WRAPPER)
+        hosts: dict[str, Any] = {"hosts": ["shop.example"]}
         tools = {
             "connections": {
-                "shop": {"value": planted("connection in the tools file"), "header": "x-api-key"},
-                "depot": {"value_env": "SHOP_KEY", "query": "code"},
-                "store": {"value": planted("value in the tools file"), "query": "key"},
+                "shop": {"value": planted("connection in the tools file"), "header": "x-api-key", **hosts},
+                "depot": {"value_env": "SHOP_KEY", "query": "code", **hosts},
+                "store": {"value": planted("value in the tools file"), "query": "key", **hosts},
             },
-            "managed_identity": {"https://shop": {"value": planted("identity token in the tools file")}},
+            "managed_identity": {
+                "https://shop": {"value": planted("identity token in the tools file"), **hosts}
+            },
             "storage": {"default": {"value": ACCOUNT.format(planted("storage account in the tools file"))}},
         }
         (self.folder / "tools.yaml").write_text(yaml.safe_dump(tools))
