@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from agent_tasks.logs import guard_logs
+
 if TYPE_CHECKING:
     from agent_tasks.blocks import AgentsProject
     from agent_tasks.client import (
@@ -242,6 +244,9 @@ _MODULES: dict[str, str] = {
     }.items()
     for name in names
 }
+
+
+guard_logs()
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from azure.core.credentials import TokenCredential
 from prefect.blocks.abstract import CredentialsBlock
 from prefect.blocks.core import Block, schema_extra
-from pydantic import ConfigDict, Field, HttpUrl, SecretStr, model_validator
+from pydantic import ConfigDict, Field, HttpUrl, SecretStr, field_validator, model_validator
 
 from agent_tasks.client import AsyncAgentsClient
 from agent_tasks.credentials import make_credential
@@ -18,6 +18,7 @@ from agent_tasks.embedded import local_service
 from agent_tasks.errors import ConfigurationError
 from agent_tasks.known_names import refuse_unknown
 from agent_tasks.operations import Workspace
+from agent_tasks.redaction import has_secret
 from agent_tasks.settings import CredentialKind, Settings
 
 
@@ -88,6 +89,8 @@ class AgentsProject(CredentialsBlock):
         ```
     """
 
+    model_config = ConfigDict(hide_input_in_errors=True)
+
     _block_type_name: ClassVar[str | None] = "Azure AI Agents Project"
     _block_type_slug: ClassVar[str | None] = "azure-agents-project"
     _description: ClassVar[str | None] = (
@@ -124,6 +127,16 @@ class AgentsProject(CredentialsBlock):
         "folder.",
     )
 
+    @field_validator("endpoint")
+    @classmethod
+    def _without_secrets(cls, value: str | None) -> str | None:
+        """The server keeps this field in clear text, and shows it."""
+        if value is not None and has_secret(value):
+            raise ValueError(
+                "the endpoint holds a password or a key: leave it out, and sign in by `credential`"
+            )
+        return value
+
     @model_validator(mode="before")
     @classmethod
     def _only_known_fields(cls, values: Any) -> Any:
@@ -157,7 +170,7 @@ class AgentsProject(CredentialsBlock):
         given: dict[str, Any] = {
             "project_endpoint": self.endpoint,
             "model_deployment_name": self.model,
-            "journal_url": self.journal_url.get_secret_value() if self.journal_url else None,
+            "journal_url": self.journal_url,
             "token": self.token,
             "credential": self.credential,
         }
@@ -278,10 +291,11 @@ async def open_workspace(settings: Settings) -> AsyncIterator[Workspace]:
         JournalError: the journal can't be read.
         EmbeddedServiceError: the local service did not start.
     """
+    journal_url = settings.journal_url.get_secret_value()
     if settings.project_endpoint:
         credential = _credential(settings, settings.project_endpoint)
         async with Workspace.open(
-            settings.project_endpoint, credential, settings.journal_url, lease_seconds=settings.lease_seconds
+            settings.project_endpoint, credential, journal_url, lease_seconds=settings.lease_seconds
         ) as workspace:
             yield workspace
         return
@@ -290,7 +304,7 @@ async def open_workspace(settings: Settings) -> AsyncIterator[Workspace]:
         Workspace.open(
             endpoint,
             None,
-            settings.journal_url,
+            journal_url,
             scope=local_scope(settings),
             lease_seconds=settings.lease_seconds,
         ) as workspace,

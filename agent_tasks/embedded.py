@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import hashlib
 import json
 import os
 import secrets
@@ -33,11 +34,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from agent_tasks import guardian
+from agent_tasks import child_environment, guardian
 from agent_tasks.errors import ConfigurationError, EmbeddedServiceError
 from agent_tasks.guardian import Record, Settle, Specification, read_record
 from agent_tasks.local_parts import require_local_parts
 from agent_tasks.reachability import require_prefect_api
+from agent_tasks.redaction import redacted
 from agent_tasks.server_access import auth_string, basic, origins, ui_folder
 from agent_tasks.settings import Settings
 
@@ -364,11 +366,6 @@ def _send_pending_events() -> None:
         thread.join()
 
 
-def _clean_environment() -> dict[str, str]:
-    """This process's environment without the person's own Prefect settings."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-
-
 def prepare_state_folder(state_dir: Path) -> None:
     """Makes the state folder: readable by its owner alone (it holds what documents say), ignored by git.
 
@@ -447,7 +444,7 @@ def prefect_server(settings: Settings) -> Server:
             headers={"Authorization": basic(auth)},
             identity="prefect",
         ),
-        _clean_environment(),
+        child_environment.for_prefect_server(),
     )
 
 
@@ -465,9 +462,11 @@ def local_service(settings: Settings) -> EmbeddedServer:
     prepare_state_folder(settings.state_dir)
     data = settings.state_dir / "service"
     ready_file = settings.state_dir / "run" / "service.endpoint.json"
-    kind, _, rules = settings.local_model.partition(":")
+    model = settings.local_model.get_secret_value()
+    kind, _, rules = model.partition(":")
     # The service runs in its own folder, so a path of the person's has to be made independent of theirs.
-    model = f"scripted:{Path(rules).expanduser().absolute()}" if kind == "scripted" else settings.local_model
+    if kind == "scripted":
+        model = f"scripted:{Path(rules).expanduser().absolute()}"
     tools = ["--tools-file", str(settings.local_tools_file)] if settings.local_tools_file else []
     return EmbeddedServer(
         Specification(
@@ -477,7 +476,7 @@ def local_service(settings: Settings) -> EmbeddedServer:
             guardian_fd=-1,
             command=[
                 *(sys.executable, "-P", "-m", "agents_emulator", "--host", "127.0.0.1", "--port", "0"),
-                *("--data-dir", str(data), "--model", model, "--ready-file", str(ready_file)),
+                *("--data-dir", str(data), "--ready-file", str(ready_file)),
                 *tools,
             ],
             cwd=str(data),
@@ -485,10 +484,16 @@ def local_service(settings: Settings) -> EmbeddedServer:
             environment={"PYTHONUNBUFFERED": "1"},
             ready_file=str(ready_file),
             start_timeout=settings.start_timeout,
-            identity=" ".join([model, *tools]),
+            identity=" ".join([_told_apart(model), *tools]),
         ),
-        _clean_environment(),
+        child_environment.for_service(model, settings.local_tools_file),
     )
+
+
+def _told_apart(model: str) -> str:
+    """A model as it may be shown; two that differ in what is hidden differ in a few digits of a hash."""
+    shown = redacted(model)
+    return shown if shown == model else f"{shown} ({hashlib.sha256(model.encode()).hexdigest()[:8]})"
 
 
 def _home_variables(settings: Settings) -> dict[str, str]:

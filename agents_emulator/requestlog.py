@@ -16,6 +16,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from agent_tasks.redaction import redacted, without_headers
 from agents_emulator.store import Record, Store
 
 MAX_LOGGED_BODY = 256 * 1024
@@ -127,7 +128,7 @@ class RequestLogMiddleware:
             await self._app(scope, receive, send)
             return
         log: RequestLog = self._log_of()
-        entry = LogEntry(scope["method"], scope["path"], scope["query_string"].decode("ascii", "replace"))
+        entry = LogEntry(scope["method"], scope["path"], _query(scope))
         scope[_SCOPE_KEY] = entry
 
         async def send_logged(message: Message) -> None:
@@ -136,6 +137,10 @@ class RequestLogMiddleware:
             await send(message)
 
         await self._app(scope, receive, send_logged)
+
+
+def _query(scope: Scope) -> str:
+    return redacted("?" + scope["query_string"].decode("ascii", "replace"))[1:]
 
 
 def _insert_request(
@@ -165,21 +170,8 @@ def _insert_request(
 def _body_text(body: Any) -> str | None:
     if body is None:
         return None
-    text = json.dumps(_redacted(body))
+    text = json.dumps(without_headers(body))
     return text if len(text) <= MAX_LOGGED_BODY else json.dumps({"omitted_bytes": len(text)})
-
-
-def _redacted(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {
-            key: dict.fromkeys(item, "REDACTED")
-            if key == "headers" and isinstance(item, dict)
-            else _redacted(item)
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [_redacted(item) for item in value]
-    return value
 
 
 def _rows(db: sqlite3.Connection, table: str, after: int) -> list[Record]:

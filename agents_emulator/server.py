@@ -19,8 +19,12 @@ from pathlib import Path
 import uvicorn
 from starlette.applications import Starlette
 
+from agent_tasks.child_environment import MODEL_VARIABLE, TOKEN_VARIABLE
+from agent_tasks.errors import AgentTasksError
 from agent_tasks.known_names import did_you_mean
 from agent_tasks.logs import log_to_stderr
+from agent_tasks.redaction import redacted
+from agent_tasks.secret_arguments import read_token, refuse_secrets_in_arguments
 from agents_emulator.app import create_app
 from agents_emulator.connections import guarded_protocol
 from agents_emulator.faults import FaultPlanError, read_plan
@@ -52,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="agents_emulator",
         description="A local Agents service that speaks the wire protocol of Azure AI agents.",
+        allow_abbrev=False,
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument(
@@ -59,14 +64,18 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--data-dir", type=Path, required=True, help="folder of the database and the files")
     parser.add_argument(
-        "--model", required=True, help="smollm2, scripted:RULES.yaml or openai:BASE_URL[#MODEL]"
+        "--model",
+        help=f"smollm2, scripted:RULES.yaml or openai:BASE_URL[#MODEL] (default: {MODEL_VARIABLE}, "
+        "the place for an address with a password or key)",
     )
     parser.add_argument("--ready-file", type=Path, help="JSON file to write once the service listens")
     parser.add_argument(
-        "--token",
-        default=os.environ.get("AGENTS_EMULATOR_TOKEN"),
-        help="bearer token that requests must carry (default: environment variable AGENTS_EMULATOR_TOKEN)",
+        "--token-file",
+        metavar="FILE",
+        help="file with the bearer token that requests must carry, for its owner alone to read; - for "
+        f"standard input (default: environment variable {TOKEN_VARIABLE})",
     )
+    parser.add_argument("--token", nargs="?", const="", help=argparse.SUPPRESS)  # refused, with the remedy
     parser.add_argument(
         "--run-ttl",
         type=int,
@@ -133,11 +142,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_variables(parser, options)
     os.umask(0o077)  # what is kept of documents is for nobody else on the machine, whoever starts the service
     log_to_stderr(options.log_level.upper())
-    token = options.token or None
+    model_spec = options.model or os.environ.get(MODEL_VARIABLE, "")
+    try:
+        refuse_secrets_in_arguments(options.token, options.model)
+        token = read_token(options.token_file)
+    except AgentTasksError as error:
+        parser.error(str(error))
+    if not model_spec:
+        parser.error(f"a model is needed: give --model, or set {MODEL_VARIABLE}")
     if token is None and not is_loopback(options.host):
         parser.error(
-            f"--host {options.host} is reachable from other machines: give a --token that clients must send, "
-            "or listen on 127.0.0.1"
+            f"--host {options.host} is reachable from other machines: clients must send a token. Give "
+            f"--token-file FILE or set {TOKEN_VARIABLE}, or listen on 127.0.0.1"
         )
     if min(options.run_ttl, options.action_ttl, options.max_concurrent_runs) < 1:
         parser.error("--run-ttl, --action-ttl and --max-concurrent-runs must be at least 1")
@@ -148,12 +164,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         tools = load_tool_settings(options.tools_file, options.search_folder)
         if options.unisolated_code:
             tools = tools.model_copy(update={"unisolated_code": True})
-        model = load_model(options.model)
+        model = load_model(model_spec)
         await_data_directory(options.data_dir)
         tls = tls_files(options)
         listener = listen(options.host, options.port)
     except (ModelConfigurationError, FaultPlanError, ToolSettingsError, OSError) as error:
-        print(f"agents_emulator: {error}", file=sys.stderr)
+        print(redacted(f"agents_emulator: {error}"), file=sys.stderr)
         return 2
     config = ServiceConfig(
         token,

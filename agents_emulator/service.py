@@ -47,7 +47,7 @@ class ServiceConfig:
         faults: the faults it starts with.
     """
 
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     run_ttl: int = DEFAULT_RUN_TTL
     action_ttl: int = DEFAULT_ACTION_TTL
     max_concurrent_runs: int = DEFAULT_CONCURRENT_RUNS

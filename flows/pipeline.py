@@ -171,7 +171,7 @@ def default_model(settings: Settings) -> str | None:
         return settings.model_deployment_name
     host = urlsplit(settings.project_endpoint or "http://localhost").hostname
     if host in ("localhost", "127.0.0.1", "::1"):
-        return settings.local_model.partition(":")[0]
+        return settings.local_model_name.partition(":")[0]
     return None
 
 

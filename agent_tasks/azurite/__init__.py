@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from typing import Self
 
 from pydantic import SecretStr
 
+from agent_tasks import child_environment
 from agent_tasks.azurite import launcher
 from agent_tasks.azurite.installation import AZURITE_VERSION, install
 from agent_tasks.embedded import EmbeddedServer, prepare_state_folder
@@ -189,7 +189,7 @@ class Azurite:
                 start_timeout=self._start_timeout,
                 identity=f"azurite {AZURITE_VERSION}, {'https' if self._tls else 'http'}",
             ),
-            dict(os.environ),
+            child_environment.for_azurite(),
         )
 
 

@@ -19,6 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from agent_tasks.child_environment import for_npm
 from agent_tasks.errors import ConfigurationError, EmbeddedServiceError
 
 __all__ = ["AZURITE_VERSION", "install"]
@@ -103,7 +104,7 @@ def _install(folder: Path, npm: list[str]) -> None:
                 stdout=output,
                 stderr=output,
                 # npm looks for `node` on the path where it starts it again.
-                env=os.environ | {"PATH": f"{Path(npm[0]).parent}{os.pathsep}{os.environ.get('PATH', '')}"},
+                env=for_npm() | {"PATH": f"{Path(npm[0]).parent}{os.pathsep}{os.environ.get('PATH', '')}"},
                 timeout=INSTALL_SECONDS,
                 check=False,
             )

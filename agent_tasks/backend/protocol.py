@@ -84,7 +84,7 @@ class AgentRequest:
     instructions: str
     description: str = ""
     tools: Sequence[JsonObject] = ()
-    tool_resources: JsonObject = field(default_factory=dict)
+    tool_resources: JsonObject = field(default_factory=dict, repr=False)
     temperature: float | None = None
     top_p: float | None = None
     response_format: JsonObject | str | None = None
@@ -103,7 +103,7 @@ class TurnRequest:
     response_format: JsonObject | str | None = None
     instructions: str | None = None
     max_completion_tokens: int | None = None
-    tool_resources: JsonObject | None = None
+    tool_resources: JsonObject | None = field(default=None, repr=False)
     """For this turn alone, such as headers of MCP servers; may hold secrets."""
 
 

@@ -262,10 +262,12 @@ def emulator(
             show_default="AGENT_TASKS_LOCAL_MODEL, or smollm2",
         ),
     ] = None,
-    token: Annotated[
+    token_file: Annotated[
         str | None,
         typer.Option(
-            envvar="AGENTS_EMULATOR_TOKEN", metavar="TOKEN", help="Bearer token that requests must carry."
+            metavar="FILE",
+            help="File with the bearer token that requests must carry; - for standard input.",
+            show_default="AGENTS_EMULATOR_TOKEN, or none",
         ),
     ] = None,
     log_level: Annotated[
@@ -288,7 +290,7 @@ def emulator(
     """
     from agent_tasks.cli.emulator import become_emulator
 
-    become_emulator(host, port, data_dir, model, token, log_level, context.args)
+    become_emulator(host, port, data_dir, model, token_file, log_level, context.args)
 
 
 @app.command(context_settings={"allow_extra_args": True}, epilog=EXIT_CODES)

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from agent_tasks.child_environment import TOKEN_VARIABLE, for_service
 from agent_tasks.errors import ConfigurationError
+from agent_tasks.secret_arguments import read_token, refuse_secrets_in_arguments
 from agent_tasks.settings import Settings
 
 __all__ = ["become_emulator"]
@@ -20,13 +22,14 @@ def become_emulator(
     port: int,
     data_dir: Path | None,
     model: str | None,
-    token: str | None,
+    token_file: str | None,
     log_level: str,
     further: Sequence[str] = (),
 ) -> NoReturn:
     """Replaces this process by the service: signals and the exit code are then the service's own.
 
-    `further` are options that the service alone knows, and checks.
+    Token and model go through the environment, of which the service gets what it needs. `further` are options
+    that the service alone knows, and checks.
 
     Raises:
         ConfigurationError: the service's packages are not installed, or an argument is not usable.
@@ -35,17 +38,31 @@ def become_emulator(
         raise ConfigurationError(
             "The local service needs more packages: pip install 'prefect-azure-agents[local]'"
         )
-    for option, value in (("--model", model), ("--token (or AGENTS_EMULATOR_TOKEN)", token)):
-        if value is not None and not value.strip():
-            raise ConfigurationError(f"{option} is empty. Give it a value, or leave it out.", setting=option)
+    if model is not None and not model.strip():
+        raise ConfigurationError("--model is empty. Give it a value, or leave it out.", setting="--model")
+    refuse_secrets_in_arguments(_option(further, "--token"), model)
     settings = Settings(**({"local_model": model} if model else {}))
     arguments = [
         *("--host", host, "--port", str(port), "--log-level", log_level),
-        *("--data-dir", str(data_dir or settings.state_dir / "emulator"), "--model", settings.local_model),
+        *("--data-dir", str(data_dir or settings.state_dir / "emulator")),
         *further,
     ]
-    # The token goes through the environment: other users of the machine can read argument lists.
-    environment = {**os.environ, **({"AGENTS_EMULATOR_TOKEN": token} if token else {})}
+    tools_file = _option(further, "--tools-file")
+    environment = for_service(
+        settings.local_model.get_secret_value(), Path(tools_file) if tools_file else None
+    )
+    if token := read_token(token_file):
+        environment[TOKEN_VARIABLE] = token
     command = [sys.executable, "-P", "-m", "agents_emulator", *arguments]
     sys.stdout.flush()
     os.execve(sys.executable, command, environment)  # noqa: S606 - a fixed program, no shell
+
+
+def _option(options: Sequence[str], name: str) -> str | None:
+    """The value of an option of the service; empty if it has none, None if it is not given."""
+    for position, option in enumerate(options):
+        if option == name:
+            return options[position + 1] if position + 1 < len(options) else ""
+        if option.startswith(f"{name}="):
+            return option.partition("=")[2]
+    return None

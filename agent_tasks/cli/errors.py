@@ -13,6 +13,7 @@ import typer
 
 from agent_tasks.display import lines
 from agent_tasks.errors import AgentTasksError, ConfigurationError, PipelineError
+from agent_tasks.redaction import redacted, redacted_traceback
 
 __all__ = ["ExitCode", "InterruptedBySignal", "RunStoppedError", "debugging", "reported", "say"]
 
@@ -67,7 +68,7 @@ def reported(command: Callable[P, None]) -> Callable[P, None]:
             raise typer.Exit(130) from None
         except Exception as error:
             if debugging():
-                raise
+                say(redacted_traceback(error).rstrip())
             _show(error)
             usage = isinstance(error, ConfigurationError | PipelineError)
             raise typer.Exit(ExitCode.USAGE if usage else ExitCode.FAILED) from None
@@ -79,8 +80,9 @@ def _show(error: Exception) -> None:
     if isinstance(error, AgentTasksError):
         say(f"Error: {error}", style="red")
     else:
-        say(f"Unexpected {type(error).__name__}: {error}", style="red")
-        say("The traceback is shown by: agent-tasks --debug ...")
+        say(redacted(f"Unexpected {type(error).__name__}: {error}"), style="red")
+        if not debugging():
+            say("The traceback is shown by: agent-tasks --debug ...")
 
 
 def debugging() -> bool:

@@ -84,7 +84,7 @@ async def _open_journal(settings: Settings) -> None:
     """Opens and closes it: a journal that cannot be used ends the command, and no flow run."""
     from agent_tasks.journal import Journal
 
-    async with Journal(settings.journal_url, lease_seconds=settings.lease_seconds):
+    async with Journal(settings.journal_url.get_secret_value(), lease_seconds=settings.lease_seconds):
         pass
 
 

@@ -43,7 +43,7 @@ class Call:
     path: str
     creates: bool = False
     params: Mapping[str, Any] = field(default_factory=dict)
-    body: Mapping[str, Any] | None = None
+    body: Mapping[str, Any] | None = field(default=None, repr=False)
     upload: Upload | None = None
 
     @property

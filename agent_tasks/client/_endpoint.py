@@ -7,6 +7,7 @@ from typing import NoReturn
 from urllib.parse import urlsplit
 
 from agent_tasks.errors import ConfigurationError, InsecureEndpointError
+from agent_tasks.redaction import redacted
 
 _SHAPE = "https://<resource>.services.ai.azure.com/api/projects/<project>"
 
@@ -35,8 +36,8 @@ class Endpoint:
             parts = urlsplit(self.url)
             self.host = parts.hostname or ""
             _ = parts.port  # raises ValueError when it is not a number
-        except ValueError as error:
-            _refuse(text, str(error))
+        except ValueError:  # its text may be a part of a password
+            _refuse(text, "its host or port is none")
         if ";" in text and not parts.scheme:
             _refuse(text, "it is a connection string of an older version")
         if parts.scheme not in ("http", "https") or not self.host:
@@ -64,7 +65,8 @@ class Endpoint:
 
 
 def _refuse(text: str, why: str) -> NoReturn:
-    shown = text.strip() or "empty"
+    address, mark, _ = redacted(text.strip()).partition("?")  # a key may have any name
+    shown = address + (mark and "?***") or "empty"
     raise ConfigurationError(
         f"PROJECT_ENDPOINT is {shown}, which cannot be used: {why}. It reads {_SHAPE} (see the overview page "
         "of the project in the Azure AI Foundry portal).",

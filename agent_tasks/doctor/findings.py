@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
+from agent_tasks.redaction import redacted
+
 
 class Status(StrEnum):
     """How a check ended."""
@@ -29,6 +31,9 @@ class Finding:
     """What was found, in a sentence."""
     remedy: str | None = None
     """What to do about it; always there for a failure."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "detail", redacted(self.detail))
 
 
 def ok(check: str, detail: str) -> Finding:

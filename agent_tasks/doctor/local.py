@@ -49,7 +49,7 @@ async def check_journal(settings: Settings) -> Finding:
 
     check, remedy = "journal", "See docs/durability.md; until the journal works, nothing is sent."
     try:
-        database = Database(settings.journal_url)
+        database = Database(settings.journal_url.get_secret_value())
         if database.path is not None and not database.path.exists():
             return ok(check, f"{database.path} is not there yet; it is made at the first run.")
         try:
@@ -57,7 +57,7 @@ async def check_journal(settings: Settings) -> Finding:
                 before = await connection.run_sync(revision)
         finally:
             await database.close()
-        async with Journal(settings.journal_url) as journal:
+        async with Journal(settings.journal_url.get_secret_value()) as journal:
             record = DocumentRecord(name="probe", content_hash="", fingerprint="", status="probe")
             await journal.put_document(_SCOPE, "doctor", record)
             found = await journal.get_document(_SCOPE, "doctor", "probe")

@@ -19,9 +19,9 @@ def check_local_parts(settings: Settings) -> Finding:
         require_local_parts(settings)
     except NotInstalledError as error:
         return failed(check, str(error), "Install what is missing, as said, or set PROJECT_ENDPOINT.")
-    if settings.local_model == "smollm2":
+    if settings.local_model_name == "smollm2":
         return ok(check, f"The weights of smollm2 are installed: {weights_path()}.")
-    return ok(check, f"The local service uses the model {settings.local_model.partition(':')[0]}.")
+    return ok(check, f"The local service uses the model {settings.local_model_name.partition(':')[0]}.")
 
 
 def check_pipeline_file(settings: Settings, path: Path | None) -> Finding:

@@ -141,7 +141,9 @@ async def _check_model_and_tier(target: Target, client: AsyncAgentsClient) -> As
     That is the cheapest way to ask: it costs no tokens. A service that takes any name tells only when the
     model is used.
     """
-    model = target.settings.model_deployment_name or (target.settings.local_model if target.is_local else "")
+    model = target.settings.model_deployment_name or (
+        target.settings.local_model_name if target.is_local else ""
+    )
     if not model:
         yield not_configured(
             "model deployment",

@@ -3,7 +3,7 @@
 | file | read from it |
 | --- | --- |
 | `host.json` | `functionTimeout`, `extensions.queues`; the defaults are those of Functions 4.x |
-| `local.settings.json`, else its `.example` | `Values`: app settings; the environment wins over them |
+| `local.settings.json`, else its `.example` | `Values`: app settings; those of the environment win |
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.alias_generators import to_camel
 
+from agent_tasks.child_environment import for_function_app
 from agent_tasks.errors import ConfigurationError
 
 __all__ = ["AppFolder", "HostOptions", "QueueOptions"]
@@ -114,8 +115,12 @@ class AppFolder:
         return cls(path, options, values)
 
     def settings(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """The app settings: those of the file, under those of the environment."""
-        return {**self.values, **environment}
+        """The app's environment: the settings of the file, under those of the environment of the same names.
+
+        What else is in the environment stays out, but for what every program needs; see
+        `agent_tasks.child_environment`.
+        """
+        return for_function_app(self.values, environment)
 
 
 def _json(path: Path, *, needed: bool) -> dict[str, Any]:

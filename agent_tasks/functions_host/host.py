@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from types import TracebackType
@@ -116,6 +117,12 @@ class FunctionsHost:
     async def _storage(self, connection: str, stack: AsyncExitStack) -> Storage:
         name = connection or "AzureWebJobsStorage"
         if name not in self._storages:
+            if not any(key.startswith(name) for key in self._settings) and name in os.environ:
+                raise ConfigurationError(
+                    f"The connection {name} is set in the environment, but the app's local.settings.json "
+                    f'does not name it, so it does not reach the app: add "{name}": "" to its Values.',
+                    setting=name,
+                )
             opened = StorageConnection.from_settings(name, self._settings).open()
             self._storages[name] = await stack.enter_async_context(opened)
         return self._storages[name]

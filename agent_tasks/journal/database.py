@@ -26,6 +26,7 @@ from agent_tasks.errors import JournalError, JournalUnreadableError, JournalVers
 from agent_tasks.journal.address import journal_address
 from agent_tasks.journal.schema import SCHEMA_REVISION
 from agent_tasks.logs import get_logger
+from agent_tasks.redaction import redacted
 
 logger = get_logger("agent_tasks.journal")
 
@@ -106,8 +107,8 @@ class Database:
 
     @property
     def address(self) -> str:
-        """The address without its password, fit for messages."""
-        return self.url.render_as_string(hide_password=True)
+        """The address without its password, wherever in it that stands: fit for messages."""
+        return redacted(self.url.render_as_string(hide_password=True))
 
     async def open(self, *, was_there: bool = False) -> None:
         """Create or migrate the tables.
@@ -306,6 +307,7 @@ def _create_engine(url: URL, *, is_sqlite: bool) -> AsyncEngine:
     if not is_sqlite:
         return create_async_engine(
             url,
+            hide_parameters=True,  # values of documents and prompts stay out of errors and logs
             pool_pre_ping=True,
             pool_size=_POOL_SIZE,
             connect_args={
@@ -314,7 +316,7 @@ def _create_engine(url: URL, *, is_sqlite: bool) -> AsyncEngine:
                 "server_settings": _SESSION_LIMITS,
             },
         )
-    engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT})
+    engine = create_async_engine(url, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT})
 
     @sa.event.listens_for(engine.sync_engine, "connect")
     def _on_connect(connection: Any, _record: object) -> None:

@@ -63,7 +63,7 @@ class AgentSpec(_Model):
     """Tool definitions as on the wire."""
     stores: list[RemoteStore] = Field(default_factory=list)
     """Vector stores for its file search (the service takes one). The agent's key is made of their keys."""
-    tool_resources: dict[str, Any] = Field(default_factory=dict)
+    tool_resources: dict[str, Any] = Field(default_factory=dict, repr=False)
     """Other tool resources as on the wire. Ids in here become part of the agent's key."""
     temperature: float | None = None
     top_p: float | None = None

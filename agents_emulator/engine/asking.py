@@ -14,6 +14,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, cast
 
+from agent_tasks.redaction import redacted
 from agents_emulator.engine import lifecycle
 from agents_emulator.engine.bodies import usage_body
 from agents_emulator.models.base import ChatModel, ChatRequest, Finished, ModelError, TextDelta
@@ -28,6 +29,7 @@ class RunFailedError(Exception):
     """The run ends as failed with this `last_error`."""
 
     def __init__(self, code: str, message: str) -> None:
+        message = redacted(message)
         super().__init__(message)
         self.error = {"code": code, "message": message}
 

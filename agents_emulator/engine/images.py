@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from agent_tasks.bounded import ACCEPT_ENCODING, TooLargeError, read_at_most
+from agent_tasks.redaction import redacted
 from agents_emulator.addresses import is_loopback, is_public
 from agents_emulator.models.base import ImagePart
 from agents_emulator.store import FILES, Record, Store
@@ -29,7 +30,10 @@ _SIGNATURES = (
 
 
 class ImageError(Exception):
-    """An image cannot be had; becomes `last_error` of the run."""
+    """An image cannot be had; becomes `last_error` of the run, without the signature of its address."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redacted(message))
 
 
 def media_type(content: bytes) -> str | None:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from agent_tasks.redaction import redacted
+
 FORCED_TOOL_PREFIX = "function:"
 """How ``ChatRequest.tool_choice`` names one function that the model has to call."""
 
@@ -177,6 +179,7 @@ class ModelError(Exception):
     """
 
     def __init__(self, code: str, message: str, retry_after: float | None = None) -> None:
+        message = redacted(message)
         super().__init__(code, message, retry_after)
         self.code = code
         self.message = message
@@ -212,5 +215,5 @@ def load_model(spec: str) -> ChatModel:
 
         return OpenAIModel.from_spec(rest)
     raise ModelConfigurationError(
-        f"unknown model {spec!r}: write smollm2, scripted:RULES.yaml or openai:BASE_URL[#MODEL]"
+        f"unknown model {redacted(spec)!r}: write smollm2, scripted:RULES.yaml or openai:BASE_URL[#MODEL]"
     )

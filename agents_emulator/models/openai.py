@@ -19,6 +19,7 @@ from agent_tasks.bounded import (
     pieces_of,
     read_at_most,
 )
+from agent_tasks.redaction import has_secret, redacted
 from agents_emulator.models.base import (
     ChatMessage,
     ChatRequest,
@@ -65,9 +66,16 @@ class OpenAIModel:
         Raises :class:`ModelConfigurationError` if the address is not one, or if the key would travel over
         plain http to another machine.
         """
-        url = httpx.URL(base_url)
+        try:
+            url = httpx.URL(base_url)
+        except httpx.InvalidURL:  # its text may be a part of a password
+            raise ModelConfigurationError("what follows openai: is not an address") from None
         if url.scheme not in ("http", "https") or not url.host:
-            raise ModelConfigurationError(f"{base_url!r} is not an http or https address")
+            raise ModelConfigurationError(f"{redacted(base_url)!r} is not an http or https address")
+        if url.scheme == "http" and not _is_loopback(url.host) and has_secret(base_url):
+            raise ModelConfigurationError(
+                f"the password or key in the address would travel unencrypted to {url.host}; use https"
+            )
         if api_key is not None and url.scheme == "http" and not _is_loopback(url.host):
             raise ModelConfigurationError(
                 f"the key in {KEY_VARIABLE} would travel unencrypted to {url.host}; use https or unset it"

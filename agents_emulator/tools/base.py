@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from agent_tasks.logs import get_logger
+from agent_tasks.redaction import redacted
 from agents_emulator.models.base import ChatRequest, ToolCall, ToolSpec
 from agents_emulator.store import Record, Store
 from agents_emulator.tools.queue_accounts import QueueAccounts
@@ -31,16 +32,19 @@ MAX_OUTPUT_CHARACTERS = 512_000
 
 
 class ToolError(Exception):
-    """A call failed; its text is the output that the model reads."""
+    """A call failed; its text is the output that the model reads. Secrets in it are left out."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redacted(message))
 
 
 class ToolSetupError(Exception):
     """The tool cannot be used at all; becomes `last_error` of the run."""
 
     def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
         self.code = code
-        self.message = message
+        self.message = redacted(message)
+        super().__init__(self.message)
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,7 @@ class ToolServices:
     data_dir: Path
     settings: ToolSettings
     children: ChildRuns | None = None
-    secrets: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
+    secrets: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict, repr=False)
     """Headers of MCP servers by run and server label; never written to disk."""
 
     def __post_init__(self) -> None:

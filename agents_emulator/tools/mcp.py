@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from agent_tasks.bounded import ACCEPT_ENCODING
+from agent_tasks.redaction import REDACTED
 from agents_emulator.ids import new_id
 from agents_emulator.models.base import ToolSpec
 from agents_emulator.store import Record
@@ -31,7 +32,6 @@ from agents_emulator.tools.base import (
 if TYPE_CHECKING:
     from mcp import Client
 
-REDACTED = "REDACTED"
 MAX_TOOLS = 256
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from agent_tasks.cli import errors
@@ -129,27 +130,37 @@ def test_error_becomes_a_message_and_an_exit_code(
     assert "Traceback" not in shown
 
 
-def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_debug_shows_the_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(sys, "argv", ["agent-tasks", "--debug", "run"])
 
     @errors.reported
     def command() -> None:
         raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(typer.Exit):
         command()
+    shown = capsys.readouterr().err
+    assert "Traceback" in shown
+    assert "in command" in shown
 
 
-def test_emulator_hands_its_token_over_out_of_sight(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_emulator_hands_token_and_model_over_out_of_sight(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     handed: list[tuple[list[str], dict[str, str]]] = []
     monkeypatch.setattr(
         os, "execve", lambda program, command, environment: handed.append((command, environment))
     )
-    runner.invoke(app, ["emulator", "--port", "0", "--model", "scripted:r.yaml", "--token", "s3cret"])
+    (tmp_path / "token").write_text("s3cret\n")
+    (tmp_path / "token").chmod(0o600)
+    options = ["--port", "0", "--model", "scripted:r.yaml", "--token-file", str(tmp_path / "token")]
+    runner.invoke(app, ["emulator", *options])
     ((command, environment),) = handed
     assert "s3cret" not in " ".join(command)
     assert environment["AGENTS_EMULATOR_TOKEN"] == "s3cret"
-    assert command[command.index("--model") + 1] == "scripted:r.yaml"
+    assert environment["AGENTS_EMULATOR_MODEL"] == "scripted:r.yaml"
 
 
 def test_emulator_hands_on_the_options_of_the_service(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,12 +123,12 @@ async def test_journals_that_cannot_be_used(settings: Settings, tmp_path: Path) 
 
 
 async def test_a_journal_is_left_as_it_was(settings: Settings) -> None:
-    async with Journal(settings.journal_url):
+    async with Journal(settings.journal_url.get_secret_value()):
         pass
     finding = await check_journal(settings)
     assert finding.status is Status.OK
     assert "takes what is written" in finding.detail
-    async with Journal(settings.journal_url) as journal:
+    async with Journal(settings.journal_url.get_secret_value()) as journal:
         assert await journal.document_counts("agent-tasks doctor", "doctor") == {}
 
 

@@ -109,7 +109,7 @@ async def test_a_commit_that_fails_deletes_nothing(running: RunningService, proj
 @asynccontextmanager
 async def at_work(running: RunningService, project: AgentsProject, owner: str) -> AsyncIterator[None]:
     """A living worker elsewhere that carries something out for an owner."""
-    url = project.settings().journal_url
+    url = project.settings().journal_url.get_secret_value()
     async with Journal(url) as other:
         await other.claim(running.endpoint, "theirs", "turn", {"owner": owner, "step": "s"})
         yield

@@ -25,7 +25,9 @@ def test_without_anything_set_all_is_local(tmp_path: Path) -> None:
     assert settings.project_endpoint is None
     assert settings.prefect_api_url is None
     assert settings.state_dir == tmp_path / ".agent-tasks"
-    assert settings.journal_url == f"sqlite+aiosqlite:///{tmp_path}/.agent-tasks/journal.db"
+    assert (
+        settings.journal_url.get_secret_value() == f"sqlite+aiosqlite:///{tmp_path}/.agent-tasks/journal.db"
+    )
 
 
 def test_argument_beats_environment_beats_env_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -39,9 +41,9 @@ def test_argument_beats_environment_beats_env_file(monkeypatch: pytest.MonkeyPat
 
 def test_journal_follows_the_state_folder_unless_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AGENT_TASKS_STATE_DIR", "/srv/state")
-    assert Settings().journal_url == "sqlite+aiosqlite:////srv/state/journal.db"
+    assert Settings().journal_url.get_secret_value() == "sqlite+aiosqlite:////srv/state/journal.db"
     monkeypatch.setenv("AGENT_TASKS_JOURNAL_URL", "postgresql+asyncpg://host/journal")
-    assert Settings().journal_url == "postgresql+asyncpg://host/journal"
+    assert Settings().journal_url.get_secret_value() == "postgresql+asyncpg://host/journal"
 
 
 @pytest.mark.parametrize("name", ["PROJECT_ENDPOINT", "AGENT_TASKS_JOURNAL_URL", "AGENT_TASKS_TOKEN"])

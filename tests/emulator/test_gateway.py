@@ -108,7 +108,7 @@ def test_other_machines_are_not_served_without_a_token(
     with pytest.raises(SystemExit) as stopped:
         main(["--host", host, "--data-dir", str(tmp_path), "--model", "smollm2"])
     assert stopped.value.code == 2
-    assert "--token" in capsys.readouterr().err
+    assert "--token-file" in capsys.readouterr().err
 
 
 def test_a_wrong_model_is_named(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -108,7 +108,7 @@ class App:
     def host(self, *, plain: bool = False, lease: int = 600) -> FunctionsHost:
         """A host that is not started yet."""
         app = AppFolder.read(self.folder)
-        return FunctionsHost(app, app.settings(self.settings), plain=plain, lease=lease)
+        return FunctionsHost(app, {**app.settings(os.environ), **self.settings}, plain=plain, lease=lease)
 
     async def send(self, call_id: str, do: str, *, to: str = "input", **fields: Any) -> None:
         """Put a call into a queue."""
@@ -146,7 +146,7 @@ async def app(azurite: StorageAddresses, queue_prefix: str, tmp_path: Path) -> A
     folder.mkdir()
     (folder / "function_app.py").write_text(APP.replace("PREFIX", queue_prefix))
     string = azurite.connection_string.get_secret_value()
-    settings = {**os.environ, "STORAGE": string}
+    settings = {"STORAGE": string}
     async with StorageConnection.from_string(string).open() as storage:
         app = App(folder, queue_prefix, storage, settings)
         app.configure()

@@ -17,7 +17,6 @@ SOURCE = Path(__file__).resolve().parents[2] / "azure_functions"
 def app_settings(storage: StorageAddresses, prefix: str) -> dict[str, str]:
     """The app's settings: an Azurite, with a table and containers under a prefix."""
     return {
-        **os.environ,
         "STORAGE": storage.connection_string.get_secret_value(),
         "ANSWERS_TABLE": f"{prefix}answers",
         "LARGE_VALUES_CONTAINER": f"{prefix}values",
@@ -33,5 +32,6 @@ async def function_app(
     copy = folder / "function_app"
     shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns("__pycache__", "local.settings.json"))
     app = AppFolder.read(copy)
-    async with FunctionsHost(app, app.settings(app_settings(storage, prefix)), plain=plain) as host:
+    settings = {**app.settings(os.environ), **app_settings(storage, prefix)}
+    async with FunctionsHost(app, settings, plain=plain) as host:
         yield host
