@@ -22,7 +22,7 @@ from agent_tasks.logs import get_logger
 from flows.batch import Batch
 from flows.markdown import escape, escape_cell
 from flows.outputs import gist
-from flows.rows import MAX_LISTED, BatchSummary, DocumentRow, DocumentStatus
+from flows.rows import MAX_LISTED, BatchSummary, DocumentRow, DocumentStatus, counted
 
 logger = get_logger("flows.artifacts")
 
@@ -76,9 +76,7 @@ class ProgressArtifact:
 
 def _described(batch: Batch) -> str:
     tally = batch.tally
-    counts = ", ".join(
-        f"{count} {status.value.replace('_', ' ')}" for status, count in tally.by_status.items() if count
-    )
+    counts = ", ".join(counted(count, status) for status, count in tally.by_status.items() if count)
     return (
         f"{tally.finished} of {tally.total} documents ({counts or 'none finished yet'}); "
         f"{tally.turns} turns, {tally.usage.total_tokens:,} tokens"

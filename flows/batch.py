@@ -47,6 +47,7 @@ class Tally:
     total: int = 0
     finished: int = 0
     reused: int = 0
+    by_others: int = 0
     by_status: dict[DocumentStatus, int] = field(default_factory=lambda: dict.fromkeys(DocumentStatus, 0))
     turns: int = 0
     turns_reused: int = 0
@@ -54,11 +55,13 @@ class Tally:
     in_flight: set[str] = field(default_factory=set)
     reasons: dict[str, list[str]] = field(default_factory=dict)
 
-    def count_document(self, row: DocumentRow, *, reused: bool) -> None:
-        """Count a document that has its state."""
+    def count_document(self, row: DocumentRow, *, reused: bool, by_other: bool) -> None:
+        """Count a document that has its state: by this worker now, by another one, or by an earlier run."""
         self.finished += 1
         self.by_status[row.status] += 1
-        if reused:
+        if by_other:
+            self.by_others += 1
+        elif reused:
             self.reused += 1
             self.turns_reused += row.turns
         if row.status is not DocumentStatus.DONE and len(self.reasons) < MAX_LISTED:
@@ -144,6 +147,8 @@ class Batch:
         """Owners of conversations of failed turns: they stay for a look, until the ledger's time is up."""
         self.started = 0.0
         """When the run began that this worker takes part in (seconds since the epoch)."""
+        self.lead: str | None = None
+        """Key of the lead, under which answers are committed; None: of none."""
         self.guard: Callable[[str], str] | None = None
         """Key of the claim, or lead, under which this worker works on a document; None: of none."""
         self.lost: set[str] = set()
@@ -157,13 +162,16 @@ class Batch:
         return owner if len(owner) <= 250 else f"{owner[:200]}~{operation_key('owner', what=what)[:16]}"
 
     async def release(self, owner: str) -> None:
-        """Delete what belongs to an owner; what the service does not delete now stays in the ledger.
+        """Delete what belongs to an owner and its parts, except for what is retained; what the service does
+        not delete now stays in the ledger.
 
         Raises:
             JournalError: The ledger cannot be read or written.
         """
+        live = await self.ws.journal.live_resources(self.ws.scope, owner=owner, parts=True)
+        keep = {found.remote_id for found in live if found.owner in self.retained}
         try:
-            await release_owner(self.ws, owner)
+            await release_owner(self.ws, owner, keep=keep)
         except JournalError:
             raise
         except AgentTasksError as error:

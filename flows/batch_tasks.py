@@ -10,9 +10,9 @@ from prefect.cache_policies import NO_CACHE
 from flows.batch import Batch
 from flows.corpus import answer_questions
 from flows.discovery import DocumentFile
-from flows.documents import process_documents
 from flows.rows import AnswerRow, BatchSummary
 from flows.run import Steps, publish
+from flows.sharing import Work
 
 # No retries: a turn has its own, the journal knows what is done, and a batch that stopped has to be seen.
 
@@ -20,9 +20,9 @@ from flows.run import Steps, publish
 @task(
     name="process-documents", task_run_name="documents {label}", cache_policy=NO_CACHE, persist_result=False
 )
-async def process_chunk(batch: Batch, files: Sequence[DocumentFile], label: str) -> None:
+async def process_chunk(work: Work, label: str) -> None:
     """Bring a chunk of documents to their states."""
-    await process_documents(batch, files)
+    await work()
 
 
 @task(name="answer-questions", task_run_name="questions", cache_policy=NO_CACHE, persist_result=False)

@@ -88,6 +88,11 @@ class CircuitBreaker:
                 )
             )
 
+    def go_on(self) -> None:
+        """What stopped the batch has passed."""
+        self.reason = None
+        self.succeeded()
+
     def stop(self, error: AgentTasksError) -> None:
         """Stop the batch for this reason; a reason given before stays. Always raises the reason."""
         self.reason = self.reason or error

@@ -25,7 +25,7 @@ from agent_tasks.display import one_line
 from agent_tasks.operations import Usage
 from flows.outputs import gist
 from flows.progress import Observer, observed_by
-from flows.rows import AnswerRow, BatchSummary, DocumentRow, DocumentStatus
+from flows.rows import AnswerRow, BatchSummary, DocumentRow, DocumentStatus, counted
 
 MAX_TABLE_ROWS = 60
 """Documents in the final table; beyond that it shows those that need a person first."""
@@ -65,6 +65,7 @@ class BatchConsole(Observer):
         self._started = time.monotonic()
         self._counts = dict.fromkeys(DocumentStatus, 0)
         self._reused = 0
+        self._by_others = 0
         self._turns = 0
         self._usage = Usage()
         self._in_flight: dict[str, tuple[str, float]] = {}
@@ -111,11 +112,12 @@ class BatchConsole(Observer):
         self._turns += 1
         self._usage = self._usage + usage
 
-    def document_finished(self, row: DocumentRow, *, reused: bool) -> None:
+    def document_finished(self, row: DocumentRow, *, reused: bool, by_other: bool = False) -> None:
         self._in_flight.pop(row.document, None)
         self._counts[row.status] += 1
-        self._reused += reused
-        line = _described(row, reused=reused)
+        self._reused += reused and not by_other
+        self._by_others += by_other
+        line = _described(row, "by another worker" if by_other else "unchanged" if reused else "")
         if self.live:
             self._finished.append(line)
         elif not self.quiet:
@@ -151,11 +153,13 @@ class BatchConsole(Observer):
             Spinner("dots", text=Text(one_line(self._phase), style="dim")),
         )
         counts = Text("  ").join(
-            Text(f"{self._counts[status]} {label}", style=style) for status, (label, style) in _STYLES.items()
+            Text(counted(self._counts[status], status), style=style) for status, (_, style) in _STYLES.items()
         )
         spent = Text(f"   {self._turns} turns, {self._usage.total_tokens:,} tokens", style="dim")
         if self._reused:
             spent.append(f", {self._reused} unchanged")
+        if self._by_others:
+            spent.append(f", {self._by_others} by other workers")
         flying = Table.grid(padding=(0, 1))
         in_flight = list(self._in_flight.items())
         for name, (step, since) in in_flight[:_SHOWN_IN_FLIGHT]:
@@ -179,8 +183,8 @@ def render_summary(summary: BatchSummary, *, table: bool = True) -> RenderableTy
         for answer in summary.answers:
             parts += [*_answer(answer), Text()]
     headline = Text(summary.headline(), style="bold")
-    if summary.reused:
-        headline.append(f" ({summary.reused} unchanged)")
+    if provenance := summary.provenance():
+        headline.append(f" ({provenance})")
     headline.append(f" in {_duration(summary.seconds)}")
     facts = Table.grid(padding=(0, 2))
     facts.add_row(Text("Documents", style="dim"), headline)
@@ -241,12 +245,12 @@ def _answer(answer: AnswerRow) -> list[Text]:
     return lines
 
 
-def _described(row: DocumentRow, *, reused: bool) -> Text:
+def _described(row: DocumentRow, by: str) -> Text:
     label, style = _STYLES[row.status]
     line = Text.assemble((f"{label:<13}", style), one_line(row.document))
     line.append(f"  {one_line(gist(row))}", style="dim")
-    if reused:
-        line.append("  (unchanged)", style="dim")
+    if by:
+        line.append(f"  ({by})", style="dim")
     return line
 
 

@@ -13,22 +13,23 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 
 from agent_tasks.blocks import AgentsProject, load_project
+from agent_tasks.detaching import hearing_sigterm, is_detaching
 from agent_tasks.display import one_line
 from agent_tasks.errors import AgentTasksError
 from agent_tasks.hooks import end_owner
 from agent_tasks.operations import Workspace
 from agent_tasks.operations.cancelling import cancel_owner
 from flows.artifacts import ProgressArtifact, publish_artifacts
-from flows.batch import Batch
+from flows.batch import Batch, batch_owner
 from flows.batch_tasks import PREFECT_STEPS
-from flows.cancelling import cancel_and_release, cancel_turns, remember_project
+from flows.cancelling import cancel_and_release, cancel_turns, note_run, remember_run
 from flows.pipeline import default_model, load_pipeline
 from flows.progress import observed_by, observer
 from flows.project_flow import closed
 from flows.rows import AllDocumentsFailedError, BatchSummary
 from flows.run import run_batch
 from flows.run_log import RunLog, keep_run_logs_plain
-from flows.stopping import Stop, told_to_stop
+from flows.stopping import Stop, is_cancelled, told_to_stop
 
 keep_run_logs_plain()
 
@@ -78,12 +79,13 @@ async def document_batch(
         JournalError: The journal cannot be used, or another process works on this batch.
         BatchStoppedError: The service failed too often in a row.
     """
-    return await _run(documents, pipeline, out, project)  # type: ignore[no-any-return]
+    with hearing_sigterm():
+        return await _run(documents, pipeline, out, project)  # type: ignore[no-any-return]
 
 
 async def _run(documents: str, pipeline: str, out: str, project: AgentsProject | str | None) -> Any:
+    remember_run(flow_run.id)
     where = await load_project(project)
-    remember_project(flow_run.id, where)
     plan = load_pipeline(pipeline, default_model=default_model(where.settings()))
     progress = ProgressArtifact()
     batches: list[Batch] = []
@@ -95,6 +97,7 @@ async def _run(documents: str, pipeline: str, out: str, project: AgentsProject |
     stop = Stop()
     try:
         async with where.workspace() as ws, told_to_stop(flow_run.id) as stop:
+            await note_run(ws, flow_run.id, where, batch_owner(plan.name, Path(documents)))
             try:
                 with observed_by(RunLog(get_run_logger(), observer())):
                     async with progress.shown():
@@ -103,7 +106,7 @@ async def _run(documents: str, pipeline: str, out: str, project: AgentsProject |
                 await publish_artifacts(batches[0], error.summary)
                 return Failed(message=error.summary.headline(), data=error)
             except asyncio.CancelledError:
-                if batches:
+                if batches and not is_detaching():
                     await _cancel_the_rest(ws, batches[0].owner)
                 raise
             await publish_artifacts(batches[0], summary)
@@ -111,6 +114,9 @@ async def _run(documents: str, pipeline: str, out: str, project: AgentsProject |
         this = asyncio.current_task()
         # A signal, which whoever runs the flow answers for, may come at the same time.
         if not stop.asked or this is None or this.uncancel():
+            # Prefect ends a cancelled flow run by SIGTERM too: the server tells it from a pod that is moved.
+            if batches and is_detaching() and await is_cancelled(flow_run.id):
+                await end_owner(where, batches[0].owner, release=True)
             raise
         if batches:
             await end_owner(where, batches[0].owner, release=True)

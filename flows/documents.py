@@ -11,6 +11,7 @@ import re
 import time
 import unicodedata
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -116,7 +117,8 @@ async def process_document(batch: Batch, file: DocumentFile) -> DocumentStatus |
     journal, scope = batch.ws.journal, batch.ws.scope
     work = _DocumentWork(batch, file)
     try:
-        row = await work.known_row()
+        known = await work.known()
+        row = _row_that_holds(batch, known) if known is not None else None
         reused = row is not None
         if row is None:
             row = await work.new_row()
@@ -140,19 +142,69 @@ async def process_document(batch: Batch, file: DocumentFile) -> DocumentStatus |
     except JournalError as error:
         batch.breaker.stop(error)
         raise
-    batch.tally.count_document(row, reused=reused)
-    observer().document_finished(row, reused=reused)
+    by_other = reused and known is not None and _by_other(batch, known)
+    _count(batch, row, reused=reused, by_other=by_other)
     return row.status
 
 
-def count_settled(batch: Batch, record: DocumentRecord) -> bool:
-    """Count a document that another worker has settled; False if it did so for another pipeline."""
-    if record.fingerprint != _fingerprint(batch, record.status):
-        return False
+async def settle_known(batch: Batch, files: Sequence[DocumentFile]) -> list[DocumentFile]:
+    """Count the documents whose rows still hold, and those that other workers have settled in this run.
+
+    Returns:
+        Those that have to be worked on.
+
+    Raises:
+        JournalError: The journal cannot be read.
+    """
+    journal, scope = batch.ws.journal, batch.ws.scope
+    names = [file.name for file in files]
+    records = {
+        record.name: record
+        for record in await journal.documents_since(scope, batch.key, names, 0.0)
+        if record.fingerprint == _fingerprint(batch, record.status)
+    }
+    earlier = [file for file in files if file.name in records and not _by_other(batch, records[file.name])]
+    hashes = await asyncio.to_thread(_hashes, earlier, batch.pipeline.limits.max_document_bytes)
+    left = []
+    for file in files:
+        record = records.get(file.name)
+        row = None
+        if record is not None and _by_other(batch, record):
+            row = DocumentRow.model_validate(record.body)
+        elif record is not None and hashes.get(file.name) == record.content_hash:
+            row = _row_that_holds(batch, record)
+        if record is not None and row is not None:
+            _count(batch, row, reused=True, by_other=_by_other(batch, record))
+        else:
+            left.append(file)
+    return left
+
+
+def _hashes(files: Sequence[DocumentFile], max_bytes: int) -> dict[str, str]:
+    """The content hash of each file that can be read."""
+    found = {}
+    for file in files:
+        with suppress(DocumentError):
+            found[file.name] = content_hash(file.read(max_bytes))
+    return found
+
+
+def _by_other(batch: Batch, record: DocumentRecord) -> bool:
+    """Whether another worker has settled the document since the run began; this one counts its own itself."""
+    return batch.ws.journal.is_shared and record.updated_at >= batch.started
+
+
+def _row_that_holds(batch: Batch, record: DocumentRecord) -> DocumentRow | None:
+    """The row of an unchanged document, unless it has to be worked on again."""
     row = DocumentRow.model_validate(record.body)
-    batch.tally.count_document(row, reused=True)
-    observer().document_finished(row, reused=True)
-    return True
+    # A failure that may pass is tried again, and so is one that cost nothing; but once in each run.
+    again = row.error is not None and (row.error.retryable or not row.readable)
+    return None if again and record.updated_at < batch.started else row
+
+
+def _count(batch: Batch, row: DocumentRow, *, reused: bool, by_other: bool) -> None:
+    batch.tally.count_document(row, reused=reused, by_other=by_other)
+    observer().document_finished(row, reused=reused, by_other=by_other)
 
 
 def _fingerprint(batch: Batch, status: str) -> str:
@@ -174,8 +226,8 @@ class _DocumentWork:
         """Whether the row is the original one, in a fork."""
         self.row = DocumentRow(document=file.name, status=DocumentStatus.FAILED)
 
-    async def known_row(self) -> DocumentRow | None:
-        """The row of an earlier run, if it still holds."""
+    async def known(self) -> DocumentRecord | None:
+        """What is known of the document, if file and pipeline are as they were."""
         try:
             self.content = await asyncio.to_thread(
                 self.file.read, self.batch.pipeline.limits.max_document_bytes
@@ -191,11 +243,7 @@ class _DocumentWork:
             or known.fingerprint != _fingerprint(self.batch, known.status)
         ):
             return None
-        row = DocumentRow.model_validate(known.body)
-        # A failure that may pass is tried again, and so is one that cost nothing; but once in each run.
-        again = row.error is not None and (row.error.retryable or not row.readable)
-        again = again and known.updated_at < self.batch.started
-        return None if again else row
+        return known
 
     async def new_row(self) -> DocumentRow:
         """The row, worked out now."""

@@ -30,8 +30,8 @@ class Observer:
     def turn_finished(self, usage: Usage) -> None:
         """A turn was paid for."""
 
-    def document_finished(self, row: DocumentRow, *, reused: bool) -> None:
-        """A document has its state."""
+    def document_finished(self, row: DocumentRow, *, reused: bool, by_other: bool = False) -> None:
+        """A document has its state; `reused` if not by this worker now, `by_other` if by another one now."""
 
     def answer_finished(self, row: AnswerRow, *, reused: bool) -> None:
         """A question has its answer."""

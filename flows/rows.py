@@ -40,6 +40,12 @@ class DocumentStatus(StrEnum):
     FAILED = "failed"
 
 
+def counted(count: int, status: DocumentStatus) -> str:
+    """Such as "5 need review"."""
+    needs = "needs" if count == 1 else "need"
+    return f"{count} {needs} review" if status is DocumentStatus.NEEDS_REVIEW else f"{count} {status.value}"
+
+
 class Failure(_Record):
     """Why something failed."""
 
@@ -121,7 +127,9 @@ class BatchSummary(_Record):
     needs_review: int = 0
     failed: int = 0
     reused: int = 0
-    """Documents whose row came from the journal."""
+    """Documents whose row an earlier run has brought about."""
+    by_others: int = 0
+    """Documents that other workers brought to their states in this run."""
     answers: list[AnswerRow] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)
     turns: int = 0
@@ -144,8 +152,13 @@ class BatchSummary(_Record):
         """Such as "10 done, 3 need review, 2 failed"."""
         if not self.total:
             return "no documents"
-        needs = "needs" if self.needs_review == 1 else "need"
-        return f"{self.done} done, {self.needs_review} {needs} review, {self.failed} failed"
+        counts = zip((self.done, self.needs_review, self.failed), DocumentStatus, strict=True)
+        return ", ".join(counted(count, status) for count, status in counts)
+
+    def provenance(self) -> str:
+        """Such as "12 unchanged, 5 by other workers": what this worker did not do now; empty if nothing."""
+        parts = [f"{self.reused} unchanged"] if self.reused else []
+        return ", ".join([*parts, f"{self.by_others} by other workers"] if self.by_others else parts)
 
 
 class RunRecord(_Record):

@@ -4,37 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from agent_tasks.crashpoints import crash_point
-from agent_tasks.errors import DocumentError, JournalError
+from agent_tasks.errors import AgentTasksError, DocumentError, JournalError
+from agent_tasks.logs import get_logger
 from agent_tasks.operations import Workspace, content_hash, exclusive
 from flows.batch import Batch, Origin
 from flows.corpus import answer_questions
 from flows.discovery import DocumentFile, discover
-from flows.documents import process_documents
+from flows.documents import process_documents, settle_known
 from flows.outputs import prepare_folder, total_usage, write_report, write_results
 from flows.pipeline import Pipeline
 from flows.progress import observer
 from flows.rows import AllDocumentsFailedError, AnswerRow, BatchSummary, DocumentStatus, RunRecord
-from flows.sharing import SharedRun, joined, share_documents
+from flows.sharing import Process, SharedRun, Work, joined, share_documents
+
+logger = get_logger("flows.run")
 
 
 @dataclass(frozen=True)
 class Steps:
     """The steps of a batch as they are called; the flow puts Prefect tasks in their place."""
 
-    process: Callable[[Batch, Sequence[DocumentFile], str], Awaitable[Any]]
+    process: Process
     answer: Callable[[Batch, Sequence[DocumentFile]], Awaitable[list[AnswerRow]]]
     publish: Callable[[Batch, BatchSummary], Awaitable[BatchSummary]]
 
 
-async def _process(batch: Batch, files: Sequence[DocumentFile], label: str) -> None:
-    await process_documents(batch, files)
+async def _process(work: Work, label: str) -> None:
+    await work()
 
 
 async def publish(batch: Batch, summary: BatchSummary) -> BatchSummary:
@@ -94,19 +97,16 @@ async def run_batch(
         watch(batch)
     observer().batch_started(pipeline.name, str(folder), len(files))
     async with joined(ws, batch.owner) as run:
-        batch.started = run.started
+        batch.started, batch.lead = run.started, run.key
         observer().phase_started("documents")
         if ws.journal.is_shared:
             await share_documents(run, batch, files, steps.process)
         else:
             batch.guard = lambda _: run.key
             await _in_chunks(batch, files, steps)
-        theirs = None if await run.take_the_lead() else await run.wait_for_the_end()
-        summary = theirs or await _conclude(run, batch, files, steps)
-        if theirs is None:
-            await run.end(_record(batch, summary))
-    if theirs is not None:
-        summary = await _follow(batch, theirs, steps)
+        summary, is_theirs = await _to_the_end(run, batch, files, steps)
+    if is_theirs:
+        summary = await _follow(batch, summary, steps)
     all_failed = summary.total > 0 and summary.failed == summary.total
     summary.seconds = round(time.monotonic() - started, 2)
     observer().batch_finished(summary)
@@ -131,6 +131,34 @@ async def _is_unchanged(batch: Batch, origin: Origin, file: DocumentFile) -> boo
     return False
 
 
+async def _to_the_end(
+    run: SharedRun, batch: Batch, files: Sequence[DocumentFile], steps: Steps
+) -> tuple[BatchSummary, bool]:
+    """Lead the run to its end, or wait for the worker that does; a leader that is overtaken follows.
+
+    Returns:
+        The summary, and whether it is another worker's.
+    """
+    noted = len(batch.warnings)
+    while True:
+        if not await run.take_the_lead() and (theirs := await run.wait_for_the_end()) is not None:
+            return theirs, True
+        try:
+            summary = await _conclude(run, batch, files, steps)
+            await run.end(_record(batch, summary))
+        except AgentTasksError as error:
+            # Whatever went wrong: what this worker asked for may be deleted by its successor.
+            if not await run.is_overtaken():
+                raise
+            logger.warning(
+                "Another worker has taken the lead of %s; this one follows it: %s", run.name, error
+            )
+            batch.breaker.go_on()
+            del batch.warnings[noted:]
+        else:
+            return summary, False
+
+
 async def _conclude(
     run: SharedRun, batch: Batch, files: Sequence[DocumentFile], steps: Steps
 ) -> BatchSummary:
@@ -144,7 +172,7 @@ async def _conclude(
     all_failed = summary.total > 0 and summary.failed == summary.total
     if not all_failed and batch.pipeline.file.resources.on_success == "delete":
         await run.keep()
-        await _release(batch)
+        await batch.release(batch.owner)
     crash_point("batch.released")
     return summary
 
@@ -165,7 +193,7 @@ async def _follow(batch: Batch, theirs: BatchSummary, steps: Steps) -> BatchSumm
         # over. A run that is under way now cleans up itself.
         with suppress(JournalError):
             async with exclusive(batch.ws, batch.owner):
-                await _release(batch)
+                await batch.release(batch.owner)
     return summary
 
 
@@ -175,6 +203,7 @@ def _summary(batch: Batch, answers: list[AnswerRow], warnings: list[str]) -> Bat
         documents=str(batch.folder),
         total=batch.tally.total,
         reused=batch.tally.reused,
+        by_others=batch.tally.by_others,
         answers=answers,
         warnings=warnings,
         turns=batch.tally.turns,
@@ -199,22 +228,42 @@ def _record(batch: Batch, summary: BatchSummary) -> RunRecord:
 
 async def _in_chunks(batch: Batch, files: Sequence[DocumentFile], steps: Steps) -> None:
     """Process all documents; enough chunks are open at a time to keep every slot busy."""
-    size = batch.pipeline.limits.chunk_size
-    open_chunks = asyncio.Semaphore(batch.pipeline.limits.concurrency // size + 2)
-    digits = len(str(len(files)))
+    limits = batch.pipeline.limits
+    chunks = _chunks(batch, files)
+    one_at_a_time = asyncio.Lock()
 
-    async def chunk(first: int) -> None:
-        async with open_chunks:
+    async def lane() -> None:
+        while True:
+            async with one_at_a_time:
+                chunk = await anext(chunks, None)
+            if chunk is None:
+                return
+            label, part = chunk
             batch.breaker.check()
-            part = files[first : first + size]
-            await steps.process(batch, part, f"{first + 1:0{digits}}-{first + len(part):0{digits}}")
+            await steps.process(partial(process_documents, batch, part), label)
 
-    chunks = (chunk(first) for first in range(0, len(files), size))
-    outcomes = await asyncio.gather(*chunks, return_exceptions=True)
+    lanes = limits.concurrency // limits.chunk_size + 2
+    outcomes = await asyncio.gather(*(lane() for _ in range(lanes)), return_exceptions=True)
     batch.breaker.check()
     for outcome in outcomes:
         if isinstance(outcome, BaseException):
             raise outcome
+
+
+async def _chunks(
+    batch: Batch, files: Sequence[DocumentFile]
+) -> AsyncIterator[tuple[str, list[DocumentFile]]]:
+    """The documents that have to be worked on, in chunks, each with its place among them."""
+    size, digits = batch.pipeline.limits.chunk_size, len(str(len(files)))
+    waiting: list[DocumentFile] = []
+    before = 0
+    for start in range(0, len(files), size):
+        waiting += await settle_known(batch, files[start : start + size])
+        is_last = start + size >= len(files)
+        while len(waiting) >= size or (is_last and waiting):
+            part, waiting = waiting[:size], waiting[size:]
+            yield f"{before + 1:0{digits}}-{before + len(part):0{digits}}", part
+            before += len(part)
 
 
 async def _forget_removed(batch: Batch, present: set[str]) -> None:
@@ -223,12 +272,3 @@ async def _forget_removed(batch: Batch, present: set[str]) -> None:
     async for record in journal.documents(scope, batch.key):
         if record.name not in present and record.updated_at < batch.started:
             await journal.drop_document(scope, batch.key, record.name)
-
-
-async def _release(batch: Batch) -> None:
-    """Delete what the batch made on the service, and conversations that a killed run of it left behind."""
-    await batch.release(batch.owner)
-    conversations = await batch.ws.journal.live_resources(batch.ws.scope, kind="conversation")
-    mine = {found.owner for found in conversations if found.owner.startswith(f"{batch.owner}/")}
-    for owner in sorted(mine - batch.retained):
-        await batch.release(owner)

@@ -82,7 +82,7 @@ class RunLog(Observer):
     def turn_finished(self, usage: Usage) -> None:
         self._inner.turn_finished(usage)
 
-    def document_finished(self, row: DocumentRow, *, reused: bool) -> None:
+    def document_finished(self, row: DocumentRow, *, reused: bool, by_other: bool = False) -> None:
         self._finished += 1
         is_done = row.status is DocumentStatus.DONE
         if not reused and self._total <= SMALL_BATCH and is_done:
@@ -93,7 +93,7 @@ class RunLog(Observer):
             self._logger.warning("%s: %s, %s", _plain(row.document), state, _plain(gist(row)))
         if self._total > SMALL_BATCH and self._finished % (self._total // _MILESTONES) == 0:
             self._logger.info("%d of %d documents", self._finished, self._total)
-        self._inner.document_finished(row, reused=reused)
+        self._inner.document_finished(row, reused=reused, by_other=by_other)
 
     def answer_finished(self, row: AnswerRow, *, reused: bool) -> None:
         if not reused:
@@ -104,9 +104,9 @@ class RunLog(Observer):
 
     def batch_finished(self, summary: BatchSummary) -> None:
         self._logger.info(
-            "%s (%d unchanged); %d turns, %d tokens; results in %s",
+            "%s (%s); %d turns, %d tokens; results in %s",
             summary.headline(),
-            summary.reused,
+            summary.provenance() or "all done now",
             summary.turns,
             summary.usage.total_tokens,
             _plain(summary.results),

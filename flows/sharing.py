@@ -14,7 +14,8 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.errors import JournalError, LeaseLostError
@@ -24,12 +25,16 @@ from agent_tasks.operations import Workspace, operation_key
 from agent_tasks.operations.cleanup import EXCLUSIVE, exclusive_key
 from flows.batch import Batch
 from flows.discovery import DocumentFile
-from flows.documents import count_settled
+from flows.documents import process_documents, settle_known
 from flows.rows import BatchSummary, RunRecord
 
 logger = get_logger("flows.sharing")
 
-Process = Callable[[Batch, Sequence[DocumentFile], str], Awaitable[Any]]
+Work: TypeAlias = Callable[[], Awaitable[object]]
+"""What a step has to do."""
+
+Process: TypeAlias = Callable[[Work, str], Awaitable[Any]]
+"""How a chunk of documents is worked on: what is to be done, and how it is called."""
 
 _CLAIM = "document"  # kind of the claims of documents
 _MEMBER = "member"  # kind of the claims by which workers are known that take part
@@ -116,6 +121,16 @@ class SharedRun:
                     logger.info("This worker goes on in the lead of %s", self.name)
         return self.leads
 
+    async def is_overtaken(self) -> bool:
+        """Whether another worker has taken the lead from this one, which does not lead any more then."""
+        if not self.ws.journal.is_shared:
+            return False
+        found = await self.ws.journal.operation(self.ws.scope, self.key)
+        if found is None or found.worker == self.ws.journal.worker:
+            return False
+        self._lead = None
+        return True
+
     async def wait_for_the_end(self) -> BatchSummary | None:
         """Wait until the run is at its end; None: its leader is gone, and this worker leads now."""
         for pause in _pauses():
@@ -176,14 +191,15 @@ async def share_documents(
     Raises:
         AgentTasksError: The reason why the whole batch stops.
     """
-    size = max(1, min(batch.pipeline.limits.chunk_size, batch.pipeline.limits.concurrency))
+    limits = batch.pipeline.limits
+    size = max(1, min(limits.chunk_size, limits.concurrency))
     order = random.Random(batch.ws.journal.worker)  # noqa: S311 - workers should not meet, that is all
     left = files
     batch.guard = lambda name: _claim_key(batch, name)
     for pause in _pauses():
         starts = list(range(0, len(left), size))
         order.shuffle(starts)
-        held = await _pass(run, batch, (left[start : start + size] for start in starts), process)
+        held = await _Pass(batch, (left[start : start + size] for start in starts), size).carry_out(process)
         if not held:
             return
         await run.take_the_lead()
@@ -193,52 +209,76 @@ async def share_documents(
     raise AssertionError("the pauses have no end")
 
 
-async def _pass(
-    run: SharedRun, batch: Batch, portions: Iterator[Sequence[DocumentFile]], process: Process
-) -> list[DocumentFile]:
-    """Go through all portions once; returns the documents that other workers hold."""
-    held: list[DocumentFile] = []
+class _Pass:
+    """One walk through the portions of documents that are not settled.
 
-    async def lane() -> None:
-        for portion in portions:
+    Args:
+        batch: The batch.
+        portions: Documents that are claimed together.
+        size: How many these are at most.
+    """
+
+    def __init__(self, batch: Batch, portions: Iterator[Sequence[DocumentFile]], size: int) -> None:
+        self._batch = batch
+        self._portions = portions
+        self._size = size
+        self._held: list[DocumentFile] = []
+
+    async def carry_out(self, process: Process) -> list[DocumentFile]:
+        """Work on whatever is free; returns the documents that other workers hold.
+
+        Portions of a chunk are one call of `process`, which is made when there is something to work on.
+        """
+
+        async def lane() -> None:
+            while first := await self._claim():
+                try:
+                    await process(partial(self._work_on, first), f"from {next(iter(first.values())).name}")
+                finally:
+                    await self._give_up(first)
+
+        batch = self._batch
+        lanes = max(_LANES, batch.pipeline.limits.concurrency // self._size + 1)
+        outcomes = await asyncio.gather(*(lane() for _ in range(lanes)), return_exceptions=True)
+        batch.breaker.check()
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return self._held
+
+    async def _work_on(self, claimed: dict[str, DocumentFile]) -> None:
+        """Work on a portion, and on further ones as long as they fit into the chunk."""
+        worked_on = 0
+        while claimed:
+            worked_on += len(claimed)
+            try:
+                await process_documents(self._batch, list(claimed.values()))
+            finally:
+                await self._give_up(claimed)
+            lost = {file.name for file in claimed.values()} & self._batch.lost
+            self._batch.lost -= lost
+            self._held += [file for file in claimed.values() if file.name in lost]
+            if worked_on + self._size > self._batch.pipeline.limits.chunk_size:
+                return
+            claimed = await self._claim()
+
+    async def _claim(self) -> dict[str, DocumentFile]:
+        """The next documents that are free, by the keys of their claims; empty: no portion is left."""
+        batch = self._batch
+        journal, scope = batch.ws.journal, batch.ws.scope
+        for portion in self._portions:
             batch.breaker.check()
-            held.extend(await _take(run, batch, portion, process))
+            wanted = {_claim_key(batch, file.name): file for file in await settle_known(batch, portion)}
+            claims = {key: {"document": file.name, "owner": batch.owner} for key, file in wanted.items()}
+            free = await journal.claims.take(scope, _CLAIM, claims)
+            self._held += [file for key, file in wanted.items() if key not in free]
+            if free:
+                crash_point("batch.claimed")
+                return {key: file for key, file in wanted.items() if key in free}
+        return {}
 
-    outcomes = await asyncio.gather(*(lane() for _ in range(_LANES)), return_exceptions=True)
-    batch.breaker.check()
-    for outcome in outcomes:
-        if isinstance(outcome, BaseException):
-            raise outcome
-    return held
-
-
-async def _take(
-    run: SharedRun, batch: Batch, portion: Sequence[DocumentFile], process: Process
-) -> list[DocumentFile]:
-    """Work on those documents of a portion that nobody has; returns those that others hold."""
-    journal, scope = batch.ws.journal, batch.ws.scope
-    names = [file.name for file in portion]
-    settled = {
-        record.name
-        for record in await journal.documents_since(scope, batch.key, names, run.started)
-        if count_settled(batch, record)
-    }
-    wanted = {_claim_key(batch, file.name): file for file in portion if file.name not in settled}
-    held = await journal.claims.take(
-        scope, _CLAIM, {key: {"document": file.name, "owner": batch.owner} for key, file in wanted.items()}
-    )
-    mine = [file for key, file in wanted.items() if key in held]
-    if mine:
-        crash_point("batch.claimed")
-        try:
-            await process(
-                batch, mine, f"{mine[0].name} and {len(mine) - 1} more" if mine[1:] else mine[0].name
-            )
-        finally:
-            await journal.claims.give_up(scope, held)
-    lost = {file.name for file in mine if file.name in batch.lost}
-    batch.lost -= lost
-    return [file for key, file in wanted.items() if key not in held or file.name in lost]
+    async def _give_up(self, claimed: dict[str, DocumentFile]) -> None:
+        await self._batch.ws.journal.claims.give_up(self._batch.ws.scope, claimed)
 
 
 def _claims_of(name: str) -> str:

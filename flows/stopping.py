@@ -14,7 +14,9 @@ from contextlib import asynccontextmanager
 
 from prefect.client.orchestration import get_client
 
-__all__ = ["Stop", "told_to_stop"]
+from agent_tasks.detaching import is_detaching
+
+__all__ = ["Stop", "is_cancelled", "told_to_stop"]
 
 from agent_tasks.logs import get_logger
 
@@ -22,6 +24,12 @@ logger = get_logger("flows.stopping")
 
 LOOK_SECONDS = 3.0
 """Pause between two looks at the flow run's state: one small request each."""
+
+HEAR_SECONDS = 0.25
+"""Pause between two looks whether the process was told to end."""
+
+ASK_SECONDS = 10.0
+"""How long the server may take to tell the flow run's state."""
 
 
 class Stop:
@@ -34,6 +42,9 @@ class Stop:
 @asynccontextmanager
 async def told_to_stop(flow_run_id: str | None) -> AsyncIterator[Stop]:
     """Cancel the block, by `CancelledError`, once the flow run is Cancelling or Cancelled on the server.
+
+    Also once the process was told to end by SIGTERM: the exception that Prefect's handler raises may end up
+    in any task, or in none.
 
     Args:
         flow_run_id: the flow run; None: nobody looks.
@@ -52,19 +63,29 @@ async def told_to_stop(flow_run_id: str | None) -> AsyncIterator[Stop]:
 
 
 async def _look(flow_run_id: str, stop: Stop, block: asyncio.Task[object]) -> None:
+    loop = asyncio.get_running_loop()
     while not stop.asked:
-        await asyncio.sleep(LOOK_SECONDS)
-        stop.asked = await _is_told(flow_run_id)
+        due = loop.time() + LOOK_SECONDS
+        while loop.time() < due:
+            await asyncio.sleep(HEAR_SECONDS)
+            if is_detaching():
+                logger.info("The process is told to end (SIGTERM): its turns go on for the next run.")
+                block.cancel()
+                return
+        stop.asked = await is_cancelled(flow_run_id)
     logger.info("The flow run is cancelled on the server: it stops.")
     block.cancel()
 
 
-async def _is_told(flow_run_id: str) -> bool:
+async def is_cancelled(flow_run_id: str | None) -> bool:
+    """Whether a flow run is Cancelling or Cancelled on the server; False if that can't be found out now."""
+    if flow_run_id is None:
+        return False
     try:
-        async with get_client() as client:
+        async with asyncio.timeout(ASK_SECONDS), get_client() as client:
             flow_run = await client.read_flow_run(flow_run_id)  # type: ignore[arg-type]
-    except Exception as error:  # whatever it is, the next look may tell
-        logger.debug("The flow run's state is not known: %s", error)  # the server may be back soon
+    except Exception as error:  # whatever it is, the next look may tell: the server may be back soon
+        logger.debug("The flow run's state is not known: %s", error)
         return False
     state = flow_run.state
     return state is not None and (state.is_cancelling() or state.is_cancelled())

@@ -247,7 +247,9 @@ class AgentsBackend:
     async def cancel_turn(self, ref: TurnRef) -> bool:
         """Cancel a run; one that has ended, or is gone, is left as it is. False if it has completed."""
         try:
-            run = await self._client.runs.cancel(ref.conversation, ref.turn_id)
+            run = await self._client.runs.get(ref.conversation, ref.turn_id)
+            if not run.is_terminal and run.status != RunStatus.CANCELLING:
+                run = await self._client.runs.cancel(ref.conversation, ref.turn_id)
         except NotFoundError:
             return True
         except (BadRequestError, ConflictError):

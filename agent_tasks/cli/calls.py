@@ -72,11 +72,12 @@ async def _list() -> ExitCode:
         return ExitCode.OK
     now = time.time()
     print_table(
-        ("CALL", "FUNCTION", "STEP", "OWNER", "AGE"),
+        ("CALL", "FUNCTION", "ARGUMENTS", "STEP", "OWNER", "AGE"),
         (
             (
                 one.call_id,
                 one.name,
+                "(not kept)" if one.arguments is None else one.arguments,
                 str(operation.fingerprint.get("step", "") if operation else ""),
                 str(operation.fingerprint.get("owner", "") if operation else ""),
                 span(now - one.started_at),

@@ -1,4 +1,4 @@
-"""Runs a coroutine so that Ctrl-C and SIGTERM cancel it in order.
+"""Runs a coroutine so that Ctrl-C and SIGTERM cancel it in order; at SIGTERM it hands its turns over.
 
 Prefect installs its own handler for SIGTERM while a flow runs in the main thread, and kills the process when
 the flow has ended. In another thread it leaves signals alone. So the coroutine runs in a thread of its own,
@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from agent_tasks.cli.errors import InterruptedBySignal
+from agent_tasks.detaching import detach
 
 __all__ = ["SIGNALS", "run_interruptible"]
 
@@ -29,7 +30,7 @@ def run_interruptible(
     """Runs `main()` to its end, or until a signal; call it in the main thread.
 
     The first signal cancels the coroutine, which may clean up for as long as it needs; the second one does
-    not wait for that.
+    not wait for that. At SIGTERM the process is detaching (`agent_tasks.detaching`).
 
     Args:
         main: makes the coroutine.
@@ -63,6 +64,8 @@ def run_interruptible(
         received.append(number)
         if len(received) > 1:
             raise InterruptedBySignal(number)
+        if number == signal.SIGTERM:
+            detach()
         if on_interrupt is not None:
             on_interrupt(number)
         ready.wait()

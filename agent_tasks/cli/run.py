@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent_tasks.cli.errors import ExitCode, RunStoppedError, debugging, say
 from agent_tasks.cli.interrupts import run_interruptible
+from agent_tasks.detaching import is_detaching
 from agent_tasks.embedded import (
     Server,
     local_service,
@@ -30,6 +32,11 @@ __all__ = ["run_batch"]
 
 CANCEL_SECONDS = 10.0
 
+_STOPPING = {
+    signal.SIGINT: "Stopping: its turns are cancelled; the same command goes on from here.",
+    signal.SIGTERM: "Handing over: its turns go on; the next worker, or the same command, attaches to them.",
+}
+
 
 def run_batch(
     documents: Path, pipeline: Path, out: Path, *, fail_on: str | None = None, quiet: bool = False
@@ -49,7 +56,8 @@ def run_batch(
         PipelineError: the pipeline file is invalid; nothing was started.
         EmbeddedServiceError: a local server did not start.
         RunStoppedError: the flow run was cancelled on the Prefect server.
-        InterruptedBySignal: Ctrl-C or SIGTERM; the flow run is cancelled, the servers are stopped.
+        InterruptedBySignal: Ctrl-C, and the flow run is cancelled; or SIGTERM, and its turns go on (it
+            counts as crashed). The servers are stopped.
     """
     settings = Settings()
     _check_paths(documents, pipeline, out)
@@ -75,7 +83,7 @@ def run_batch(
                 service.wait()
         summary = run_interruptible(
             lambda: _process(documents, pipeline, out, quiet=quiet),
-            on_interrupt=lambda _: say("Stopping: the same command goes on from here.", style="yellow"),
+            on_interrupt=lambda number: say(_STOPPING[signal.Signals(number)], style="yellow"),
         )
     return _exit_code(summary, fail_on)
 
@@ -121,22 +129,24 @@ async def _process(documents: Path, pipeline: Path, out: Path, *, quiet: bool) -
         ) from None
     except asyncio.CancelledError:
         for flow_run_id in flow_run_ids:
-            await _mark_cancelled(flow_run_id)
+            await _mark_interrupted(flow_run_id)
         raise
 
 
-async def _mark_cancelled(flow_run_id: UUID) -> None:
-    """Prefect calls an interrupted run crashed; the person has cancelled it."""
+async def _mark_interrupted(flow_run_id: UUID) -> None:
+    """Prefect calls an interrupted run crashed; at Ctrl-C the person has cancelled it."""
     from httpx import HTTPError
     from prefect.client.orchestration import get_client
     from prefect.client.schemas import State
-    from prefect.states import Cancelled
+    from prefect.states import Cancelled, Crashed
 
     # A server that is gone too can't be told; the run is over all the same.
     with suppress(HTTPError, TimeoutError):
         async with asyncio.timeout(CANCEL_SECONDS), get_client() as client:
-            cancelled: State[Any] = Cancelled(message="Interrupted in the terminal.")
-            await client.set_flow_run_state(flow_run_id, cancelled, force=True)
+            state: State[Any] = Cancelled(message="Interrupted in the terminal.")
+            if is_detaching():
+                state = Crashed(message="Told to end (SIGTERM): its turns go on for the next run.")
+            await client.set_flow_run_state(flow_run_id, state, force=True)
 
 
 def _check_paths(documents: Path, pipeline: Path, out: Path) -> None:

@@ -12,7 +12,7 @@ from agent_tasks.journal.database import Database, retried
 from agent_tasks.journal.records import ToolCallRecord, ToolCallState
 from agent_tasks.journal.rows import tool_call_of
 from agent_tasks.journal.schema import tool_calls
-from agent_tasks.journal.statements import insert_new, require_held
+from agent_tasks.journal.statements import insert_new, interrupt_calls, require_held
 
 
 class ToolCalls:
@@ -24,9 +24,25 @@ class ToolCalls:
         self._clock = clock
 
     async def begin(
-        self, scope: str, operation_key: str, turn_id: str, call_id: str, name: str, arguments_hash: str
+        self,
+        scope: str,
+        operation_key: str,
+        turn_id: str,
+        call_id: str,
+        name: str,
+        arguments_hash: str,
+        arguments: str | None = None,
     ) -> ToolCallRecord | None:
         """Commit that a tool call starts now.
+
+        Args:
+            scope: the service.
+            operation_key: the turn's operation.
+            turn_id: the turn.
+            call_id: the call.
+            name: the tool.
+            arguments_hash: the hash of its arguments.
+            arguments: the arguments as people may see them (`shown_arguments`).
 
         Returns:
             None if the call is new; otherwise the row that was there: finished, or cut off in the middle.
@@ -38,7 +54,7 @@ class ToolCalls:
         values = {
             "scope": scope, "turn_id": turn_id, "call_id": call_id, "operation_key": operation_key,
             "name": name[:200], "arguments_hash": arguments_hash, "state": ToolCallState.STARTED,
-            "started_at": self._clock(),
+            "started_at": self._clock(), "arguments": arguments,
         }  # fmt: skip
         tries = itertools.count()
 
@@ -55,6 +71,7 @@ class ToolCalls:
 
         return await begin()
 
+    @retried
     @retried
     async def finish(
         self,
@@ -90,7 +107,7 @@ class ToolCalls:
                 await require_held(connection, scope, row["operation_key"], self._worker)
             finished = await connection.execute(
                 tool_calls.update()
-                .where(*where, tool_calls.c.state == ToolCallState.STARTED)
+                .where(*where, tool_calls.c.output.is_(None))
                 .values(state=state, output=output, error_type=error_type, finished_at=self._clock())
             )
             if not finished.rowcount and (row is None or (row["state"], row["output"]) != (state, output)):
@@ -112,23 +129,35 @@ class ToolCalls:
 
     @retried
     async def unfinished(self, scope: str) -> list[ToolCallRecord]:
-        """Tool calls that have begun and not ended, whoever began them, the oldest first."""
+        """Tool calls that have begun and have no output, whoever began them, the oldest first.
+
+        Of those whose turn has ended since the state is UNKNOWN.
+        """
         query = (
             tool_calls.select()
-            .where(tool_calls.c.scope == scope, tool_calls.c.state == ToolCallState.STARTED)
+            .where(tool_calls.c.scope == scope, tool_calls.c.output.is_(None))
             .order_by(tool_calls.c.started_at)
         )
         async with self._database.read() as connection:
             return [tool_call_of(row) for row in (await connection.execute(query)).mappings()]
 
     @retried
+    async def interrupt(self, scope: str, operation_key: str) -> None:
+        """Commit that a turn is at its end: what has begun and not ended in it was interrupted.
+
+        Raises:
+            LeaseLostError: another worker has taken the turn over.
+        """
+        async with self._database.write() as connection:
+            await require_held(connection, scope, operation_key, self._worker)
+            await interrupt_calls(connection, scope, operation_key, self._clock())
+
+    @retried
     async def forget(self, scope: str, turn_id: str, call_id: str) -> None:
-        """Forget that a call has begun, if it has not ended: it counts as new the next time."""
+        """Forget that a call has begun, if it has no output: it counts as new the next time."""
         async with self._database.write() as connection:
             await connection.execute(
-                tool_calls.delete().where(
-                    *_call(scope, turn_id, call_id), tool_calls.c.state == ToolCallState.STARTED
-                )
+                tool_calls.delete().where(*_call(scope, turn_id, call_id), tool_calls.c.output.is_(None))
             )
 
 

@@ -44,11 +44,13 @@ _POOL_SIZE = 10  # connections of one worker to PostgreSQL
 _WRITERS = 8  # of which at most this many write at the same time; the others are for reading
 
 _SESSION_LIMITS = {
-    "lock_timeout": "30s",
-    # A worker that was frozen in the middle of a transaction must not hold its rows for ever.
-    "idle_in_transaction_session_timeout": "60s",
+    # A worker that stands still in the middle of a transaction loses its session (and does the transaction
+    # again when it wakes) well before those who wait for its rows give up.
+    "idle_in_transaction_session_timeout": "15s",
+    "lock_timeout": "45s",
     "application_name": "agent-tasks",
 }
+_COMMAND_TIMEOUT = 60.0  # seconds that a statement may take, waiting for locks included
 _MIGRATION_LOCK = 0x6167656E7473  # any number that no other program takes; "agents" in ASCII
 
 _MIGRATING = threading.Lock()
@@ -249,7 +251,7 @@ class _translated:  # noqa: N801 - reads as a statement: `with _translated(...)`
                 f"The journal {self._address} refused a row that contradicts another: {error.orig}. "
                 "Nothing was committed; try again, and report it if it happens again."
             ) from error
-        text = str(error.orig) if isinstance(error, DBAPIError) and error.orig else str(error)
+        text = _reason(error)
         if "lock timeout" in text:
             remedy = "A worker holds the row for too long: end that worker, or wait for its session to end."
         elif "locked" in text:
@@ -265,6 +267,16 @@ class _translated:  # noqa: N801 - reads as a statement: `with _translated(...)`
         raise (ConnectionLostError if is_lost else JournalUnreadableError)(
             f"The journal {self._address} can't be used: {text}. {remedy}"
         ) from error
+
+
+def _reason(error: BaseException | None) -> str:
+    """What a driver says of its error; those that say nothing are named."""
+    found = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    if str(found).strip():
+        return str(found)
+    if isinstance(found, TimeoutError):
+        return "the server did not answer in time (TimeoutError)"
+    return type(found).__name__
 
 
 @asynccontextmanager
@@ -312,7 +324,7 @@ def _create_engine(url: URL, *, is_sqlite: bool) -> AsyncEngine:
             pool_size=_POOL_SIZE,
             connect_args={
                 "timeout": BUSY_TIMEOUT,
-                "command_timeout": 60.0,
+                "command_timeout": _COMMAND_TIMEOUT,
                 "server_settings": _SESSION_LIMITS,
             },
         )

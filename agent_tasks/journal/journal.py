@@ -26,7 +26,13 @@ from agent_tasks.journal.records import (
 )
 from agent_tasks.journal.rows import document_of, operation_of, resource_of
 from agent_tasks.journal.schema import documents, operations, resources
-from agent_tasks.journal.statements import insert_new, read_operation, require_held, require_operation
+from agent_tasks.journal.statements import (
+    insert_new,
+    interrupt_calls,
+    read_operation,
+    require_held,
+    require_operation,
+)
 from agent_tasks.journal.workers import WorkerPresence, shared_folder, worker_name
 from agent_tasks.logs import get_logger
 
@@ -222,6 +228,8 @@ class Journal:
     async def fail(self, scope: str, key: str, error: BaseException) -> None:
         """Commit that the operation ended without a result; the next claim may try again.
 
+        Tool calls in the middle of which a turn ended are no longer under way.
+
         Raises:
             LeaseLostError: another worker has taken the operation over.
         """
@@ -230,6 +238,7 @@ class Journal:
             await self._change(
                 connection, scope, key, self.worker, state=OperationState.FAILED, error=described
             )
+            await interrupt_calls(connection, scope, key, self._clock())
 
     @retried
     async def release(self, scope: str, key: str) -> None:
@@ -320,12 +329,23 @@ class Journal:
 
     @retried
     async def live_resources(
-        self, scope: str, *, owner: str | None = None, kind: str | None = None
+        self, scope: str, *, owner: str | None = None, kind: str | None = None, parts: bool = False
     ) -> list[Resource]:
-        """Resources that are not known to be deleted, oldest first; of one owner or kind if named."""
-        query = resources.select().where(resources.c.scope == scope, resources.c.state != "deleted")
+        """Resources that are not known to be deleted, oldest first; of one owner or kind if named.
+
+        Args:
+            scope: the service.
+            owner: for whom they were made.
+            kind: their kind.
+            parts: also those of the owner's parts, such as `papers/a.txt` of `papers`.
+        """
+        query = resources.select().where(resources.c.scope == scope, resources.c.state == "live")
         if owner is not None:
-            query = query.where(resources.c.owner == owner)
+            # Cut and compared, not LIKE: there SQLite does not tell upper case from lower case.
+            start = f"{owner}/"
+            is_part = sa.func.substr(resources.c.owner, 1, len(start)) == start
+            is_own = resources.c.owner == owner
+            query = query.where(sa.or_(is_own, is_part) if parts else is_own)
         if kind is not None:
             query = query.where(resources.c.kind == kind)
         async with self._database.read() as connection:

@@ -70,7 +70,8 @@ class ToolCallState(enum.StrEnum):
     STARTED = "started"
     DONE = "done"
     UNKNOWN = "unknown"
-    """Cut off in the middle, and not to be repeated: its effect is not known."""
+    """Cut off in the middle: its effect is not known. The output is what the agent was told; None if its turn
+    ended before anything was."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,8 @@ class ToolCallRecord:
     output: str | None
     error_type: str | None
     started_at: float = 0.0
+    arguments: str | None = None
+    """What it was asked to do, shortened, for people; None in calls that an older version made."""
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ def tool_call_of(row: RowMapping) -> ToolCallRecord:
         state=ToolCallState(row["state"]),
         output=row["output"],
         error_type=row["error_type"],
+        arguments=row["arguments"],
     )
 
 

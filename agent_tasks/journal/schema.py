@@ -1,8 +1,9 @@
 """The journal's tables (SQLAlchemy Core).
 
 Times are seconds since the epoch (UTC) as floats. `scope` names the service the row speaks about, so that one
-journal can serve several endpoints without mixing up their ids. Nothing here is a secret: prompts and tool
-arguments appear as hashes, results as the plain JSON that the caller gets.
+journal can serve several endpoints without mixing up their ids. Nothing here is a secret: prompts appear as
+hashes, tool arguments as a hash and, shortened and without headers, for people who have to tell calls apart;
+results as the plain JSON that the caller gets.
 
 Change a table only together with a migration in `migrations/versions` and `SCHEMA_REVISION`.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, Column, Float, Index, Integer, MetaData, String, Table, Text
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 """The newest migration; a journal that names an unknown one was written by a newer version."""
 
 metadata = MetaData()
@@ -49,6 +50,7 @@ tool_calls = Table(
     Column("error_type", String(200)),
     Column("started_at", Float, nullable=False),
     Column("finished_at", Float),
+    Column("arguments", Text),
     Index("tool_calls_by_operation", "scope", "operation_key"),
 )
 
@@ -67,6 +69,7 @@ resources = Table(
     Column("deleted_at", Float),
     Index("resources_by_owner", "scope", "owner", "state"),
     Index("resources_by_operation", "scope", "operation_key"),
+    Index("resources_by_state", "scope", "state"),
 )
 
 documents = Table(

@@ -9,9 +9,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agent_tasks.errors import LeaseLostError
-from agent_tasks.journal.records import Operation
+from agent_tasks.journal.records import Operation, ToolCallState
 from agent_tasks.journal.rows import operation_of
-from agent_tasks.journal.schema import operations
+from agent_tasks.journal.schema import operations, tool_calls
 
 
 async def insert_new(connection: AsyncConnection, table: sa.Table, values: dict[str, Any]) -> bool:
@@ -53,3 +53,13 @@ async def require_held(connection: AsyncConnection, scope: str, key: str, worker
             f"Another worker has taken over {key}; what this one did is not committed. "
             "It was silent for longer than its lease."
         )
+
+
+async def interrupt_calls(connection: AsyncConnection, scope: str, operation_key: str, now: float) -> None:
+    """The turn has ended: calls of it that have begun and not ended will never be asked about again."""
+    await connection.execute(
+        tool_calls.update()
+        .where(tool_calls.c.scope == scope, tool_calls.c.operation_key == operation_key)
+        .where(tool_calls.c.state == ToolCallState.STARTED)
+        .values(state=ToolCallState.UNKNOWN, finished_at=now)
+    )

@@ -8,6 +8,7 @@ from typing import Any
 from agent_tasks.backend.protocol import ApprovalRequest
 from agent_tasks.errors import ApprovalNeededError
 from agent_tasks.logs import get_logger
+from agent_tasks.operations.arguments import shown_arguments
 from agent_tasks.operations.keys import content_hash
 from agent_tasks.operations.workspace import Workspace
 from agent_tasks.tools import ToolSet
@@ -58,8 +59,9 @@ async def decide_approvals(
     for call in calls:
         name = f"{APPROVAL}{call.server}.{call.name}"
         known = await ws.journal.calls.begin(
-            ws.scope, operation_key, turn_id, call.call_id, name, content_hash(call.arguments)
-        )
+            ws.scope, operation_key, turn_id, call.call_id, name, content_hash(call.arguments),
+            shown_arguments(call.arguments),
+        )  # fmt: skip
         if known is not None and known.output is not None:
             is_approved = known.output == APPROVED
         else:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from agent_tasks.errors import JournalError
-from agent_tasks.journal import ToolCallRecord
+from agent_tasks.journal import ToolCallRecord, ToolCallState
 from agent_tasks.operations.approvals import APPROVAL
 from agent_tasks.operations.workspace import Workspace
 
 
 async def cut_off_calls(ws: Workspace) -> list[ToolCallRecord]:
-    """Calls that have begun and not ended, and that no living worker is carrying out; the oldest first."""
+    """Calls that have begun and not ended, and that no living worker is carrying out; the oldest first.
+
+    One whose turn has ended is not among them: if the step runs again and its agent asks for the same, then
+    that call is.
+    """
+    return [record for record in await _undecided(ws) if record.state is ToolCallState.STARTED]
+
+
+async def _undecided(ws: Workspace) -> list[ToolCallRecord]:
     found = []
     for record in await ws.journal.calls.unfinished(ws.scope):
         operation = await ws.journal.operation(ws.scope, record.operation_key)
@@ -46,7 +54,7 @@ async def repeat_call(ws: Workspace, call_id: str) -> None:
 
 async def _cut_off(ws: Workspace, call_id: str) -> list[ToolCallRecord]:
     """The call, and the same call of the step's other attempts: a turn that expired was asked anew."""
-    found = await cut_off_calls(ws)
+    found = await _undecided(ws)
     for record in found:
         if record.call_id == call_id:
             what = record.operation_key, record.name, record.arguments_hash

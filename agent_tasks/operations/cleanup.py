@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from agent_tasks.backend.protocol import ResourceKind
 from agent_tasks.crashpoints import crash_point
+from agent_tasks.errors import ServiceError
 from agent_tasks.operations.keys import operation_key
 from agent_tasks.operations.workspace import Workspace
 
@@ -36,24 +37,30 @@ async def delete_conversation(ws: Workspace, conversation: str) -> None:
 
 
 async def release_owner(ws: Workspace, owner: str, *, keep: Collection[str] = ()) -> int:
-    """Delete everything that belongs to an owner; returns how many resources that were.
+    """Delete everything that belongs to an owner and its parts; returns how many resources that were.
 
     Args:
         ws: where to work.
-        owner: for whom it was made.
+        owner: for whom it was made; `papers/a.txt` is a part of `papers`.
         keep: ids of resources that stay, until their time to live is over.
 
     Raises:
-        ServiceError: the service refused one; what is left stays in the ledger.
-        TransportError: the service could not be reached; likewise.
+        ServiceError: the service refused one; the others are deleted, it stays in the ledger.
+        TransportError: the service could not be reached; what is left stays in the ledger.
     """
-    live = await ws.journal.live_resources(ws.scope, owner=owner)
+    live = await ws.journal.live_resources(ws.scope, owner=owner, parts=True)
     found = [resource for resource in live if resource.remote_id not in keep]
     crash_point("cleanup.listed")
+    refused: list[ServiceError] = []
     for kind in _ORDER:
         for resource in found:
             if resource.kind == kind:
-                await delete_resource(ws, kind, resource.remote_id)
+                try:
+                    await delete_resource(ws, kind, resource.remote_id)
+                except ServiceError as error:
+                    refused.append(error)
+    if refused:
+        raise refused[0]
     return len(found)
 
 

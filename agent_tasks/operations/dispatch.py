@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 from agent_tasks.backend.protocol import ToolCallRequest
 from agent_tasks.client._functions import error_output
 from agent_tasks.crashpoints import crash_point
+from agent_tasks.detaching import DETACH_SECONDS, is_detaching
 from agent_tasks.errors import ToolOutcomeUnknownError
 from agent_tasks.journal import ToolCallRecord, ToolCallState
 from agent_tasks.logs import get_logger
+from agent_tasks.operations.arguments import shown_arguments
 from agent_tasks.operations.keys import content_hash
 from agent_tasks.operations.models import ToolCallOutcome
 from agent_tasks.operations.workspace import Workspace
@@ -52,14 +55,32 @@ async def dispatch_tools(
     """
     earlier = await _earlier_calls(ws, operation_key, turn_id, calls)
     # Every call runs to its end even if the journal refuses one: what was started must be known.
-    outcomes = await asyncio.gather(
-        *(_dispatch(ws, operation_key, turn_id, call, tools, earlier.get(call.call_id)) for call in calls),
-        return_exceptions=True,
+    outcomes = await _all_ended(
+        [_dispatch(ws, operation_key, turn_id, call, tools, earlier.get(call.call_id)) for call in calls]
     )
+    unknown = [outcome for outcome in outcomes if isinstance(outcome, ToolOutcomeUnknownError)]
     for outcome in outcomes:
-        if isinstance(outcome, BaseException):
+        if isinstance(outcome, BaseException) and outcome not in unknown:
             raise outcome
+    if unknown:
+        raise _all_of(unknown)
     return [outcome for outcome in outcomes if isinstance(outcome, ToolCallOutcome)]
+
+
+async def _all_ended(calls: Sequence[Coroutine[Any, Any, ToolCallOutcome]]) -> list[Any]:
+    """The outcomes and errors of all calls; whoever detaches waits a little, so that they are known."""
+    tasks = [asyncio.ensure_future(call) for call in calls]
+    try:
+        await asyncio.wait(tasks)
+    except asyncio.CancelledError:
+        if is_detaching():
+            await asyncio.wait(tasks, timeout=DETACH_SECONDS)
+        raise
+    finally:
+        for task in tasks:
+            task.cancel()
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    return outcomes
 
 
 async def _earlier_calls(
@@ -95,8 +116,9 @@ async def _dispatch(
     earlier: ToolCallRecord | None,
 ) -> ToolCallOutcome:
     known = await ws.journal.calls.begin(
-        ws.scope, operation_key, turn_id, call.call_id, call.name, content_hash(call.arguments)
-    )
+        ws.scope, operation_key, turn_id, call.call_id, call.name, content_hash(call.arguments),
+        shown_arguments(call.arguments),
+    )  # fmt: skip
     done = known if known is not None and known.output is not None else earlier
     if done is not None and done.output is not None:
         outcome = ToolCallOutcome(
@@ -138,21 +160,33 @@ async def _of_unknown_outcome(
 ) -> ToolCallOutcome:
     if tool.when_unknown is WhenUnknown.STOP:
         raise ToolOutcomeUnknownError(
-            f"The function {call.name!r} (call {call.call_id} of {turn_id}) was cut off in the middle, and "
-            "may have had its effect. Find out, then give its output with `agent-tasks calls answer`, or "
-            "have it run again with `agent-tasks calls repeat`, and start the step again.",
+            f"The function {call.name!r} with {shown_arguments(call.arguments)} (call {call.call_id} of "
+            f"{turn_id}) was cut off in the middle, and may have had its effect. Find out, then give its "
+            "output with `agent-tasks calls answer`, or have it run again with `agent-tasks calls repeat`, "
+            "and start the step again.",
             tool=call.name,
             call_id=call.call_id,
         )
     error = ToolOutcomeUnknownError(
-        f"The function {call.name!r} was cut off in the middle. It may have had its effect, so it is not "
-        "run again.",
+        f"The function {call.name!r} with {shown_arguments(call.arguments)} was cut off in the middle. It "
+        "may have had its effect, so it is not run again.",
         tool=call.name,
         call_id=call.call_id,
     )
     outcome = _failed(call, turn_id, error)
     await _commit(ws, turn_id, outcome, ToolCallState.UNKNOWN)
     return outcome
+
+
+def _all_of(unknown: Sequence[ToolOutcomeUnknownError]) -> ToolOutcomeUnknownError:
+    """One error that names every call that waits for a person."""
+    first, *others = unknown
+    if not others:
+        return first
+    text = " ".join(error.message for error in unknown)
+    return ToolOutcomeUnknownError(
+        f"{len(unknown)} calls wait for a person. {text}", tool=first.tool, call_id=first.call_id
+    )
 
 
 def _failed(call: ToolCallRequest, turn_id: str, error: Exception) -> ToolCallOutcome:

@@ -32,8 +32,8 @@ async def in_use(ws: Workspace, owner: str) -> bool:
     )
 
 
-async def release_parts(ws: Workspace, owner: str) -> int:
-    """Delete everything that belongs to an owner, the conversations of its parts first.
+async def release_ended(ws: Workspace, owner: str) -> int:
+    """Delete everything that belongs to an owner and its parts, as `release_owner` does.
 
     Conversations of turns that have not ended in the journal stay: what they cost would be paid again.
 
@@ -41,16 +41,14 @@ async def release_parts(ws: Workspace, owner: str) -> int:
         How many resources that were.
 
     Raises:
-        AgentTasksError: the service did not delete one; the rest stays in the ledger.
+        AgentTasksError: the service did not delete one; it stays in the ledger.
     """
     unheard = {
         str(found.remote["conversation"])
         for found in await ws.journal.unsettled(ws.scope)
         if belongs_to(owner_of(found), owner) and "turn_id" in found.remote
     }
-    live = await ws.journal.live_resources(ws.scope)
-    parts = {found.owner for found in live if belongs_to(found.owner, owner)} - {owner}
-    return sum([await release_owner(ws, part, keep=unheard) for part in [*sorted(parts), owner]])
+    return await release_owner(ws, owner, keep=unheard)
 
 
 async def release_unused(ws: Workspace, owner: str) -> int | None:
@@ -67,4 +65,4 @@ async def release_unused(ws: Workspace, owner: str) -> int | None:
         logger.info("What belongs to %s is in use by a living worker and stays", owner)
         return None
     async with exclusive(ws, owner):
-        return await release_parts(ws, owner)
+        return await release_ended(ws, owner)

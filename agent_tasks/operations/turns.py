@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from agent_tasks.backend.protocol import Citation, TurnEnded, Usage
 from agent_tasks.crashpoints import crash_point
+from agent_tasks.detaching import is_detaching
 from agent_tasks.errors import (
     AgentTasksError,
     RunExpiredError,
@@ -15,7 +16,7 @@ from agent_tasks.errors import (
     RunServerError,
     RunThrottledError,
 )
-from agent_tasks.journal import ToolCallRecord
+from agent_tasks.journal import ToolCallRecord, ToolCallState
 from agent_tasks.logs import get_logger
 from agent_tasks.operations.following import CONVERSATION_TTL, Following
 from agent_tasks.operations.keys import content_hash, operation_key
@@ -64,7 +65,8 @@ async def run_turn(
     its mark and
     followed; it is never paid for twice. A throttled turn waits as long as the service says and goes on in
     the same conversation without posting the prompt again, and so does one that expired; calls that they make
-    again are answered from the journal.
+    again are answered from the journal. A caller that is cancelled cancels the turn, unless the process was
+    told to end by SIGTERM (`agent_tasks.detaching`).
 
     Args:
         ws: where to work.
@@ -94,6 +96,8 @@ async def run_turn(
             except TimeoutError:
                 raise await attempt.give_up() from None
             except asyncio.CancelledError:
+                if is_detaching():  # the turn goes on, and the next worker attaches to it
+                    raise
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(asyncio.shield(attempt.give_up()), _CANCEL_TIMEOUT)
                 raise
@@ -214,6 +218,8 @@ class _Turn:
             attempts=self._attempts.operation.attempt,
         )
         crash_point("turn.ended")
+        if any(record.state is ToolCallState.STARTED for record in records):  # of attempts that expired
+            await self._ws.journal.calls.interrupt(self._ws.scope, key)
         await self._ws.journal.finish(self._ws.scope, key, result.model_dump(mode="json", exclude={"reused"}))
         crash_point("turn.committed")
         return result

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import multiprocessing
 import os
 import random
 import signal
+import sys
 import tempfile
 import time
 import traceback
@@ -17,6 +17,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from agent_tasks.cli.errors import InterruptedBySignal
+from agent_tasks.cli.interrupts import run_interruptible
 from agent_tasks.operations import Workspace
 from flows.pipeline import load_pipeline
 from flows.run import run_batch
@@ -143,6 +145,19 @@ class Fleet:
             self._forget(number)
             self.kills += 1
 
+    def move(self, chance: random.Random) -> None:
+        """SIGTERM to one of the workers; it ends in good order, and is started again."""
+        if self._workers:
+            number = chance.choice(sorted(self._workers))
+            process = self._workers[number].process
+            process.terminate()
+            process.join(30)
+            in_order = process.exitcode == 128 + signal.SIGTERM
+            assert in_order or process.exitcode in (-signal.SIGTERM, 0), process.exitcode
+            if process.exitcode != 0:  # or else it had just finished
+                self._forget(number)
+            self.kills += in_order  # the others were still starting
+
     def run(self, limit: float, disturb: Callable[[], None] | None = None) -> None:
         """Keep all workers running until all have finished; `disturb` is called again and again meanwhile."""
         deadline = time.monotonic() + limit
@@ -168,7 +183,9 @@ class Fleet:
 def _serve(answer: Connection, machine: str, args: tuple[str, str, str, str]) -> None:
     tempfile.tempdir = machine
     try:
-        answer.send((asyncio.run(work(*args)), None))
+        answer.send((run_interruptible(lambda: work(*args)), None))
+    except InterruptedBySignal as interrupt:
+        sys.exit(interrupt.exit_code)
     except BaseException:
         answer.send((None, traceback.format_exc()))
     answer.close()

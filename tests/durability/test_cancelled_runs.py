@@ -8,17 +8,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from agent_tasks.journal import Journal
 from tests.durability.counts import counted
-from tests.durability.served import ROOT, Api, environment, served
+from tests.durability.served import ROOT, Api, descendants, environment, served
 from tests.embedded.conftest import processes_of
-from tests.flows.support import Bench
+from tests.flows.support import RULES, Bench
 from tests.flows.test_cancelling import SLOW, _active, _until
 
-ALL = bool(os.environ.get("AGENT_TASKS_ALL_CRASH_POINTS"))
 SECONDS = 10.0
 """Within which a cancelled flow run has no active turn on the service."""
 
@@ -113,10 +113,7 @@ async def test_a_run_of_the_terminal_is_cancelled_on_the_server(
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("prefect_server")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM] if ALL else [signal.SIGTERM])
-async def test_an_interrupted_command_leaves_no_active_turn(
-    bench: Callable[..., Bench], number: signal.Signals
-) -> None:
+async def test_a_command_interrupted_by_ctrl_c_leaves_no_active_turn(bench: Callable[..., Bench]) -> None:
     from prefect.settings import PREFECT_API_URL
 
     batch = bench(rules=SLOW)
@@ -126,16 +123,91 @@ async def test_an_interrupted_command_leaves_no_active_turn(
     try:
         await _until(lambda: len(_active(batch)) == 1, 60)
         interrupted = time.monotonic()
-        process.send_signal(number)
+        process.send_signal(signal.SIGINT)
         await _until(lambda: not _active(batch), SECONDS)
         shown, _ = process.communicate(timeout=30)
         assert time.monotonic() - interrupted < SECONDS
     finally:
         process.kill()
-    assert process.returncode == 128 + number, shown
+    assert process.returncode == 128 + signal.SIGINT, shown
+    assert len(batch.service.requests("runs.cancel")) == 1
     async with Journal(batch.journal_url) as journal:
         assert await journal.unsettled(batch.service.endpoint) == []
         known = {one.remote_id for one in await journal.live_resources(batch.service.endpoint)}
     with batch.service.http() as http:
         left = {one["id"] for path in ("/assistants", "/threads") for one in http.get(path).json()["data"]}
     assert left <= known
+
+
+SLOWLY: dict[str, Any] = {**RULES, "rules": [{**rule, "delay": 6} for rule in RULES["rules"]]}
+"""Long enough for a process to end while a turn is under way."""
+
+
+async def _is_handed_over(batch: Bench) -> None:
+    """Turns go on, and their leases are over."""
+    async with Journal(batch.journal_url) as journal:
+        turns = [one for one in await journal.unsettled(batch.service.endpoint) if one.kind == "turn"]
+    assert turns
+    assert all(one.lease_until <= time.time() for one in turns)
+    assert batch.service.requests("runs.cancel") == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("prefect_server")
+async def test_a_command_that_is_told_to_end_hands_its_turns_over(
+    bench: Callable[..., Bench], pytestconfig: pytest.Config
+) -> None:
+    from prefect.settings import PREFECT_API_URL
+
+    batch = bench(rules=SLOWLY)
+    batch.write("a.txt", "Paper P-1 of 2026-03-01, total 10.5")
+    batch.pipeline_file.write_text(batch.pipeline)
+    api_url = str(PREFECT_API_URL.value())
+    process = _command(batch, api_url)
+    try:
+        await _until(lambda: len(_active(batch)) == 1, 60)
+        process.terminate()
+        shown, _ = process.communicate(timeout=30)
+        assert process.returncode == 128 + signal.SIGTERM, shown
+        assert "Handing over" in shown
+        await _is_handed_over(batch)
+        (run,) = Api(api_url).ask("POST", "/flow_runs/filter", {"sort": "START_TIME_DESC", "limit": 1})
+        assert (run["state"]["type"], "SIGTERM" in run["state"]["message"]) == ("CRASHED", True)
+        process = _command(batch, api_url)
+        shown, _ = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == 0, shown
+    assert batch.turns() == 3
+    assert batch.service.requests("runs.cancel") == []
+    _count_leaks(batch, pytestconfig)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("prefect_server")
+async def test_a_flow_run_whose_process_is_told_to_end_hands_its_turns_over(
+    bench: Callable[..., Bench], pytestconfig: pytest.Config
+) -> None:
+    """The process of a flow run gets SIGTERM from elsewhere than the server: Prefect calls it crashed."""
+    from prefect.settings import PREFECT_API_URL
+
+    batch = bench(rules=SLOWLY)
+    batch.write("a.txt", "Paper P-1 of 2026-03-01, total 10.5")
+    batch.pipeline_file.write_text(batch.pipeline)
+    api_url = str(PREFECT_API_URL.value())
+    api = Api(api_url)
+    with served(batch, api_url) as runner:
+        await _until(api.is_deployed, 60)
+        run = api.run(batch)
+        await _until(lambda: len(_active(batch)) == 1, 60)
+        for pid in descendants(runner.process.pid):
+            os.kill(pid, signal.SIGTERM)
+        await _until(lambda: api.flow_run(run)["state"]["type"] == "CRASHED", 30)
+        await _is_handed_over(batch)
+        again = api.run(batch)
+        await _until(lambda: api.flow_run(again)["state"]["type"] == "COMPLETED", 90)
+    assert batch.turns() == 3
+    assert batch.service.requests("runs.cancel") == []
+    _count_leaks(batch, pytestconfig)

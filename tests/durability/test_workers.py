@@ -53,6 +53,7 @@ class Size:
 
 
 KILLS = Size(4, 500, (1.0, 4.0), 1000, 0.05, 600) if ALL else Size(2, 24, (0.8, 1.6), 2, 0.25, 60)
+MOVES = Size(4, 120, (1.0, 3.0), 12, 0.25, 300) if ALL else Size(2, 24, (2.0, 3.0), 3, 0.25, 120)
 RESTARTS = Size(4, 120, (3.0, 5.0), 5, 0.1, 300) if ALL else Size(2, 24, (1.0, 1.2), 1, 0.25, 60)
 
 
@@ -94,6 +95,18 @@ def test_workers_killed_at_random_do_every_step_once(
     workers.run(KILLS.limit, every(KILLS, chance, lambda: workers.kill(chance)))
     assert workers.kills >= (20 if ALL else 2)
     _check(workers, KILLS, pytestconfig, workers.kills)
+
+
+@pytest.mark.timeout(400)
+def test_workers_that_are_moved_pay_for_no_turn_twice(
+    fleet: Callable[[Size], Fleet], pytestconfig: pytest.Config
+) -> None:
+    """SIGTERM at random: the turns go on, and whoever comes next attaches to them."""
+    workers, chance = fleet(MOVES), random.Random(6)
+    workers.run(MOVES.limit, every(MOVES, chance, lambda: workers.move(chance)))
+    assert workers.kills >= (6 if ALL else 1)
+    assert workers.service.requests("runs.cancel") == []
+    _check(workers, MOVES, pytestconfig, workers.kills)
 
 
 @pytest.mark.timeout(400)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,9 @@ from agent_tasks.blocks import AgentsProject
 from agent_tasks.journal import Journal
 from agent_tasks.operations import Workspace
 from agent_tasks.operations.cancelling import cancel_owner
+from agent_tasks.operations.runs import note_owner, noted_owner
+from flows.batch import batch_owner
+from flows.cancelling import cancel_and_release, cancel_turns, remember_run
 from flows.document_batch import document_batch
 from tests.flows.support import Bench
 
@@ -82,27 +86,59 @@ async def test_a_flow_that_is_cancelled_mid_batch_leaves_no_active_run(
     assert set(left) <= known
 
 
+@pytest.mark.parametrize("file", ["deleted", "edited", "needs a setting"])
 async def test_hooks_end_what_a_killed_process_left_running(
-    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch, file: str
 ) -> None:
-    """As the runner does it: the flow's process is gone, the hook has the flow run's parameters alone."""
-    from types import SimpleNamespace
-
-    from flows.batch import batch_owner
-    from flows.cancelling import cancel_and_release
-
+    """As the runner does it: the flow's process is gone; the hook has the flow run's id and parameters, and a
+    pipeline file that can't be loaded any more, or not by this process."""
     batch = bench(rules=SLOW)
-    batch.pipeline_file.write_text(batch.pipeline)
     owner = batch_owner("papers", batch.documents)
     await _leave_running(batch, owner)
     assert _active(batch)
+    if file == "edited":
+        batch.pipeline_file.write_text("name: others\nagents: {extractor: [")
+    elif file == "needs a setting":
+        monkeypatch.delenv("STORAGE", raising=False)
+        queues = "queue_tools: {definitions: queue_tools.json, connection: STORAGE}\n"
+        (batch.folder / "queue_tools.json").write_text("[]")
+        batch.pipeline_file.write_text(queues + batch.pipeline)
     monkeypatch.setenv("PROJECT_ENDPOINT", batch.service.endpoint)
     monkeypatch.setenv("AGENT_TASKS_JOURNAL_URL", batch.journal_url)
     monkeypatch.setenv("AGENT_TASKS_STATE_DIR", str(batch.folder / "state"))
-    given = {"documents": str(batch.documents), "pipeline": str(batch.pipeline_file), "project": None}
+    given = {"documents": "documents", "pipeline": str(batch.pipeline_file), "project": None}
     await cancel_and_release(None, SimpleNamespace(id="gone", parameters=given), None)  # type: ignore[arg-type]
     await _until(lambda: not _active(batch), 10)
     assert batch.left() == {"agents": 0, "files": 0, "stores": 0, "threads": 0}
+
+
+async def test_a_hook_of_a_run_that_made_nothing_says_nothing(
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A mistake in the pipeline file, seen in the flow's process and in another one."""
+    batch = bench(rules=SLOW)
+    monkeypatch.setenv("PROJECT_ENDPOINT", batch.service.endpoint)
+    monkeypatch.setenv("AGENT_TASKS_JOURNAL_URL", batch.journal_url)
+    given = {"documents": str(batch.documents), "pipeline": "nowhere.yaml", "project": None}
+    for here in (True, False):
+        run_id = f"run-{here}"
+        if here:
+            remember_run(run_id)
+        run = SimpleNamespace(id=run_id, parameters=given, run_count=1)
+        await cancel_turns(None, run, None)  # type: ignore[arg-type]
+        assert [record.message for record in caplog.records if record.levelname == "WARNING"] == []
+
+
+async def test_the_owner_of_a_run_is_kept_and_may_change(
+    bench: Callable[..., Bench],
+) -> None:
+    batch = bench()
+    async with Journal(batch.journal_url) as journal:
+        assert await noted_owner(journal, "run") is None
+        for owner in ("papers:1", "papers:1", "letters:2"):
+            await note_owner(journal, "run", owner)
+            assert await noted_owner(journal, "run") == owner
+        assert await noted_owner(journal, "other") is None
 
 
 async def test_turns_of_a_living_worker_and_of_other_owners_go_on(bench: Callable[..., Bench]) -> None:
@@ -123,6 +159,7 @@ async def _leave_running(batch: Bench, owner: str) -> None:
     from agent_tasks.operations import AgentSpec, ensure_agent
 
     async with Workspace.open(batch.service.endpoint, None, batch.journal_url) as ws:
+        await note_owner(ws.journal, "gone", owner)
         spec = AgentSpec(name="a", model="test-model", instructions="Answer.")
         agent = await ensure_agent(ws, spec, owner=owner)
         fingerprint = {"owner": f"{owner}/a.txt", "step": "extract"}

@@ -8,8 +8,11 @@ import pytest
 
 from agent_tasks.errors import ConfigurationError
 from flows.breaker import BatchStoppedError
+from flows.pipeline import load_pipeline
 from flows.progress import Observer, observed_by
 from flows.rows import AllDocumentsFailedError, AnswerRow, BatchSummary, DocumentRow
+from flows.run import PLAIN_STEPS, Steps, run_batch
+from flows.sharing import Work
 from tests.flows.support import PIPELINE, SMALL, TOOLS, Bench
 
 MakeBench = Callable[..., Bench]
@@ -262,6 +265,32 @@ async def test_a_review_that_is_cut_off_leaves_the_extraction_to_a_person(bench:
     assert row["reasons"][0].startswith("the review was cut off")
 
 
+async def test_unchanged_documents_cost_no_task_run(bench: MakeBench) -> None:
+    batch = bench()
+    for number in range(5):
+        batch.write(f"{number}.txt", f"Paper P-{number} of 2026-03-01, total 10")
+    assert (await batch.run()).done == 5
+    labels: list[str] = []
+
+    async def process(work: Work, label: str) -> None:
+        labels.append(label)
+        await work()
+
+    steps = Steps(process, PLAIN_STEPS.answer, PLAIN_STEPS.publish)
+
+    async def again() -> BatchSummary:
+        async with batch.workspace() as ws:
+            plan = load_pipeline(batch.pipeline_file)
+            return await run_batch(ws, plan, batch.documents, batch.out, steps=steps)
+
+    summary = await again()
+    assert (summary.done, summary.reused, summary.turns, labels) == (5, 5, 0, [])
+    for number in (0, 2, 4):  # of three chunks
+        batch.write(f"{number}.txt", f"Paper P-{number} of 2026-03-01, total 11")
+    summary = await again()
+    assert (summary.done, summary.reused, labels) == (5, 2, ["1-2", "3-3"])
+
+
 async def test_an_observer_hears_of_everything(bench: MakeBench) -> None:
     batch = bench()
     batch.write("1.txt", "Paper P-1 of 2026-03-01, total 10")
@@ -275,7 +304,7 @@ async def test_an_observer_hears_of_everything(bench: MakeBench) -> None:
         def step_started(self, name: str, step: str) -> None:
             heard.append(f"{name} {step}")
 
-        def document_finished(self, row: DocumentRow, *, reused: bool) -> None:
+        def document_finished(self, row: DocumentRow, *, reused: bool, by_other: bool = False) -> None:
             heard.append(f"{row.document} {row.status.value} {reused}")
 
         def answer_finished(self, row: AnswerRow, *, reused: bool) -> None:

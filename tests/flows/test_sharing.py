@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,13 @@ from agent_tasks.operations import Workspace
 from agent_tasks.operations.cancelling import cancel_owner
 from agent_tasks.operations.cleanup import exclusive_key
 from agent_tasks.operations.ownership import release_unused
+from flows import documents as documents_module
 from flows import sharing
-from flows.batch import batch_owner
+from flows.batch import Batch, batch_owner
 from flows.pipeline import load_pipeline
 from flows.rows import BatchSummary
-from flows.run import run_batch
+from flows.run import PLAIN_STEPS, Steps, run_batch
+from flows.sharing import Work
 from tests.flows.support import RULES, Bench
 from tests.journal.conftest import postgresql, postgresql_address
 
@@ -113,9 +117,9 @@ async def test_another_worker_goes_on_when_the_leader_leaves_before_the_end(
     while await batch.leader() is None:
         await asyncio.sleep(0.05)
     follower = asyncio.create_task(batch.run("two"))
-    async with asyncio.timeout(30):
-        while batch.bench.turns() < 13:
-            await asyncio.sleep(0.05)
+    async with asyncio.timeout(60):
+        while await asyncio.to_thread(batch.bench.turns) < 13:
+            await asyncio.sleep(0.1)
     leader.cancel()
     with pytest.raises(asyncio.CancelledError):
         await leader
@@ -124,6 +128,126 @@ async def test_another_worker_goes_on_when_the_leader_leaves_before_the_end(
     assert summary.answers[0].error is None
     assert not (batch.bench.folder / "one" / "results.jsonl").exists()
     assert batch.bench.left() == {"agents": 0, "files": 0, "stores": 0, "threads": 0}
+
+
+@pytest.mark.parametrize("where", ["upload_file", "create_store", "start_turn", "results", "delete"])
+async def test_a_leader_that_is_overtaken_follows_whoever_has_overtaken_it(
+    shared: Callable[..., Shared], monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """It stands still in the middle of what is done once, until another worker has finished the batch."""
+    batch = shared(documents=2)
+    plan = load_pipeline(batch.bench.pipeline_file)
+    stands_still = asyncio.Event()
+    other: asyncio.Task[BatchSummary] | None = None
+
+    async def until_the_other_is_done() -> None:
+        nonlocal other
+        if other is None:
+            stands_still.set()
+            other = asyncio.create_task(batch.run("two"))
+            await asyncio.wait([other])
+
+    def still(method: Any) -> Any:
+        async def later(*args: Any) -> Any:
+            await until_the_other_is_done()
+            return await method(*args)
+
+        async def updates(*args: Any) -> Any:
+            if "sum" in str(args[0].prompt):  # the question, not a document
+                await until_the_other_is_done()
+            async for update in method(*args):
+                yield update
+
+        return updates if where == "start_turn" else later
+
+    async def publish(worker: Batch, summary: BatchSummary) -> BatchSummary:
+        if where == "results":
+            await until_the_other_is_done()
+        summary = await PLAIN_STEPS.publish(worker, summary)
+        if where == "delete":
+            monkeypatch.setattr(ws.backend, "delete", still(ws.backend.delete))
+        return summary
+
+    endpoint = batch.bench.service.endpoint
+    async with Workspace.open(endpoint, None, batch.address, scope="test", lease_seconds=2) as ws:
+        monkeypatch.setattr(ws.journal, "renew_leases", _nothing)
+        if where not in ("results", "delete"):
+            monkeypatch.setattr(ws.backend, where, still(getattr(ws.backend, where)))
+        steps = Steps(PLAIN_STEPS.process, PLAIN_STEPS.answer, publish)
+        out = batch.bench.folder / "one"
+        summary = await run_batch(ws, plan, batch.bench.documents, out, steps=steps)
+    assert stands_still.is_set()
+    assert other is not None
+    theirs = await other
+    assert (summary.done, summary.failed) == (theirs.done, theirs.failed) == (2, 0)
+    assert summary.answers == theirs.answers
+    assert [answer.error for answer in summary.answers] == [None]
+    for name in ("results.jsonl", "report.md"):
+        one, two = (batch.bench.folder / out / name for out in ("one", "two"))
+        assert one.read_bytes() == two.read_bytes()
+    async with batch.worker() as ws:
+        assert [one for one in await ws.journal.unsettled(ws.scope) if one.kind != "turn"] == []
+
+
+async def _nothing() -> int:
+    return 0
+
+
+async def test_unchanged_documents_cost_no_task_run_and_a_task_run_takes_a_chunk(
+    shared: Callable[..., Shared], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With portions of 2, a chunk of 4 and 11 documents; then unchanged; then one of them changed."""
+    batch = shared(documents=11)
+    batch.bench.pipeline_file.write_text(batch.bench.pipeline.replace("chunk_size: 2", "chunk_size: 4"))
+    task_runs: list[int] = []
+    in_task: ContextVar[int] = ContextVar("in_task")
+    worked_on: Counter[int] = Counter()
+
+    async def process(work: Work, label: str) -> None:
+        task_runs.append(len(task_runs))
+        in_task.set(task_runs[-1])
+        await work()
+
+    known = documents_module._DocumentWork.known
+
+    async def counted(self: Any) -> Any:
+        worked_on[in_task.get()] += 1
+        return await known(self)
+
+    monkeypatch.setattr(documents_module._DocumentWork, "known", counted)
+    steps = Steps(process, PLAIN_STEPS.answer, PLAIN_STEPS.publish)
+
+    async def run() -> BatchSummary:
+        async with batch.worker() as ws:
+            plan = load_pipeline(batch.bench.pipeline_file)
+            return await run_batch(ws, plan, batch.bench.documents, batch.bench.out, steps=steps)
+
+    first = await run()
+    assert (first.done, first.reused, first.by_others) == (11, 0, 0)
+    assert sum(worked_on.values()) == 11
+    assert max(worked_on.values()) == 4
+    assert len(task_runs) <= 4
+    task_runs.clear()
+    worked_on.clear()
+    again = await run()
+    assert (again.done, again.reused, again.turns, task_runs) == (11, 11, 0, [])
+    batch.bench.write("3.txt", "Paper P-33 of 2026-03-01, total 33.5")
+    changed = await run()
+    assert (changed.done, changed.reused, dict(worked_on)) == (11, 10, {0: 1})
+
+
+async def test_what_another_worker_did_in_this_run_is_not_called_unchanged(
+    shared: Callable[..., Shared],
+) -> None:
+    batch = shared(documents=8)
+    summaries = await asyncio.gather(batch.run("one"), batch.run("two"))
+    assert [summary.reused for summary in summaries] == [0, 0]
+    assert sum(summary.by_others for summary in summaries) == 8
+    assert [summary.turns_reused for summary in summaries] == [0, 0]
+    some = max(summaries, key=lambda summary: summary.by_others)
+    assert some.provenance() == f"{some.by_others} by other workers"
+    again = await batch.run()
+    assert (again.provenance(), again.turns_reused) == ("8 unchanged", 17)
 
 
 async def test_what_a_waiting_worker_needs_stays_when_another_is_cancelled(

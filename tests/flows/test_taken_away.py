@@ -80,13 +80,14 @@ async def test_a_leader_that_stood_still_deletes_nothing_of_its_successors(
     plan = load_pipeline(batch.pipeline_file)
     url, scope = batch.journal_url, "test"
     released: list[str] = []
-    release = run_module._release
+    release = Batch.release
 
-    async def noted(worker: Batch) -> None:
-        released.append(worker.ws.journal.worker)
-        await release(worker)
+    async def noted(worker: Batch, owner: str) -> None:
+        if owner == worker.owner:
+            released.append(worker.ws.journal.worker)
+        await release(worker, owner)
 
-    monkeypatch.setattr(run_module, "_release", noted)
+    monkeypatch.setattr(Batch, "release", noted)
     async with Workspace.open(batch.service.endpoint, None, url, scope=scope, lease_seconds=1.0) as ws:
         publish = run_module.PLAIN_STEPS.publish
         monkeypatch.setattr(ws.journal, "renew_leases", _nothing)

@@ -145,6 +145,38 @@ async def test_deleting_a_resource_releases_what_made_it_but_keeps_turns(journal
     assert remade.operation.state is OperationState.INTENDED
 
 
+PARTS = ("job", "job/doc-1", "job/doc-1/q", "job/")
+NO_PARTS = ("job2", "job2/doc-1", "Job/doc-1", "a/job", "job-1/x", "j_b/x", "j%/x", "")
+
+
+async def test_parts_are_told_from_owners_with_similar_names(journal: Journal) -> None:
+    await journal.claim(SCOPE, "k", "turn", {})
+    owners = [*PARTS, *NO_PARTS, "j_b", "j%", "%"]
+    made = [NewResource("conversation", f"t_{owner}", owner, "n", 60) for owner in owners]
+    await journal.finish(SCOPE, "k", {}, made)
+
+    async def listed(owner: str) -> set[str]:
+        return {one.owner for one in await journal.live_resources(SCOPE, owner=owner, parts=True)}
+
+    assert await listed("job") == set(PARTS)
+    assert await listed("j_b") == {"j_b", "j_b/x"}
+    assert await listed("j%") == {"j%", "j%/x"}
+    assert await listed("%") == {"%"}
+    assert [one.owner for one in await journal.live_resources(SCOPE, owner="job")] == ["job"]
+
+
+async def test_calls_in_the_middle_of_which_a_turn_ended_are_not_under_way(journal: Journal) -> None:
+    await journal.claim(SCOPE, "op", "turn", {})
+    for number, arguments in ((1, '{"n": 1}'), (2, None)):
+        await journal.calls.begin(SCOPE, "op", "run_1", f"call_{number}", "pay", "hash", arguments)
+    await journal.calls.finish(SCOPE, "run_1", "call_1", "paid")
+    await journal.fail(SCOPE, "op", ValueError("cancelled"))
+    paid, interrupted = await journal.calls.of(SCOPE, "op")
+    assert (paid.state, paid.output, paid.arguments) == (ToolCallState.DONE, "paid", '{"n": 1}')
+    assert (interrupted.state, interrupted.output) == (ToolCallState.UNKNOWN, None)
+    assert [one.call_id for one in await journal.calls.unfinished(SCOPE)] == ["call_2"]
+
+
 async def test_names_are_found_for_known_files(journal: Journal) -> None:
     await journal.claim(SCOPE, "u", "upload", {})
     made = NewResource("file", "assistant-1", owner="b", name="Rechnung März.pdf", time_to_live=60)

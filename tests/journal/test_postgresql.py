@@ -126,6 +126,56 @@ async def test_workers_that_start_together_migrate_once(address: str) -> None:
     assert [claimed.claim for claimed in claims].count(Claim.FRESH) == 1
 
 
+async def test_a_worker_that_stands_still_in_a_transaction_loses_its_session_before_others_give_up(
+    postgresql_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = dict(database_module._SESSION_LIMITS)
+    assert _seconds(limits["idle_in_transaction_session_timeout"]) < _seconds(limits["lock_timeout"])
+    assert _seconds(limits["lock_timeout"]) < database_module._COMMAND_TIMEOUT
+    for name in ("idle_in_transaction_session_timeout", "lock_timeout"):  # in the same order, but faster
+        monkeypatch.setitem(database_module._SESSION_LIMITS, name, f"{_seconds(limits[name]) / 15:g}s")
+    async with Journal(postgresql_address) as silent, Journal(postgresql_address) as other:
+        await silent.claim(SCOPE, "k", "turn", {})
+        stood_still = asyncio.Event()
+        first = True
+
+        async def stands_still(connection: object, *args: object, **values: object) -> None:
+            nonlocal first
+            await change(connection, *args, **values)  # type: ignore[arg-type]
+            if first:
+                first = False
+                stood_still.set()
+                await asyncio.sleep(2.5)
+
+        change = silent._change
+        monkeypatch.setattr(silent, "_change", stands_still)
+        frozen = asyncio.create_task(silent.attach(SCOPE, "k", {"turn_id": "run_1"}))
+        await stood_still.wait()
+        assert (await other.claim(SCOPE, "k", "turn", {})).claim is Claim.BUSY
+        assert not frozen.done()
+        assert (await frozen).remote == {"turn_id": "run_1"}  # it did its transaction again
+
+
+async def test_whoever_gives_up_says_why(postgresql_address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Journal(postgresql_address) as silent:
+        await silent.claim(SCOPE, "k", "turn", {})
+        async with silent._database.write() as connection:
+            await silent._change(connection, SCOPE, "k", None, lease_until=0.0)
+            monkeypatch.setitem(database_module._SESSION_LIMITS, "lock_timeout", "300ms")
+            async with Journal(postgresql_address) as other:
+                with pytest.raises(JournalUnreadableError, match=r"lock timeout.*holds the row"):
+                    await other.claim(SCOPE, "k", "turn", {})
+            monkeypatch.setitem(database_module._SESSION_LIMITS, "lock_timeout", "45s")
+            monkeypatch.setattr(database_module, "_COMMAND_TIMEOUT", 0.3)
+            async with Journal(postgresql_address) as other:
+                with pytest.raises(JournalUnreadableError, match=r"used: the server did not answer in time"):
+                    await other.claim(SCOPE, "k", "turn", {})
+
+
+def _seconds(limit: str) -> float:
+    return float(limit.removesuffix("s"))
+
+
 async def test_a_restarted_server_is_waited_for(postgresql: PostgresServer, postgresql_address: str) -> None:
     async with Journal(postgresql_address) as journal:
         await journal.claim(SCOPE, "before", "turn", {})

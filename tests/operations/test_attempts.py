@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent_tasks.backend.protocol import ToolCallRequest
+from agent_tasks.cli import calls as cli_calls
 from agent_tasks.errors import ConfigurationError, RunExpiredError, ToolOutcomeUnknownError
 from agent_tasks.journal import ToolCallState
 from agent_tasks.operations import (
@@ -21,6 +23,7 @@ from agent_tasks.operations import (
     repeat_call,
     run_turn,
 )
+from agent_tasks.operations.arguments import shown_arguments
 from agent_tasks.operations.dispatch import dispatch_tools
 from agent_tasks.operations.keys import content_hash
 from agent_tasks.operations.turns import turn_key
@@ -316,6 +319,75 @@ async def test_a_person_decides_on_the_call_of_all_attempts(
         (outcome,) = await dispatch_tools(ws, "k", "run_2", [asked], stopping.tools)
     assert outcome.output == ("booked" if by is answer_call else "Oak booked")
     assert len(stopping.keys) == (0 if by is answer_call else 1)
+
+
+THREE = [{"name": "pay", "arguments": {"to": name, "cents": cents}} for name, cents in
+         (("Ada", 100), ("Bea", 200), ("Cleo", 300))]  # fmt: skip
+PAYING = {
+    "rules": [{"when": {"tool_results": False}, "reply": {"tool_calls": THREE}}],
+    "default": {"reply": {"text": "{{ tool_results | join(' and ') }}"}},
+}
+
+
+async def test_three_cut_off_calls_of_one_function_are_told_apart_by_their_arguments(
+    service: ServiceFactory,
+    open_workspace: OpenWorkspace,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Answered in another order than they were made, as `agent-tasks calls` shows and takes them."""
+    running = service(rules=PAYING)
+    begun: list[str] = []
+
+    @function_tool(when_unknown="stop")
+    async def pay(to: str, cents: int) -> str:
+        """Pay."""
+        begun.append(to)
+        await asyncio.sleep(30)
+        return "never"
+
+    tools = ToolSet([pay])
+    async with open_workspace(running) as ws:
+        task = asyncio.create_task(run_turn(ws, turn(await clerk(ws)), tools=tools))
+        while len(begun) < 3:
+            await asyncio.sleep(0.02)
+        await forget(task, ws)
+    async with open_workspace(running) as ws:
+        with pytest.raises(ToolOutcomeUnknownError, match="3 calls wait") as stopped:
+            await run_turn(ws, turn(await clerk(ws)), tools=tools)
+    assert all(f'"to": "{name}"' in str(stopped.value) for name in begun)
+
+    monkeypatch.setenv("PROJECT_ENDPOINT", running.endpoint)
+    monkeypatch.setenv("AGENT_TASKS_JOURNAL_URL", f"sqlite+aiosqlite:///{tmp_path}/journal.db")
+    monkeypatch.setattr("agent_tasks.operations.Workspace.open", _open_as_test(Workspace.open))
+    capsys.readouterr()
+    assert await cli_calls._list() == 0
+    lines = capsys.readouterr().out.splitlines()
+    ids = {name: line.split()[0] for name in begun for line in lines if f'"to": "{name}"' in line}
+    assert len(set(ids.values())) == 3
+    for name in ("Cleo", "Ada", "Bea"):
+        await cli_calls._answer(ids[name], f"{name} has it")
+    async with open_workspace(running) as ws:
+        result = await run_turn(ws, turn(await clerk(ws)), tools=tools)
+        assert await cut_off_calls(ws) == []
+    assert result.text == "Ada has it and Bea has it and Cleo has it"
+    assert begun == ["Ada", "Bea", "Cleo"]
+
+
+def _open_as_test(opened: Any) -> Any:
+    """The commands' workspace, in the scope of these tests."""
+    return lambda *args, **named: opened(*args, **{**named, "scope": "test"})
+
+
+def test_arguments_are_shown_short_on_one_line_and_without_secrets() -> None:
+    assert shown_arguments('{"a":\n\t"x\x1b[31m\u202ey"}') == '{"a": "x [31m y"}'
+    assert shown_arguments('{"headers": {"Authorization": "Bearer key"}, "n": 1}') == (
+        '{"headers": {"Authorization": "REDACTED"}, "n": 1}'
+    )
+    first, second = (shown_arguments(f'{{"text": "{"x" * 5000}", "n": {n}}}') for n in (1, 2))
+    assert len(first) < 510
+    assert first != second
 
 
 async def test_calls_at_work_are_not_for_a_person(

@@ -15,6 +15,7 @@ from agent_tasks.errors import (
     RunExpiredError,
     RunFailedError,
     RunThrottledError,
+    ServiceError,
     TransportError,
 )
 from agent_tasks.operations import (
@@ -399,6 +400,33 @@ async def test_a_function_cut_off_in_the_middle_follows_its_declaration(
 
 async def _do_nothing(*args: object) -> None:
     """What a killed process does about it."""
+
+
+async def test_parts_go_with_their_owner_also_when_the_service_refuses_one(
+    service: ServiceFactory, open_workspace: OpenWorkspace
+) -> None:
+    running = service()
+    async with open_workspace(running) as ws:
+        agent = await clerk(ws)
+        made = {}
+        for owner in ("job/doc-1", "job/doc-2", "job2/doc-1"):
+            made[owner] = (await run_turn(ws, turn(agent, f"Hello {owner}?", owner=owner))).conversation
+        delete = ws.backend.delete
+
+        async def refusing(kind: Any, remote_id: str) -> None:
+            if remote_id == made["job/doc-1"]:
+                raise ServiceError("Not now.", status=409)
+            await delete(kind, remote_id)
+
+        ws.backend.delete = refusing  # type: ignore[method-assign]
+        with pytest.raises(ServiceError, match="Not now"):
+            await release_owner(ws, "job")
+        left = {one.owner for one in await ws.journal.live_resources(ws.scope, kind="conversation")}
+        assert left == {"job/doc-1", "job2/doc-1"}
+        ws.backend.delete = delete  # type: ignore[method-assign]
+        assert await release_owner(ws, "job") == 1
+    with running.http() as http:
+        assert [one["id"] for one in http.get("/threads").json()["data"]] == [made["job2/doc-1"]]
 
 
 async def test_a_name_is_held_by_one_worker_at_a_time(
