@@ -11,6 +11,7 @@ import re
 import time
 import unicodedata
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -113,24 +114,12 @@ async def process_document(batch: Batch, file: DocumentFile) -> DocumentStatus |
     Raises:
         AgentTasksError: The reason why the whole batch stops; the document has no state then.
     """
-    journal, scope = batch.ws.journal, batch.ws.scope
-    work = _DocumentWork(batch, file)
+    journal = batch.ws.journal
+    held = batch.guard(file.name) if batch.guard is not None else None
     try:
-        row = await work.known_row()
-        reused = row is not None
-        if row is None:
-            row = await work.new_row()
-            record = DocumentRecord(
-                name=file.name,
-                content_hash=row.content_hash,
-                fingerprint=_fingerprint(batch, row.status),
-                status=row.status.value,
-                body=row.model_dump(mode="json"),
-            )
-            held = batch.guard(file.name) if batch.guard is not None else None
-            await journal.put_document(scope, batch.key, record, held=held)
-            crash_point("batch.document")
-            await work.release()
+        # Each turn, call and deletion for the document is made only while it is this worker's.
+        with batch.ws.guarded(held) if held is not None else nullcontext():
+            row, reused = await _settle(batch, file, held)
     except LeaseLostError as error:
         if not journal.is_shared:
             batch.breaker.stop(error)
@@ -143,6 +132,26 @@ async def process_document(batch: Batch, file: DocumentFile) -> DocumentStatus |
     batch.tally.count_document(row, reused=reused)
     observer().document_finished(row, reused=reused)
     return row.status
+
+
+async def _settle(batch: Batch, file: DocumentFile, held: str | None) -> tuple[DocumentRow, bool]:
+    """The document's row, committed, and whether it was there before."""
+    work = _DocumentWork(batch, file)
+    known = await work.known_row()
+    if known is not None:
+        return known, True
+    row = await work.new_row()
+    record = DocumentRecord(
+        name=file.name,
+        content_hash=row.content_hash,
+        fingerprint=_fingerprint(batch, row.status),
+        status=row.status.value,
+        body=row.model_dump(mode="json"),
+    )
+    await batch.ws.journal.put_document(batch.ws.scope, batch.key, record, held=held)
+    crash_point("batch.document")
+    await work.release()
+    return row, False
 
 
 def count_settled(batch: Batch, record: DocumentRecord) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,10 @@ async def run_batch(
             batch.guard = lambda _: run.key
             await _in_chunks(batch, files, steps)
         theirs = None if await run.take_the_lead() else await run.wait_for_the_end()
-        summary = theirs or await _conclude(run, batch, files, steps)
+        with (
+            ws.guarded(run.key) if theirs is None else nullcontext()
+        ):  # once it has lost the lead it changes nothing
+            summary = theirs or await _conclude(run, batch, files, steps)
         if theirs is None:
             await run.end(_record(batch, summary))
     if theirs is not None:
