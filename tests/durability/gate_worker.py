@@ -103,7 +103,7 @@ async def batch(
 
 def _stand_still(folder: Path, pause: str, gate: bool) -> None:
     journal_module.LOOK_SECONDS = LOOK_SECONDS
-    # Cut off in the middle of a transaction it would keep the other one out until the server ends its session.
+    # Cut off in the middle of a transaction it keeps the other one out until the server ends its session.
     database._SESSION_LIMITS["idle_in_transaction_session_timeout"] = "2s"
     if gate:
         _tell_of_refusals(folder)
