@@ -23,12 +23,13 @@ import yaml
 
 from agent_tasks.operations import Workspace, release_owner
 from agent_tasks.testing import ChildFailed, run_coroutine
+from tests.conftest import ServiceFactory
 from tests.durability.counts import counted
 from tests.durability.crash_pipeline import CALLS, JOURNAL_URL, ONCE, REPEATABLE, executions
 from tests.durability.crash_services import crash_services, findings, side_by_side
-from tests.durability.effects import CREATIONS, duplicate_effects
+from tests.durability.effects import CREATIONS, duplicate_effects, repeated_calls
 from tests.durability.frozen_worker import LIMIT
-from tests.durability.gate_worker import first, second
+from tests.durability.gate_worker import batch, first, second
 from tests.durability.partition import Network, partition
 from tests.support.mcp_server import McpLedger
 from tests.support.postgresql import PostgresServer
@@ -189,7 +190,9 @@ class Stage:
 def _ended(function: Any, *args: Any, crash_point: str | None, url: str) -> str:
     """How a worker ends: its error, or nothing."""
     try:
-        run_coroutine(function, *args, crash_point=crash_point, environment={JOURNAL_URL: url}, limit=LIMIT)
+        run_coroutine(
+            function, *args, crash_point=crash_point, environment={JOURNAL_URL: url}, limit=2 * LIMIT
+        )
     except ChildFailed as failed:
         return str(failed)
     return ""
@@ -285,6 +288,96 @@ def _problems(story: Story, calm: dict[str, Any]) -> Iterator[str]:
         yield f"{story}: the outcome is {story.outcome}, undisturbed {calm}"
     if story.runs[ONCE] > 1 or not 1 <= story.runs[REPEATABLE] <= 2:
         yield f"{story}: the functions ran {story.runs}"
+
+
+PIPELINE = """\
+name: papers
+model: test-model
+agents:
+  extractor:
+    instructions: Extract.
+    prompt: "{{ document.text }}"
+    repair_prompt: "Mend: {% for e in errors %}{{ e }} {% endfor %}"
+    tools: [{function: "ledger_tools:book"}]
+output: {name: paper, fields: {number: string, total: number}}
+limits: {repair_turns: 1}
+resources: {on_success: keep}
+"""
+TOOLS = '''
+from pathlib import Path
+
+def book(number: str) -> str:
+    """Book a paper, which must not be done twice.
+
+    Args:
+        number: The paper's number.
+    """
+    with Path(__file__).with_name("book.txt").open("a") as lines:
+        lines.write(f"book({number})\\n")
+    return "booked"
+'''
+BATCH_RULES = {
+    "rules": [
+        {
+            "when": {"schema": "paper", "message": r"Paper (?P<number>\S+), total", "tool_results": False},
+            "reply": {"tool_calls": [{"name": "book", "arguments": {"number": "{{ groups.number }}"}}]},
+        },
+        {
+            "when": {"schema": "paper", "message": "Mend:"},
+            "reply": {"json": {"number": "P-1", "total": 1.5}},
+        },
+        {"when": {"schema": "paper"}, "reply": {"json": {"number": "P-1", "total": "a lot"}}},
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("pause", "gate"), [("freeze", True), ("healed", True), ("freeze", False)][:: 1 if ALL else 2]
+)
+@pytest.mark.timeout(200)
+def test_a_repair_is_not_told_anew_when_another_worker_has_deleted_its_conversation(
+    service: ServiceFactory,
+    postgresql: PostgresServer,
+    tmp_path: Path,
+    pytestconfig: pytest.Config,
+    pause: str,
+    gate: bool,
+) -> None:
+    """The repair is refused (429) and waits; meanwhile another worker ends document and batch."""
+    _lay_out(tmp_path)
+    running = service(rules=BATCH_RULES)
+    _set_fault(running, Story(pause, "runs.create"))
+    url = asyncio.run(postgresql.new_database())
+    with partition(postgresql) as network, ThreadPoolExecutor(1) as pool:
+        try:
+            args = (running.endpoint, str(tmp_path), network.address(url), "one", LEASE, pause, gate)
+            point = "send.waiting:1:freeze:1" if pause == "freeze" else None
+            late = pool.submit(_ended, batch, *args, crash_point=point, url=url)
+            _until_there(tmp_path / "frozen", late)
+            if pause == "healed":
+                network.cut()
+            time.sleep(LEASE + 0.2)
+            other = (running.endpoint, str(tmp_path), url, "two", LONG_LEASE, None, True)
+            assert run_coroutine(batch, *other, limit=LIMIT).result["done"] == 1
+            before = len(_changes(running))
+        finally:
+            network.heal()
+            (tmp_path / "thaw").touch()
+        told = late.result(LIMIT)
+    sent_late, repeated = _changes(running)[before:], repeated_calls(tmp_path)
+    if not gate:
+        assert repeated == ["book(P-1)"]
+        return
+    counted(pytestconfig).add(pauses=1, duplicates=len(sent_late) + len(repeated))
+    assert (sent_late, repeated) == ([], [])
+    assert told == "" or "LeaseLostError" in told  # it led, and may find out that another one has ended all
+
+
+def _lay_out(folder: Path) -> None:
+    (folder / "documents").mkdir()
+    (folder / "documents" / "a.txt").write_text("Paper P-1, total 1.5")
+    (folder / "pipeline.yaml").write_text(PIPELINE)
+    (folder / "ledger_tools.py").write_text(TOOLS)
 
 
 @pytest.mark.timeout(600)
