@@ -65,7 +65,7 @@ async def _end(flow_run: FlowRun, *, release: bool) -> None:
     try:
         async with asyncio.timeout(HOOK_SECONDS):
             project = _projects.get(run_id) or await _project_of(flow_run)
-            async with Journal(project.settings().journal_url) as journal:
+            async with Journal(project.settings().journal_url.get_secret_value()) as journal:
                 owner = await noted_owner(journal, run_id)
     except (AgentTasksError, ValueError, TimeoutError) as error:
         logger.warning("Not all of the batch was ended on the service (the sweep will): %s", error)

@@ -11,7 +11,7 @@ import re
 import time
 import unicodedata
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -114,25 +114,12 @@ async def process_document(batch: Batch, file: DocumentFile) -> DocumentStatus |
     Raises:
         AgentTasksError: The reason why the whole batch stops; the document has no state then.
     """
-    journal, scope = batch.ws.journal, batch.ws.scope
-    work = _DocumentWork(batch, file)
+    journal = batch.ws.journal
+    held = batch.guard(file.name) if batch.guard is not None else None
     try:
-        known = await work.known()
-        row = _row_that_holds(batch, known) if known is not None else None
-        reused = row is not None
-        if row is None:
-            row = await work.new_row()
-            record = DocumentRecord(
-                name=file.name,
-                content_hash=row.content_hash,
-                fingerprint=_fingerprint(batch, row.status),
-                status=row.status.value,
-                body=row.model_dump(mode="json"),
-            )
-            held = batch.guard(file.name) if batch.guard is not None else None
-            await journal.put_document(scope, batch.key, record, held=held)
-            crash_point("batch.document")
-            await work.release()
+        # Each turn, call and deletion for the document is made only while it is this worker's.
+        with batch.ws.guarded(held) if held is not None else nullcontext():
+            row, known = await _settle(batch, file, held)
     except LeaseLostError as error:
         if not journal.is_shared:
             batch.breaker.stop(error)
@@ -142,9 +129,32 @@ async def process_document(batch: Batch, file: DocumentFile) -> DocumentStatus |
     except JournalError as error:
         batch.breaker.stop(error)
         raise
-    by_other = reused and known is not None and _by_other(batch, known)
-    _count(batch, row, reused=reused, by_other=by_other)
+    by_other = known is not None and _by_other(batch, known)
+    _count(batch, row, reused=known is not None, by_other=by_other)
     return row.status
+
+
+async def _settle(
+    batch: Batch, file: DocumentFile, held: str | None
+) -> tuple[DocumentRow, DocumentRecord | None]:
+    """The document's row, committed, and the record of it if it was there before."""
+    work = _DocumentWork(batch, file)
+    known = await work.known()
+    row = _row_that_holds(batch, known) if known is not None else None
+    if row is not None:
+        return row, known
+    row = await work.new_row()
+    record = DocumentRecord(
+        name=file.name,
+        content_hash=row.content_hash,
+        fingerprint=_fingerprint(batch, row.status),
+        status=row.status.value,
+        body=row.model_dump(mode="json"),
+    )
+    await batch.ws.journal.put_document(batch.ws.scope, batch.key, record, held=held)
+    crash_point("batch.document")
+    await work.release()
+    return row, None
 
 
 async def settle_known(batch: Batch, files: Sequence[DocumentFile]) -> list[DocumentFile]:

@@ -144,7 +144,8 @@ async def _to_the_end(
         if not await run.take_the_lead() and (theirs := await run.wait_for_the_end()) is not None:
             return theirs, True
         try:
-            summary = await _conclude(run, batch, files, steps)
+            with batch.ws.guarded(run.key):  # once it has lost the lead it changes nothing
+                summary = await _conclude(run, batch, files, steps)
             await run.end(_record(batch, summary))
         except AgentTasksError as error:
             # Whatever went wrong: what this worker asked for may be deleted by its successor.

@@ -87,7 +87,7 @@ class SharedRun:
             LeaseLostError: another worker has taken the lead; what it uses must not be touched.
         """
         if self._lead is not None:
-            await self.ws.journal.keep(self.ws.scope, self._lead)
+            await self.ws.journal.make_sure(self.ws.scope, self.key)
 
     async def join(self) -> None:
         """Begin a run, or join the one that is under way."""
@@ -147,8 +147,8 @@ class SharedRun:
         """Commit that the run is at its end, for the workers that wait for it, and for those who fork it."""
         journal, scope = self.ws.journal, self.ws.scope
         await self.keep()
-        await journal.claims.clear(scope, _CLAIM, _claims_of(self.name))
-        await journal.claims.clear(scope, _MEMBER, _members_of(self.name))
+        await journal.claims.clear(scope, _CLAIM, _claims_of(self.name), held=self.key)
+        await journal.claims.clear(scope, _MEMBER, _members_of(self.name), held=self.key)
         await journal.finish(scope, self.key, record.model_dump(mode="json"))
         self._lead = None
         crash_point("batch.ended")

@@ -6,6 +6,7 @@ from agent_tasks.client._async.client import AsyncAgentsClient
 from agent_tasks.client._async.handlers import AsyncAgentEventHandler
 from agent_tasks.client._async.run_streams import AsyncRunStream
 from agent_tasks.client._functions import CallableTools
+from agent_tasks.client._gate import Gate, current_gate, guarded_by
 from agent_tasks.client._instrumentation import Instrumentation, OperationObserver, set_instrumentation
 from agent_tasks.client._options import DEFAULT_API_VERSION, TOKEN_SCOPE, Credential, RetryPolicy, Timeouts
 from agent_tasks.client._outcomes import ended_error, run_error
@@ -24,13 +25,16 @@ __all__ = [
     "AsyncRunStream",
     "CallableTools",
     "Credential",
+    "Gate",
     "Instrumentation",
     "OperationObserver",
     "RetryPolicy",
     "RunStream",
     "StreamEvent",
     "Timeouts",
+    "current_gate",
     "ended_error",
+    "guarded_by",
     "run_error",
     "set_instrumentation",
 ]

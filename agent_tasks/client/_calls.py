@@ -23,7 +23,7 @@ from tenacity.stop import stop_base
 from agent_tasks.bounded import TooLargeError
 from agent_tasks.client._options import RetryPolicy
 from agent_tasks.client._uploads import Upload
-from agent_tasks.errors import AgentTasksError, InvalidAnswerError, TransportError
+from agent_tasks.errors import AgentTasksError, InvalidAnswerError, ServiceError, TransportError
 
 # Raised by httpx before any byte of the request has left.
 _NOT_SENT = (
@@ -104,7 +104,7 @@ def retry_condition(call: Call) -> retry_base:
     """Whether to try a call again: never a creating one that may have had its effect."""
 
     def again(error: BaseException) -> bool:
-        if not isinstance(error, AgentTasksError) or not error.retryable:
+        if not isinstance(error, (ServiceError, TransportError)) or not error.retryable:
             return False
         return not (call.creates and getattr(error, "outcome_unknown", False))
 

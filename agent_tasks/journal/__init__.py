@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent_tasks.journal.journal import LEASE_SECONDS, Journal
+from agent_tasks.journal.journal import LEASE_SECONDS, LOOK_SECONDS, Journal
 from agent_tasks.journal.records import (
     Claim,
     Claimed,
@@ -17,6 +17,7 @@ from agent_tasks.journal.records import (
 
 __all__ = [
     "LEASE_SECONDS",
+    "LOOK_SECONDS",
     "Claim",
     "Claimed",
     "DocumentRecord",

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from agent_tasks.journal.database import Database, retried
+from agent_tasks.journal.leases import Leases
 from agent_tasks.journal.records import OperationState
 from agent_tasks.journal.schema import operations
+from agent_tasks.journal.statements import require_held
 from agent_tasks.journal.workers import WorkerPresence
 
 
@@ -22,14 +24,12 @@ class Claims:
         database: Database,
         presence: WorkerPresence,
         worker: str,
-        lease_seconds: float,
-        clock: Callable[[], float],
+        leases: Leases,
     ) -> None:
         self._database = database
         self._presence = presence
         self._worker = worker
-        self._lease_seconds = lease_seconds
-        self._clock = clock
+        self._leases = leases
 
     @retried
     async def take(self, scope: str, kind: str, wanted: Mapping[str, dict[str, Any]]) -> set[str]:
@@ -45,10 +45,12 @@ class Claims:
         Returns:
             The keys that this worker holds now.
         """
-        now = self._clock()
+        since = self._leases.moment()
+        now = since.wall
+        until = now + self._leases.seconds
         common = {
             "scope": scope, "kind": kind, "state": OperationState.INTENDED, "attempt": 1,
-            "worker": self._worker, "lease_until": now + self._lease_seconds, "remote": {},
+            "worker": self._worker, "lease_until": until, "remote": {},
             "intended_at": now, "updated_at": now,
         }  # fmt: skip
         # Sorted, so that two workers who want the same keys lock them in the same order.
@@ -75,13 +77,15 @@ class Claims:
             await connection.execute(
                 operations.update()
                 .where(operations.c.scope == scope, operations.c.key.in_(free))
-                .values(worker=self._worker, lease_until=now + self._lease_seconds, updated_at=now)
+                .values(worker=self._worker, lease_until=until, updated_at=now)
             )
+        self._leases.note(scope, held | free, since)
         return held | free
 
     @retried
     async def give_up(self, scope: str, keys: Collection[str]) -> None:
         """Give claims up that this worker still holds."""
+        self._leases.drop(scope, keys)
         async with self._database.write() as connection:
             await connection.execute(
                 operations.delete().where(
@@ -92,9 +96,21 @@ class Claims:
             )
 
     @retried
-    async def clear(self, scope: str, kind: str, key_start: str) -> None:
-        """Remove all claims of a kind whose keys begin like this, whoever held them: nobody needs them."""
+    async def clear(self, scope: str, kind: str, key_start: str, *, held: str | None = None) -> None:
+        """Remove all claims of a kind whose keys begin like this, whoever held them: nobody needs them.
+
+        Args:
+            scope: the service.
+            kind: the kind of what was claimed.
+            key_start: how the keys begin.
+            held: the key of an operation that this worker must still hold; None: of none.
+
+        Raises:
+            LeaseLostError: another worker has taken that over; nothing is removed.
+        """
         async with self._database.write() as connection:
+            if held is not None:
+                await require_held(connection, scope, held, self._worker)
             await connection.execute(
                 operations.delete().where(
                     operations.c.scope == scope,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from pathlib import Path
@@ -11,10 +12,11 @@ from typing import Any, Self
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from agent_tasks.errors import JournalError, LeaseLostError
+from agent_tasks.errors import JournalError, JournalUnreadableError, LeaseLostError
 from agent_tasks.journal.calls import ToolCalls
 from agent_tasks.journal.claims import Claims
-from agent_tasks.journal.database import Database, retried
+from agent_tasks.journal.database import RECONNECT_SECONDS, Database, retried
+from agent_tasks.journal.leases import Leases
 from agent_tasks.journal.records import (
     Claim,
     Claimed,
@@ -41,7 +43,12 @@ logger = get_logger("agent_tasks.journal")
 LEASE_SECONDS = 60.0
 """How long a worker's claim holds without renewal; workers renew at a third of it."""
 
+LOOK_SECONDS = RECONNECT_SECONDS
+"""How long a request that is about to leave waits for the journal to say that it may."""
+
 _UNSETTLED = (OperationState.INTENDED, OperationState.ATTACHED)
+_AT_ONCE = 500  # leases that one statement renews
+_LET_GO_SECONDS = 2.0  # for ending the lease of what is left unsettled
 
 
 class Journal:
@@ -70,7 +77,9 @@ class Journal:
         else:
             folder = Path(f"{path}.workers") if str(path) != ":memory:" else None
             self._presence = WorkerPresence(folder, self.worker)
-        self.claims = Claims(self._database, self._presence, self.worker, lease_seconds, clock)
+        self.leases = Leases(lease_seconds, clock)
+        """What this worker holds, as far as it knows without asking."""
+        self.claims = Claims(self._database, self._presence, self.worker, self.leases)
         """Claims of many things at once, such as documents."""
         self.calls = ToolCalls(self._database, self.worker, clock)
         """Tool calls, one by one."""
@@ -120,7 +129,15 @@ class Journal:
         Returns:
             Whether to go ahead, to recover, to take the result or to wait, and the row.
         """
-        now = self._clock()
+        since = self.leases.moment()
+        claimed = await self._claim(scope, key, kind, fingerprint, since.wall)
+        if claimed.claim in (Claim.FRESH, Claim.ORPHAN):
+            self.leases.note(scope, [key], since)
+        return claimed
+
+    async def _claim(
+        self, scope: str, key: str, kind: str, fingerprint: dict[str, Any], now: float
+    ) -> Claimed:
         async with self._database.write() as connection:
             values = {
                 "scope": scope, "key": key, "kind": kind, "fingerprint": fingerprint,
@@ -223,6 +240,7 @@ class Journal:
                 changes["remote"] = remote
             await self._change(connection, scope, key, self.worker, **changes)
             await self._own(connection, scope, key, new_resources)
+        self.leases.drop(scope, [key])
 
     @retried
     async def fail(self, scope: str, key: str, error: BaseException) -> None:
@@ -239,6 +257,7 @@ class Journal:
                 connection, scope, key, self.worker, state=OperationState.FAILED, error=described
             )
             await interrupt_calls(connection, scope, key, self._clock())
+        self.leases.drop(scope, [key])
 
     @retried
     async def release(self, scope: str, key: str) -> None:
@@ -251,35 +270,93 @@ class Journal:
                 .values(state=OperationState.RELEASED, updated_at=self._clock())
             )
 
-    async def keep(self, scope: str, operation: Operation) -> None:
-        """Make sure, right before a request leaves, that the operation is still this worker's.
+    async def make_sure(self, scope: str, key: str) -> None:
+        """Make sure, right before a request leaves, that an operation or claim is still this worker's.
 
-        Costs nothing within the lease of the claim; after that (a worker that stood still, or works for
-        long) the lease is prolonged, unless another worker has taken the operation over.
+        Costs nothing while a lease that was committed a moment ago holds. After that (a worker that stood
+        still, or whose journal does not answer) it is prolonged, unless another worker has taken it over.
 
         Raises:
-            LeaseLostError: another worker has taken it over; nothing may be sent.
+            LeaseLostError: another worker has it, or had it; nothing may be sent.
+            JournalUnreadableError: the journal did not tell within `LOOK_SECONDS`; nothing may be sent.
         """
-        now = self._clock()
-        if now >= operation.lease_until:
-            await self._prolong(scope, operation.key, now + self.lease_seconds)
-
-    @retried
-    async def _prolong(self, scope: str, key: str, until: float) -> None:
-        async with self._database.write() as connection:
-            await self._change(connection, scope, key, self.worker, lease_until=until)
-
-    @retried
-    async def renew_leases(self) -> int:
-        """Prolong all claims of this worker; returns how many there are."""
-        now = self._clock()
-        async with self._database.write() as connection:
-            answer = await connection.execute(
-                operations.update()
-                .where(operations.c.worker == self.worker, operations.c.state.in_(_UNSETTLED))
-                .values(lease_until=now + self.lease_seconds)
+        if self.leases.is_sure(scope, key):
+            return
+        looking = asyncio.create_task(self._prolong_until_sure(scope, key))
+        # A server that stands still would hold up a cancelled query too: it is left behind, not waited for.
+        looking.add_done_callback(_retrieved)
+        try:
+            done, _ = await asyncio.wait({looking}, timeout=LOOK_SECONDS)
+        finally:
+            looking.cancel()
+        if not done:
+            raise JournalUnreadableError(
+                f"The journal {self._database.address} did not say within {LOOK_SECONDS:g} s whether "
+                f"{key} is still this worker's, so nothing was sent for it. Check the server and the "
+                "connection to it, and start again."
             )
-            return answer.rowcount
+        looking.result()
+
+    async def _prolong_until_sure(self, scope: str, key: str) -> None:
+        """An answer that took longer than the lease says nothing: then it is asked once more."""
+        while not self.leases.is_sure(scope, key):
+            if not await self._prolong(scope, [key]):
+                raise LeaseLostError(
+                    f"Another worker has taken over {key}, so nothing is sent for it any more. This worker "
+                    "was silent for longer than its lease.",
+                    key=key,
+                )
+
+    @retried
+    async def _prolong(self, scope: str, keys: Sequence[str]) -> int:
+        """Prolong those leases that are still this worker's; returns how many."""
+        since = self.leases.moment()
+        query = (
+            operations.update()
+            .where(operations.c.scope == scope, operations.c.key.in_(keys))
+            .where(operations.c.worker == self.worker, operations.c.state.in_(_UNSETTLED))
+            .values(lease_until=since.wall + self.lease_seconds)
+            .returning(operations.c.key)
+        )
+        async with self._database.write() as connection:
+            kept = set((await connection.execute(query)).scalars())
+        self.leases.drop(scope, set(keys) - kept)
+        self.leases.note(scope, kept, since)
+        return len(kept)
+
+    async def renew_leases(self) -> int:
+        """Prolong all claims that this worker carries out; returns how many there are."""
+        return sum(
+            [
+                await self._prolong(scope, keys[start : start + _AT_ONCE])
+                for scope, keys in self.leases.held().items()
+                for start in range(0, len(keys), _AT_ONCE)
+            ]
+        )
+
+    async def let_go(self, scope: str, key: str) -> None:
+        """End the lease of an operation that this worker leaves unsettled: others need not wait for it.
+
+        A journal that does not answer is not waited for. The lease is not renewed then, and ends by itself.
+        """
+        self.leases.drop(scope, [key])
+        query = (
+            operations.update()
+            .where(operations.c.scope == scope, operations.c.key == key)
+            .where(operations.c.worker == self.worker, operations.c.state.in_(_UNSETTLED))
+            .values(lease_until=self._clock())
+        )
+
+        async def end() -> None:
+            async with self._database.write(patient=False) as connection:
+                await connection.execute(query)
+
+        ending = asyncio.create_task(end())
+        ending.add_done_callback(_retrieved)
+        try:
+            await asyncio.wait({ending}, timeout=_LET_GO_SECONDS)
+        finally:
+            ending.cancel()
 
     @retried
     async def operation(self, scope: str, key: str) -> Operation | None:
@@ -532,6 +609,12 @@ class Journal:
                 "expires_at": now + new.time_to_live,
             }  # fmt: skip
             await insert_new(connection, resources, values)
+
+
+def _retrieved(task: asyncio.Task[None]) -> None:
+    """Look at a task's error, so that one that nobody waits for any more is not complained of."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _document_key(scope: str, batch: str, name: str) -> tuple[sa.ColumnElement[bool], ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from agent_tasks.backend.protocol import TurnRef
-from agent_tasks.errors import AgentTasksError, JournalError, RunCancelledError
+from agent_tasks.errors import AgentTasksError, JournalError, LeaseLostError, RunCancelledError
 from agent_tasks.journal import Claim, NewResource, Operation
 from agent_tasks.logs import get_logger
 from agent_tasks.operations.effects import look_up, mark_of
@@ -59,13 +59,19 @@ async def _cancel(ws: Workspace, listed: Operation, slots: asyncio.Semaphore) ->
             return False
         operation = claimed.operation
         try:
-            ref = await _find(ws, operation)
-            if ref is not None and not await ws.backend.cancel_turn(ref):
-                return False  # it has completed, and is paid for: the next run takes its answer
+            with ws.guarded(operation.key):
+                ref = await _find(ws, operation)
+                if ref is not None and not await ws.backend.cancel_turn(ref):
+                    # It has completed, and is paid for: the next run takes its answer.
+                    await ws.journal.let_go(ws.scope, operation.key)
+                    return False
+        except LeaseLostError:
+            return False
         except JournalError:
             raise
         except AgentTasksError as error:
             logger.warning("The turn %s could not be cancelled: %s", operation.key, error)
+            await ws.journal.let_go(ws.scope, operation.key)
             return False
         await ws.fail(operation.key, _error(operation, ref))
         return True

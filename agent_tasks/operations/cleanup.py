@@ -39,6 +39,9 @@ async def delete_conversation(ws: Workspace, conversation: str) -> None:
 async def release_owner(ws: Workspace, owner: str, *, keep: Collection[str] = ()) -> int:
     """Delete everything that belongs to an owner and its parts; returns how many resources that were.
 
+    It deletes what the owner has when it begins. Where another worker may take the owner over meanwhile, hold
+    its name (`exclusive`) around the work and this: then nothing of a successor's is deleted.
+
     Args:
         ws: where to work.
         owner: for whom it was made; `papers/a.txt` is a part of `papers`.
@@ -73,6 +76,9 @@ def exclusive_key(name: str) -> str:
 async def exclusive(ws: Workspace, name: str, *, wait: float | None = None) -> AsyncIterator[None]:
     """Hold a name so that no other worker does the same thing at the same time; not remembered afterwards.
 
+    What is sent inside, deletions included, leaves only while the name is this worker's: one that stood still
+    past its lease does nothing more when another one has it.
+
     Args:
         ws: where to work.
         name: what is held, such as a batch's key.
@@ -82,10 +88,13 @@ async def exclusive(ws: Workspace, name: str, *, wait: float | None = None) -> A
         JournalError: another living worker holds it.
     """
     key = exclusive_key(name)
-    async with ws.hold(key, EXCLUSIVE, {"name": name}, wait=wait) as held:
-        try:
-            yield
-        finally:
+    while True:
+        async with ws.hold(key, EXCLUSIVE, {"name": name}, wait=wait) as held:
             if not held.is_done:
-                await ws.journal.finish(ws.scope, key, None)
-            await ws.journal.release(ws.scope, key)
+                try:
+                    yield
+                finally:
+                    await ws.journal.finish(ws.scope, key, None)
+                    await ws.journal.release(ws.scope, key)
+                return
+        await ws.journal.release(ws.scope, key)  # a worker died between the two commits of its end

@@ -115,6 +115,7 @@ async def _dispatch(
     tools: ToolSet | None,
     earlier: ToolCallRecord | None,
 ) -> ToolCallOutcome:
+    await ws.make_sure()  # before it counts as begun
     known = await ws.journal.calls.begin(
         ws.scope, operation_key, turn_id, call.call_id, call.name, content_hash(call.arguments),
         shown_arguments(call.arguments),
@@ -134,18 +135,23 @@ async def _dispatch(
     # A repeated call is known to the function's other side by the key of the first.
     first = earlier.call_id if earlier is not None else call.call_id
     context = ToolContext(call_id=call.call_id, turn_id=turn_id, idempotency_key=f"{operation_key}:{first}")
-    outcome = await _carry_out(call, tool, tools, context)
+    outcome = await _carry_out(ws, call, tool, tools, context)
     await _commit(ws, turn_id, outcome, ToolCallState.DONE)
     return outcome
 
 
 async def _carry_out(
-    call: ToolCallRequest, tool: CallableTool | None, tools: ToolSet | None, context: ToolContext
+    ws: Workspace,
+    call: ToolCallRequest,
+    tool: CallableTool | None,
+    tools: ToolSet | None,
+    context: ToolContext,
 ) -> ToolCallOutcome:
     if tool is None:
         return _failed(call, context.turn_id, unknown_tool(call.name, tools))
+    crash_point("tool.begun")
+    await ws.make_sure()
     try:
-        crash_point("tool.begun")
         with tool_span(call.name, call.call_id, call.arguments) as span:
             output = await tool.call(call.arguments, context)
             span.returned(output)

@@ -89,7 +89,6 @@ async def create_or_find(
     else:
         crash_point(f"{operation.kind}.intended")
     for sent in range(1, _SENDS + 1):
-        await ws.journal.keep(ws.scope, operation)
         try:
             created = await create(mark)
             crash_point(f"{operation.kind}.created")

@@ -162,7 +162,6 @@ async def _add_missing(ws: Workspace, operation: Operation, store_id: str, file_
         missing = [file_id for file_id in file_ids if file_id not in present]
         try:
             for start in range(0, len(missing), FILES_A_REQUEST):
-                await ws.journal.keep(ws.scope, operation)
                 await ws.backend.add_files(store_id, missing[start : start + FILES_A_REQUEST])
                 crash_point("store.files_added")
         except (TransportError, ServerError) as error:

@@ -99,6 +99,7 @@ class Following:
             conversation: that conversation; None: it is gone, so all is sent anew.
             note: what to remember of the attempts so far.
         """
+        await self._ws.make_sure()
         keep = ["conversation"] if conversation is not None else []
         self.operation = await self._ws.journal.next_attempt(
             self._ws.scope, self.operation.key, keep=keep, note=note
@@ -116,16 +117,7 @@ class Following:
         known: str | None = self.operation.remote.get("conversation")
         return known or self._turn.conversation
 
-    async def keep(self) -> None:
-        """Make sure that the turn is still this worker's.
-
-        Raises:
-            LeaseLostError: another worker has taken it over; nothing may be sent.
-        """
-        await self._ws.journal.keep(self._ws.scope, self.operation)
-
     async def _start(self, conversation: str | None, *, prompt_posted: bool) -> AsyncIterator[TurnUpdate]:
-        await self.keep()
         turn = self._turn
         servers = self._tools.resources.get("mcp") if self._tools is not None else None
         request = TurnRequest(
@@ -191,7 +183,6 @@ class Following:
                 )
                 is_own = other is not None and other.key == self.operation.key
                 if other is None or is_own or not self._ws.journal.is_held(other):
-                    await self.keep()
                     logger.warning("The turn %s, which nobody waits for, is cancelled", active.ref.turn_id)
                     await self._ws.backend.cancel_turn(active.ref)
                     is_cancelled = True
@@ -286,16 +277,12 @@ class Following:
         ref, key = step.ref, self.operation.key
         if isinstance(step, TurnNeedsApproval):
             crash_point("approvals.needed")
-            await self.keep()
             decisions = await decide_approvals(self._ws, key, ref.turn_id, step.calls, self._tools)
             crash_point("approvals.ready")
-            await self.keep()
             return _marked("approvals.submitted", self._ws.backend.answer_approvals(ref, decisions))
         crash_point("tools.needed")
-        await self.keep()
         outcomes = await dispatch_tools(self._ws, key, ref.turn_id, step.calls, self._tools)
         crash_point("tools.ready")
-        await self.keep()
         outputs = [(outcome.call_id, outcome.output) for outcome in outcomes]
         return _marked("tools.submitted", self._ws.backend.answer_tools(ref, outputs))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agent_tasks.journal import Operation
 from agent_tasks.logs import get_logger
-from agent_tasks.operations.cleanup import exclusive, release_owner
+from agent_tasks.operations.cleanup import exclusive, exclusive_key, release_owner
 from agent_tasks.operations.workspace import Workspace
 
 logger = get_logger("agent_tasks.operations")
@@ -20,14 +20,19 @@ def owner_of(operation: Operation) -> str:
     return str(operation.fingerprint.get("owner") or operation.fingerprint.get("name") or "")
 
 
-async def in_use(ws: Workspace, owner: str) -> bool:
+async def in_use(ws: Workspace, owner: str, *, besides: str | None = None) -> bool:
     """Whether a living worker, this one included, carries something out for an owner or a part of it.
+
+    Args:
+        ws: where to look.
+        owner: the owner.
+        besides: key of an operation that does not count.
 
     Raises:
         JournalError: the journal can't be read.
     """
     return any(
-        belongs_to(owner_of(operation), owner) and ws.journal.is_held(operation)
+        belongs_to(owner_of(operation), owner) and ws.journal.is_held(operation) and operation.key != besides
         for operation in await ws.journal.unsettled(ws.scope)
     )
 
@@ -61,8 +66,10 @@ async def release_unused(ws: Workspace, owner: str) -> int | None:
     Raises:
         AgentTasksError: the service did not delete one; the rest stays in the ledger.
     """
-    if await in_use(ws, owner):
-        logger.info("What belongs to %s is in use by a living worker and stays", owner)
-        return None
-    async with exclusive(ws, owner):
-        return await release_ended(ws, owner)
+    if not await in_use(ws, owner):
+        async with exclusive(ws, owner):
+            # Again, now that nobody can take the name: this worker may have stood still in between.
+            if not await in_use(ws, owner, besides=exclusive_key(owner)):
+                return await release_ended(ws, owner)
+    logger.info("What belongs to %s is in use by a living worker and stays", owner)
+    return None

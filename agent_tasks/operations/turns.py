@@ -171,7 +171,6 @@ class _Turn:
         ref = self._attempts.ref
         if ref is not None and not self._ended:
             try:
-                await self._attempts.keep()  # another worker may be following it by now
                 self._ended = await self._ws.backend.cancel_turn(ref)
             except AgentTasksError as failure:
                 logger.warning("The turn %s could not be cancelled: %s", ref.turn_id, failure)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -15,9 +15,11 @@ from pydantic import SecretStr
 
 from agent_tasks.backend.agents import AgentsBackend
 from agent_tasks.backend.protocol import Backend
+from agent_tasks.client import current_gate, guarded_by
 from agent_tasks.errors import AgentTasksError, JournalError
 from agent_tasks.journal import LEASE_SECONDS, Claim, Journal, Operation
 from agent_tasks.logs import get_logger
+from agent_tasks.operations.gate import ClaimGate
 from agent_tasks.telemetry import instrument_unless_watched
 
 logger = get_logger("agent_tasks.operations")
@@ -119,6 +121,9 @@ class Workspace:
     ) -> AsyncIterator[Held]:
         """Hold an operation: nobody else, in this process or another, carries it out meanwhile.
 
+        What is sent inside passes the gate: it leaves only while the operation, and what is held around it,
+        is still this worker's. One that is left with an error and has not ended is free for others at once.
+
         Args:
             key: what the operation is.
             kind: its kind.
@@ -126,10 +131,45 @@ class Workspace:
             wait: seconds to wait for another living worker that holds it; None means not at all.
 
         Raises:
+            LeaseLostError: what it is done for has been taken over by another worker.
             JournalError: another worker held it for longer than `wait`.
         """
         async with self.alone(key):
-            yield await self._claim(key, kind, fingerprint, wait)
+            await self.make_sure()  # nothing is begun for what is no longer this worker's
+            held = await self._claim(key, kind, fingerprint, wait)
+            if held.is_done:
+                yield held
+                return
+            with self.guarded(key):
+                try:
+                    yield held
+                except BaseException:
+                    await self.journal.let_go(self.scope, key)
+                    raise
+
+    @contextmanager
+    def guarded(self, key: str) -> Iterator[None]:
+        """What is sent inside, and each function that is called, is done on behalf of a claim.
+
+        It is done only while that is this worker's, and what is around it: the operation's document, the name
+        that is held exclusively.
+
+        Args:
+            key: the operation's or the claim's.
+        """
+        with guarded_by(ClaimGate(self.journal, self.scope, key, current_gate())):
+            yield
+
+    async def make_sure(self) -> None:
+        """Make sure that all on whose behalf something is done here is still this worker's.
+
+        Raises:
+            LeaseLostError: another worker has taken it over; nothing may be done for it.
+            JournalUnreadableError: the journal does not tell; likewise.
+        """
+        gate = current_gate()
+        if gate is not None and not gate.is_open():
+            await gate.enter()
 
     @asynccontextmanager
     async def alone(self, key: str) -> AsyncIterator[None]:

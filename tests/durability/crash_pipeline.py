@@ -28,6 +28,8 @@ AGENTS = 2
 # into a ledger (an MCP server) that has to be approved.
 TURNS = 4
 MCP_URL = "AGENT_TASKS_TEST_MCP_URL"
+JOURNAL_URL = "AGENT_TASKS_TEST_JOURNAL_URL"
+"""The journal's address; the default is a file in the folder."""
 CALLS = ("look_up", "book")
 REPEATABLE, ONCE = CALLS
 
@@ -48,6 +50,7 @@ def rules(case: str) -> list[dict[str, Any]]:
             "reply": {"tool_calls": [{"name": "write", "arguments": {"line": case}}]},
         },
         {"when": {"message": f"file {case}$"}, "reply": {"text": "It is in the ledger."}},
+        {"when": {"message": f"wait {case}$", "tool_results": False}, "reply": {"tool_calls": calls[:1]}},
     ]
 
 
@@ -60,21 +63,21 @@ def executions(folder: Path, name: str) -> int:
     return len(path.read_text().splitlines()) if path.exists() else 0
 
 
-def _tools(folder: Path) -> ToolSet:
-    def count(name: str) -> None:
+def _tools(folder: Path, case: str) -> ToolSet:
+    def count(name: str, about: str) -> None:
         with (folder / f"{name}.txt").open("a") as lines:
-            lines.write("ran\n")
+            lines.write(f"{name}({about}) for {case}\n")
 
     @function_tool(idempotent=True)
     async def look_up(name: str) -> str:
         """Look a name up."""
-        count("look_up")
+        count("look_up", name)
         return f"{name} found"
 
     @function_tool
     async def book(name: str) -> str:
         """Book something, which must not be done twice."""
-        count("book")
+        count("book", name)
         return f"{name} booked"
 
     return ToolSet([look_up, book])
@@ -89,10 +92,10 @@ async def pipeline(
     endpoint: str, folder: str, case: str, lease_seconds: float = LEASE_SECONDS
 ) -> dict[str, Any]:
     """Do it all, keep the outcome, remove everything; returns the outcome."""
-    async with _workspace(endpoint, folder, lease_seconds) as ws:
+    async with open_workspace(endpoint, folder, lease_seconds) as ws:
         document = await ws.journal.get_document(ws.scope, case, "document")
         if document is None:
-            outcome = await _work(ws, Path(folder), case)
+            outcome = await carry_out(ws, Path(folder), case)
             await ws.journal.put_document(
                 ws.scope,
                 case,
@@ -109,23 +112,26 @@ async def pipeline(
 
 async def work(endpoint: str, folder: str, case: str, lease_seconds: float) -> dict[str, Any]:
     """Do it all and leave everything there; returns the outcome."""
-    async with _workspace(endpoint, folder, lease_seconds) as ws:
-        return await _work(ws, Path(folder), case)
+    async with open_workspace(endpoint, folder, lease_seconds) as ws:
+        return await carry_out(ws, Path(folder), case)
 
 
-def _workspace(endpoint: str, folder: str, lease_seconds: float) -> AbstractAsyncContextManager[Workspace]:
+def open_workspace(
+    endpoint: str, folder: str, lease_seconds: float
+) -> AbstractAsyncContextManager[Workspace]:
     files.FILES_A_REQUEST = 2  # so that the store takes its files in two portions
-    journal = f"sqlite+aiosqlite:///{folder}/journal.db"
+    journal = os.environ.get(JOURNAL_URL) or f"sqlite+aiosqlite:///{folder}/journal.db"
     return Workspace.open(endpoint, None, journal, lease_seconds=lease_seconds)
 
 
-async def _work(ws: Workspace, folder: Path, case: str) -> dict[str, Any]:
+async def carry_out(ws: Workspace, folder: Path, case: str) -> dict[str, Any]:
+    """Do it all in an open workspace; returns the outcome."""
     uploads = [
         await upload_file(ws, f"{case} says {number}".encode(), f"{number}.txt", owner=case)
         for number in range(UPLOADS)
     ]
     store = await build_vector_store(ws, "papers", uploads, owner=case)
-    tools = _tools(folder)
+    tools = _tools(folder, case)
     ledger = ToolSet([McpTool("ledger", os.environ[MCP_URL], approve=lambda call: case in call.arguments)])
     clerk = await ensure_agent(
         ws,

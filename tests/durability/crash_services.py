@@ -14,7 +14,7 @@ import pytest
 from agent_tasks.testing import ServiceLog
 from tests.durability.counts import counted
 from tests.durability.crash_pipeline import REPLY, rules
-from tests.durability.effects import duplicate_effects
+from tests.durability.effects import duplicate_effects, repeated_calls
 from tests.support.service import ThreadService, start_in_thread, write_rules
 
 T = TypeVar("T")
@@ -54,16 +54,18 @@ def side_by_side(
 
 
 def findings(
-    services: Sequence[ThreadService], config: pytest.Config, *, tolerated: str | None = None
+    services: Sequence[ThreadService], config: pytest.Config, folder: Path, *, tolerated: str | None = None
 ) -> tuple[list[object], dict[str, object]]:
     """What the services say in the end, counted for the session: duplicate effects, and all that is wrong.
 
     Args:
         services: where the stories were told.
         config: the session's.
+        folder: in which the functions wrote down that they ran.
         tolerated: a finding of the verdict that the stories explain.
     """
     duplicates = [effect for running in services for effect in duplicate_effects(running.requests())]
+    duplicates += repeated_calls(folder)
     verdicts = [ServiceLog(running.endpoint).verdict() for running in services]
     leaks = sum(verdict["left_over"]["count"] + verdict["active_runs"]["count"] for verdict in verdicts)
     counted(config).add(duplicates=len(duplicates), leaks=leaks)

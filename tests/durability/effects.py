@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from agent_tasks.backend.agents import ATTEMPT_FIELD, KEY_FIELD
-from tests.durability.crash_pipeline import AGENTS, TURNS, UPLOADS
+from tests.durability.crash_pipeline import AGENTS, ONCE, TURNS, UPLOADS
 
 CREATIONS = {
     "files.upload": UPLOADS,
@@ -39,3 +40,14 @@ def duplicate_effects(log: Iterable[Mapping[str, Any]]) -> list[Any]:
         else:
             sent.update((row["path"], file) for file in body["file_ids"])
     return [effect for effect, times in sent.items() if times > 1]
+
+
+def repeated_calls(folder: Path) -> list[str]:
+    """Calls of the function that must not be repeated, by arguments and document, that were made again.
+
+    Whatever turn or operation they were asked for in: the marks of these differ where a turn is told anew.
+    """
+    made: Counter[str] = Counter()
+    for path in folder.rglob(f"{ONCE}.txt"):
+        made.update(path.read_text().splitlines())
+    return [call for call, times in made.items() if times > 1]

@@ -27,7 +27,7 @@ from tests.durability.crash_pipeline import (
     pipeline,
     rules,
 )
-from tests.durability.effects import CREATIONS, duplicate_effects
+from tests.durability.effects import CREATIONS, duplicate_effects, repeated_calls
 from tests.support.mcp_server import McpLedger
 from tests.support.service import ThreadService, start_in_thread, write_rules
 
@@ -47,8 +47,12 @@ class Case:
     runs: dict[str, int] = field(default_factory=dict)
 
 
-POINTS = {name: point for name, point in CRASH_POINTS.items() if not name.startswith("batch.")}
-"""Those of operations; a batch's are in test_workers.py."""
+POINTS = {
+    name: point
+    for name, point in CRASH_POINTS.items()
+    if not name.startswith("batch.") and name != "send.waiting"
+}
+"""Those of operations; a batch's are in test_workers.py, the client's wait is in test_gate.py."""
 
 
 def cases() -> list[Case]:
@@ -93,7 +97,7 @@ def test_a_pipeline_killed_anywhere_has_each_effect_once(
 
     problems = [problem for case in done for problem in _problems(case, calm)]
     log = ServiceLog(service.endpoint)
-    duplicates = duplicate_effects(log.requests())
+    duplicates = duplicate_effects(log.requests()) + repeated_calls(tmp_path)
     verdict = log.verdict()
     leaks = verdict["left_over"]["count"] + verdict["active_runs"]["count"]
     created = Counter(row["operation"] for row in log.requests() if (row["status"] or 500) < 300)

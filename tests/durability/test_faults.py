@@ -164,7 +164,7 @@ def test_a_fault_anywhere_changes_nothing(
             enumerate(chosen, start=1),
         )
     ]
-    duplicates, wrong = findings(services, pytestconfig)
+    duplicates, wrong = findings(services, pytestconfig, tmp_path)
 
     assert [case.name for case in done if case.outcome != calm.outcome] == []
     assert [case.name for case in done if case.runs != {REPEATABLE: 1, ONCE: 1}] == []

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import httpx
 
+from agent_tasks.client._gate import current_gate
+
 __all__ = [
     "AsyncLock",
     "aclosing",
@@ -18,6 +20,8 @@ __all__ = [
     "asynccontextmanager",
     "call_any",
     "for_each",
+    "gate_passed",
+    "gate_trace",
     "in_thread",
     "run_function",
 ]
@@ -82,3 +86,16 @@ async def for_each(function: Callable[[T], Awaitable[R]], items: Iterable[T], *,
         if isinstance(result, BaseException):
             raise result
     return [result for result in results if not isinstance(result, BaseException)]
+
+
+async def gate_passed() -> None:
+    """Asks the gate that is up here, if there is one; raises what it says."""
+    gate = current_gate()
+    if gate is not None and not gate.is_open():
+        await gate.enter()
+
+
+async def gate_trace(event: str, _info: Any) -> None:
+    """For httpx's extension `trace`: asks the gate when a connection is there and the first byte is due."""
+    if event.endswith(".send_request_headers.started"):
+        await gate_passed()

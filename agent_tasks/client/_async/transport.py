@@ -21,6 +21,7 @@ from agent_tasks.client._instrumentation import OperationObserver, add_trace_con
 from agent_tasks.client._operations import operation_name
 from agent_tasks.client._options import RetryPolicy, Timeouts
 from agent_tasks.client._redaction import loggable
+from agent_tasks.crashpoints import crash_point
 from agent_tasks.errors import InvalidAnswerError, NotFoundError
 from agent_tasks.logs import get_logger
 
@@ -34,6 +35,12 @@ LARGEST_ERROR = 64 * 1024
 # Below the 5 seconds after which common servers close an idle connection: a request that meets a closing
 # connection fails with an unknown outcome.
 _KEEP_ALIVE = 4.0
+
+
+async def _wait(seconds: float) -> None:
+    """Waits before a call is sent again."""
+    crash_point("send.waiting")
+    await _runtime.async_sleep(seconds)
 
 
 class AsyncTransport:
@@ -114,7 +121,7 @@ class AsyncTransport:
 
     def _attempts(self, call: Call) -> AsyncRetrying:
         return AsyncRetrying(
-            sleep=_runtime.async_sleep,
+            sleep=_wait,
             retry=retry_condition(call),
             stop=retry_stop(self._retry),
             wait=RetryWait(self._retry),
@@ -208,6 +215,13 @@ class AsyncTransport:
         url = self._endpoint.url + call.path
         params = {"api-version": self.api_version, **call.params}
         started = time.monotonic()
+        asked: dict[str, Any] = {}
+        if call.changes:
+            # Here, since waiting for an answer of the gate must not hold up a connection, and once more when
+            # there is a connection: it may have taken long.
+            crash_point("send.ready")
+            await _runtime.gate_passed()
+            asked["trace"] = _runtime.gate_trace
         with transport_errors(call):
             if call.upload is not None:
                 with call.upload.open() as content:
@@ -219,6 +233,7 @@ class AsyncTransport:
                         timeout=limits,
                         data={"purpose": call.upload.purpose},
                         files={"file": (call.upload.filename, content, "application/octet-stream")},
+                        extensions=asked,
                     )
                     response = await self._http.send(request, stream=True)
             else:
@@ -227,7 +242,13 @@ class AsyncTransport:
                     headers["Content-Type"] = "application/json"
                     self._log_body("request", call, body)
                 request = self._http.build_request(
-                    call.method, url, params=params, headers=headers, timeout=limits, content=body
+                    call.method,
+                    url,
+                    params=params,
+                    headers=headers,
+                    timeout=limits,
+                    content=body,
+                    extensions=asked,
                 )
                 async with _runtime.async_within(self.timeouts.answer):
                     response = await self._http.send(request, stream=True)

@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import Any, TypeVar, cast
 
+from agent_tasks.client._gate import current_gate
 from agent_tasks.errors import ConfigurationError
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "closing",
     "contextmanager",
     "for_each",
+    "gate_passed",
+    "gate_trace",
     "in_thread",
     "run_function",
     "sleep",
@@ -106,3 +109,16 @@ def for_each(function: Callable[[T], R], items: Iterable[T], *, at_once: int) ->
             for item in items
         ]
     return [future.result() for future in futures]
+
+
+def gate_passed() -> None:
+    """Asks the gate that is up here, if there is one; raises what it says."""
+    gate = current_gate()
+    if gate is not None and not gate.is_open():
+        gate.enter_blocking()
+
+
+def gate_trace(event: str, _info: Any) -> None:
+    """For httpx's extension `trace`: asks the gate when a connection is there and the first byte is due."""
+    if event.endswith(".send_request_headers.started"):
+        gate_passed()

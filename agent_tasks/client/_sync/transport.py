@@ -22,6 +22,7 @@ from agent_tasks.client._options import RetryPolicy, Timeouts
 from agent_tasks.client._redaction import loggable
 from agent_tasks.client._sync import _runtime
 from agent_tasks.client._sync.credentials import TokenSource
+from agent_tasks.crashpoints import crash_point
 from agent_tasks.errors import InvalidAnswerError, NotFoundError
 from agent_tasks.logs import get_logger
 
@@ -35,6 +36,12 @@ LARGEST_ERROR = 64 * 1024
 # Below the 5 seconds after which common servers close an idle connection: a request that meets a closing
 # connection fails with an unknown outcome.
 _KEEP_ALIVE = 4.0
+
+
+def _wait(seconds: float) -> None:
+    """Waits before a call is sent again."""
+    crash_point("send.waiting")
+    _runtime.sleep(seconds)
 
 
 class Transport:
@@ -115,7 +122,7 @@ class Transport:
 
     def _attempts(self, call: Call) -> Retrying:
         return Retrying(
-            sleep=_runtime.sleep,
+            sleep=_wait,
             retry=retry_condition(call),
             stop=retry_stop(self._retry),
             wait=RetryWait(self._retry),
@@ -206,6 +213,13 @@ class Transport:
         url = self._endpoint.url + call.path
         params = {"api-version": self.api_version, **call.params}
         started = time.monotonic()
+        asked: dict[str, Any] = {}
+        if call.changes:
+            # Here, since waiting for an answer of the gate must not hold up a connection, and once more when
+            # there is a connection: it may have taken long.
+            crash_point("send.ready")
+            _runtime.gate_passed()
+            asked["trace"] = _runtime.gate_trace
         with transport_errors(call):
             if call.upload is not None:
                 with call.upload.open() as content:
@@ -217,6 +231,7 @@ class Transport:
                         timeout=limits,
                         data={"purpose": call.upload.purpose},
                         files={"file": (call.upload.filename, content, "application/octet-stream")},
+                        extensions=asked,
                     )
                     response = self._http.send(request, stream=True)
             else:
@@ -225,7 +240,13 @@ class Transport:
                     headers["Content-Type"] = "application/json"
                     self._log_body("request", call, body)
                 request = self._http.build_request(
-                    call.method, url, params=params, headers=headers, timeout=limits, content=body
+                    call.method,
+                    url,
+                    params=params,
+                    headers=headers,
+                    timeout=limits,
+                    content=body,
+                    extensions=asked,
                 )
                 with _runtime.within(self.timeouts.answer):
                     response = self._http.send(request, stream=True)
