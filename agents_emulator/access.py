@@ -9,15 +9,15 @@ the service up in `Host`: it can forge none of them. Programs send no `Origin`, 
 from __future__ import annotations
 
 import hmac
-import logging
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from agent_tasks.logs import get_logger
 from agents_emulator.dispatch import error_response
 from agents_emulator.errors import GatewayError
 
-logger = logging.getLogger("agents_emulator")
+logger = get_logger("agents_emulator")
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _OWN_SITE = ("same-origin", "none")

@@ -12,6 +12,7 @@ import httpx
 
 from agent_tasks.doctor.findings import Finding, failed, not_configured, ok, warning
 from agent_tasks.embedded import prefect_server
+from agent_tasks.errors import ConfigurationError
 from agent_tasks.server_access import auth_string, basic
 from agent_tasks.settings import Settings
 
@@ -56,7 +57,7 @@ async def check_prefect(settings: Settings) -> AsyncIterator[Finding]:
 
     Without `PREFECT_API_URL` the server of the state folder is looked at if it runs; none is started.
     """
-    check, remedy = "prefect server", "Correct PREFECT_API_URL: http://HOST:PORT/api, or https://."
+    check, remedy = "prefect server", "Start it (`prefect server start`), or correct PREFECT_API_URL."
     try:
         url = prefect_server(settings).running()
         if url is None:
@@ -74,11 +75,12 @@ async def check_prefect(settings: Settings) -> AsyncIterator[Finding]:
                 own = settings.prefect_api_url is None
                 async for finding in _deployments(_Server(http, url, "agent-tasks " if own else "")):
                     yield finding
+    except ConfigurationError as error:
+        yield failed(check, str(error), remedy)
     except httpx.HTTPStatusError as error:
         detail = f"{error.request.url.path} of {url} answers {error.response.status_code}."
         yield failed(check, detail, "Install the version of Prefect there that is installed here.")
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        remedy = "Start it (`prefect server start`), or correct PREFECT_API_URL (it ends in /api)."
         yield failed(check, f"{url} does not answer: {type(error).__name__}.", remedy)
 
 

@@ -135,6 +135,9 @@ class NoServer(Server):
     def wait(self) -> str:
         pytest.fail("the run began in spite of a wrong setting")
 
+    def hand_over(self) -> None:
+        """There is nothing to hand over."""
+
     def close(self) -> None:
         """There is nothing to close."""
 

@@ -179,13 +179,6 @@ async def test_an_older_server_that_lacks_a_request(settings: Settings) -> None:
     assert (found[-1].status, "answers 404" in found[-1].detail) == (Status.FAILED, True)
 
 
-async def test_a_prefect_address_that_is_none(tmp_path: Path) -> None:
-    settings = Settings(state_dir=tmp_path, prefect_api_url="http://host:port/api")
-    (finding,) = [one async for one in check_prefect(settings)]
-    assert finding.status is Status.FAILED
-    assert "PREFECT_API_URL" in (finding.remedy or "")
-
-
 async def test_a_state_folder_whose_server_does_not_run_is_told_and_left_alone(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path / "state", prefect_api_url=None)
     (finding,) = [one async for one in check_prefect(settings)]
