@@ -55,7 +55,7 @@ test: $(DEV_READY) $(PREVIEW_READY) $(FUNCTIONS_READY) ## Run the tests
 	@$(BIN)/pytest -q -n auto --dist loadgroup
 
 pinned: $(DEV_READY) $(FUNCTIONS_READY) ## Run what is pinned together: server, scheduler, worker, dashboard, Functions host
-	@$(BIN)/pytest -q tests/test_pins.py tests/deployments tests/cli/test_dashboard.py tests/functions_host
+	@$(BIN)/pytest -q tests/test_pins.py tests/deployments tests/cli/test_dashboard.py tests/local/functions_host
 
 durability: $(DEV_READY) ## Kill a pipeline at every crash point and resume it; counts on the last line
 	@AGENT_TASKS_ALL_CRASH_POINTS=1 $(BIN)/pytest -q tests/durability
@@ -64,7 +64,7 @@ security: $(DEV_READY) $(FUNCTIONS_READY) ## Attack the sandbox, the services, t
 	@AGENT_TASKS_ALL_ATTACKS=1 $(BIN)/pytest -q tests/security
 
 queues: $(DEV_READY) $(FUNCTIONS_READY) ## Test queues, Function App and its host; 1,000 calls at once, counts on the last line
-	@AGENT_TASKS_QUEUE_CALLS=1000 $(BIN)/pytest -q tests/queues tests/functions tests/functions_host tests/azurite \
+	@AGENT_TASKS_QUEUE_CALLS=1000 $(BIN)/pytest -q tests/queues tests/functions tests/local/functions_host tests/local/azurite \
 		tests/tools/test_queue_tool.py tests/operations/test_queue_upkeep.py tests/emulator/tools/test_azure_function.py
 
 conformance: $(DEV_READY) $(PREVIEW_READY) $(FUNCTIONS_READY) ## Check operations, tools, recordings and examples; write docs/conformance.md

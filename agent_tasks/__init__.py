@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from agent_tasks.logs import guard_logs
 
 if TYPE_CHECKING:
-    from agent_tasks.blocks import AgentsProject
     from agent_tasks.client import (
         AgentEventHandler,
         AgentsClient,
@@ -96,6 +95,7 @@ if TYPE_CHECKING:
         run_turn,
         upload_file,
     )
+    from agent_tasks.prefect.blocks import AgentsProject
     from agent_tasks.settings import Settings
     from agent_tasks.tools import (
         FunctionTool,
@@ -203,7 +203,7 @@ __all__ = [
 _MODULES: dict[str, str] = {
     name: module
     for module, names in {
-        "agent_tasks.blocks": ("AgentsProject",),
+        "agent_tasks.prefect.blocks": ("AgentsProject",),
         "agent_tasks.client": (
             "AgentEventHandler",
             "AgentsClient",

@@ -10,8 +10,8 @@ import stat
 import sys
 from pathlib import Path
 
-from agent_tasks.child_environment import MODEL_KEY, MODEL_VARIABLE, TOKEN_VARIABLE
 from agent_tasks.errors import ConfigurationError
+from agent_tasks.local.child_environment import MODEL_KEY, MODEL_VARIABLE, TOKEN_VARIABLE
 from agent_tasks.redaction import has_secret
 
 __all__ = ["read_token", "refuse_secrets_in_arguments"]

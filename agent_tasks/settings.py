@@ -301,7 +301,7 @@ def _refuse_slip(name: str, known: set[str], place: str) -> None:
 
 
 def _is_this_machine(host: str) -> bool:
-    from agent_tasks.client._endpoint import is_loopback  # here: the client takes long to import
+    from agent_tasks.client.endpoint import is_loopback  # here: the client takes long to import
 
     return is_loopback(host)
 

@@ -19,9 +19,9 @@ from pathlib import Path
 import uvicorn
 from starlette.applications import Starlette
 
-from agent_tasks.child_environment import MODEL_VARIABLE, TOKEN_VARIABLE
 from agent_tasks.errors import AgentTasksError
 from agent_tasks.known_names import did_you_mean
+from agent_tasks.local.child_environment import MODEL_VARIABLE, TOKEN_VARIABLE
 from agent_tasks.logs import log_to_stderr
 from agent_tasks.redaction import redacted
 from agent_tasks.secret_arguments import read_token, refuse_secrets_in_arguments

@@ -1,135 +1,14 @@
-"""The Prefect flow `document-batch`: a folder of documents through a pipeline of agents."""
+"""A folder of documents through a pipeline of agents: deploy this file, or copy it and change what you need.
 
-# No `from __future__ import annotations`: a served flow (`.serve()`) is run from a copy, in which Prefect
-# can't look the names of the annotations up.
+    prefect --no-prompt deploy --prefect-file deployments/prefect.yaml --all
 
-import asyncio
-from datetime import datetime
-from pathlib import Path
-from typing import Any
+Without a clone the same flow is deployed from the installed package, by the entrypoint
+`agent_tasks.prefect.document_batch.document_batch`.
+"""
 
-from prefect import flow, get_run_logger
-from prefect.runtime import flow_run
-from prefect.states import Cancelled, Completed, Failed
+from agent_tasks.prefect.document_batch import document_batch
 
-from agent_tasks.blocks import AgentsProject, load_project
-from agent_tasks.detaching import hearing_sigterm, is_detaching
-from agent_tasks.display import one_line
-from agent_tasks.errors import AgentTasksError
-from agent_tasks.hooks import end_owner
-from agent_tasks.operations import Workspace
-from agent_tasks.operations.cancelling import cancel_owner
-from flows.artifacts import ProgressArtifact, publish_artifacts
-from flows.batch import Batch, batch_owner
-from flows.batch_tasks import PREFECT_STEPS
-from flows.cancelling import cancel_and_release, cancel_turns, note_run, remember_run
-from flows.pipeline import default_model, load_pipeline
-from flows.progress import observed_by, observer
-from flows.project_flow import closed
-from flows.rows import AllDocumentsFailedError, BatchSummary
-from flows.run import run_batch
-from flows.run_log import RunLog, keep_run_logs_plain
-from flows.stopping import Stop, is_cancelled, told_to_stop
+__all__ = ["document_batch"]
 
-keep_run_logs_plain()
-
-CANCEL_SECONDS = 6.0
-"""How long a flow that was told to stop looks for turns that it has left running."""
-
-
-def _run_name() -> str:
-    folder = Path(str(flow_run.parameters.get("documents") or "documents")).resolve().name
-    return f"{one_line(folder)} {datetime.now():%Y-%m-%d %H:%M:%S}"
-
-
-@closed
-@flow(
-    name="document-batch",
-    description="Extracts, checks and reviews the fields of every document in a folder, and answers "
-    "questions about all of them. Unchanged documents cost nothing again.",
-    flow_run_name=_run_name,
-    persist_result=False,
-    on_cancellation=[cancel_and_release],
-    on_failure=[cancel_turns],
-    # Not on_crashed: a crashed run is started again, and follows the turns that are under way to their end.
-)
-async def document_batch(
-    documents: str,
-    pipeline: str,
-    out: str,
-    project: AgentsProject | str | None = None,
-) -> BatchSummary:
-    """Process a folder of documents.
-
-    Args:
-        documents: Folder of documents; looked through recursively.
-        pipeline: Pipeline file (YAML), see `flows.pipeline`.
-        out: Folder for results.jsonl and report.md.
-        project: The project as a block, or the name of a saved block; default the environment's
-            (PROJECT_ENDPOINT, or else the local service).
-
-    Returns:
-        The summary. The flow run's state says "10 done, 3 need review, 2 failed". A flow run that is
-        cancelled on the server ends as Cancelled, with its turns cancelled and what it made deleted.
-
-    Raises:
-        AllDocumentsFailedError: Not one document gave a result (the flow run is Failed).
-        PipelineError: The pipeline file is not valid.
-        ConfigurationError: Something that concerns all documents is wrong.
-        JournalError: The journal cannot be used, or another process works on this batch.
-        BatchStoppedError: The service failed too often in a row.
-    """
-    with hearing_sigterm():
-        return await _run(documents, pipeline, out, project)  # type: ignore[no-any-return]
-
-
-async def _run(documents: str, pipeline: str, out: str, project: AgentsProject | str | None) -> Any:
-    remember_run(flow_run.id)
-    where = await load_project(project)
-    plan = load_pipeline(pipeline, default_model=default_model(where.settings()))
-    progress = ProgressArtifact()
-    batches: list[Batch] = []
-
-    def watch(batch: Batch) -> None:
-        batches.append(batch)
-        progress.watch(batch)
-
-    stop = Stop()
-    try:
-        async with where.workspace() as ws, told_to_stop(flow_run.id) as stop:
-            await note_run(ws, flow_run.id, where, batch_owner(plan.name, Path(documents)))
-            try:
-                with observed_by(RunLog(get_run_logger(), observer())):
-                    async with progress.shown():
-                        summary = await run_batch(ws, plan, documents, out, steps=PREFECT_STEPS, watch=watch)
-            except AllDocumentsFailedError as error:
-                await publish_artifacts(batches[0], error.summary)
-                return Failed(message=error.summary.headline(), data=error)
-            except asyncio.CancelledError:
-                if batches and not is_detaching():
-                    await _cancel_the_rest(ws, batches[0].owner)
-                raise
-            await publish_artifacts(batches[0], summary)
-    except asyncio.CancelledError:
-        this = asyncio.current_task()
-        # A signal, which whoever runs the flow answers for, may come at the same time.
-        if not stop.asked or this is None or this.uncancel():
-            # Prefect ends a cancelled flow run by SIGTERM too: the server tells it from a pod that is moved.
-            if batches and is_detaching() and await is_cancelled(flow_run.id):
-                await end_owner(where, batches[0].owner, release=True)
-            raise
-        if batches:
-            await end_owner(where, batches[0].owner, release=True)
-        return Cancelled(
-            message="It was cancelled on the server; its turns are ended, and what it made is gone."
-        )
-    return Completed(message=summary.headline(), data=summary)
-
-
-async def _cancel_the_rest(ws: Workspace, owner: str) -> None:
-    """Turns cancel themselves; here those are looked up whose request had left when the process was told to
-    stop, and whose answer had not come."""
-    try:
-        await asyncio.wait_for(asyncio.shield(cancel_owner(ws, owner)), CANCEL_SECONDS)
-    except (AgentTasksError, TimeoutError) as error:
-        get_run_logger().warning("Not all turns of %s were cancelled: %s", owner, error)
+if __name__ == "__main__":
+    document_batch.serve(name="document-batch")

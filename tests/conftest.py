@@ -23,7 +23,7 @@ from tests.support.service import (
 )
 
 _TOGETHER = {
-    **dict.fromkeys(("tests/journal/", "tests/flows/test_sharing.py"), "journal"),  # one PostgreSQL server
+    **dict.fromkeys(("tests/journal/", "tests/batch/test_workers.py"), "journal"),  # one PostgreSQL server
     "tests/conformance/": "conformance",  # one ledger tells of all that was checked
     **dict.fromkeys(  # one Prefect server for all of them
         (
@@ -31,13 +31,13 @@ _TOGETHER = {
             "tests/cli/test_run.py",
             "tests/deployments/",
             "tests/durability/",
-            "tests/embedded/test_prefect_server.py",
+            "tests/local/test_prefect_server.py",
             "tests/security/test_prefect_server.py",
             "tests/examples/test_guide.py",
-            "tests/flows/test_cancelling.py",
-            "tests/flows/test_document_batch.py",
-            "tests/flows/test_maintenance.py",
-            "tests/flows/test_project_flow.py",
+            "tests/prefect/test_batch_hooks.py",
+            "tests/prefect/test_document_batch.py",
+            "tests/prefect/test_sweep.py",
+            "tests/prefect/test_project_flow.py",
             "tests/blocks/",
         ),
         "prefect",

@@ -12,7 +12,7 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from agent_tasks.embedded import BATCH_SETTINGS, prefect_server
+from agent_tasks.local.servers import BATCH_SETTINGS, prefect_server
 from agent_tasks.settings import Settings
 
 ROOT = Path(__file__).parents[1]

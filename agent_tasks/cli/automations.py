@@ -53,7 +53,7 @@ def apply(
         agent-tasks automations apply --silent 90 --restarts 5
     """
     from agent_tasks.cli.interrupts import run_interruptible
-    from agent_tasks.embedded import prefect_server, use_prefect_api, use_prefect_environment
+    from agent_tasks.local.servers import prefect_server, use_prefect_api, use_prefect_environment
     from agent_tasks.settings import Settings
 
     settings = Settings()
@@ -66,7 +66,12 @@ def apply(
 async def _apply(flows: list[str] | None, silent: float, restarts: int) -> ExitCode:
     from prefect.client.orchestration import get_client
 
-    from agent_tasks.automations import FLOWS, apply_automations, crash_silent_runs, restart_crashed_runs
+    from agent_tasks.prefect.automations import (
+        FLOWS,
+        apply_automations,
+        crash_silent_runs,
+        restart_crashed_runs,
+    )
 
     watched = tuple(flows or FLOWS)
     wanted = [crash_silent_runs(watched, silent), restart_crashed_runs(watched, restarts)]

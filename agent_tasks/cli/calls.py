@@ -60,8 +60,8 @@ def repeat(call: CallId) -> None:
 
 
 async def _list() -> ExitCode:
-    from agent_tasks.blocks import open_workspace
     from agent_tasks.operations import cut_off_calls
+    from agent_tasks.prefect.blocks import open_workspace
     from agent_tasks.settings import Settings
 
     async with open_workspace(Settings()) as ws:
@@ -89,8 +89,8 @@ async def _list() -> ExitCode:
 
 
 async def _answer(call: str, output: str) -> ExitCode:
-    from agent_tasks.blocks import open_workspace
     from agent_tasks.operations import answer_call
+    from agent_tasks.prefect.blocks import open_workspace
     from agent_tasks.settings import Settings
 
     async with open_workspace(Settings()) as ws:
@@ -100,8 +100,8 @@ async def _answer(call: str, output: str) -> ExitCode:
 
 
 async def _repeat(call: str) -> ExitCode:
-    from agent_tasks.blocks import open_workspace
     from agent_tasks.operations import repeat_call
+    from agent_tasks.prefect.blocks import open_workspace
     from agent_tasks.settings import Settings
 
     async with open_workspace(Settings()) as ws:

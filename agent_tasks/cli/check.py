@@ -13,7 +13,7 @@ from agent_tasks.errors import PipelineError
 from agent_tasks.settings import Settings
 
 if TYPE_CHECKING:
-    from flows.pipeline import Pipeline
+    from agent_tasks.pipeline.loader import Pipeline
 
 __all__ = ["check_pipeline"]
 
@@ -25,7 +25,7 @@ def check_pipeline(path: Path, *, as_json: bool) -> ExitCode:
         ConfigurationError: a setting is not usable.
         PipelineError: the file is not valid (with `as_json` it is printed instead).
     """
-    from flows.pipeline import default_model, load_pipeline
+    from agent_tasks.pipeline.loader import default_model, load_pipeline
 
     settings = Settings()
     try:

@@ -16,8 +16,8 @@ from types import FrameType
 
 from agent_tasks.cli.errors import InterruptedBySignal, say
 from agent_tasks.cli.interrupts import SIGNALS
-from agent_tasks.embedded import prefect_server
-from agent_tasks.server_access import auth_path, auth_string, ui_folder, write_private
+from agent_tasks.local.server_access import auth_path, auth_string, ui_folder, write_private
+from agent_tasks.local.servers import prefect_server
 from agent_tasks.settings import Settings
 
 __all__ = ["make_way_in", "show_dashboard"]

@@ -10,7 +10,7 @@ from agent_tasks.cli.errors import ExitCode
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from flows.fork import Comparison
+    from agent_tasks.batch.fork import Comparison
 
 __all__ = ["fork_run"]
 
@@ -36,7 +36,7 @@ def fork_run(
         InterruptedBySignal: Ctrl-C or SIGTERM; the same command goes on from there.
     """
     from agent_tasks.cli.interrupts import run_interruptible
-    from agent_tasks.embedded import use_prefect_environment
+    from agent_tasks.local.servers import use_prefect_environment
     from agent_tasks.settings import Settings
 
     use_prefect_environment(
@@ -52,11 +52,11 @@ def fork_run(
 async def _fork(
     run: str, step: str, out: Path, pipeline: Path | None, changes: list[str], *, quiet: bool
 ) -> Comparison:
-    from agent_tasks.blocks import open_workspace
+    from agent_tasks.batch.console import BatchConsole
+    from agent_tasks.batch.fork import find_run, fork
+    from agent_tasks.pipeline.loader import default_model
+    from agent_tasks.prefect.blocks import open_workspace
     from agent_tasks.settings import Settings
-    from flows.console import BatchConsole
-    from flows.fork import find_run, fork
-    from flows.pipeline import default_model
 
     settings = Settings()
     async with open_workspace(settings) as ws:

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from agent_tasks.azurite import Azurite, StorageAddresses, azurite
 from agent_tasks.cli.errors import ExitCode, InterruptedBySignal, say
 from agent_tasks.cli.interrupts import run_interruptible
 from agent_tasks.errors import ConfigurationError
-from agent_tasks.functions_host import AppFolder, FunctionsHost
+from agent_tasks.local.azurite import Azurite, StorageAddresses, azurite
+from agent_tasks.local.functions_host import AppFolder, FunctionsHost
 from agent_tasks.logs import log_to_stderr
 from agent_tasks.settings import Settings, environment
 

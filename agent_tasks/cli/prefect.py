@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from agent_tasks.embedded import prefect_environment, prefect_server
 from agent_tasks.errors import ConfigurationError
-from agent_tasks.server_access import auth_path
+from agent_tasks.local.server_access import auth_path
+from agent_tasks.local.servers import prefect_environment, prefect_server
 from agent_tasks.settings import Settings
 
 __all__ = ["become_prefect", "export_lines"]

@@ -71,7 +71,7 @@ def sweep(
 def run_with_workspace(main: Callable[[], Coroutine[Any, Any, ExitCode]]) -> None:
     """Run a command that opens a workspace, until its end or Ctrl-C; ends the program with its exit code."""
     from agent_tasks.cli.interrupts import run_interruptible
-    from agent_tasks.embedded import use_prefect_environment
+    from agent_tasks.local.servers import use_prefect_environment
     from agent_tasks.settings import Settings
 
     use_prefect_environment(Settings())  # the block below imports Prefect, which keeps its files in the state
@@ -79,7 +79,7 @@ def run_with_workspace(main: Callable[[], Coroutine[Any, Any, ExitCode]]) -> Non
 
 
 async def _list(owner: str | None) -> ExitCode:
-    from agent_tasks.blocks import open_workspace
+    from agent_tasks.prefect.blocks import open_workspace
     from agent_tasks.settings import Settings
 
     async with open_workspace(Settings()) as ws:
@@ -100,8 +100,8 @@ async def _list(owner: str | None) -> ExitCode:
 
 
 async def _sweep(*, yes: bool) -> ExitCode:
-    from agent_tasks.blocks import open_workspace
     from agent_tasks.operations.sweep import sweep as sweep_leftovers
+    from agent_tasks.prefect.blocks import open_workspace
     from agent_tasks.settings import Settings
 
     async with open_workspace(Settings()) as ws:

@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 from agent_tasks.cli.errors import ExitCode, RunStoppedError, debugging, say
 from agent_tasks.cli.interrupts import run_interruptible
 from agent_tasks.detaching import is_detaching
-from agent_tasks.embedded import (
+from agent_tasks.errors import ConfigurationError
+from agent_tasks.local.reachability import require_answer
+from agent_tasks.local.servers import (
     Server,
     local_service,
     prefect_server,
     use_prefect_api,
     use_prefect_environment,
 )
-from agent_tasks.errors import ConfigurationError
-from agent_tasks.reachability import require_answer
 from agent_tasks.settings import Settings
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from flows.rows import BatchSummary
+    from agent_tasks.batch.records import BatchSummary
 
 __all__ = ["run_batch"]
 
@@ -74,7 +74,7 @@ def run_batch(
             _launched(stack, service)
         with _waiting("Starting ...", quiet=quiet):
             # While the servers start: the imports take seconds, and find mistakes in the pipeline file.
-            from flows.pipeline import default_model, load_pipeline
+            from agent_tasks.pipeline.loader import default_model, load_pipeline
 
             load_pipeline(pipeline, default_model=default_model(settings))
             asyncio.run(_open_journal(settings))
@@ -110,8 +110,8 @@ def _waiting(text: str, *, quiet: bool) -> Any:
 async def _process(documents: Path, pipeline: Path, out: Path, *, quiet: bool) -> BatchSummary:
     from prefect.exceptions import CancelledRun
 
-    from flows.console import BatchConsole
-    from flows.document_batch import document_batch
+    from agent_tasks.batch.console import BatchConsole
+    from agent_tasks.prefect.document_batch import document_batch
 
     flow_run_ids: list[UUID] = []
 

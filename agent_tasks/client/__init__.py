@@ -5,14 +5,14 @@ from __future__ import annotations
 from agent_tasks.client._async.client import AsyncAgentsClient
 from agent_tasks.client._async.handlers import AsyncAgentEventHandler
 from agent_tasks.client._async.run_streams import AsyncRunStream
-from agent_tasks.client._functions import CallableTools
-from agent_tasks.client._gate import Gate, current_gate, guarded_by
-from agent_tasks.client._instrumentation import Instrumentation, OperationObserver, set_instrumentation
 from agent_tasks.client._options import DEFAULT_API_VERSION, TOKEN_SCOPE, Credential, RetryPolicy, Timeouts
 from agent_tasks.client._outcomes import ended_error, run_error
 from agent_tasks.client._sync.client import AgentsClient
 from agent_tasks.client._sync.handlers import AgentEventHandler
 from agent_tasks.client._sync.run_streams import RunStream
+from agent_tasks.client.functions import CallableTools
+from agent_tasks.client.gate import Gate, current_gate, guarded_by
+from agent_tasks.client.instrumentation import Instrumentation, OperationObserver, set_instrumentation
 from agent_tasks.wire import StreamEvent
 
 __all__ = [

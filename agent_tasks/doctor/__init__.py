@@ -23,8 +23,8 @@ from agent_tasks.doctor.prefect_server import check_prefect
 from agent_tasks.doctor.preparation import check_local_parts, check_pipeline_file
 from agent_tasks.doctor.service import Target, check_service
 from agent_tasks.doctor.storage import check_storage
-from agent_tasks.embedded import local_service
 from agent_tasks.errors import AgentTasksError, NotInstalledError
+from agent_tasks.local.servers import local_service
 from agent_tasks.settings import Settings, environment
 
 __all__ = ["Finding", "Status", "examine"]

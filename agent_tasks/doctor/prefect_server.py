@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 
 from agent_tasks.doctor.findings import Finding, failed, not_configured, ok, warning
-from agent_tasks.embedded import prefect_server
 from agent_tasks.errors import ConfigurationError
-from agent_tasks.server_access import auth_string, basic
+from agent_tasks.local.server_access import auth_string, basic
+from agent_tasks.local.servers import prefect_server
 from agent_tasks.settings import Settings
 
 __all__ = ["check_prefect"]
@@ -229,7 +229,7 @@ def _served(deployment: dict[str, Any], overdue: int, server: _Server) -> Findin
 
 async def _automations(server: _Server) -> Finding:
     # Looked up here: Prefect's import takes a second, and most checks need none of it.
-    from agent_tasks.automations import crash_silent_runs, restart_crashed_runs
+    from agent_tasks.prefect.automations import crash_silent_runs, restart_crashed_runs
 
     check, remedy = "automations", "agent-tasks automations apply"
     wanted = [crash_silent_runs().name, restart_crashed_runs().name]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from agent_tasks.doctor.findings import Finding, failed, not_configured, ok
 from agent_tasks.errors import AgentTasksError, NotInstalledError
-from agent_tasks.local_parts import require_local_parts, weights_path
+from agent_tasks.local.parts import require_local_parts, weights_path
 from agent_tasks.settings import Settings
 
 
@@ -31,7 +31,7 @@ def check_pipeline_file(settings: Settings, path: Path | None) -> Finding:
         return not_configured(
             check, "No pipeline file was given.", "Give one: agent-tasks doctor --pipeline FILE"
         )
-    from flows.pipeline import default_model, load_pipeline
+    from agent_tasks.pipeline.loader import default_model, load_pipeline
 
     try:
         pipeline = load_pipeline(path, default_model=default_model(settings))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from agent_tasks.backend.protocol import AgentRequest
+from agent_tasks.backends.base import AgentRequest
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.journal import NewResource
 from agent_tasks.operations.effects import create_or_find

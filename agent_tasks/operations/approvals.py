@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from agent_tasks.backend.protocol import ApprovalRequest
+from agent_tasks.backends.base import ApprovalRequest
 from agent_tasks.errors import ApprovalNeededError
 from agent_tasks.logs import get_logger
 from agent_tasks.operations.arguments import shown_arguments

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from agent_tasks.backend.protocol import TurnRef
+from agent_tasks.backends.base import TurnRef
 from agent_tasks.errors import AgentTasksError, JournalError, LeaseLostError, RunCancelledError
 from agent_tasks.journal import Claim, NewResource, Operation
 from agent_tasks.logs import get_logger

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
-from agent_tasks.backend.protocol import ResourceKind
+from agent_tasks.backends.base import ResourceKind
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.errors import ServiceError
 from agent_tasks.operations.keys import operation_key

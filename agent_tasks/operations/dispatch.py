@@ -7,8 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from agent_tasks.backend.protocol import ToolCallRequest
-from agent_tasks.client._functions import error_output
+from agent_tasks.backends.base import ToolCallRequest
+from agent_tasks.client.functions import error_output
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.detaching import DETACH_SECONDS, is_detaching
 from agent_tasks.errors import ToolOutcomeUnknownError

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from agent_tasks.backend.protocol import Mark
+from agent_tasks.backends.base import Mark
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.errors import AgentTasksError, ServerError, TransportError
 from agent_tasks.journal import Operation

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import cast
 
-from agent_tasks.backend.protocol import (
+from agent_tasks.backends.base import (
     FoundTurn,
     TurnEnded,
     TurnNeedsApproval,

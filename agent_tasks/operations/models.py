@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agent_tasks.backend.protocol import Citation, Usage
+from agent_tasks.backends.base import Citation, Usage
 
 __all__ = [
     "AgentSpec",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent_tasks.backend.protocol import TurnEnded, TurnStatus
+from agent_tasks.backends.base import TurnEnded, TurnStatus
 from agent_tasks.client import ended_error
 from agent_tasks.errors import EmptyAnswerError, RunFailedError, RunThrottledError
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
-from agent_tasks.backend.protocol import MarkedResource, ResourceKind
+from agent_tasks.backends.base import MarkedResource, ResourceKind
 from agent_tasks.errors import AgentTasksError, JournalError
 from agent_tasks.journal import Operation, OperationState, Resource
 from agent_tasks.operations.cleanup import delete_resource

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 
-from agent_tasks.backend.protocol import Citation, TurnEnded, Usage
+from agent_tasks.backends.base import Citation, TurnEnded, Usage
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.detaching import is_detaching
 from agent_tasks.errors import (

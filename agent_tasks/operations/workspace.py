@@ -13,8 +13,8 @@ from azure.core.credentials import TokenCredential
 from azure.core.credentials_async import AsyncTokenCredential
 from pydantic import SecretStr
 
-from agent_tasks.backend.agents import AgentsBackend
-from agent_tasks.backend.protocol import Backend
+from agent_tasks.backends.base import Backend
+from agent_tasks.backends.classic import AgentsBackend
 from agent_tasks.client import current_gate, guarded_by
 from agent_tasks.errors import AgentTasksError, JournalError
 from agent_tasks.journal import LEASE_SECONDS, Claim, Journal, Operation

@@ -26,7 +26,7 @@ from opentelemetry import context, metrics, trace
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
 from agent_tasks.client import Instrumentation, OperationObserver, set_instrumentation
-from agent_tasks.client._instrumentation import is_watched
+from agent_tasks.client.instrumentation import is_watched
 from agent_tasks.errors import RunFailedError, ServiceError, TransportError
 from agent_tasks.telemetry._events import (
     CONTENT_VARIABLES,

@@ -16,8 +16,8 @@ from pydantic import BaseModel, SecretStr
 
 from agent_tasks.bounded import ACCEPT_ENCODING, TooLargeError, bounded_json, read_at_most
 from agent_tasks.client._async._runtime import call_any
-from agent_tasks.client._endpoint import is_loopback
-from agent_tasks.client._failures import error_from_answer
+from agent_tasks.client.endpoint import is_loopback
+from agent_tasks.client.failures import error_from_answer
 from agent_tasks.errors import (
     ConfigurationError,
     CredentialError,

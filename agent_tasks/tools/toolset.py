@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from agent_tasks.client._functions import error_output
+from agent_tasks.client.functions import error_output
 from agent_tasks.errors import ConfigurationError, UnknownToolError
 from agent_tasks.telemetry import tool_span
 from agent_tasks.tools.base import CallableTool, Tool, ToolContext

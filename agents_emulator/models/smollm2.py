@@ -26,7 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from agent_tasks import local_parts
+from agent_tasks.local import parts as local_parts
 from agents_emulator.models.base import (
     ChatRequest,
     Finished,

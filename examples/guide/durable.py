@@ -13,7 +13,8 @@ import os
 
 from prefect import flow
 
-from agent_tasks import AgentSpec, AgentsProject, TurnResult, TurnSpec, release_owner, tasks
+from agent_tasks import AgentSpec, AgentsProject, TurnResult, TurnSpec, release_owner
+from agent_tasks.prefect import tasks
 from agent_tasks.tools import ToolSet
 
 

@@ -9,8 +9,8 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from agent_tasks.azurite import StorageAddresses
-from agent_tasks.functions_host import AppFolder, FunctionsHost
+from agent_tasks.local.azurite import StorageAddresses
+from agent_tasks.local.functions_host import AppFolder, FunctionsHost
 from agent_tasks.queues import AnswerReader, Queue, StorageConnection, encode, send_call
 
 CALLS = 300

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from agent_tasks import local_parts
 from agent_tasks.cli.app import app
 from agent_tasks.errors import ConfigurationError, NotInstalledError
+from agent_tasks.local import parts as local_parts
 from agent_tasks.settings import Settings
-from tests.flows.support import PIPELINE, TOOLS
+from tests.batch.support import PIPELINE, TOOLS
 
 runner = CliRunner()
 

@@ -15,8 +15,8 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from agent_tasks.cli.app import app
-from agent_tasks.server_access import auth_path, auth_string
-from tests.embedded.conftest import processes_of, until
+from agent_tasks.local.server_access import auth_path, auth_string
+from tests.local.conftest import processes_of, until
 from tests.support.chromium import needs_chromium
 from tests.support.processor import descendants
 

@@ -9,14 +9,14 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from agent_tasks.blocks import open_workspace
+from agent_tasks.batch.run import run_batch
 from agent_tasks.cli import fork
 from agent_tasks.cli.app import app
+from agent_tasks.pipeline.loader import load_pipeline
+from agent_tasks.prefect.blocks import open_workspace
 from agent_tasks.settings import Settings
-from flows.pipeline import load_pipeline
-from flows.run import run_batch
-from tests.flows.conftest import bench
-from tests.flows.support import Bench
+from tests.batch.conftest import bench
+from tests.batch.support import Bench
 
 __all__ = ["bench"]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from agent_tasks.blocks import open_workspace
 from agent_tasks.cli import resources
 from agent_tasks.cli.app import app
 from agent_tasks.operations import AgentSpec, Workspace, ensure_agent, upload_file
+from agent_tasks.prefect.blocks import open_workspace
 from agent_tasks.settings import Settings
 from tests.conftest import ServiceFactory
 from tests.support.service import HELLO, RunningService, write_rules

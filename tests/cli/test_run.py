@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.embedded.conftest import processes_of, until
-from tests.flows.support import PIPELINE, RULES, TOOLS
+from tests.batch.support import PIPELINE, RULES, TOOLS
+from tests.local.conftest import processes_of, until
 from tests.support.service import write_rules
 
 SLOW_PAPER: dict[str, Any] = {

@@ -14,9 +14,9 @@ import pytest
 from typer.testing import CliRunner
 
 from agent_tasks.cli.app import app
-from agent_tasks.embedded import Server, local_service
+from agent_tasks.local.servers import Server, local_service
 from agent_tasks.settings import Settings, _variable
-from tests.flows.support import PIPELINE, TOOLS
+from tests.batch.support import PIPELINE, TOOLS
 
 SECRET = "t0p-secret"
 
@@ -179,7 +179,7 @@ def test_every_command_names_what_it_finds_late(
     if name == "AGENT_TASKS_JOURNAL_URL":
         monkeypatch.setenv("PROJECT_ENDPOINT", NOWHERE)
     monkeypatch.setattr("agent_tasks.journal.database.OPEN_SECONDS", 0.0)
-    monkeypatch.setattr("agent_tasks.embedded.use_prefect_environment", lambda settings: None)
+    monkeypatch.setattr("agent_tasks.local.servers.use_prefect_environment", lambda settings: None)
     told = runner.invoke(app, COMMANDS[command])
     assert told.exit_code in (1, 2)
     assert name in told.stderr
@@ -190,7 +190,7 @@ def test_every_command_names_what_it_finds_late(
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/api", "http://no-such-host.invalid/api"])
 def test_automations_need_a_prefect_server_that_answers(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_API_URL", url)
-    monkeypatch.setattr("agent_tasks.embedded.use_prefect_environment", lambda settings: None)
+    monkeypatch.setattr("agent_tasks.local.servers.use_prefect_environment", lambda settings: None)
     told = runner.invoke(app, ["automations", "apply"])
     assert (told.exit_code, "PREFECT_API_URL: the Prefect server at" in told.stderr) == (2, True)
 

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from agent_tasks.client._polling import Pauses, run_limit
+from agent_tasks.client.polling import Pauses, run_limit
 from agent_tasks.errors import BadRequestError, NotReadyError, TransportError
 from tests.client.conftest import Network
 from tests.client.test_files import FILE

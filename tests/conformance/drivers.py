@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse
 from starlette.routing import Route
 
-from agent_tasks.azurite import Azurite
+from agent_tasks.local.azurite import Azurite
 from agents_emulator.service import ServiceConfig
 from agents_emulator.tools.settings import StorageAccount, ToolSettings
 from tests.conformance import official, ours

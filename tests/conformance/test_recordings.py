@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from agent_tasks.azurite import StorageAddresses
+from agent_tasks.local.azurite import StorageAddresses
 from agents_emulator.models.base import ChatRequest, Finished, TextDelta, ToolCall
 from agents_emulator.service import ServiceConfig
 from agents_emulator.tools.settings import StorageAccount, ToolSettings

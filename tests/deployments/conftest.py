@@ -14,11 +14,11 @@ from typing import Any
 import httpx
 import pytest
 
-from agent_tasks.embedded import prefect_environment, prefect_server
-from agent_tasks.guardian import read_record
-from agent_tasks.server_access import auth_string, basic
+from agent_tasks.local.server_access import auth_string, basic
+from agent_tasks.local.servers import prefect_environment, prefect_server
+from agent_tasks.local.supervisor import read_record
 from agent_tasks.settings import Settings
-from tests.flows.support import PIPELINE, RULES, TOOLS
+from tests.batch.support import PIPELINE, RULES, TOOLS
 from tests.support.service import write_rules
 
 ROOT = Path(__file__).parents[2]

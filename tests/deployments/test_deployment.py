@@ -15,7 +15,7 @@ import yaml
 from agent_tasks.doctor import Status
 from agent_tasks.doctor.prefect_server import check_prefect
 from tests.deployments.conftest import POOL, ROOT, Ground
-from tests.embedded.conftest import processes_of
+from tests.local.conftest import processes_of
 from tests.support.processor import share
 
 PUBLISHED = ROOT / "deployments" / "prefect.yaml"

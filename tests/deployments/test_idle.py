@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from agent_tasks.embedded import EmbeddedServer, local_service
-from agent_tasks.guardian import read_record
+from agent_tasks.local.servers import EmbeddedServer, local_service
+from agent_tasks.local.supervisor import read_record
 from agent_tasks.settings import Settings
 from tests.conftest import ServiceFactory
 from tests.durability.batch_worker import QUESTIONS, TURNS_A_DOCUMENT, Fleet, lay_out, rules

@@ -18,8 +18,6 @@ from azure.storage.queue import AccountSasPermissions, ResourceTypes, generate_a
 from pydantic import SecretStr
 from typer.testing import CliRunner
 
-from agent_tasks import local_parts
-from agent_tasks.azurite import ACCOUNT, ACCOUNT_KEY, StorageAddresses
 from agent_tasks.cli.app import app
 from agent_tasks.doctor import Finding, Status, examine
 from agent_tasks.doctor import service as service_checks
@@ -28,6 +26,8 @@ from agent_tasks.doctor.local import check_journal, check_state_folder
 from agent_tasks.doctor.service import RETIREMENT, Target, check_credential, check_retirement, check_service
 from agent_tasks.doctor.storage import check_storage
 from agent_tasks.journal import Journal
+from agent_tasks.local import parts as local_parts
+from agent_tasks.local.azurite import ACCOUNT, ACCOUNT_KEY, StorageAddresses
 from agent_tasks.queues import StorageConnection
 from agent_tasks.settings import CredentialKind, Settings
 from tests.conftest import ServiceFactory

@@ -11,9 +11,9 @@ import httpx
 import pytest
 import respx
 
-from agent_tasks.automations import crash_silent_runs, restart_crashed_runs
 from agent_tasks.doctor import Finding, Status
 from agent_tasks.doctor.prefect_server import check_prefect
+from agent_tasks.prefect.automations import crash_silent_runs, restart_crashed_runs
 from agent_tasks.settings import Settings
 
 API = "http://prefect.example.com/api"

@@ -17,11 +17,11 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from agent_tasks.batch.run import run_batch
 from agent_tasks.cli.errors import InterruptedBySignal
 from agent_tasks.cli.interrupts import run_interruptible
 from agent_tasks.operations import Workspace
-from flows.pipeline import load_pipeline
-from flows.run import run_batch
+from agent_tasks.pipeline.loader import load_pipeline
 from tests.support.service import RunningService
 
 PIPELINE = """\

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.batch.conftest import bench
 from tests.durability.counts import COUNTS
 from tests.durability.crash_pipeline import MCP_URL
-from tests.flows.conftest import bench
 from tests.journal.conftest import postgresql
 from tests.support.mcp_server import McpLedger, mcp_ledger
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from agent_tasks.backend.agents import ATTEMPT_FIELD, KEY_FIELD
+from agent_tasks.backends.classic import ATTEMPT_FIELD, KEY_FIELD
 from tests.durability.crash_pipeline import AGENTS, ONCE, TURNS, UPLOADS
 
 CREATIONS = {

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from agent_tasks import crashpoints
+from agent_tasks.batch.run import run_batch
 from agent_tasks.client._async import _runtime
 from agent_tasks.errors import AgentTasksError
 from agent_tasks.journal import database
@@ -23,9 +24,8 @@ from agent_tasks.operations import (
     run_turn,
 )
 from agent_tasks.operations.gate import ClaimGate
+from agent_tasks.pipeline.loader import load_pipeline
 from agent_tasks.tools import ToolSet, function_tool
-from flows.pipeline import load_pipeline
-from flows.run import run_batch
 from tests.durability.crash_pipeline import carry_out, open_workspace
 from tests.durability.frozen_worker import LIMIT, until_there
 

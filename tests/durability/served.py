@@ -13,12 +13,12 @@ from typing import Any
 
 import httpx
 
-from agent_tasks.server_access import basic
-from tests.flows.support import Bench
+from agent_tasks.local.server_access import basic
+from tests.batch.support import Bench
 
 ROOT = Path(__file__).parents[2]
 SERVE = (
-    "from flows.document_batch import document_batch; "
+    "from agent_tasks.prefect.document_batch import document_batch; "
     "document_batch.serve(name='served', pause_on_shutdown=False)"
 )
 

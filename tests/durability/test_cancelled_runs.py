@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from agent_tasks.journal import Journal
+from tests.batch.support import RULES, Bench
 from tests.durability.counts import counted
 from tests.durability.served import ROOT, Api, descendants, environment, served
-from tests.embedded.conftest import processes_of
-from tests.flows.support import RULES, Bench
-from tests.flows.test_cancelling import SLOW, _active, _until
+from tests.local.conftest import processes_of
+from tests.prefect.test_batch_hooks import SLOW, _active, _until
 
 SECONDS = 10.0
 """Within which a cancelled flow run has no active turn on the service."""

@@ -19,7 +19,7 @@ import httpx
 import pytest
 import yaml
 
-from agent_tasks.backend.agents import AgentsBackend
+from agent_tasks.backends.classic import AgentsBackend
 from agent_tasks.wire import StreamEvent
 from tests.durability.crash_pipeline import (
     CALLS,

@@ -20,20 +20,20 @@ from prefect.client.schemas.objects import StateType
 from prefect.events import emit_event
 from prefect.states import Crashed, Running
 
-from agent_tasks.automations import (
+from agent_tasks.local.event_ordering import GRACE
+from agent_tasks.local.server_access import auth_string
+from agent_tasks.local.servers import prefect_server as embedded_server
+from agent_tasks.prefect.automations import (
     Outcome,
     apply_automations,
     crash_silent_runs,
     restart_crashed_runs,
 )
-from agent_tasks.embedded import prefect_server as embedded_server
-from agent_tasks.event_ordering import GRACE
-from agent_tasks.server_access import auth_string
 from agent_tasks.settings import Settings
+from tests.batch.support import RULES, Bench
 from tests.durability.counts import counted
 from tests.durability.served import Api, Runner
-from tests.flows.support import RULES, Bench
-from tests.flows.test_cancelling import _active, _until
+from tests.prefect.test_batch_hooks import _active, _until
 
 ALL = bool(os.environ.get("AGENT_TASKS_ALL_CRASH_POINTS"))
 SILENT = 60.0

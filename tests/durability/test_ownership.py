@@ -11,11 +11,11 @@ import pytest
 from prefect import flow
 from prefect.transactions import atransaction, transaction
 
-from agent_tasks import tasks
-from agent_tasks.blocks import AgentsProject
-from agent_tasks.hooks import cancel_on_end, release_on_end
 from agent_tasks.journal import Journal
 from agent_tasks.operations import AgentSpec
+from agent_tasks.prefect import tasks
+from agent_tasks.prefect.blocks import AgentsProject
+from agent_tasks.prefect.hooks import cancel_on_end, release_on_end
 from tests.conftest import ServiceFactory
 from tests.support.service import RunningService
 

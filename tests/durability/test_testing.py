@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from agent_tasks import crashpoints
-from agent_tasks.backend.agents import _marked_name
-from agent_tasks.backend.protocol import Mark
+from agent_tasks.backends.base import Mark
+from agent_tasks.backends.classic import _marked_name
 from agent_tasks.crashpoints import CRASH_POINTS, VARIABLE, crash_point
 from agent_tasks.errors import ConfigurationError
 from agent_tasks.testing import (

@@ -20,14 +20,14 @@ from typing import Any
 
 import pytest
 
-from agent_tasks.backend.agents import ATTEMPT_FIELD, KEY_FIELD
+from agent_tasks.backends.classic import ATTEMPT_FIELD, KEY_FIELD
 from agent_tasks.crashpoints import CRASH_POINTS
 from agent_tasks.testing import ServiceLog, kill_at, run_coroutine
+from tests.batch.support import RULES, Bench
 from tests.conftest import ServiceFactory
 from tests.durability.batch_worker import AGENTS, QUESTIONS, TURNS_A_DOCUMENT, Fleet, lay_out, rules, work
 from tests.durability.counts import counted
 from tests.durability.served import environment
-from tests.flows.support import RULES, Bench
 from tests.support.postgresql import PostgresServer
 
 ALL = bool(os.environ.get("AGENT_TASKS_ALL_CRASH_POINTS"))

@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
+from agent_tasks.pipeline.schema import LimitsSection
 from agents_emulator.server import main
 from agents_emulator.service import DEFAULT_CONCURRENT_RUNS, ServiceConfig
-from flows.pipeline_file import LimitsSection
 from tests.emulator.helpers import agent, get, post, stream, turn, wait_run
 
 

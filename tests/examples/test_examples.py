@@ -15,11 +15,11 @@ from typing import Any
 import docx
 import pytest
 
+from agent_tasks.documents.grounding import GroundingStatus, SourceText
+from agent_tasks.documents.text import extract_text
 from agent_tasks.errors import DocumentError
-from agent_tasks.text import extract_text
-from flows.grounding import GroundingStatus, SourceText
-from flows.output_schema import Leaf
-from flows.pipeline import Pipeline, load_pipeline
+from agent_tasks.pipeline.loader import Pipeline, load_pipeline
+from agent_tasks.pipeline.output_schema import Leaf
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 DOCUMENTS = EXAMPLES / "documents"

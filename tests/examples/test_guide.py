@@ -26,10 +26,10 @@ from typing import Any
 import pytest
 import yaml
 
-from agent_tasks.azurite import StorageAddresses
 from agent_tasks.client import AgentsClient
 from agent_tasks.client._async import _runtime as async_runtime
 from agent_tasks.client._sync import _runtime as sync_runtime
+from agent_tasks.local.azurite import StorageAddresses
 from agents_emulator.service import ServiceConfig
 from agents_emulator.tools.settings import StorageAccount, ToolSettings
 from tests.support.function_app import function_app

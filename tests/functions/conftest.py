@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 from azure.storage.blob.aio import ContainerClient
 
-from agent_tasks.azurite import StorageAddresses
+from agent_tasks.local.azurite import StorageAddresses
 from tests.functions.cases import DOCUMENTS
 
 APP = Path(__file__).parents[2] / "azure_functions"

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from azure.storage.blob.aio import ContainerClient
 
-from agent_tasks.azurite import StorageAddresses
+from agent_tasks.local.azurite import StorageAddresses
 from agent_tasks.operations import AgentSpec, TurnSpec, Workspace, ensure_agent, run_turn
 from agent_tasks.queues import Storage, StorageConnection
 from agent_tasks.tools import ToolSet, queue_tools, read_definitions

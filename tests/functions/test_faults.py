@@ -1,7 +1,7 @@
 """Whatever goes wrong, the agent gets an answer or the run a typed error in time; no effect is doubled.
 
 Whole runs: an agent of the local service calls a queue tool, driven by the pipeline, answered by the app over
-Azurite. The host's own half (renewal, batches, back-off) is tested in tests/functions_host.
+Azurite. The host's own half (renewal, batches, back-off) is tested in tests/local/functions_host.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from typing import Any
 
 import pytest
 
-from agent_tasks.azurite import Azurite, StorageAddresses
 from agent_tasks.errors import RunExpiredError
+from agent_tasks.local.azurite import Azurite, StorageAddresses
 from agent_tasks.operations import AgentSpec, TurnResult, TurnSpec, Workspace, ensure_agent, run_turn
 from agent_tasks.operations.queue_upkeep import QueuePair, redrive
 from agent_tasks.queues import ReaderPolicy, Storage, StorageConnection, decode, encode

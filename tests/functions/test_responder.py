@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from agent_tasks.azurite import StorageAddresses
+from agent_tasks.local.azurite import StorageAddresses
 from tests.support.lost_answers import losing_answers
 
 

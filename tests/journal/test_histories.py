@@ -16,8 +16,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from agent_tasks.backend.agents import ATTEMPT_FIELD, KEY_FIELD, _marked_name
-from agent_tasks.backend.protocol import Mark
+from agent_tasks.backends.base import Mark
+from agent_tasks.backends.classic import ATTEMPT_FIELD, KEY_FIELD, _marked_name
 from agent_tasks.journal.schema import SCHEMA_REVISION
 from tests.conftest import ServiceFactory
 from tests.journal.history_pipeline import ANSWER, RULES, pipeline, tools

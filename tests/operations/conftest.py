@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent_tasks.backend.agents import AgentsBackend
+from agent_tasks.backends.classic import AgentsBackend
 from agent_tasks.client import AsyncAgentsClient
 from agent_tasks.journal import Journal
 from agent_tasks.operations import Workspace

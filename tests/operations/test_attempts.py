@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agent_tasks.backend.protocol import ToolCallRequest
+from agent_tasks.backends.base import ToolCallRequest
 from agent_tasks.cli import calls as cli_calls
 from agent_tasks.errors import ConfigurationError, RunExpiredError, ToolOutcomeUnknownError
 from agent_tasks.journal import ToolCallState

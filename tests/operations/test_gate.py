@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agent_tasks.backend.agents import AgentsBackend
+from agent_tasks.backends.classic import AgentsBackend
 from agent_tasks.client import AgentsClient, AsyncAgentsClient, current_gate
 from agent_tasks.errors import JournalUnreadableError, LeaseLostError
 from agent_tasks.journal import Journal

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agent_tasks.backend.protocol import Mark, TurnRef, TurnRequest, TurnUpdate
+from agent_tasks.backends.base import Mark, TurnRef, TurnRequest, TurnUpdate
 from agent_tasks.errors import NotFoundError, TransportError
 from agent_tasks.journal import Claim
 from agent_tasks.operations import (

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from agent_tasks.azurite import StorageAddresses
 from agent_tasks.cli import queues as command
 from agent_tasks.cli.app import app
 from agent_tasks.errors import QueueNotFoundError
+from agent_tasks.local.azurite import StorageAddresses
 from agent_tasks.operations.queue_upkeep import QueuePair, find_pairs, queue_states, redrive
 from agent_tasks.queues import Queue, Storage, StorageConnection, decode, encode
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agent_tasks.local_parts import WEIGHTS
+from agent_tasks.local.parts import WEIGHTS
 
 ROOT = Path(__file__).parents[2]
 
@@ -88,7 +88,9 @@ def _done(command: list[str]) -> None:
 @pytest.mark.timeout(900)
 def test_the_wheel_runs_the_main_job_outside_the_repository(installed: Installation) -> None:
     where = installed.command(
-        "python", "-c", "import agent_tasks, flows; print(agent_tasks.__file__, flows.__file__)"
+        "python",
+        "-c",
+        "import agent_tasks, agents_emulator; print(agent_tasks.__file__, agents_emulator.__file__)",
     )
     assert where.stdout.count("site-packages") == 2, where.stderr
     run = ("agent-tasks", "run", "documents", "--pipeline", "pipeline.yaml", "--out", "out", "--quiet")

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from agent_tasks.azurite import StorageAddresses
 from agent_tasks.errors import (
     QueueAnswerError,
     QueueAnswerTimeoutError,
@@ -17,6 +16,7 @@ from agent_tasks.errors import (
     QueueNotFoundError,
     StorageUnreachableError,
 )
+from agent_tasks.local.azurite import StorageAddresses
 from agent_tasks.queues import (
     AnswerReader,
     ClaimCheck,

@@ -23,14 +23,14 @@ import certifi
 import jwt
 import pytest
 
-from agent_tasks.azurite import Azurite, StorageAddresses, TlsPair
 from agent_tasks.errors import (
     ConfigurationError,
     CredentialError,
     QueuePermissionError,
     StorageUnreachableError,
 )
-from agent_tasks.functions_host import AppFolder, FunctionsHost
+from agent_tasks.local.azurite import Azurite, StorageAddresses, TlsPair
+from agent_tasks.local.functions_host import AppFolder, FunctionsHost
 from agent_tasks.queues import AnswerReader, ClaimCheck, Storage, StorageConnection, send_call
 from agents_emulator.tls import local_certificate
 from tests.support.azurite import STATE_DIR

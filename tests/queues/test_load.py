@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from azure.data.tables.aio import TableClient
 
-from agent_tasks.azurite import StorageAddresses
 from agent_tasks.errors import QueueError
+from agent_tasks.local.azurite import StorageAddresses
 from agent_tasks.queues import AnswerReader, StorageConnection, send_call
 from tests.queues.counts import SUMMARY
 from tests.support.function_app import function_app

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from azure.storage.blob.aio import ContainerClient
 
-from agent_tasks.azurite import StorageAddresses
-from agent_tasks.functions_host.wire import Invocation
+from agent_tasks.local.azurite import StorageAddresses
+from agent_tasks.local.functions_host.wire import Invocation
 from agent_tasks.queues import AnswerReader, StorageConnection, decode, send_call
 from agents_emulator.service import ServiceConfig
 from agents_emulator.tools.settings import StorageAccount, ToolSettings

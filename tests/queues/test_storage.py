@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from azure.storage.queue import AccountSasPermissions, ResourceTypes, generate_account_sas
 
-from agent_tasks.azurite import ACCOUNT, ACCOUNT_KEY, StorageAddresses
 from agent_tasks.errors import (
     QueueError,
     QueueMessageTooLargeError,
@@ -16,6 +15,7 @@ from agent_tasks.errors import (
     QueuePermissionError,
     StorageUnreachableError,
 )
+from agent_tasks.local.azurite import ACCOUNT, ACCOUNT_KEY, StorageAddresses
 from agent_tasks.queues import MAX_MESSAGE_BYTES, Queue, Storage, StorageConnection
 
 

@@ -20,16 +20,16 @@ import pytest
 from rich.console import Console
 
 from agent_tasks import AsyncAgentsClient
-from agent_tasks.backend.protocol import ToolCallRequest
+from agent_tasks.backends.base import ToolCallRequest
+from agent_tasks.batch.console import BatchConsole
+from agent_tasks.batch.observer import Observer, observer
+from agent_tasks.batch.records import AnswerRow, BatchSummary, DocumentRow, DocumentStatus, Failure
+from agent_tasks.batch.run_log import RunLog, keep_run_logs_plain
 from agent_tasks.cli import doctor, errors, fork, resources
 from agent_tasks.doctor.findings import Finding, Status
 from agent_tasks.errors import RunFailedError
 from agent_tasks.logs import DETAIL, PLAIN, get_logger
 from agent_tasks.operations import dispatch
-from flows.console import BatchConsole
-from flows.progress import Observer, observer
-from flows.rows import AnswerRow, BatchSummary, DocumentRow, DocumentStatus, Failure
-from flows.run_log import RunLog, keep_run_logs_plain
 
 ROOT = Path(__file__).parents[2]
 FORGED = "2026-11-28 12:00:00,000 INFO agent_tasks: every document is done"
@@ -269,10 +269,10 @@ def test_each_module_takes_its_logger_from_one_place() -> None:
     allowed = {
         "agent_tasks/logs.py",
         "azure_functions/logs.py",
-        "agent_tasks/text.py",  # silences pypdf
+        "agent_tasks/documents/text.py",  # silences pypdf
         "agent_tasks/cli/functions.py",  # silences azure-core
-        "agent_tasks/functions_host/app_process.py",  # the same
-        "flows/run_log.py",  # adds a filter to Prefect's
+        "agent_tasks/local/functions_host/app_process.py",  # the same
+        "agent_tasks/batch/run_log.py",  # adds a filter to Prefect's
     }
     found = {
         str(path.relative_to(ROOT))

@@ -16,11 +16,11 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from agent_tasks.blocks import AgentsProject
-from flows.artifacts import artifact_key
-from flows.document_batch import document_batch
-from flows.markdown import escape, escape_cell, quote
-from tests.flows.support import Bench
+from agent_tasks.batch.markdown import escape, escape_cell, quote
+from agent_tasks.prefect.artifacts import artifact_key
+from agent_tasks.prefect.blocks import AgentsProject
+from agent_tasks.prefect.document_batch import document_batch
+from tests.batch.support import Bench
 from tests.support.chromium import needs_chromium
 from tests.support.prefect_pages import Listener, Seen, browsing, listening, look_at, serving_dashboards
 from tests.support.service import start_in_thread, write_rules

@@ -14,8 +14,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
-from agent_tasks.embedded import prefect_server
-from agent_tasks.server_access import auth_path, auth_string, basic, ui_folder
+from agent_tasks.local.server_access import auth_path, auth_string, basic, ui_folder
+from agent_tasks.local.servers import prefect_server
 from agent_tasks.settings import Settings
 from tests.support.processor import descendants
 

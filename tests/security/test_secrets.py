@@ -31,21 +31,21 @@ from starlette.routing import Route
 from typer.testing import CliRunner
 
 from agent_tasks import logs, redaction
-from agent_tasks.azurite import Azurite
-from agent_tasks.backend.protocol import AgentRequest, TurnRequest
-from agent_tasks.blocks import AgentsProject
-from agent_tasks.child_environment import for_azurite, for_npm
+from agent_tasks.backends.base import AgentRequest, TurnRequest
 from agent_tasks.cli.app import app
 from agent_tasks.client import AsyncAgentsClient
 from agent_tasks.client._calls import Call
 from agent_tasks.doctor.findings import failed
-from agent_tasks.embedded import local_service, prefect_server
 from agent_tasks.errors import AgentTasksError, ConfigurationError, RunFailedError, ServiceError
-from agent_tasks.functions_host import AppFolder
-from agent_tasks.functions_host.worker import AppWorker
 from agent_tasks.journal import Journal
 from agent_tasks.journal.database import Database
+from agent_tasks.local.azurite import Azurite
+from agent_tasks.local.child_environment import for_azurite, for_npm
+from agent_tasks.local.functions_host import AppFolder
+from agent_tasks.local.functions_host.worker import AppWorker
+from agent_tasks.local.servers import local_service, prefect_server
 from agent_tasks.operations import AgentSpec
+from agent_tasks.prefect.blocks import AgentsProject
 from agent_tasks.queues import StorageConnection
 from agent_tasks.settings import CredentialKind, Settings
 from agent_tasks.tools import McpTool
@@ -54,8 +54,8 @@ from agents_emulator.server import main as emulator_main
 from agents_emulator.service import ServiceConfig
 from agents_emulator.tools.base import ToolError, ToolServices, ToolSetupError
 from agents_emulator.tools.settings import Secret
+from tests.batch.support import SMALL
 from tests.emulator.tools.test_openapi import serve
-from tests.flows.support import SMALL
 from tests.support.azurite import STATE_DIR
 from tests.support.postgresql import find_programs, postgres_server
 from tests.support.secret_search import Watch, files_below, places_of
@@ -471,7 +471,9 @@ def test_texts_that_are_made_to_be_slow_take_no_time() -> None:
 
 
 @pytest.mark.attack
-@pytest.mark.parametrize("name", [*logs.GUARDED, "agent_tasks.journal", "agents_emulator", "flows.batch"])
+@pytest.mark.parametrize(
+    "name", [*logs.GUARDED, "agent_tasks.journal", "agents_emulator", "agent_tasks.batch.context"]
+)
 def test_a_record_is_looked_through_with_its_traceback(name: str, caplog: pytest.LogCaptureFixture) -> None:
     try:
         try:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from agent_tasks.azurite import Azurite, StorageAddresses
+from agent_tasks.local.azurite import Azurite, StorageAddresses
 
 STATE_DIR = Path(__file__).resolve().parents[2] / ".agent-tasks"
 """Where Azurite is installed: once for all test processes, and for whoever works in this repository."""

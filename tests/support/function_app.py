@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from agent_tasks.azurite import StorageAddresses
-from agent_tasks.functions_host import AppFolder, FunctionsHost
+from agent_tasks.local.azurite import StorageAddresses
+from agent_tasks.local.functions_host import AppFolder, FunctionsHost
 
 SOURCE = Path(__file__).resolve().parents[2] / "azure_functions"
 

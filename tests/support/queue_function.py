@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from azure.storage.queue import QueueServiceClient
 
-from agent_tasks.azurite import StorageAddresses
+from agent_tasks.local.azurite import StorageAddresses
 from agent_tasks.queues import decode, encode
 
 Json = dict[str, Any]

@@ -14,7 +14,7 @@ from opentelemetry import trace
 
 from agent_tasks import telemetry
 from agent_tasks.client import AsyncAgentsClient, OperationObserver, set_instrumentation
-from agent_tasks.client._instrumentation import watching
+from agent_tasks.client.instrumentation import watching
 from agent_tasks.errors import RunFailedError
 from agent_tasks.operations import AgentSpec, TurnSpec, Workspace, ensure_agent, run_turn
 from agent_tasks.telemetry import content_recording, trace_function

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
 from agent_tasks.errors import AnswerFormatError
+from agent_tasks.pipeline import output_schema
 from agent_tasks.tools import parse_answer
 from agent_tasks.tools.answers import json_of
-from flows import output_schema
 
 TEXT = st.text(st.one_of(st.sampled_from('`~{}[]"\\\n\r\u2028 '), st.characters(exclude_categories=["Cs"])))
 VALUES = st.recursive(

@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from agent_tasks.azurite import StorageAddresses
 from agent_tasks.errors import (
     ConfigurationError,
     QueueAnswerError,
@@ -26,6 +25,7 @@ from agent_tasks.errors import (
     ToolArgumentsError,
     ToolOutputError,
 )
+from agent_tasks.local.azurite import StorageAddresses
 from agent_tasks.queues import ClaimCheck, Storage, StorageConnection, decode, encode
 from agent_tasks.tools import (
     AzureFunctionTool,

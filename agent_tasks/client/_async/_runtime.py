@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from agent_tasks.client._gate import current_gate
+from agent_tasks.client.gate import current_gate
 
 __all__ = [
     "AsyncLock",

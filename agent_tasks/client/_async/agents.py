@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from agent_tasks.client._async.resource import AsyncResource, request_body
 from agent_tasks.client._calls import path_of
-from agent_tasks.client._functions import CallableTools, with_toolset
+from agent_tasks.client.functions import CallableTools, with_toolset
 from agent_tasks.wire import Agent, AgentDeletionStatus, CreateAgentRequest, UpdateAgentRequest
 
 

@@ -21,9 +21,9 @@ from agent_tasks.client._async.vector_store_file_batches import AsyncVectorStore
 from agent_tasks.client._async.vector_store_files import AsyncVectorStoreFiles
 from agent_tasks.client._async.vector_stores import AsyncVectorStores
 from agent_tasks.client._calls import Call
-from agent_tasks.client._endpoint import Endpoint
-from agent_tasks.client._functions import DEFAULT_MAX_ROUNDS, AutoFunctionCalls, CallableTools
 from agent_tasks.client._options import DEFAULT_API_VERSION, Credential, RetryPolicy, Timeouts
+from agent_tasks.client.endpoint import Endpoint
+from agent_tasks.client.functions import DEFAULT_MAX_ROUNDS, AutoFunctionCalls, CallableTools
 
 
 class AsyncAgentsClient:

@@ -10,8 +10,8 @@ from agent_tasks.client._async import _runtime
 from agent_tasks.client._async.resource import AsyncResource
 from agent_tasks.client._calls import Call, path_of
 from agent_tasks.client._downloads import Download
-from agent_tasks.client._polling import DEFAULT_DEADLINE, FIRST_PAUSE
 from agent_tasks.client._uploads import Upload
+from agent_tasks.client.polling import DEFAULT_DEADLINE, FIRST_PAUSE
 from agent_tasks.errors import AgentTasksError
 from agent_tasks.wire import FileDeletionStatus, FileInfo, FileListResponse, FileState
 

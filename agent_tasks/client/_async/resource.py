@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from agent_tasks.client._async import _runtime
 from agent_tasks.client._async.transport import AsyncTransport
 from agent_tasks.client._calls import Call
-from agent_tasks.client._polling import Pauses
+from agent_tasks.client.polling import Pauses
 from agent_tasks.errors import InvalidAnswerError, NotReadyError
 from agent_tasks.wire import DeletionStatus, ListPage, WireModel
 

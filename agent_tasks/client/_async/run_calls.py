@@ -10,7 +10,7 @@ from agent_tasks.client._async.resource import AsyncResource, request_body
 from agent_tasks.client._async.streams import AsyncEventStream
 from agent_tasks.client._async.transport import AsyncTransport
 from agent_tasks.client._calls import Call, path_of
-from agent_tasks.client._functions import (
+from agent_tasks.client.functions import (
     MAX_CALLS_AT_ONCE,
     ApprovingTools,
     AutoFunctionCalls,

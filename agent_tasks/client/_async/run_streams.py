@@ -11,7 +11,7 @@ from agent_tasks.client._async.handlers import AsyncAgentEventHandler
 from agent_tasks.client._async.run_calls import LOST_ANSWERS, AsyncRunCalls
 from agent_tasks.client._async.streams import AsyncEventStream
 from agent_tasks.client._outcomes import run_error
-from agent_tasks.client._polling import Pauses, run_limit
+from agent_tasks.client.polling import Pauses, run_limit
 from agent_tasks.errors import AgentTasksError, StreamBrokenError, TransportError
 from agent_tasks.wire import (
     DONE,

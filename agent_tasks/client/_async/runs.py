@@ -13,9 +13,9 @@ from agent_tasks.client._async.run_streams import AsyncRunStream
 from agent_tasks.client._async.streams import AsyncEventStream
 from agent_tasks.client._async.transport import AsyncTransport
 from agent_tasks.client._calls import Call, path_of
-from agent_tasks.client._functions import AutoFunctionCalls, CallableTools, with_toolset
 from agent_tasks.client._outcomes import run_error
-from agent_tasks.client._polling import FIRST_PAUSE, Pauses, run_limit
+from agent_tasks.client.functions import AutoFunctionCalls, CallableTools, with_toolset
+from agent_tasks.client.polling import FIRST_PAUSE, Pauses, run_limit
 from agent_tasks.wire import (
     CreateRunRequest,
     CreateThreadAndRunRequest,

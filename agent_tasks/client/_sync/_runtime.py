@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import Any, TypeVar, cast
 
-from agent_tasks.client._gate import current_gate
+from agent_tasks.client.gate import current_gate
 from agent_tasks.errors import ConfigurationError
 
 __all__ = [

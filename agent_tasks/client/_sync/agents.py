@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from agent_tasks.client._calls import path_of
-from agent_tasks.client._functions import CallableTools, with_toolset
 from agent_tasks.client._sync.resource import Resource, request_body
+from agent_tasks.client.functions import CallableTools, with_toolset
 from agent_tasks.wire import Agent, AgentDeletionStatus, CreateAgentRequest, UpdateAgentRequest
 
 

@@ -11,8 +11,6 @@ from urllib.parse import unquote
 import httpx
 
 from agent_tasks.client._calls import Call
-from agent_tasks.client._endpoint import Endpoint
-from agent_tasks.client._functions import DEFAULT_MAX_ROUNDS, AutoFunctionCalls, CallableTools
 from agent_tasks.client._options import DEFAULT_API_VERSION, Credential, RetryPolicy, Timeouts
 from agent_tasks.client._sync.agents import Agents
 from agent_tasks.client._sync.credentials import TokenSource
@@ -25,6 +23,8 @@ from agent_tasks.client._sync.transport import Transport
 from agent_tasks.client._sync.vector_store_file_batches import VectorStoreFileBatches
 from agent_tasks.client._sync.vector_store_files import VectorStoreFiles
 from agent_tasks.client._sync.vector_stores import VectorStores
+from agent_tasks.client.endpoint import Endpoint
+from agent_tasks.client.functions import DEFAULT_MAX_ROUNDS, AutoFunctionCalls, CallableTools
 
 
 class AgentsClient:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from agent_tasks.client._calls import Call, path_of
 from agent_tasks.client._downloads import Download
-from agent_tasks.client._polling import DEFAULT_DEADLINE, FIRST_PAUSE
 from agent_tasks.client._sync import _runtime
 from agent_tasks.client._sync.resource import Resource
 from agent_tasks.client._uploads import Upload
+from agent_tasks.client.polling import DEFAULT_DEADLINE, FIRST_PAUSE
 from agent_tasks.errors import AgentTasksError
 from agent_tasks.wire import FileDeletionStatus, FileInfo, FileListResponse, FileState
 

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from agent_tasks.client._calls import Call
-from agent_tasks.client._polling import Pauses
 from agent_tasks.client._sync import _runtime
 from agent_tasks.client._sync.transport import Transport
+from agent_tasks.client.polling import Pauses
 from agent_tasks.errors import InvalidAnswerError, NotReadyError
 from agent_tasks.wire import DeletionStatus, ListPage, WireModel
 

@@ -7,7 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from agent_tasks.client._calls import Call, path_of
-from agent_tasks.client._functions import (
+from agent_tasks.client._sync import _runtime
+from agent_tasks.client._sync.resource import Resource, request_body
+from agent_tasks.client._sync.streams import EventStream
+from agent_tasks.client._sync.transport import Transport
+from agent_tasks.client.functions import (
     MAX_CALLS_AT_ONCE,
     ApprovingTools,
     AutoFunctionCalls,
@@ -15,10 +19,6 @@ from agent_tasks.client._functions import (
     error_output,
     function_calls,
 )
-from agent_tasks.client._sync import _runtime
-from agent_tasks.client._sync.resource import Resource, request_body
-from agent_tasks.client._sync.streams import EventStream
-from agent_tasks.client._sync.transport import Transport
 from agent_tasks.errors import (
     AgentTasksError,
     BadRequestError,

@@ -8,11 +8,11 @@ from types import TracebackType
 from typing import Self
 
 from agent_tasks.client._outcomes import run_error
-from agent_tasks.client._polling import Pauses, run_limit
 from agent_tasks.client._sync import _runtime
 from agent_tasks.client._sync.handlers import AgentEventHandler
 from agent_tasks.client._sync.run_calls import LOST_ANSWERS, RunCalls
 from agent_tasks.client._sync.streams import EventStream
+from agent_tasks.client.polling import Pauses, run_limit
 from agent_tasks.errors import AgentTasksError, StreamBrokenError, TransportError
 from agent_tasks.wire import (
     DONE,

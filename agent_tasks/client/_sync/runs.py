@@ -7,9 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from agent_tasks.client._calls import Call, path_of
-from agent_tasks.client._functions import AutoFunctionCalls, CallableTools, with_toolset
 from agent_tasks.client._outcomes import run_error
-from agent_tasks.client._polling import FIRST_PAUSE, Pauses, run_limit
 from agent_tasks.client._sync import _runtime
 from agent_tasks.client._sync.handlers import AgentEventHandler
 from agent_tasks.client._sync.resource import Resource, include_params, request_body
@@ -17,6 +15,8 @@ from agent_tasks.client._sync.run_calls import RunCalls, outputs_call
 from agent_tasks.client._sync.run_streams import RunStream
 from agent_tasks.client._sync.streams import EventStream
 from agent_tasks.client._sync.transport import Transport
+from agent_tasks.client.functions import AutoFunctionCalls, CallableTools, with_toolset
+from agent_tasks.client.polling import FIRST_PAUSE, Pauses, run_limit
 from agent_tasks.wire import (
     CreateRunRequest,
     CreateThreadAndRunRequest,

@@ -12,11 +12,11 @@ from typing import Self
 import httpx
 
 from agent_tasks.client._calls import Call
-from agent_tasks.client._failures import error_from_run
-from agent_tasks.client._instrumentation import OperationObserver
 from agent_tasks.client._sse import Frame, FrameDecoder
 from agent_tasks.client._sync import _runtime
 from agent_tasks.client._sync.transport import Transport
+from agent_tasks.client.failures import error_from_run
+from agent_tasks.client.instrumentation import OperationObserver
 from agent_tasks.errors import InvalidAnswerError, StreamBrokenError, TransportError
 from agent_tasks.wire import AgentStreamEvent, AgentThread, AgentV1Error, StreamEvent, ThreadRun, parse_event
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from agent_tasks.client._calls import path_of
-from agent_tasks.client._polling import DEFAULT_DEADLINE, FIRST_PAUSE
 from agent_tasks.client._sync.resource import Resource, request_body
+from agent_tasks.client.polling import DEFAULT_DEADLINE, FIRST_PAUSE
 from agent_tasks.wire import (
     CreateVectorStoreRequest,
     UpdateVectorStoreRequest,

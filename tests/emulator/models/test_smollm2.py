@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 import pytest_asyncio
 
-from agent_tasks import local_parts
+from agent_tasks.local import parts as local_parts
 from agents_emulator.models import smollm2
 from agents_emulator.models.base import (
     ChatMessage,

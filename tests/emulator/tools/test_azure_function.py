@@ -16,7 +16,7 @@ import pytest
 import yaml
 from azure.storage.queue import AccountSasPermissions, ResourceTypes, generate_account_sas
 
-from agent_tasks.azurite import ACCOUNT, ACCOUNT_KEY, StorageAddresses
+from agent_tasks.local.azurite import ACCOUNT, ACCOUNT_KEY, StorageAddresses
 from agents_emulator.service import ServiceConfig
 from agents_emulator.tools.settings import StorageAccount, ToolSettings
 from tests.emulator.helpers import Json, agent, get, post, stream, turn, wait_for, wait_run

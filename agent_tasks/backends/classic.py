@@ -1,0 +1,490 @@
+"""The backend of the Agents service: assistants, threads and runs behind the seam's words."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import PurePath
+from typing import Any, Literal, Self, cast
+
+from azure.core.credentials import TokenCredential
+from azure.core.credentials_async import AsyncTokenCredential
+from pydantic import SecretStr
+
+from agent_tasks.backends.base import (
+    ActiveTurn,
+    AgentRequest,
+    ApprovalRequest,
+    Citation,
+    FoundTurn,
+    Mark,
+    MarkedResource,
+    ResourceKind,
+    StoreStatus,
+    ToolCallRequest,
+    TurnEnded,
+    TurnNeedsApproval,
+    TurnNeedsTools,
+    TurnRef,
+    TurnRequest,
+    TurnStarted,
+    TurnStatus,
+    TurnText,
+    TurnUpdate,
+    Usage,
+)
+from agent_tasks.client import AsyncAgentsClient
+from agent_tasks.client.polling import Pauses, run_limit
+from agent_tasks.errors import (
+    BadRequestError,
+    ConflictError,
+    ConversationBusyError,
+    NotFoundError,
+    TransportError,
+)
+from agent_tasks.wire import (
+    AgentStreamEvent,
+    MessageDeltaChunk,
+    MessageDeltaTextContent,
+    MessageTextContent,
+    MessageTextFileCitationAnnotation,
+    MessageTextUrlCitationAnnotation,
+    RequiredFunctionToolCall,
+    RequiredMcpToolCall,
+    RunStatus,
+    StreamEvent,
+    SubmitToolApprovalAction,
+    SubmitToolOutputsAction,
+    ThreadMessage,
+    ThreadRun,
+)
+
+KEY_FIELD = "agent_tasks_key"
+ATTEMPT_FIELD = "agent_tasks_attempt"
+"""Metadata fields that carry an operation's mark."""
+
+_MARK_IN_NAME = re.compile(r"\.([0-9a-f]{12})-\d+(?:\.[^.]*)?$")  # as `_marked_name` writes it
+
+# The parent API's words; the service gives no code for it (FACTS: errors).
+_BUSY = re.compile(r"already has an active run|while a run \S+ is active")
+
+_FIRST_POLL = 0.3  # seconds
+_NAME_LENGTH = 180  # characters of a file's own name that its name on the service keeps
+
+
+class AgentsBackend:
+    """`Backend` over an `AsyncAgentsClient`.
+
+    A turn is one streamed request that creates thread, message and run. The marks are in the metadata of
+    agents, stores, threads, messages and runs, and in the names of uploaded files.
+    """
+
+    def __init__(self, client: AsyncAgentsClient) -> None:
+        self._client = client
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, endpoint: str, credential: AsyncTokenCredential | TokenCredential | SecretStr | None
+    ) -> AsyncIterator[Self]:
+        """Open a client for the project's endpoint and close it at the end."""
+        async with AsyncAgentsClient(endpoint, credential) as client:
+            yield cls(client)
+
+    @property
+    def identity(self) -> str:
+        """The project's endpoint."""
+        return self._client.endpoint
+
+    # --- what is created -------------------------------------------------------------------------------
+
+    async def create_agent(self, request: AgentRequest, mark: Mark) -> str:
+        """Create an agent; its metadata carries the mark."""
+        fields: dict[str, Any] = {
+            "name": request.name,
+            "model": request.model,
+            "instructions": request.instructions,
+            "description": request.description or None,
+            "tools": list(request.tools) or None,
+            "tool_resources": request.tool_resources or None,
+            "temperature": request.temperature,
+            "top_p": request.top_p,
+            "response_format": request.response_format,
+        }
+        agent = await self._client.agents.create(**_given(fields), metadata=_metadata(mark))
+        return agent.id
+
+    async def upload_file(self, content: bytes, name: str, purpose: str, mark: Mark) -> str:
+        """Upload a file as `NAME.MARK.SUFFIX`."""
+        file = await self._client.files.upload(content, filename=_marked_name(name, mark), purpose=purpose)
+        return file.id
+
+    async def create_store(self, name: str, file_ids: Sequence[str], mark: Mark) -> str:
+        """Create a vector store; its metadata carries the mark."""
+        store = await self._client.vector_stores.create(
+            name=name, file_ids=list(file_ids), metadata=_metadata(mark)
+        )
+        return store.id
+
+    async def add_files(self, store_id: str, file_ids: Sequence[str]) -> None:
+        """Start a file batch; `store_status` tells when it is through."""
+        await self._client.vector_store_file_batches.create(store_id, file_ids=list(file_ids))
+
+    async def store_files(self, store_id: str) -> set[str]:
+        """The ids of a store's files."""
+        return {file.id async for file in self._client.vector_store_files.list(store_id, limit=100)}
+
+    async def store_status(self, store_id: str) -> StoreStatus:
+        """Files still pending, and those that failed with the service's reason."""
+        store = await self._client.vector_stores.get(store_id)
+        failed = {}
+        if store.file_counts.failed:
+            async for file in self._client.vector_store_files.list(store_id, filter="failed", limit=100):
+                failed[file.id] = file.last_error.message if file.last_error else "no reason given"
+        return StoreStatus(pending=store.file_counts.in_progress, failed=failed)
+
+    # --- turns -----------------------------------------------------------------------------------------
+
+    async def start_turn(self, request: TurnRequest, mark: Mark) -> AsyncIterator[TurnUpdate]:
+        """Create what is missing of thread, message and run in one streamed request, and follow it."""
+        fields = _given(
+            {
+                "assistant_id": request.agent_id,
+                "instructions": request.instructions,
+                "tool_choice": request.tool_choice,
+                "response_format": request.response_format,
+                "max_completion_tokens": request.max_completion_tokens,
+                "tool_resources": request.tool_resources,
+                "metadata": _metadata(mark),
+            }
+        )
+        messages = []
+        if request.prompt is not None:
+            messages.append({"role": "user", "content": request.prompt, "metadata": _metadata(mark)})
+        if request.conversation is None:
+            thread = {"messages": messages, "metadata": _metadata(mark)}
+            stream = self._client.runs.stream_thread_and_run(thread=thread, **fields)
+        else:
+            if messages:
+                fields["additional_messages"] = messages
+            stream = self._client.runs.stream(request.conversation, **fields)
+        try:
+            async for update in self._updates(stream):
+                yield update
+        except (BadRequestError, ConflictError) as error:
+            if _BUSY.search(error.message) is None:
+                raise
+            raise ConversationBusyError(
+                error.message, status=error.status, code=error.code, type=error.type, param=error.param,
+                request_id=error.request_id, method=error.method, path=error.path,
+            ) from error  # fmt: skip
+
+    async def answer_tools(
+        self, ref: TurnRef, outputs: Sequence[tuple[str, str]]
+    ) -> AsyncIterator[TurnUpdate]:
+        """Submit all outputs at once and follow the run on; one that has gone on already is just followed."""
+        stream = self._client.runs.submit_tool_outputs_stream(
+            ref.conversation,
+            ref.turn_id,
+            tool_outputs=[{"tool_call_id": call_id, "output": output} for call_id, output in outputs],
+        )
+        async for update in self._submitted(ref, stream):
+            yield update
+
+    async def answer_approvals(
+        self, ref: TurnRef, decisions: Sequence[dict[str, Any]]
+    ) -> AsyncIterator[TurnUpdate]:
+        """Submit all decisions at once and follow the run on; one that has gone on is just followed."""
+        stream = self._client.runs.submit_tool_outputs_stream(
+            ref.conversation, ref.turn_id, tool_approvals=list(decisions)
+        )
+        async for update in self._submitted(ref, stream):
+            yield update
+
+    async def _submitted(
+        self, ref: TurnRef, stream: AbstractAsyncContextManager[AsyncIterator[StreamEvent]]
+    ) -> AsyncIterator[TurnUpdate]:
+        try:
+            async for update in self._updates(stream):
+                yield update
+        except (BadRequestError, ConflictError):
+            run = await self._client.runs.get(ref.conversation, ref.turn_id)
+            if run.status == RunStatus.REQUIRES_ACTION:
+                raise
+            async for update in self.follow_turn(ref):
+                yield update
+
+    async def follow_turn(self, ref: TurnRef) -> AsyncIterator[TurnUpdate]:
+        """Poll a run, with growing pauses, until it ends or asks for tool outputs."""
+        pauses = Pauses(_FIRST_POLL)
+        while True:
+            run = await self._client.runs.get(ref.conversation, ref.turn_id)
+            if run.status == RunStatus.REQUIRES_ACTION:
+                yield _needed(run)
+                return
+            if run.is_terminal:
+                yield await self._ended(run, await self._answer_of(run))
+                return
+            pause = pauses.next(run_limit(run.created_at, run.expires_at, None))
+            if pause is None:
+                raise TransportError(
+                    f"The run {run.id} is {run.status} past its own expiry. Look at it on the service."
+                )
+            await asyncio.sleep(pause)
+
+    async def active_turn(self, conversation: str) -> ActiveTurn | None:
+        """Look at the thread's newest runs; the service allows one active run a thread."""
+        async for run in self._client.runs.list(conversation, order="desc", limit=20):
+            if not run.is_terminal:
+                marked = run.metadata or {}
+                attempt = marked.get(ATTEMPT_FIELD, "")
+                is_ours = KEY_FIELD in marked and attempt.isdecimal()
+                return ActiveTurn(_ref(run), Mark(marked[KEY_FIELD], int(attempt)) if is_ours else None)
+        return None
+
+    async def cancel_turn(self, ref: TurnRef) -> bool:
+        """Cancel a run; one that has ended, or is gone, is left as it is. False if it has completed."""
+        try:
+            run = await self._client.runs.get(ref.conversation, ref.turn_id)
+            if not run.is_terminal and run.status != RunStatus.CANCELLING:
+                run = await self._client.runs.cancel(ref.conversation, ref.turn_id)
+        except NotFoundError:
+            return True
+        except (BadRequestError, ConflictError):
+            run = await self._client.runs.get(ref.conversation, ref.turn_id)
+            if not run.is_terminal and run.status != RunStatus.CANCELLING:
+                raise
+        return run.status != RunStatus.COMPLETED
+
+    async def _updates(
+        self, stream: AbstractAsyncContextManager[AsyncIterator[StreamEvent]]
+    ) -> AsyncGenerator[TurnUpdate, None]:
+        messages: list[ThreadMessage] = []
+        async with stream as events:
+            async for event in events:
+                match event.data:
+                    case ThreadRun() as run:
+                        if event.event == AgentStreamEvent.THREAD_RUN_REQUIRES_ACTION:
+                            yield _needed(run)
+                        elif run.is_terminal:
+                            yield await self._ended(run, messages)
+                        elif event.event == AgentStreamEvent.THREAD_RUN_CREATED:
+                            yield TurnStarted(_ref(run))
+                    case MessageDeltaChunk() as chunk:
+                        for part in chunk.delta.content or []:
+                            if isinstance(part, MessageDeltaTextContent) and part.text and part.text.value:
+                                yield TurnText(part.text.value)
+                    case ThreadMessage() as message:
+                        if event.event == AgentStreamEvent.THREAD_MESSAGE_COMPLETED:
+                            messages.append(message)
+                    case _:
+                        pass  # steps, and events of a newer service, say nothing about the outcome
+
+    async def _answer_of(self, run: ThreadRun) -> list[ThreadMessage]:
+        listed = self._client.messages.list(run.thread_id, run_id=run.id, order="asc", limit=100)
+        return [message async for message in listed if message.role == "assistant"]
+
+    async def _ended(self, run: ThreadRun, messages: Sequence[ThreadMessage]) -> TurnEnded:
+        """A run's outcome. Its answer is its last message; a run may write others between its tool calls."""
+        text, citations = _content(messages[-1]) if messages else ("", ())
+        error = run.last_error
+        reason = run.incomplete_details.reason if run.incomplete_details else None
+        usage = Usage()
+        if run.usage is not None:
+            usage = Usage(
+                prompt_tokens=run.usage.prompt_tokens,
+                completion_tokens=run.usage.completion_tokens,
+                total_tokens=run.usage.total_tokens,
+            )
+        return TurnEnded(
+            ref=_ref(run),
+            status=TurnStatus(run.status),
+            text=text,
+            citations=citations,
+            usage=usage,
+            error_code=error.code if error else None,
+            error_message=error.message if error else (str(reason) if reason else None),
+        )
+
+    # --- look-ups --------------------------------------------------------------------------------------
+
+    async def find(self, kind: Literal["agent", "file", "store"], mark: Mark, *, since: float) -> str | None:
+        """Look through the service's lists, newest first, back to `since`; files are listed whole."""
+        if kind == "file":
+            async for file in self._client.files.list():
+                if mark.text in file.filename and file.created_at >= since:
+                    return file.id
+            return None
+        listed: AsyncIterator[Any] = (
+            self._client.agents.list(order="desc", limit=100)
+            if kind == "agent"
+            else self._client.vector_stores.list(order="desc", limit=100)
+        )
+        async for item in listed:
+            if item.created_at < since:
+                return None
+            if _carries(item.metadata, mark):
+                return cast("str", item.id)
+        return None
+
+    async def find_turn(self, mark: Mark, *, conversation: str | None, since: float) -> FoundTurn | None:
+        """Find a run by its mark: in its thread if that is known, else in a thread that carries the mark."""
+        if conversation is None:
+            async for thread in self._client.threads.list(order="desc", limit=100):
+                if thread.created_at < since:
+                    return None
+                if _carries(thread.metadata, mark):
+                    conversation = thread.id
+                    break
+            else:
+                return None
+        async for run in self._client.runs.list(conversation, order="desc", limit=100):
+            if _carries(run.metadata, mark):
+                return FoundTurn(conversation, run.id, prompt_posted=True)
+            if run.created_at < since:
+                break
+        async for message in self._client.messages.list(conversation, order="desc", limit=100):
+            if _carries(message.metadata, mark):
+                return FoundTurn(conversation, None, prompt_posted=True)
+            if message.created_at < since:
+                break
+        return None
+
+    async def marked(self, kind: ResourceKind, *, limit: int) -> AsyncIterator[MarkedResource]:
+        """Look through one of the service's lists, the newest first; files are listed whole."""
+        seen = 0
+        async for item in self._listed(kind):
+            seen += 1
+            if seen > limit:
+                return
+            name = item.filename if kind == "file" else getattr(item, "name", None) or ""
+            if kind == "file":
+                found = _MARK_IN_NAME.search(name)
+                key = found.group(1) if found else None
+            else:
+                key = (item.metadata or {}).get(KEY_FIELD)
+            if key:
+                yield MarkedResource(kind, item.id, name, key, float(item.created_at))
+
+    async def _listed(self, kind: ResourceKind) -> AsyncIterator[Any]:
+        if kind == "file":
+            files = [file async for file in self._client.files.list()]
+            for file in sorted(files, key=lambda file: file.created_at, reverse=True):
+                yield file
+            return
+        resource: Any = self._resource(kind)
+        async for item in resource.list(order="desc", limit=100):
+            yield item
+
+    async def exists(self, kind: ResourceKind, remote_id: str) -> bool:
+        """One GET."""
+        resource: Any = self._resource(kind)
+        try:
+            await resource.get(remote_id)
+        except NotFoundError:
+            return False
+        return True
+
+    async def delete(self, kind: ResourceKind, remote_id: str) -> None:
+        """One DELETE; 404 means that it is gone already."""
+        resource: Any = self._resource(kind)
+        try:
+            await resource.delete(remote_id)
+        except NotFoundError:
+            return
+
+    def _resource(self, kind: ResourceKind) -> object:
+        return {
+            "agent": self._client.agents,
+            "file": self._client.files,
+            "store": self._client.vector_stores,
+            "conversation": self._client.threads,
+        }[kind]
+
+
+def _given(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _metadata(mark: Mark) -> dict[str, str]:
+    return {KEY_FIELD: mark.key, ATTEMPT_FIELD: str(mark.attempt)}
+
+
+def _carries(metadata: dict[str, str] | None, mark: Mark) -> bool:
+    return metadata is not None and _metadata(mark).items() <= metadata.items()
+
+
+def _marked_name(name: str, mark: Mark) -> str:
+    path = PurePath(name)
+    return f"{path.stem[:_NAME_LENGTH]}.{mark.text}{path.suffix}"
+
+
+def _ref(run: ThreadRun) -> TurnRef:
+    return TurnRef(conversation=run.thread_id, turn_id=run.id)
+
+
+def _needed(run: ThreadRun) -> TurnNeedsTools | TurnNeedsApproval:
+    action = run.required_action
+    if isinstance(action, SubmitToolApprovalAction):
+        return TurnNeedsApproval(
+            ref=_ref(run),
+            calls=tuple(
+                ApprovalRequest(
+                    call_id=call.id,
+                    server=call.server_label or "",
+                    name=call.name,
+                    arguments=call.arguments,
+                )
+                for call in action.submit_tool_approval.tool_calls
+                if isinstance(call, RequiredMcpToolCall)
+            ),
+        )
+    calls = action.submit_tool_outputs.tool_calls if isinstance(action, SubmitToolOutputsAction) else []
+    return TurnNeedsTools(
+        ref=_ref(run),
+        calls=tuple(
+            ToolCallRequest(call_id=call.id, name=call.function.name, arguments=call.function.arguments)
+            for call in calls
+            if isinstance(call, RequiredFunctionToolCall)
+        ),
+    )
+
+
+def _content(message: ThreadMessage) -> tuple[str, tuple[Citation, ...]]:
+    texts: list[str] = []
+    citations: list[Citation] = []
+    for part in message.content:
+        if not isinstance(part, MessageTextContent):
+            continue
+        before = sum(len(text) + 1 for text in texts)  # a message's parts are joined by a line's end
+        texts.append(part.text.value)
+        for note in part.text.annotations:
+            match note:
+                case MessageTextFileCitationAnnotation():
+                    citations.append(
+                        Citation(
+                            mark=note.text,
+                            file_id=note.file_citation.file_id,
+                            start=_moved(note.start_index, before),
+                            end=_moved(note.end_index, before),
+                            quote=note.file_citation.quote,
+                        )
+                    )
+                case MessageTextUrlCitationAnnotation():
+                    citations.append(
+                        Citation(
+                            mark=note.text,
+                            url=note.url_citation.url,
+                            start=_moved(note.start_index, before),
+                            end=_moved(note.end_index, before),
+                        )
+                    )
+                case _:
+                    pass  # file paths and unknown annotations point to no source
+    return "\n".join(texts), tuple(citations)
+
+
+def _moved(index: int | None, by: int) -> int | None:
+    return None if index is None else index + by

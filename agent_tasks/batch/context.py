@@ -1,0 +1,261 @@
+"""What the steps of one batch share: workspace, pipeline, agents, limits, and the count of what happened."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from agent_tasks.batch.circuit_breaker import CircuitBreaker
+from agent_tasks.batch.observer import observer
+from agent_tasks.batch.records import MAX_LISTED, DocumentRow, DocumentStatus
+from agent_tasks.errors import (
+    AgentTasksError,
+    ConfigurationError,
+    JournalError,
+    RateLimitedError,
+    RunFailedError,
+    ServerError,
+    ServiceError,
+)
+from agent_tasks.logs import get_logger
+from agent_tasks.operations import (
+    AgentSpec,
+    RemoteAgent,
+    RemoteStore,
+    TurnResult,
+    TurnSpec,
+    Usage,
+    Workspace,
+    ensure_agent,
+    operation_key,
+    release_owner,
+    run_turn,
+)
+from agent_tasks.pipeline.loader import AgentPlan, Pipeline
+
+logger = get_logger("agent_tasks.batch.context")
+
+
+@dataclass
+class Tally:
+    """What happened so far in this run."""
+
+    total: int = 0
+    finished: int = 0
+    reused: int = 0
+    by_others: int = 0
+    by_status: dict[DocumentStatus, int] = field(default_factory=lambda: dict.fromkeys(DocumentStatus, 0))
+    turns: int = 0
+    turns_reused: int = 0
+    usage: Usage = field(default_factory=Usage)
+    in_flight: set[str] = field(default_factory=set)
+    reasons: dict[str, list[str]] = field(default_factory=dict)
+
+    def count_document(self, row: DocumentRow, *, reused: bool, by_other: bool) -> None:
+        """Count a document that has its state: by this worker now, by another one, or by an earlier run."""
+        self.finished += 1
+        self.by_status[row.status] += 1
+        if by_other:
+            self.by_others += 1
+        elif reused:
+            self.reused += 1
+            self.turns_reused += row.turns
+        if row.status is not DocumentStatus.DONE and len(self.reasons) < MAX_LISTED:
+            self.reasons[row.document] = row.reasons
+
+    def count_turn(self, result: TurnResult) -> None:
+        """Count a turn; one from the journal cost nothing now."""
+        if result.reused:
+            self.turns_reused += 1
+        else:
+            self.turns += 1
+            self.usage = self.usage + result.usage
+
+
+def batch_key(pipeline: str, folder: Path) -> str:
+    """What a batch is: a pipeline's name and a folder of documents."""
+    return operation_key("batch", pipeline=pipeline, folder=str(folder.resolve()))
+
+
+def answers_key(batch: str) -> str:
+    """Under which key the journal keeps the answers of a batch."""
+    return operation_key("answers", batch=batch)
+
+
+def batch_owner(pipeline: str, folder: Path) -> str:
+    """Under which name the ledger keeps what a batch makes; documents and questions add theirs to it."""
+    return f"{pipeline}:{batch_key(pipeline, folder)[:12]}"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A batch that another one is forked from: what comes before a step is taken from it."""
+
+    key: str
+    """The batch's key."""
+    step: str
+    """The step from which on everything is done again."""
+
+    def fork_key(self, pipeline: Pipeline) -> str:
+        """The key of the batch that does it again with this pipeline."""
+        steps = pipeline.step_fingerprints()
+        return operation_key(
+            "fork", of=self.key, step=self.step, steps=steps, fingerprint=pipeline.fingerprint
+        )
+
+    async def row(self, ws: Workspace, name: str) -> DocumentRow | None:
+        """The row of a document in the original batch."""
+        record = await ws.journal.get_document(ws.scope, self.key, name)
+        return DocumentRow.model_validate(record.body) if record is not None else None
+
+
+class Batch:
+    """One run of a pipeline over a folder.
+
+    Args:
+        ws: The service and the journal.
+        pipeline: What to do.
+        folder: The folder of documents. With the pipeline's name it identifies the batch: a later run over
+            the same folder finds in the journal what this one did.
+        out: The folder for results.
+        origin: What the batch is forked from; it has a key and an owner of its own then.
+    """
+
+    def __init__(
+        self, ws: Workspace, pipeline: Pipeline, folder: Path, out: Path, *, origin: Origin | None = None
+    ) -> None:
+        self.ws = ws
+        self.pipeline = pipeline
+        self.folder = folder
+        self.out = out
+        self.origin = origin
+        self.key = origin.fork_key(pipeline) if origin else batch_key(pipeline.name, folder)
+        self.answers_key = answers_key(self.key)
+        self.owner = f"{pipeline.name}:{self.key[:12]}"
+        """Owner of agents, files and the store in the ledger."""
+        self.ttl = timedelta(hours=pipeline.file.resources.ttl_hours)
+        self.breaker = CircuitBreaker(pipeline.limits.max_consecutive_failures)
+        self.tally = Tally()
+        self.slots = asyncio.Semaphore(pipeline.limits.concurrency)
+        """Documents that may be in flight."""
+        self.warnings: list[str] = []
+        self.retained: set[str] = set()
+        """Owners of conversations of failed turns: they stay for a look, until the ledger's time is up."""
+        self.started = 0.0
+        """When the run began that this worker takes part in (seconds since the epoch)."""
+        self.lead: str | None = None
+        """Key of the lead, under which answers are committed; None: of none."""
+        self.guard: Callable[[str], str] | None = None
+        """Key of the claim, or lead, under which this worker works on a document; None: of none."""
+        self.lost: set[str] = set()
+        """Documents that another worker has taken over from this one, which was silent for too long."""
+        self._agents: dict[str, RemoteAgent] = {}
+        self._agents_lock = asyncio.Lock()
+
+    def owner_of(self, what: str) -> str:
+        """Owner of the conversations about a document or question; the ledger holds 300 characters."""
+        owner = f"{self.owner}/{what}"
+        return owner if len(owner) <= 250 else f"{owner[:200]}~{operation_key('owner', what=what)[:16]}"
+
+    async def release(self, owner: str) -> None:
+        """Delete what belongs to an owner and its parts, except for what is retained; what the service does
+        not delete now stays in the ledger.
+
+        Raises:
+            JournalError: The ledger cannot be read or written.
+        """
+        live = await self.ws.journal.live_resources(self.ws.scope, owner=owner, parts=True)
+        keep = {found.remote_id for found in live if found.owner in self.retained}
+        try:
+            await release_owner(self.ws, owner, keep=keep)
+        except JournalError:
+            raise
+        except AgentTasksError as error:
+            logger.warning("What belongs to %s was not deleted yet: %s", owner, error)
+
+    @property
+    def made_agents(self) -> bool:
+        """Whether this worker itself made agents, which somebody has to delete."""
+        return any(not agent.reused for agent in self._agents.values())
+
+    def warn(self, text: str) -> None:
+        """Note something for the report that fails nothing."""
+        self.warnings.append(text)
+
+    async def agent(
+        self,
+        plan: AgentPlan,
+        *,
+        response_format: dict[str, Any] | None = None,
+        hosted_tools: tuple[dict[str, Any], ...] = (),
+        stores: tuple[RemoteStore, ...] = (),
+    ) -> RemoteAgent:
+        """The agent of a role, made when it is first needed.
+
+        Raises:
+            ConfigurationError: The service refuses to make it: every document would fail for the same reason.
+            AgentTasksError: The service can't be reached now.
+        """
+        async with self._agents_lock:
+            if plan.role not in self._agents:
+                spec = AgentSpec(
+                    name=plan.name,
+                    model=plan.model,
+                    instructions=plan.section.instructions,
+                    tools=[*hosted_tools, *plan.tools.definitions],
+                    stores=list(stores),
+                    temperature=plan.section.temperature,
+                    top_p=plan.section.top_p,
+                    response_format=response_format,
+                )
+                try:
+                    self._agents[plan.role] = await ensure_agent(
+                        self.ws, spec, owner=self.owner, ttl=self.ttl
+                    )
+                except (RateLimitedError, ServerError):
+                    raise
+                except ServiceError as error:
+                    self.breaker.failed(error)  # stops by itself where it knows why
+                    self.breaker.stop(
+                        ConfigurationError(f"the agent {plan.name} (model {plan.model}) was refused: {error}")
+                    )
+            return self._agents[plan.role]
+
+    async def turn(
+        self,
+        plan: AgentPlan,
+        agent: RemoteAgent,
+        step: str,
+        prompt: str,
+        *,
+        owner: str,
+        follows: TurnResult | None = None,
+        tool_choice: dict[str, Any] | str | None = None,
+    ) -> TurnResult:
+        """One turn, counted. Raises what `run_turn` raises."""
+        spec = TurnSpec(
+            step=step,
+            agent=agent,
+            prompt=prompt,
+            conversation=follows.conversation if follows else None,
+            after=follows.key if follows else None,
+            tool_choice=tool_choice,
+            max_completion_tokens=plan.section.max_completion_tokens
+            or self.pipeline.limits.max_completion_tokens,
+            deadline=self.pipeline.limits.turn_deadline,
+            owner=owner,
+        )
+        try:
+            result = await run_turn(self.ws, spec, tools=plan.tools or None)
+        except RunFailedError:
+            self.tally.turns += 1  # it was made, and its prompt at least was paid for
+            raise
+        self.breaker.succeeded()
+        self.tally.count_turn(result)
+        if not result.reused:
+            observer().turn_finished(result.usage)
+        return result

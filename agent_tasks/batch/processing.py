@@ -1,0 +1,418 @@
+"""One document: from its file to exactly one state.
+
+extract -> validate (-> repair) -> ground -> review -> done | needs_review | failed. The row is committed to
+the journal as soon as it is known; a document is not worked on again while file and pipeline stay the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+import unicodedata
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from agent_tasks.batch.context import Batch
+from agent_tasks.batch.observer import observer
+from agent_tasks.batch.records import DocumentRow, DocumentStatus, Failure, Review, shortened
+from agent_tasks.crashpoints import crash_point
+from agent_tasks.documents.discovery import DocumentFile
+from agent_tasks.documents.grounding import GroundingStatus, SourceText
+from agent_tasks.documents.text import extract_text
+from agent_tasks.errors import (
+    AgentTasksError,
+    DocumentError,
+    DocumentTooLongError,
+    JournalError,
+    LeaseLostError,
+    NotFoundError,
+    RunIncompleteError,
+)
+from agent_tasks.journal import DocumentRecord
+from agent_tasks.logs import get_logger
+from agent_tasks.operations import RemoteAgent, TurnResult, Usage, content_hash
+from agent_tasks.pipeline.loader import AgentPlan
+from agent_tasks.pipeline.output_schema import json_schema_format, parse_answer
+from agent_tasks.pipeline.prompts import PromptError
+
+logger = get_logger("agent_tasks.batch.processing")
+
+_TOKEN = re.compile(r"\w+|[^\w\s]")
+
+
+class ReviewAnswer(BaseModel):
+    """What a reviewer answers."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    approved: bool
+    problems: list[str] = []
+
+
+def review_format(*, strict: bool) -> dict[str, Any]:
+    """The ``response_format`` of a review; without strict mode the list has bounds: some models ramble."""
+    problem: dict[str, Any] = {"type": "string"} if strict else {"type": "string", "maxLength": 200}
+    problems: dict[str, Any] = {"type": "array", "items": problem}
+    if not strict:
+        problems["maxItems"] = 5
+    schema = {
+        "type": "object",
+        "properties": {"approved": {"type": "boolean"}, "problems": problems},
+        "required": ["approved", "problems"],
+        "additionalProperties": False,
+    }
+    return json_schema_format("review", schema, strict=strict)
+
+
+def estimate_tokens(text: str) -> int:
+    """Tokens of a text, roughly and rather too many: the deployed model's tokenizer is not at hand."""
+    return max(len(text.encode()) // 4, len(_TOKEN.findall(text)))
+
+
+async def process_documents(batch: Batch, files: Sequence[DocumentFile]) -> list[DocumentStatus | None]:
+    """Bring a chunk of documents to their states, as many at a time as the batch has slots.
+
+    Returns:
+        The states, in the order of the files; None for a document that another worker has taken over.
+
+    Raises:
+        AgentTasksError: The reason why the whole batch stops. Documents in flight are finished first, since
+            their turns are paid for.
+    """
+
+    async def one(file: DocumentFile) -> DocumentStatus | None:
+        async with batch.slots:
+            batch.breaker.check()
+            batch.tally.in_flight.add(file.name)
+            observer().document_started(file.name)
+            try:
+                return await process_document(batch, file)
+            finally:
+                batch.tally.in_flight.discard(file.name)
+
+    states = await asyncio.gather(*(one(file) for file in files), return_exceptions=True)
+    batch.breaker.check()
+    settled: list[DocumentStatus | None] = []
+    for state in states:
+        if isinstance(state, BaseException):
+            raise state
+        settled.append(state)
+    return settled
+
+
+async def process_document(batch: Batch, file: DocumentFile) -> DocumentStatus | None:
+    """Bring one document to its state, commit the row, and delete its conversations.
+
+    Returns:
+        The state, or None if another worker has taken a step of the document over (it is in `batch.lost`
+        then).
+
+    Raises:
+        AgentTasksError: The reason why the whole batch stops; the document has no state then.
+    """
+    journal = batch.ws.journal
+    held = batch.guard(file.name) if batch.guard is not None else None
+    try:
+        # Each turn, call and deletion for the document is made only while it is this worker's.
+        with batch.ws.guarded(held) if held is not None else nullcontext():
+            row, known = await _settle(batch, file, held)
+    except LeaseLostError as error:
+        if not journal.is_shared:
+            batch.breaker.stop(error)
+        logger.info("%s is left to another worker: %s", file.name, error)
+        batch.lost.add(file.name)
+        return None
+    except JournalError as error:
+        batch.breaker.stop(error)
+        raise
+    by_other = known is not None and _by_other(batch, known)
+    _count(batch, row, reused=known is not None, by_other=by_other)
+    return row.status
+
+
+async def _settle(
+    batch: Batch, file: DocumentFile, held: str | None
+) -> tuple[DocumentRow, DocumentRecord | None]:
+    """The document's row, committed, and the record of it if it was there before."""
+    work = _DocumentWork(batch, file)
+    known = await work.known()
+    row = _row_that_holds(batch, known) if known is not None else None
+    if row is not None:
+        return row, known
+    row = await work.new_row()
+    record = DocumentRecord(
+        name=file.name,
+        content_hash=row.content_hash,
+        fingerprint=_fingerprint(batch, row.status),
+        status=row.status.value,
+        body=row.model_dump(mode="json"),
+    )
+    await batch.ws.journal.put_document(batch.ws.scope, batch.key, record, held=held)
+    crash_point("batch.document")
+    await work.release()
+    return row, None
+
+
+async def settle_known(batch: Batch, files: Sequence[DocumentFile]) -> list[DocumentFile]:
+    """Count the documents whose rows still hold, and those that other workers have settled in this run.
+
+    Returns:
+        Those that have to be worked on.
+
+    Raises:
+        JournalError: The journal cannot be read.
+    """
+    journal, scope = batch.ws.journal, batch.ws.scope
+    names = [file.name for file in files]
+    records = {
+        record.name: record
+        for record in await journal.documents_since(scope, batch.key, names, 0.0)
+        if record.fingerprint == _fingerprint(batch, record.status)
+    }
+    earlier = [file for file in files if file.name in records and not _by_other(batch, records[file.name])]
+    hashes = await asyncio.to_thread(_hashes, earlier, batch.pipeline.limits.max_document_bytes)
+    left = []
+    for file in files:
+        record = records.get(file.name)
+        row = None
+        if record is not None and _by_other(batch, record):
+            row = DocumentRow.model_validate(record.body)
+        elif record is not None and hashes.get(file.name) == record.content_hash:
+            row = _row_that_holds(batch, record)
+        if record is not None and row is not None:
+            _count(batch, row, reused=True, by_other=_by_other(batch, record))
+        else:
+            left.append(file)
+    return left
+
+
+def _hashes(files: Sequence[DocumentFile], max_bytes: int) -> dict[str, str]:
+    """The content hash of each file that can be read."""
+    found = {}
+    for file in files:
+        with suppress(DocumentError):
+            found[file.name] = content_hash(file.read(max_bytes))
+    return found
+
+
+def _by_other(batch: Batch, record: DocumentRecord) -> bool:
+    """Whether another worker has settled the document since the run began; this one counts its own itself."""
+    return batch.ws.journal.is_shared and record.updated_at >= batch.started
+
+
+def _row_that_holds(batch: Batch, record: DocumentRecord) -> DocumentRow | None:
+    """The row of an unchanged document, unless it has to be worked on again."""
+    row = DocumentRow.model_validate(record.body)
+    # A failure that may pass is tried again, and so is one that cost nothing; but once in each run.
+    again = row.error is not None and (row.error.retryable or not row.readable)
+    return None if again and record.updated_at < batch.started else row
+
+
+def _count(batch: Batch, row: DocumentRow, *, reused: bool, by_other: bool) -> None:
+    batch.tally.count_document(row, reused=reused, by_other=by_other)
+    observer().document_finished(row, reused=reused, by_other=by_other)
+
+
+def _fingerprint(batch: Batch, status: str) -> str:
+    """What a row in this state depends on, besides the document."""
+    pipeline = batch.pipeline
+    return pipeline.failure_fingerprint if status == DocumentStatus.FAILED else pipeline.fingerprint
+
+
+class _DocumentWork:
+    """The state of working on one document."""
+
+    def __init__(self, batch: Batch, file: DocumentFile) -> None:
+        self.batch = batch
+        self.file = file
+        self.owner = batch.owner_of(file.name)
+        self.started = time.monotonic()
+        self.content: bytes | None = None
+        self.is_kept = False
+        """Whether the row is the original one, in a fork."""
+        self.row = DocumentRow(document=file.name, status=DocumentStatus.FAILED)
+
+    async def known(self) -> DocumentRecord | None:
+        """What is known of the document, if file and pipeline are as they were."""
+        try:
+            self.content = await asyncio.to_thread(
+                self.file.read, self.batch.pipeline.limits.max_document_bytes
+            )
+        except DocumentError as error:
+            self._fail(error, readable=False)
+            return None
+        self.row.content_hash = content_hash(self.content)
+        known = await self.batch.ws.journal.get_document(self.batch.ws.scope, self.batch.key, self.file.name)
+        if (
+            known is None
+            or known.content_hash != self.row.content_hash
+            or known.fingerprint != _fingerprint(self.batch, known.status)
+        ):
+            return None
+        return known
+
+    async def new_row(self) -> DocumentRow:
+        """The row, worked out now."""
+        if self.content is not None:
+            try:
+                await self._work(self.content)
+            except DocumentError as error:
+                self._fail(error, readable=False)
+            except JournalError:
+                raise
+            except PromptError as error:
+                self._fail(error)
+            except Exception as error:
+                self.batch.retained.add(self.owner)
+                if not isinstance(error, AgentTasksError):
+                    logger.exception("Document %s failed in an unforeseen way", self.file.name)
+                self.batch.breaker.failed(error)  # raises if this is everybody's failure
+                self._fail(error)
+        if not self.is_kept:
+            self.row.seconds = round(time.monotonic() - self.started, 3)
+        return self.row
+
+    async def release(self) -> None:
+        """Delete the document's conversations; those of a failed turn stay for a look, until swept."""
+        if self.owner not in self.batch.retained:
+            await self.batch.release(self.owner)
+
+    def _fail(self, error: Exception, *, readable: bool = True) -> None:
+        self.row.status = DocumentStatus.FAILED
+        self.row.error = Failure.of(error)
+        self.row.reasons = [str(error)]
+        self.row.readable = readable
+
+    async def _work(self, content: bytes) -> None:
+        pipeline = self.batch.pipeline
+        self.is_kept = await self._keep()
+        if self.is_kept:
+            return
+        text = unicodedata.normalize("NFC", await asyncio.to_thread(extract_text, content, self.file.name))
+        tokens = estimate_tokens(text)
+        if tokens > pipeline.limits.max_document_tokens:
+            raise DocumentTooLongError(
+                f"{self.file.name} has about {tokens:,} tokens; at most "
+                f"{pipeline.limits.max_document_tokens:,} are allowed (limits.max_document_tokens).",
+                document=self.file.name,
+            )
+        values = {
+            "document": {"name": self.file.name, "text": text},
+            "fields": pipeline.output.described(),
+        }
+        # In a fork, what comes before its step is there already.
+        reasons = await self._extract(values) if self.row.fields is None else []
+        if self.row.fields is not None:
+            reasons += await asyncio.to_thread(self._ground, text)
+            if pipeline.reviewer is not None:
+                reasons += await self._review(pipeline.reviewer, values)
+        self.row.reasons = reasons
+        self.row.status = DocumentStatus.NEEDS_REVIEW if reasons else DocumentStatus.DONE
+
+    async def _keep(self) -> bool:
+        """In a fork: take what is kept from the original row; returns whether that is all of it."""
+        origin = self.batch.origin
+        if origin is None or origin.step == "extract":
+            return False
+        row = await origin.row(self.batch.ws, self.file.name)
+        if row is None:
+            return False
+        is_whole = row.fields is None or origin.step == "questions"
+        if is_whole:
+            self.row = row
+        else:
+            self.row.fields = row.fields
+            self.row.tool_calls = row.tool_calls
+            self.row.ids = {step: turn for step, turn in row.ids.items() if step != "review"}
+            self.row.step_usage = {s: used for s, used in row.step_usage.items() if s in self.row.ids}
+            self.row.usage = sum(self.row.step_usage.values(), start=Usage())
+            self.row.turns = len(self.row.ids)
+        self.batch.tally.turns_reused += self.row.turns
+        return is_whole
+
+    async def _extract(self, values: dict[str, Any]) -> list[str]:
+        """Ask for the fields, and again with the errors shown; returns reasons for a person to look at it."""
+        pipeline, plan = self.batch.pipeline, self.batch.pipeline.extractor
+        agent = await self.batch.agent(plan, response_format=pipeline.output.response_format())
+        first = plan.prompts["prompt"].render(values)
+        result = await self._turn(plan, agent, "extract", first, tool_choice=plan.tool_choice)
+        self.row.fields, errors = pipeline.output.parse(result.text)
+        repairs = 0
+        while errors and repairs < pipeline.limits.repair_turns:
+            repairs += 1
+            prompt = plan.prompts["repair_prompt"].render({**values, "errors": errors})
+            # What its tools said is in the conversation; a forced call would only be made again.
+            choice = "none" if plan.tools else None
+            step = f"repair-{repairs}"
+            try:
+                result = await self._turn(plan, agent, step, prompt, follows=result, tool_choice=choice)
+            except NotFoundError:
+                # Of an earlier run, and deleted with it: what was said there is told in a new conversation.
+                told = "\n\n".join([first, result.text, prompt])
+                result = await self._turn(plan, agent, step, told, tool_choice=plan.tool_choice)
+            self.row.fields, errors = pipeline.output.parse(result.text)
+        if not errors:
+            return []
+        self.row.answer = result.text
+        after = f" after {repairs} repair turn{'s' if repairs != 1 else ''}" if repairs else ""
+        return [f"the extraction is not valid{after}: {'; '.join(errors[:10])}"]
+
+    def _ground(self, text: str) -> list[str]:
+        """Look every value up in the text; returns reasons."""
+        assert self.row.fields is not None  # noqa: S101 - the caller asks only then
+        self.row.grounding = SourceText(text).ground(self.batch.pipeline.output.leaves(self.row.fields))
+        return [
+            f"{entry.path} {entry.value!r} is not in the document"
+            for entry in self.row.grounding
+            if entry.status is GroundingStatus.NOT_FOUND
+        ]
+
+    async def _review(self, plan: AgentPlan, values: dict[str, Any]) -> list[str]:
+        """Have the extraction checked; returns reasons."""
+        agent = await self.batch.agent(
+            plan, response_format=review_format(strict=self.batch.pipeline.output.strict)
+        )
+        not_found = [e.path for e in self.row.grounding if e.status is GroundingStatus.NOT_FOUND]
+        prompt = plan.prompts["prompt"].render(
+            {**values, "extraction": self.row.fields, "not_found": not_found}
+        )
+        try:
+            result = await self._turn(plan, agent, "review", prompt, tool_choice=plan.tool_choice)
+        except (
+            RunIncompleteError
+        ) as error:  # the extraction stands; a person can do what the reviewer did not
+            return [f"the review was cut off: {error}"]
+        answer, errors = parse_answer(ReviewAnswer, result.text)
+        if answer is None:
+            return [f"the reviewer's answer is not valid: {'; '.join(errors[:3])}"]
+        self.row.review = Review.model_validate(answer)
+        if self.row.review.approved:
+            return []
+        return [f"reviewer: {problem}" for problem in self.row.review.problems] or [
+            "the reviewer did not approve"
+        ]
+
+    async def _turn(
+        self,
+        plan: AgentPlan,
+        agent: RemoteAgent,
+        step: str,
+        prompt: str,
+        *,
+        follows: TurnResult | None = None,
+        tool_choice: dict[str, Any] | str | None = None,
+    ) -> TurnResult:
+        observer().step_started(self.file.name, step)
+        result = await self.batch.turn(
+            plan, agent, step, prompt, owner=self.owner, follows=follows, tool_choice=tool_choice
+        )
+        self.row.turns += 1
+        self.row.usage = self.row.usage + result.usage
+        self.row.step_usage[step] = result.usage
+        self.row.tool_calls += shortened(result.tool_calls)
+        self.row.ids[step] = result.turn_id
+        return result

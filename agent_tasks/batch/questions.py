@@ -1,0 +1,227 @@
+"""Questions about all documents: one vector store of them, and an analyst who searches it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from agent_tasks.batch.context import Batch
+from agent_tasks.batch.observer import observer
+from agent_tasks.batch.records import AnswerRow, DocumentRow, Failure, shortened
+from agent_tasks.documents.discovery import DocumentFile
+from agent_tasks.errors import AgentTasksError, DocumentError, JournalError
+from agent_tasks.journal import DocumentRecord
+from agent_tasks.operations import (
+    RemoteAgent,
+    RemoteFile,
+    TurnResult,
+    build_vector_store,
+    content_hash,
+    operation_key,
+    upload_file,
+)
+from agent_tasks.pipeline.loader import Question
+
+_ANSWERED = "answered"
+_FAILED = "failed"
+
+
+@dataclass
+class Corpus:
+    """The readable documents of a batch."""
+
+    documents: dict[str, str] = field(default_factory=dict)
+    """Name to content hash."""
+
+    @property
+    def key(self) -> str:
+        """What the corpus is: answers are kept as long as it stays the same."""
+        return operation_key("corpus", documents=self.documents)
+
+
+async def read_corpus(batch: Batch) -> Corpus:
+    """The readable documents of a batch, as the journal has them."""
+    corpus = Corpus()
+    async for record in batch.ws.journal.documents(batch.ws.scope, batch.key):
+        if DocumentRow.model_validate(record.body).readable:
+            corpus.documents[record.name] = record.content_hash
+    return corpus
+
+
+async def answer_questions(batch: Batch, files: Sequence[DocumentFile]) -> list[AnswerRow]:
+    """Answer the pipeline's questions; what an earlier run answered about the same documents is reused.
+
+    Nothing is made on the service if there is nothing to ask.
+
+    Returns:
+        An answer for each question, in their order; one that failed says why.
+
+    Raises:
+        AgentTasksError: The reason why the whole batch stops.
+    """
+    questions = batch.pipeline.questions
+    corpus = await read_corpus(batch)
+    if not questions or not corpus.documents:
+        return []
+    known = {question.id: await _known_answer(batch, corpus, question) for question in questions}
+    missing = [question for question in questions if known[question.id] is None]
+    fresh: dict[str, AnswerRow] = {}
+    if missing:
+        observer().phase_started("search index")
+        analyst, names = await _make_analyst(batch, corpus, files)
+        observer().phase_started("questions")
+        rows = await asyncio.gather(
+            *(_answer(batch, corpus, question, analyst, names) for question in missing),
+            return_exceptions=True,
+        )
+        batch.breaker.check()
+        for row in rows:
+            if isinstance(row, BaseException):
+                raise row
+            fresh[row.id] = row
+    answers: list[AnswerRow] = []
+    for question in questions:
+        reused = known[question.id]
+        if reused is not None:
+            batch.tally.turns_reused += reused.turns
+        answer = reused or fresh[question.id]
+        observer().answer_finished(answer, reused=reused is not None)
+        answers.append(answer)
+    return answers
+
+
+def _fingerprint(batch: Batch, question: Question, status: str) -> str:
+    """What an answer depends on besides the documents; for a failure, the limits too."""
+    pipeline = batch.pipeline
+    assert pipeline.analyst is not None  # noqa: S101 - a pipeline with questions has one
+    return operation_key(
+        "question",
+        analyst=pipeline.analyst.facts(),
+        text=question.text,
+        revision=pipeline.file.revision,
+        limits=pipeline.failure_fingerprint if status == _FAILED else None,
+    )
+
+
+async def _known_answer(batch: Batch, corpus: Corpus, question: Question) -> AnswerRow | None:
+    record = await batch.ws.journal.get_document(batch.ws.scope, batch.answers_key, question.id)
+    if (
+        record is None
+        or record.content_hash != corpus.key
+        or record.fingerprint != _fingerprint(batch, question, record.status)
+    ):
+        return None
+    row = AnswerRow.model_validate(record.body)
+    return None if row.error is not None and row.error.retryable else row
+
+
+async def _make_analyst(
+    batch: Batch, corpus: Corpus, files: Sequence[DocumentFile]
+) -> tuple[RemoteAgent, dict[str, str]]:
+    """Upload the corpus, build its store and make the analyst.
+
+    Returns:
+        The analyst, and the document name of each file id.
+    """
+    plan = batch.pipeline.analyst
+    assert plan is not None  # noqa: S101 - a pipeline with questions has one
+    uploads = await asyncio.gather(
+        *(_upload(batch, corpus, file) for file in files if file.name in corpus.documents),
+        return_exceptions=True,
+    )
+    batch.breaker.check()
+    remote: list[RemoteFile] = []
+    names: dict[str, str] = {}
+    for upload in uploads:
+        if isinstance(upload, BaseException):
+            raise upload
+        if upload is not None:
+            name, file = upload
+            names[file.id] = name
+            remote.append(file)
+    try:
+        store = await build_vector_store(
+            batch.ws, batch.pipeline.name, remote, owner=batch.owner, ttl=batch.ttl
+        )
+    except Exception as error:
+        batch.breaker.failed(error)
+        raise
+    for file_id, reason in store.failed.items():
+        batch.warn(f"{names.get(file_id, file_id)} cannot be searched: {reason}")
+    analyst = await batch.agent(plan, hosted_tools=({"type": "file_search"},), stores=(store,))
+    return analyst, names
+
+
+async def _upload(batch: Batch, corpus: Corpus, file: DocumentFile) -> tuple[str, RemoteFile] | None:
+    async with batch.slots:
+        batch.breaker.check()
+        try:
+            content = await asyncio.to_thread(file.read, batch.pipeline.limits.max_document_bytes)
+        except DocumentError as error:
+            batch.warn(f"{file.name} cannot be searched: {error}")
+            return None
+        if content_hash(content) != corpus.documents[file.name]:
+            batch.warn(f"{file.name} cannot be searched: it changed while the batch ran; run it again.")
+            return None
+        name = file.name.replace("/", "_")
+        try:
+            return file.name, await upload_file(batch.ws, content, name, owner=batch.owner, ttl=batch.ttl)
+        except AgentTasksError as error:
+            batch.breaker.failed(error)
+            raise
+
+
+async def _answer(
+    batch: Batch, corpus: Corpus, question: Question, analyst: RemoteAgent, names: dict[str, str]
+) -> AnswerRow:
+    plan = batch.pipeline.analyst
+    assert plan is not None  # noqa: S101 - a pipeline with questions has one
+    owner = batch.owner_of(f"question/{question.id}")
+    row = AnswerRow(id=question.id, question=question.text)
+    async with batch.slots:
+        batch.breaker.check()
+        try:
+            prompt = plan.prompts["prompt"].render({"question": question.text})
+            result = await batch.turn(
+                plan, analyst, f"question-{question.id}", prompt, owner=owner, tool_choice=plan.tool_choice
+            )
+        except JournalError as error:
+            batch.breaker.stop(error)
+        except AgentTasksError as error:
+            batch.breaker.failed(error)  # raises if this is everybody's failure
+            row.error = Failure.of(error)
+            batch.retained.add(owner)
+        else:
+            _fill(row, result, names)
+        status = _FAILED if row.error else _ANSWERED
+        record = DocumentRecord(
+            name=question.id,
+            content_hash=corpus.key,
+            fingerprint=_fingerprint(batch, question, status),
+            status=status,
+            body=row.model_dump(mode="json"),
+        )
+        # Not by a worker that has lost the lead: what its successor has deleted is not an answer.
+        await batch.ws.journal.put_document(batch.ws.scope, batch.answers_key, record, held=batch.lead)
+        if owner not in batch.retained:
+            await batch.release(owner)
+    return row
+
+
+def _fill(row: AnswerRow, result: TurnResult, names: dict[str, str]) -> None:
+    """The answer with its citation marks replaced by numbers of sources."""
+    text = result.text
+    for citation in result.citations:
+        source = names.get(citation.file_id or "") or citation.file_name or citation.url or citation.file_id
+        if source is None:
+            continue
+        if source not in row.sources:
+            row.sources.append(source)
+        text = text.replace(citation.mark, f" [{row.sources.index(source) + 1}]")
+    row.answer = text.replace("  [", " [").strip()
+    row.citations = result.citations
+    row.usage = result.usage
+    row.turns = 1
+    row.tool_calls = shortened(result.tool_calls)
+    row.ids = {"turn": result.turn_id}

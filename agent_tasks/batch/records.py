@@ -1,0 +1,184 @@
+"""What a batch says in the end: a row for each document, an answer for each question, a summary."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from agent_tasks.documents.grounding import FieldGrounding
+from agent_tasks.errors import AgentTasksError
+from agent_tasks.operations import Citation, ToolCallOutcome, Usage
+
+MAX_LISTED = 200
+"""Documents that a summary or a table on the dashboard names; the rest is in results.jsonl."""
+
+MAX_SHOWN_OUTPUT = 2000
+"""Characters of a tool's output in a row."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+def shortened(calls: list[ToolCallOutcome]) -> list[ToolCallOutcome]:
+    """Tool calls as rows show them: a long output is the journal's to keep."""
+    return [
+        call
+        if len(call.output) <= MAX_SHOWN_OUTPUT
+        else call.model_copy(update={"output": f"{call.output[:MAX_SHOWN_OUTPUT]}..."})
+        for call in calls
+    ]
+
+
+class DocumentStatus(StrEnum):
+    """The one state a document ends in."""
+
+    DONE = "done"
+    NEEDS_REVIEW = "needs_review"
+    FAILED = "failed"
+
+
+def counted(count: int, status: DocumentStatus) -> str:
+    """Such as "5 need review"."""
+    needs = "needs" if count == 1 else "need"
+    return f"{count} {needs} review" if status is DocumentStatus.NEEDS_REVIEW else f"{count} {status.value}"
+
+
+class Failure(_Record):
+    """Why something failed."""
+
+    type: str
+    """Name of the error, as in `agent_tasks.errors`."""
+    message: str
+    retryable: bool = False
+    """Whether the next run tries again; otherwise it would pay for the same failure."""
+
+    @classmethod
+    def of(cls, error: Exception) -> Failure:
+        """An error as a record. What is not one of ours is a defect, mended by the next run perhaps."""
+        retryable = error.retryable if isinstance(error, AgentTasksError) else True
+        return cls(type=type(error).__name__, message=str(error)[:2000], retryable=retryable)
+
+
+class Review(_Record):
+    """The reviewer's verdict."""
+
+    approved: bool
+    problems: list[str] = Field(default_factory=list)
+
+
+class DocumentRow(_Record):
+    """One line of results.jsonl."""
+
+    document: str
+    status: DocumentStatus
+    reasons: list[str] = Field(default_factory=list)
+    """Why it needs review or failed, one sentence each."""
+    fields: dict[str, Any] | None = None
+    """What was extracted, as the pipeline's output schema has it; None if nothing valid was."""
+    answer: str | None = None
+    """The extractor's last answer where it was not valid."""
+    grounding: list[FieldGrounding] = Field(default_factory=list)
+    review: Review | None = None
+    error: Failure | None = None
+    usage: Usage = Field(default_factory=Usage)
+    """Tokens that the document cost."""
+    step_usage: dict[str, Usage] = Field(default_factory=dict)
+    """Tokens of each step's turn."""
+    turns: int = 0
+    """Turns of agents that it took."""
+    tool_calls: list[ToolCallOutcome] = Field(default_factory=list)
+    ids: dict[str, str] = Field(default_factory=dict)
+    """Ids on the service: the turn of each step."""
+    seconds: float = 0.0
+    content_hash: str = ""
+    """SHA-256 of the file; empty if it could not be read."""
+    readable: bool = True
+    """Whether there was text in it, so that questions can be asked about it."""
+
+
+class AnswerRow(_Record):
+    """The answer to a question about all documents."""
+
+    id: str
+    question: str
+    answer: str = ""
+    """The analyst's words; citation marks are replaced by [1], [2], ... as in `sources`."""
+    sources: list[str] = Field(default_factory=list)
+    """Names of the cited documents; the first is [1]."""
+    citations: list[Citation] = Field(default_factory=list)
+    error: Failure | None = None
+    usage: Usage = Field(default_factory=Usage)
+    turns: int = 0
+    tool_calls: list[ToolCallOutcome] = Field(default_factory=list)
+    ids: dict[str, str] = Field(default_factory=dict)
+
+
+class BatchSummary(_Record):
+    """What `document_batch` returns."""
+
+    pipeline: str
+    documents: str
+    """The folder."""
+    total: int = 0
+    done: int = 0
+    needs_review: int = 0
+    failed: int = 0
+    reused: int = 0
+    """Documents whose row an earlier run has brought about."""
+    by_others: int = 0
+    """Documents that other workers brought to their states in this run."""
+    answers: list[AnswerRow] = Field(default_factory=list)
+    warnings: list[str] = Field(default_factory=list)
+    turns: int = 0
+    """Turns made now."""
+    turns_reused: int = 0
+    """Turns paid for by an earlier run."""
+    usage: Usage = Field(default_factory=Usage)
+    """Tokens spent now."""
+    usage_total: Usage = Field(default_factory=Usage)
+    """Tokens that all results together have cost."""
+    seconds: float = 0.0
+    results: str = ""
+    """Path of results.jsonl."""
+    report: str = ""
+    """Path of report.md."""
+    reasons: dict[str, list[str]] = Field(default_factory=dict)
+    """Document to reasons, for those not done (at most `MAX_LISTED`)."""
+
+    def headline(self) -> str:
+        """Such as "10 done, 3 need review, 2 failed"."""
+        if not self.total:
+            return "no documents"
+        counts = zip((self.done, self.needs_review, self.failed), DocumentStatus, strict=True)
+        return ", ".join(counted(count, status) for count, status in counts)
+
+    def provenance(self) -> str:
+        """Such as "12 unchanged, 5 by other workers": what this worker did not do now; empty if nothing."""
+        parts = [f"{self.reused} unchanged"] if self.reused else []
+        return ", ".join([*parts, f"{self.by_others} by other workers"] if self.by_others else parts)
+
+
+class RunRecord(_Record):
+    """What the journal keeps of a run that is at its end."""
+
+    summary: BatchSummary
+    batch: str
+    """The batch's key."""
+    documents: str
+    """The folder, as `pipeline_file` and `out` from the root: a fork may start elsewhere."""
+    pipeline_file: str
+    out: str
+    steps: dict[str, str]
+    """For each step a hash of what it was told to do (`Pipeline.step_fingerprints`)."""
+
+
+class AllDocumentsFailedError(AgentTasksError):
+    """Not one document of a batch gave a result; `summary` says why for each."""
+
+    def __init__(self, summary: BatchSummary) -> None:
+        first = next(iter(summary.reasons.values()), [""])
+        super().__init__(f"all {summary.total} documents failed; the first: {' '.join(first)}")
+        self.summary = summary

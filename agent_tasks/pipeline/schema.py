@@ -1,0 +1,206 @@
+"""What may stand in a pipeline file, section by section; each field says what it means."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+
+from agent_tasks.pipeline.output_schema import FieldName, FieldSpec
+
+Slug: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+
+DEFAULT_SUFFIXES = (".txt", ".md", ".html", ".htm", ".pdf", ".docx")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DocumentsSection(_Section):
+    """Which files of the folder are documents."""
+
+    suffixes: tuple[Annotated[str, StringConstraints(pattern=r"^\.[a-z0-9]+$")], ...] = DEFAULT_SUFFIXES
+    """File name endings that are worked on; others are reported as failed."""
+    ignore: tuple[str, ...] = ()
+    """Patterns (``*``, ``?``) of paths relative to the folder that are no documents at all."""
+
+
+class ToolEntry(_Section):
+    """A tool of an agent: a Python function, or a function of a Function App behind queues."""
+
+    function: str | None = None
+    """``module:function``; the module lies next to the pipeline file or is installed."""
+    queue: str | None = None
+    """Name of one of the queue tools in `QueueToolsSection.definitions`."""
+    name: str | None = None
+    """Name for the model; default the function's. Not for queue tools."""
+    idempotent: bool | None = None
+    """Whether a call that was cut off may be repeated. For queue tools `QueueToolsSection` says it."""
+    timeout: float | None = Field(None, gt=0)
+    """Seconds a call may take; of a queue tool, until its answer has to be there."""
+    max_output_chars: int | None = Field(None, gt=0)
+    """Characters a call may return."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> ToolEntry:
+        if (self.function is None) == (self.queue is None):
+            raise ValueError("names a `function` or a `queue`, one of the two")
+        if self.queue is not None and (self.name is not None or self.idempotent is not None):
+            raise ValueError("a queue tool has its name and its policy from its definition")
+        return self
+
+
+class AgentSection(_Section):
+    """What all agents of a pipeline have."""
+
+    name: Slug | None = None
+    """Part of the agent's name on the service; default its role."""
+    model: str | None = Field(None, min_length=1)
+    """Model deployment; default the pipeline's."""
+    instructions: str = ""
+    """The agent's system prompt; plain text."""
+    prompt: str = ""
+    """Template of a turn."""
+    tools: tuple[ToolEntry, ...] = ()
+    tool_choice: str | None = None
+    """``auto``, ``none``, ``required``, or the name of one of the tools, which is then called first."""
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, gt=0, le=1)
+    max_completion_tokens: int | None = Field(None, ge=1)
+    """Tokens of one turn's answers; default `LimitsSection.max_completion_tokens`."""
+
+
+class ExtractorSection(AgentSection):
+    """The agent that returns the fields of a document."""
+
+    instructions: str = (
+        "You extract fields from a document. Copy values exactly as the document has them; write dates as "
+        "YYYY-MM-DD and numbers as plain numbers. Use null for what the document does not say. Never guess."
+    )
+    prompt: str = (
+        "Extract these fields:\n"
+        "{% for field in fields %}- {{ field.name }} ({{ field.type }})"
+        "{% if field.description %}: {{ field.description }}{% endif %}\n{% endfor %}\n"
+        "Document {{ document.name }}:\n\n{{ document.text }}"
+    )
+    repair_prompt: str = (
+        "Your answer was not valid:\n{% for error in errors %}- {{ error }}\n{% endfor %}"
+        "Answer again, with these errors corrected."
+    )
+    """Template of the turn after an answer that was not valid, in the same conversation."""
+
+
+class ReviewerSection(AgentSection):
+    """The agent that checks an extraction against its document."""
+
+    instructions: str = (
+        "You check fields that were extracted from a document. Approve if every value is what the document "
+        "says and nothing that was asked for is missing; otherwise list the problems."
+    )
+    prompt: str = (
+        "Document {{ document.name }}:\n\n{{ document.text }}\n\nExtracted: {{ extraction | json }}"
+        "{% if not_found %}\n\nNot found in the document's text: {{ not_found | join(', ') }}{% endif %}"
+    )
+
+
+class AnalystSection(AgentSection):
+    """The agent that answers questions about all documents, by file search."""
+
+    instructions: str = (
+        "You answer questions about the documents you can search. Say which document you rely on. If the "
+        "documents do not answer the question, say so."
+    )
+    prompt: str = "{{ question }}"
+
+
+class AgentsSection(_Section):
+    """The agents; without a reviewer there is no review, without an analyst there are no questions."""
+
+    extractor: ExtractorSection
+    reviewer: ReviewerSection | None = None
+    analyst: AnalystSection | None = None
+
+
+class OutputSection(_Section):
+    """What the extractor returns."""
+
+    name: FieldName = "extraction"
+    description: str = ""
+    strict: bool = True
+    """Whether the service enforces the shape; see `OutputSchema.response_format`."""
+    fields: dict[FieldName, FieldSpec] = Field(min_length=1)
+
+
+def _plain_question(value: Any) -> Any:
+    return {"text": value} if isinstance(value, str) else value
+
+
+class QuestionEntry(_Section):
+    """A question for the analyst; its text alone may stand for it."""
+
+    id: Slug | None = None
+    text: str = Field(min_length=1)
+
+
+class QueueToolsSection(_Section):
+    """Functions behind storage queues that agents of this pipeline may use (docs/queue-tools.md)."""
+
+    definitions: str
+    """File with what the Function App serves, relative to the pipeline file."""
+    drive: Literal["pipeline", "service"] = "pipeline"
+    """Who puts the calls into the queues; the basic agent setup refuses ``service``."""
+    connection: str = Field("STORAGE", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    """Setting that says where the queues are."""
+    deadline: float = Field(120.0, gt=0)
+    """Seconds until a call is given up (``drive: pipeline``)."""
+    idempotent: bool = True
+    """Whether the Function App answers a repeated call from the stored first answer."""
+    container: str = Field("queue-tool-values", pattern=r"^[a-z0-9](-?[a-z0-9]){2,62}$")
+    """Blob container of values too large for a queue (``drive: pipeline``)."""
+
+
+class LimitsSection(_Section):
+    """What bounds a batch."""
+
+    max_document_tokens: int = Field(50_000, ge=1)
+    """Estimated tokens of a document's text; longer ones fail."""
+    max_document_bytes: int = Field(20_000_000, ge=1)
+    concurrency: int = Field(4, ge=1, le=256)
+    """Documents in flight at a time."""
+    chunk_size: int = Field(50, ge=1, le=10_000)
+    """Documents of one Prefect task run."""
+    repair_turns: int = Field(1, ge=0, le=5)
+    """Turns in which the extractor may correct an answer that is not valid."""
+    turn_deadline: float = Field(600.0, gt=0)
+    """Seconds until a turn is given up."""
+    max_completion_tokens: int = Field(2000, ge=1)
+    """Tokens of one turn's answers, for agents that set none."""
+    max_consecutive_failures: int = Field(5, ge=1)
+    """Failures of the service in a row, all of one kind, after which the batch stops."""
+
+
+class ResourcesSection(_Section):
+    """What becomes of the agents, files and the vector store."""
+
+    on_success: Literal["delete", "keep"] = "delete"
+    ttl_hours: float = Field(24.0, gt=0)
+    """Hours that the ledger gives what is left behind."""
+
+
+class PipelineFile(_Section):
+    """All that a pipeline file may say."""
+
+    name: Slug
+    description: str = ""
+    revision: int = 1
+    """Part of the fingerprint: another number has every document done again."""
+    model: str | None = Field(None, min_length=1)
+    """Model deployment of agents that name none; default ``MODEL_DEPLOYMENT_NAME``."""
+    documents: DocumentsSection = DocumentsSection()
+    queue_tools: QueueToolsSection | None = None
+    agents: AgentsSection
+    output: OutputSection
+    questions: tuple[Annotated[QuestionEntry, BeforeValidator(_plain_question)], ...] = ()
+    limits: LimitsSection = LimitsSection()
+    resources: ResourcesSection = ResourcesSection()

@@ -1,0 +1,1 @@
+"""How Prefect meets the library: block, tasks, flows, hooks, rollback, artifacts, automations."""

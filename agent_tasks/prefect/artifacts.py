@@ -1,0 +1,134 @@
+"""A batch on the Prefect dashboard: progress while it runs, the table and the report when it is done."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import UUID
+
+from prefect.artifacts import (
+    acreate_markdown_artifact,
+    acreate_progress_artifact,
+    acreate_table_artifact,
+    aupdate_progress_artifact,
+)
+
+from agent_tasks.batch.context import Batch
+from agent_tasks.batch.markdown import escape, escape_cell
+from agent_tasks.batch.records import MAX_LISTED, BatchSummary, DocumentRow, DocumentStatus, counted
+from agent_tasks.batch.writers import gist
+from agent_tasks.logs import get_logger
+
+logger = get_logger("agent_tasks.prefect.artifacts")
+
+UPDATE_SECONDS = 1.0
+"""Seconds between updates of the progress artifact: each is a request to the Prefect server."""
+
+MAX_REPORT_CHARS = 200_000
+_MAX_CELL_CHARS = 300
+_ORDER = (DocumentStatus.NEEDS_REVIEW, DocumentStatus.FAILED, DocumentStatus.DONE)
+
+
+def artifact_key(pipeline: str, what: str) -> str:
+    """A key as Prefect wants it: lower-case letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9-]+", "-", f"{pipeline}-{what}".lower()).strip("-")
+
+
+class ProgressArtifact:
+    """Keeps one progress artifact up to date, at a bounded rate; Prefect's trouble stays its own."""
+
+    def __init__(self) -> None:
+        self.batch: Batch | None = None
+
+    def watch(self, batch: Batch) -> None:
+        """Show this batch."""
+        self.batch = batch
+
+    @asynccontextmanager
+    async def shown(self) -> AsyncIterator[None]:
+        """Update while the block runs, and once more at its end."""
+        keeper = asyncio.create_task(self._keep(), name="progress-artifact")
+        try:
+            yield
+        finally:
+            keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await keeper
+
+    async def _keep(self) -> None:
+        artifact: UUID | None = None
+        told = ""
+        try:
+            while True:
+                if self.batch is not None and (text := _described(self.batch)) != told:
+                    artifact = await _tell(self.batch, artifact, text)
+                    told = text
+                await asyncio.sleep(UPDATE_SECONDS)
+        finally:
+            if self.batch is not None and (text := _described(self.batch)) != told:
+                await _tell(self.batch, artifact, text)
+
+
+def _described(batch: Batch) -> str:
+    tally = batch.tally
+    counts = ", ".join(counted(count, status) for status, count in tally.by_status.items() if count)
+    return (
+        f"{tally.finished} of {tally.total} documents ({counts or 'none finished yet'}); "
+        f"{tally.turns} turns, {tally.usage.total_tokens:,} tokens"
+    )
+
+
+async def _tell(batch: Batch, artifact: UUID | None, text: str) -> UUID | None:
+    percent = 100.0 * batch.tally.finished / batch.tally.total if batch.tally.total else 100.0
+    try:
+        if artifact is None:
+            key = artifact_key(batch.pipeline.name, "progress")
+            return await acreate_progress_artifact(progress=percent, key=key, description=text)
+        return await aupdate_progress_artifact(artifact_id=artifact, progress=percent, description=text)
+    except Exception as error:  # showing progress must not stop paid work
+        logger.warning("The progress artifact could not be written: %s", error)
+        return artifact
+
+
+async def publish_artifacts(batch: Batch, summary: BatchSummary) -> None:
+    """The table of documents (needs review and failed first) and the report, as artifacts."""
+    name = batch.pipeline.name
+    try:
+        rows = await asyncio.to_thread(_table, Path(summary.results))
+        if rows:
+            shown = f" (the first {len(rows)} of {summary.total})" if summary.total > len(rows) else ""
+            await acreate_table_artifact(
+                rows, key=artifact_key(name, "results"), description=f"{summary.headline()}{shown}"
+            )
+        report = await asyncio.to_thread(Path(summary.report).read_text, encoding="utf-8")
+        if len(report) > MAX_REPORT_CHARS:
+            # Whole lines: half of an escaped text would be none.
+            whole = report[:MAX_REPORT_CHARS].rpartition("\n")[0]
+            report = f"{whole}\n\n(shortened; the whole report: {escape(summary.report)})"
+        await acreate_markdown_artifact(
+            report, key=artifact_key(name, "report"), description=summary.headline()
+        )
+    except Exception as error:  # the results are on disk; the dashboard is a convenience
+        logger.warning("The artifacts of the results could not be written: %s", error)
+
+
+def _table(results: Path) -> list[dict[str, str]]:
+    picked: dict[DocumentStatus, list[dict[str, str]]] = {status: [] for status in _ORDER}
+    with results.open(encoding="utf-8") as lines:
+        for line in lines:
+            row = DocumentRow.model_validate(json.loads(line))
+            if len(picked[row.status]) < MAX_LISTED:
+                picked[row.status].append(
+                    {
+                        "document": escape_cell(row.document),
+                        "status": row.status.value.replace("_", " "),
+                        "result": escape_cell(gist(row)[:_MAX_CELL_CHARS]),
+                        "tokens": f"{row.usage.total_tokens:,}",
+                    }
+                )
+    return [row for status in _ORDER for row in picked[status]][:MAX_LISTED]

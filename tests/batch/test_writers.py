@@ -1,0 +1,119 @@
+"""Results and report as files."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from agent_tasks.batch.markdown import escape, quote
+from agent_tasks.batch.records import DocumentRow, DocumentStatus
+from agent_tasks.batch.writers import cell, gist, prepare_folder, replacing
+from agent_tasks.errors import ConfigurationError
+from tests.batch.support import SMALL, Bench
+
+MakeBench = Callable[..., Bench]
+
+EVIL = (
+    "[x](http://evil) <script>alert(1)</script> ![i](http://evil/i.png) | `a` **b**\n# Head\n- www.evil.com"
+)
+
+
+def _unescaped(text: str) -> str:
+    """What of a Markdown text is not escaped, and so may be markup."""
+    return re.sub(r"\\.", "", text)
+
+
+def test_text_from_outside_stays_text() -> None:
+    text = str(escape(EVIL))
+    assert "\n" not in text
+    assert not set("[]<>!|`*#") & set(_unescaped(text))
+    assert "://" not in text
+    assert "www.e" not in text
+    assert str(escape("invoice-30077.pdf (copy) 12,50 EUR")) == "invoice-30077.pdf (copy) 12,50 EUR"
+    assert str(escape(escape("a|b"))) == "a\\|b"
+    assert "\u202e" not in escape("a\u202eb\x1b[0m")
+
+
+def test_a_quote_keeps_its_lines() -> None:
+    assert str(quote("One.\n\n# Two")) == "> One.\n>\n> \\# Two"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, ""),
+        (True, "yes"),
+        (12.0, "12"),
+        (12.5, "12.5"),
+        (1e308, "1e+308"),
+        (["a", "b"], "a, b"),
+        ([1, 2, 3, 4], "1, 2, 3, ..."),
+        ({"text": "Oak", "price": None, "count": 2}, "Oak 2"),
+        ([{"text": "Oak"}, {"text": "Glue"}], "Oak, Glue"),
+    ],
+)
+def test_values_as_cells(value: object, text: str) -> None:
+    assert cell({"x": value}, "x") == text
+    assert cell(None, "x") == ""
+
+
+def test_the_gist_of_a_row() -> None:
+    row = DocumentRow(document="a", status=DocumentStatus.DONE, fields={"a": 1, "b": None, "c": "x"})
+    assert gist(row) == "a: 1, c: x"
+    assert gist(row, fields=1) == "a: 1"
+    row = DocumentRow(document="a", status=DocumentStatus.FAILED, reasons=["empty", "sad"])
+    assert gist(row) == "empty; sad"
+
+
+async def test_a_row_is_one_line_for_every_reader(bench: MakeBench) -> None:
+    hidden = "a\u2028b\u2029c\x85d\x9b2Je\u202ef\U000e0041g\u200ch"
+    batch = bench(pipeline=SMALL, rules={"rules": [{"reply": {"json": {"number": hidden}}}]})
+    batch.write("\u202ea.txt", "other")
+    await batch.run()
+    (row,) = batch.rows().values()
+    assert row["document"] == "\u202ea.txt"
+    assert row["fields"]["number"] == hidden
+    assert not {"\u2028", "\x85", "\x9b", "\u202e"} & set((batch.out / "results.jsonl").read_text())
+
+
+async def test_the_report_cannot_be_written_into(bench: MakeBench) -> None:
+    batch = bench(pipeline=SMALL, rules={"rules": [{"reply": {"json": {"number": EVIL}}}]})
+    batch.write("[a](b) | <i>.txt", EVIL)
+    batch.write("b.txt", "other")
+    await batch.run()
+    report = _unescaped((batch.out / "report.md").read_text())
+    assert not set("[]<>`") & set(report)
+    assert [line for line in report.splitlines() if line.startswith("# ")] == [
+        "# papers: 1 done, 1 needs review, 0 failed"
+    ]
+    [row] = [line for line in report.splitlines() if line.startswith("| a(b)")]
+    assert row.count("|") == 4
+
+
+def test_a_file_is_replaced_in_one_go_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    path.write_text("old")
+
+    def fail_half_way() -> None:
+        with replacing(path) as file:
+            file.write("half of the new")
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        fail_half_way()
+    assert path.read_text() == "old"
+    with replacing(path) as file:
+        file.write("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["results.jsonl"]
+
+
+def test_a_folder_that_cannot_be_written_is_known_before_the_first_turn(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigurationError, match="Give another folder"):
+        prepare_folder(tmp_path / "file", documents=tmp_path)
+    with pytest.raises(ConfigurationError, match="another folder"):
+        prepare_folder(tmp_path, documents=tmp_path)
+    assert prepare_folder(tmp_path / "a" / "b", documents=tmp_path).is_dir()
