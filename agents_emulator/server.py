@@ -43,7 +43,7 @@ from agents_emulator.tls import TlsFiles, local_certificate
 from agents_emulator.tools.settings import ToolSettingsError, load_tool_settings
 
 _PREFIX = "AGENTS_EMULATOR_"
-_VARIABLES = (f"{_PREFIX}TOKEN", f"{_PREFIX}UNISOLATED_CODE", KEY_VARIABLE)
+_VARIABLES = (TOKEN_VARIABLE, f"{_PREFIX}UNISOLATED_CODE", KEY_VARIABLE, MODEL_VARIABLE)
 _TEST_VARIABLES = (f"{_PREFIX}FUZZ_REQUESTS",)  # of this project's own tests
 
 _GRACE_SECONDS = 2

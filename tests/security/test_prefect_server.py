@@ -177,7 +177,7 @@ def test_the_auth_string_stands_in_no_argument_log_or_readable_file(target: Targ
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
     guarded = [os.getpid(), *descendants(os.getpid())]
     lines = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in guarded]
-    assert any(b"guardian.py" in line for line in lines)
+    assert any(b"supervisor.py" in line for line in lines)
     assert not [line for line in lines if secret in line]
     files = [path for path in state.rglob("*") if path.is_file() and ui_folder(state) not in path.parents]
     holders = [path for path in files if secret in path.read_bytes()]

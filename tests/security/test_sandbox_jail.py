@@ -302,7 +302,7 @@ def _members(namespace: str) -> list[str]:
 def _wait_for_jail(service: int) -> str:
     """Return the pid namespace of a service's jail, once a process in it executes code."""
     own = _namespace("self")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         for child in _children(service):
             for first in _children(child):
