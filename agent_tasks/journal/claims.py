@@ -6,9 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from agent_tasks.journal.database import Database, retried
+from agent_tasks.journal.database import Database
 from agent_tasks.journal.records import OperationState
 from agent_tasks.journal.schema import operations
 from agent_tasks.journal.workers import WorkerPresence
@@ -31,7 +30,6 @@ class Claims:
         self._lease_seconds = lease_seconds
         self._clock = clock
 
-    @retried
     async def take(self, scope: str, kind: str, wanted: Mapping[str, dict[str, Any]]) -> set[str]:
         """Claim what no living worker holds, in one transaction; what others hold is passed over.
 
@@ -55,13 +53,11 @@ class Claims:
         rows = [{**common, "key": key, "fingerprint": wanted[key]} for key in sorted(wanted)]
         if not rows:
             return set()
-        insert = sqlite.insert if self._database.is_sqlite else postgresql.insert
-        async with self._database.write() as connection:
-            new = await connection.execute(
-                insert(operations).values(rows).on_conflict_do_nothing().returning(operations.c.key)
-            )
-            held = set(new.scalars())
-            there = await connection.execute(
+        insert = self._database.statements.insert(operations).values(rows).on_conflict_do_nothing()
+
+        def work(connection: sa.Connection) -> set[str]:
+            held = set(connection.execute(insert.returning(operations.c.key)).scalars())
+            there = connection.execute(
                 sa.select(operations.c.key, operations.c.worker, operations.c.lease_until)
                 .where(operations.c.scope == scope, operations.c.key.in_(set(wanted) - held))
                 .order_by(operations.c.key)
@@ -72,33 +68,29 @@ class Claims:
                 for row in there
                 if row.worker == self._worker or row.lease_until <= now or self._presence.is_dead(row.worker)
             }
-            await connection.execute(
+            connection.execute(
                 operations.update()
                 .where(operations.c.scope == scope, operations.c.key.in_(free))
                 .values(worker=self._worker, lease_until=now + self._lease_seconds, updated_at=now)
             )
-        return held | free
+            return held | free
 
-    @retried
+        return await self._database.write(work)
+
     async def give_up(self, scope: str, keys: Collection[str]) -> None:
         """Give claims up that this worker still holds."""
-        async with self._database.write() as connection:
-            await connection.execute(
-                operations.delete().where(
-                    operations.c.scope == scope,
-                    operations.c.key.in_(keys),
-                    operations.c.worker == self._worker,
-                )
-            )
+        query = operations.delete().where(
+            operations.c.scope == scope,
+            operations.c.key.in_(keys),
+            operations.c.worker == self._worker,
+        )
+        await self._database.write(lambda connection: connection.execute(query), alone=True)
 
-    @retried
     async def clear(self, scope: str, kind: str, key_start: str) -> None:
         """Remove all claims of a kind whose keys begin like this, whoever held them: nobody needs them."""
-        async with self._database.write() as connection:
-            await connection.execute(
-                operations.delete().where(
-                    operations.c.scope == scope,
-                    operations.c.kind == kind,
-                    operations.c.key.startswith(key_start, autoescape=True),
-                )
-            )
+        query = operations.delete().where(
+            operations.c.scope == scope,
+            operations.c.kind == kind,
+            operations.c.key.startswith(key_start, autoescape=True),
+        )
+        await self._database.write(lambda connection: connection.execute(query), alone=True)
