@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -107,7 +107,7 @@ class _Job:
     future: asyncio.Future[Any]
     result: Any = None
     error: BaseException | None = None
-    dropped: threading.Event = field(default_factory=threading.Event)
+    is_dropped: bool = False
 
     def deliver(self) -> None:
         """Tell whoever waits; called in the loop."""
@@ -142,7 +142,7 @@ class _Writer:
         try:
             return cast("T", await job.future)
         except asyncio.CancelledError:
-            job.dropped.set()  # unless it is being done, it is not needed
+            job.is_dropped = True  # unless it is being done, it is not needed
             raise
 
     def stop(self) -> None:
@@ -183,9 +183,9 @@ class _Writer:
             except queue.Empty:
                 break
             if job is None:
-                return [one for one in jobs if not one.dropped.is_set()], True
+                return [one for one in jobs if not one.is_dropped], True
             jobs.append(job)
-        return [one for one in jobs if not one.dropped.is_set()], False
+        return [one for one in jobs if not one.is_dropped], False
 
     def _commit(self, connection: sa.Connection, jobs: Sequence[_Job]) -> None:
         """Commit all in one transaction; if one of them fails, each in its own."""
