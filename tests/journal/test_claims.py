@@ -12,7 +12,7 @@ import pytest
 
 from agent_tasks.errors import JournalUnreadableError
 from agent_tasks.journal import Journal, ToolCallState
-from agent_tasks.journal import database as database_module
+from agent_tasks.journal import postgresql as database_module
 from agent_tasks.journal.workers import shared_folder
 from tests.journal.conftest import Clock
 from tests.support.postgresql import PostgresServer

@@ -9,7 +9,7 @@ import pytest
 
 from agent_tasks.errors import JournalUnreadableError, LeaseLostError
 from agent_tasks.journal import Claim, DocumentRecord, Journal, NewResource, OperationState, ToolCallState
-from agent_tasks.journal import database as database_module
+from agent_tasks.journal import postgresql as database_module
 from tests.journal.conftest import Clock
 from tests.support.postgresql import PostgresServer
 
