@@ -46,7 +46,7 @@ class Database(ABC):
 
     @property
     def path(self) -> Path | None:
-        """The database file, or None for a server and for a database in memory."""
+        """The database file, or None for a server."""
         return None
 
     @property

@@ -70,8 +70,7 @@ class Journal:
         self._clock = clock
         path = self._database.path
         if path is None:
-            folder = shared_folder() if self._database.is_shared else None
-            self._presence = WorkerPresence(folder, self.worker, everybody=not self._database.is_shared)
+            self._presence = WorkerPresence(shared_folder(), self.worker, everybody=False)
         else:
             self._presence = WorkerPresence(Path(f"{path}.workers"), self.worker)
         self.leases = Leases(lease_seconds, clock)

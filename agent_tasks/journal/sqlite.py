@@ -40,7 +40,7 @@ _PRAGMAS = (
 
 
 class SqliteDatabase(Database):
-    """A file, or `:memory:`."""
+    """A file of this machine."""
 
     is_shared = False
     statements = Statements()
@@ -53,15 +53,13 @@ class SqliteDatabase(Database):
         self._file: tuple[int, int] | None = None
 
     @property
-    def path(self) -> Path | None:
-        """The database file; None in memory."""
-        in_memory = self.url.database in (None, "", ":memory:")
-        return None if in_memory else Path(str(self.url.database))
+    def path(self) -> Path:
+        """The database file."""
+        return Path(str(self.url.database))
 
     async def open(self, *, was_there: bool = False) -> None:
         """See `Database.open`."""
-        if self.path is not None:
-            await asyncio.to_thread(_make_folder, self.path)
+        await asyncio.to_thread(_make_folder, self.path)
         await self.write(
             lambda connection: create_or_migrate(connection, self.address, self.path, was_there=was_there)
         )
@@ -75,8 +73,6 @@ class SqliteDatabase(Database):
 
     async def read(self, work: Callable[[sa.Connection], T]) -> T:
         """See `Database.read`."""
-        if self.path is None:  # a database in memory is the connection that made it
-            return await self._writer.do(work)
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
 
     def _read(self, work: Callable[[sa.Connection], T]) -> T:
@@ -244,10 +240,8 @@ def _make_folder(path: Path) -> None:
         ) from error
 
 
-def _identity(path: Path | None) -> tuple[int, int] | None:
+def _identity(path: Path) -> tuple[int, int] | None:
     """Device and number of a file; None if there is none."""
-    if path is None:
-        return None
     try:
         found = path.stat()
     except FileNotFoundError:
