@@ -36,25 +36,18 @@ def check_state_folder(settings: Settings) -> Finding:
 
 async def check_journal(settings: Settings) -> Finding:
     """Whether the journal opens, is of this version, and takes what is written. It is left as it was."""
-    import sqlalchemy as sa
-
     from agent_tasks.journal import DocumentRecord, Journal
-    from agent_tasks.journal.database import Database
+    from agent_tasks.journal.database import database_at
+    from agent_tasks.journal.opening import revision
     from agent_tasks.journal.schema import SCHEMA_REVISION
-
-    def revision(connection: sa.Connection) -> str | None:
-        if not sa.inspect(connection).has_table("alembic_version"):
-            return None
-        return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
 
     check, remedy = "journal", "See docs/durability.md; until the journal works, nothing is sent."
     try:
-        database = Database(settings.journal_url.get_secret_value())
+        database = database_at(settings.journal_url.get_secret_value())
         if database.path is not None and not database.path.exists():
             return ok(check, f"{database.path} is not there yet; it is made at the first run.")
         try:
-            async with database.read() as connection:
-                before = await connection.run_sync(revision)
+            before = await database.read(revision)
         finally:
             await database.close()
         async with Journal(settings.journal_url.get_secret_value()) as journal:

@@ -8,11 +8,10 @@ from collections.abc import Callable
 import sqlalchemy as sa
 
 from agent_tasks.errors import LeaseLostError
-from agent_tasks.journal.database import Database, retried
+from agent_tasks.journal.database import Database
 from agent_tasks.journal.records import ToolCallRecord, ToolCallState
 from agent_tasks.journal.rows import tool_call_of
 from agent_tasks.journal.schema import tool_calls
-from agent_tasks.journal.statements import insert_new, interrupt_calls, require_held
 
 
 class ToolCalls:
@@ -58,21 +57,17 @@ class ToolCalls:
         }  # fmt: skip
         tries = itertools.count()
 
-        @retried
-        async def begin() -> ToolCallRecord | None:
+        def work(connection: sa.Connection) -> ToolCallRecord | None:
             is_again = next(tries) > 0
-            async with self._database.write() as connection:
-                await require_held(connection, scope, operation_key, self._worker)
-                if await insert_new(connection, tool_calls, values):
-                    return None
-                row = (await connection.execute(tool_calls.select().where(*where))).mappings().one()
-                # After a lost connection the row may be this very call's, committed unheard of.
-                return None if is_again and row["started_at"] == values["started_at"] else tool_call_of(row)
+            self._database.statements.require_held(connection, scope, operation_key, self._worker)
+            if self._database.statements.insert_new(connection, tool_calls, values):
+                return None
+            row = connection.execute(tool_calls.select().where(*where)).mappings().one()
+            # After a lost connection the row may be this very call's, committed unheard of.
+            return None if is_again and row["started_at"] == values["started_at"] else tool_call_of(row)
 
-        return await begin()
+        return await self._database.write(work)
 
-    @retried
-    @retried
     async def finish(
         self,
         scope: str,
@@ -101,11 +96,12 @@ class ToolCalls:
         """
         output = output.replace("\0", "\N{REPLACEMENT CHARACTER}")  # PostgreSQL's text holds no NUL
         where = _call(scope, turn_id, call_id)
-        async with self._database.write() as connection:
-            row = (await connection.execute(tool_calls.select().where(*where))).mappings().one_or_none()
+
+        def work(connection: sa.Connection) -> None:
+            row = connection.execute(tool_calls.select().where(*where)).mappings().one_or_none()
             if row is not None and not by_person:
-                await require_held(connection, scope, row["operation_key"], self._worker)
-            finished = await connection.execute(
+                self._database.statements.require_held(connection, scope, row["operation_key"], self._worker)
+            finished = connection.execute(
                 tool_calls.update()
                 .where(*where, tool_calls.c.output.is_(None))
                 .values(state=state, output=output, error_type=error_type, finished_at=self._clock())
@@ -116,7 +112,8 @@ class ToolCalls:
                     "It was silent for longer than its lease, or the journal was replaced."
                 )
 
-    @retried
+        await self._database.write(work)
+
     async def of(self, scope: str, operation_key: str) -> list[ToolCallRecord]:
         """All tool calls of an operation, in the order in which they began."""
         query = (
@@ -124,10 +121,10 @@ class ToolCalls:
             .where(tool_calls.c.scope == scope, tool_calls.c.operation_key == operation_key)
             .order_by(tool_calls.c.started_at, tool_calls.c.call_id)
         )
-        async with self._database.read() as connection:
-            return [tool_call_of(row) for row in (await connection.execute(query)).mappings()]
+        return await self._database.read(
+            lambda connection: [tool_call_of(row) for row in connection.execute(query).mappings()]
+        )
 
-    @retried
     async def unfinished(self, scope: str) -> list[ToolCallRecord]:
         """Tool calls that have begun and have no output, whoever began them, the oldest first.
 
@@ -138,27 +135,27 @@ class ToolCalls:
             .where(tool_calls.c.scope == scope, tool_calls.c.output.is_(None))
             .order_by(tool_calls.c.started_at)
         )
-        async with self._database.read() as connection:
-            return [tool_call_of(row) for row in (await connection.execute(query)).mappings()]
+        return await self._database.read(
+            lambda connection: [tool_call_of(row) for row in connection.execute(query).mappings()]
+        )
 
-    @retried
     async def interrupt(self, scope: str, operation_key: str) -> None:
         """Commit that a turn is at its end: what has begun and not ended in it was interrupted.
 
         Raises:
             LeaseLostError: another worker has taken the turn over.
         """
-        async with self._database.write() as connection:
-            await require_held(connection, scope, operation_key, self._worker)
-            await interrupt_calls(connection, scope, operation_key, self._clock())
 
-    @retried
+        def work(connection: sa.Connection) -> None:
+            self._database.statements.require_held(connection, scope, operation_key, self._worker)
+            self._database.statements.interrupt_calls(connection, scope, operation_key, self._clock())
+
+        await self._database.write(work)
+
     async def forget(self, scope: str, turn_id: str, call_id: str) -> None:
         """Forget that a call has begun, if it has no output: it counts as new the next time."""
-        async with self._database.write() as connection:
-            await connection.execute(
-                tool_calls.delete().where(*_call(scope, turn_id, call_id), tool_calls.c.output.is_(None))
-            )
+        query = tool_calls.delete().where(*_call(scope, turn_id, call_id), tool_calls.c.output.is_(None))
+        await self._database.write(lambda connection: connection.execute(query), alone=True)
 
 
 def _call(scope: str, turn_id: str, call_id: str) -> tuple[sa.ColumnElement[bool], ...]:

@@ -6,13 +6,11 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from agent_tasks.journal.database import Database, retried
+from agent_tasks.journal.database import Database
 from agent_tasks.journal.leases import Leases
 from agent_tasks.journal.records import OperationState
 from agent_tasks.journal.schema import operations
-from agent_tasks.journal.statements import require_held
 from agent_tasks.journal.workers import WorkerPresence
 
 
@@ -31,7 +29,6 @@ class Claims:
         self._worker = worker
         self._leases = leases
 
-    @retried
     async def take(self, scope: str, kind: str, wanted: Mapping[str, dict[str, Any]]) -> set[str]:
         """Claim what no living worker holds, in one transaction; what others hold is passed over.
 
@@ -57,13 +54,11 @@ class Claims:
         rows = [{**common, "key": key, "fingerprint": wanted[key]} for key in sorted(wanted)]
         if not rows:
             return set()
-        insert = sqlite.insert if self._database.is_sqlite else postgresql.insert
-        async with self._database.write() as connection:
-            new = await connection.execute(
-                insert(operations).values(rows).on_conflict_do_nothing().returning(operations.c.key)
-            )
-            held = set(new.scalars())
-            there = await connection.execute(
+        insert = self._database.statements.insert(operations).values(rows).on_conflict_do_nothing()
+
+        def work(connection: sa.Connection) -> set[str]:
+            held = set(connection.execute(insert.returning(operations.c.key)).scalars())
+            there = connection.execute(
                 sa.select(operations.c.key, operations.c.worker, operations.c.lease_until)
                 .where(operations.c.scope == scope, operations.c.key.in_(set(wanted) - held))
                 .order_by(operations.c.key)
@@ -74,28 +69,27 @@ class Claims:
                 for row in there
                 if row.worker == self._worker or row.lease_until <= now or self._presence.is_dead(row.worker)
             }
-            await connection.execute(
+            connection.execute(
                 operations.update()
                 .where(operations.c.scope == scope, operations.c.key.in_(free))
                 .values(worker=self._worker, lease_until=until, updated_at=now)
             )
-        self._leases.note(scope, held | free, since)
-        return held | free
+            return held | free
 
-    @retried
+        mine = await self._database.write(work)
+        self._leases.note(scope, mine, since)
+        return mine
+
     async def give_up(self, scope: str, keys: Collection[str]) -> None:
         """Give claims up that this worker still holds."""
         self._leases.drop(scope, keys)
-        async with self._database.write() as connection:
-            await connection.execute(
-                operations.delete().where(
-                    operations.c.scope == scope,
-                    operations.c.key.in_(keys),
-                    operations.c.worker == self._worker,
-                )
-            )
+        query = operations.delete().where(
+            operations.c.scope == scope,
+            operations.c.key.in_(keys),
+            operations.c.worker == self._worker,
+        )
+        await self._database.write(lambda connection: connection.execute(query), alone=True)
 
-    @retried
     async def clear(self, scope: str, kind: str, key_start: str, *, held: str | None = None) -> None:
         """Remove all claims of a kind whose keys begin like this, whoever held them: nobody needs them.
 
@@ -108,13 +102,15 @@ class Claims:
         Raises:
             LeaseLostError: another worker has taken that over; nothing is removed.
         """
-        async with self._database.write() as connection:
+        query = operations.delete().where(
+            operations.c.scope == scope,
+            operations.c.kind == kind,
+            operations.c.key.startswith(key_start, autoescape=True),
+        )
+
+        def work(connection: sa.Connection) -> None:
             if held is not None:
-                await require_held(connection, scope, held, self._worker)
-            await connection.execute(
-                operations.delete().where(
-                    operations.c.scope == scope,
-                    operations.c.kind == kind,
-                    operations.c.key.startswith(key_start, autoescape=True),
-                )
-            )
+                self._database.statements.require_held(connection, scope, held, self._worker)
+            connection.execute(query)
+
+        await self._database.write(work)

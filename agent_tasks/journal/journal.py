@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import RowMapping
 
 from agent_tasks.errors import JournalError, JournalUnreadableError, LeaseLostError
 from agent_tasks.journal.calls import ToolCalls
 from agent_tasks.journal.claims import Claims
-from agent_tasks.journal.database import RECONNECT_SECONDS, Database, retried
+from agent_tasks.journal.database import RECONNECT_SECONDS, database_at
 from agent_tasks.journal.leases import Leases
 from agent_tasks.journal.records import (
+    UNSETTLED,
     Claim,
     Claimed,
     DocumentRecord,
@@ -28,15 +30,10 @@ from agent_tasks.journal.records import (
 )
 from agent_tasks.journal.rows import document_of, operation_of, resource_of
 from agent_tasks.journal.schema import documents, operations, resources
-from agent_tasks.journal.statements import (
-    insert_new,
-    interrupt_calls,
-    read_operation,
-    require_held,
-    require_operation,
-)
 from agent_tasks.journal.workers import WorkerPresence, shared_folder, worker_name
 from agent_tasks.logs import get_logger
+
+T = TypeVar("T")
 
 logger = get_logger("agent_tasks.journal")
 
@@ -46,7 +43,6 @@ LEASE_SECONDS = 60.0
 LOOK_SECONDS = RECONNECT_SECONDS
 """How long a request that is about to leave waits for the journal to say that it may."""
 
-_UNSETTLED = (OperationState.INTENDED, OperationState.ATTACHED)
 _AT_ONCE = 500  # leases that one statement renews
 _LET_GO_SECONDS = 2.0  # for ending the lease of what is left unsettled
 
@@ -69,14 +65,14 @@ class Journal:
     ) -> None:
         self.worker = worker_name()
         self.lease_seconds = lease_seconds
-        self._database = Database(url)
+        self._database = database_at(url)
+        self._statements = self._database.statements
         self._clock = clock
         path = self._database.path
         if path is None:
             self._presence = WorkerPresence(shared_folder(), self.worker, everybody=False)
         else:
-            folder = Path(f"{path}.workers") if str(path) != ":memory:" else None
-            self._presence = WorkerPresence(folder, self.worker)
+            self._presence = WorkerPresence(Path(f"{path}.workers"), self.worker)
         self.leases = Leases(lease_seconds, clock)
         """What this worker holds, as far as it knows without asking."""
         self.claims = Claims(self._database, self._presence, self.worker, self.leases)
@@ -87,7 +83,7 @@ class Journal:
     @property
     def is_shared(self) -> bool:
         """Whether workers on several machines may use it together: PostgreSQL."""
-        return not self._database.is_sqlite
+        return self._database.is_shared
 
     async def __aenter__(self) -> Self:
         await self._database.open(was_there=self._presence.has_been_used)
@@ -107,16 +103,15 @@ class Journal:
 
     async def _hand_over(self) -> None:
         """End this worker's leases: whoever takes its operations over need not wait for them."""
-        async with self._database.write(patient=False) as connection:
-            await connection.execute(
-                operations.update()
-                .where(operations.c.worker == self.worker, operations.c.state.in_(_UNSETTLED))
-                .values(lease_until=self._clock())
-            )
+        query = (
+            operations.update()
+            .where(operations.c.worker == self.worker, operations.c.state.in_(UNSETTLED))
+            .values(lease_until=self._clock())
+        )
+        await self._database.write(lambda connection: connection.execute(query), alone=True, patient=False)
 
     # --- operations ------------------------------------------------------------------------------------
 
-    @retried
     async def claim(self, scope: str, key: str, kind: str, fingerprint: dict[str, Any]) -> Claimed:
         """Ask for an operation, and commit the intent if it is this worker's to carry out.
 
@@ -138,35 +133,48 @@ class Journal:
     async def _claim(
         self, scope: str, key: str, kind: str, fingerprint: dict[str, Any], now: float
     ) -> Claimed:
-        async with self._database.write() as connection:
-            values = {
-                "scope": scope, "key": key, "kind": kind, "fingerprint": fingerprint,
-                "state": OperationState.INTENDED, "attempt": 1, "worker": self.worker,
-                "lease_until": now + self.lease_seconds, "remote": {}, "intended_at": now,
-                "updated_at": now,
-            }  # fmt: skip
-            found = await read_operation(connection, scope, key)
-            if found is None and await insert_new(connection, operations, values):
-                return Claimed(Claim.FRESH, await require_operation(connection, scope, key))
-            # Another worker may have claimed it between the look and the insert: its row is read again.
-            found = found or await require_operation(connection, scope, key)
-            if found.state is OperationState.DONE:
-                return Claimed(Claim.DONE, found)
-            if found.state in _UNSETTLED:
-                held = found.worker != self.worker and now < found.lease_until
-                if held and not self._presence.is_dead(found.worker):
-                    return Claimed(Claim.BUSY, found)
-                await self._change(connection, scope, key, None, lease_until=now + self.lease_seconds)
-                claim = Claim.ORPHAN
-            else:  # failed or released: a new attempt, with a mark of its own
-                await self._change(
-                    connection, scope, key, None, state=OperationState.INTENDED, attempt=found.attempt + 1,
-                    lease_until=now + self.lease_seconds, remote={}, result=None, error=None, intended_at=now,
-                )  # fmt: skip
-                claim = Claim.FRESH
-            return Claimed(claim, await require_operation(connection, scope, key))
+        values = {
+            "scope": scope, "key": key, "kind": kind, "fingerprint": fingerprint,
+            "state": OperationState.INTENDED, "attempt": 1, "worker": self.worker,
+            "lease_until": now + self.lease_seconds, "remote": {}, "result": None, "error": None,
+            "intended_at": now, "updated_at": now,
+        }  # fmt: skip
+        while True:
+            found = await self._database.write(
+                lambda connection: self._statements.insert_or_read(connection, values), alone=True
+            )
+            if found is None:
+                continue  # another worker inserts it in this very moment: there is something to read then
+            is_new, operation = found
+            if is_new:
+                return Claimed(Claim.FRESH, operation)
+            if (claim := self._known_claim(operation, now)) is not None:
+                return Claimed(claim, operation)
+            return await self._database.write(lambda connection: self._take_over(connection, scope, key, now))
 
-    @retried
+    def _known_claim(self, found: Operation, now: float) -> Claim | None:
+        """What a row says that is not this worker's to carry out; None if it is."""
+        if found.state is OperationState.DONE:
+            return Claim.DONE
+        held = found.state in UNSETTLED and found.worker != self.worker and now < found.lease_until
+        return Claim.BUSY if held and not self._presence.is_dead(found.worker) else None
+
+    def _take_over(self, connection: sa.Connection, scope: str, key: str, now: float) -> Claimed:
+        """Claim an operation that is there and that no living worker holds, unless that has just changed."""
+        found = self._statements.locked_operation(connection, scope, key)
+        claim = self._known_claim(found, now)
+        if claim is not None:
+            return Claimed(claim, found)
+        changes: dict[str, Any] = {"worker": self.worker, "lease_until": now + self.lease_seconds}
+        if found.state not in UNSETTLED:  # failed or released: a new attempt, with a mark of its own
+            changes |= {
+                "state": OperationState.INTENDED, "attempt": found.attempt + 1, "remote": {}, "result": None,
+                "error": None, "intended_at": now,
+            }  # fmt: skip
+        self._statements.change(connection, scope, key, {**changes, "updated_at": now})
+        claim = Claim.ORPHAN if found.state in UNSETTLED else Claim.FRESH
+        return Claimed(claim, replace(found, **changes))
+
     async def attach(
         self, scope: str, key: str, remote: dict[str, Any], new_resources: Sequence[NewResource] = ()
     ) -> Operation:
@@ -181,20 +189,18 @@ class Journal:
         Raises:
             LeaseLostError: another worker has taken the operation over.
         """
-        async with self._database.write() as connection:
-            found = await require_operation(connection, scope, key)
-            await self._change(
-                connection,
-                scope,
-                key,
-                self.worker,
-                state=OperationState.ATTACHED,
-                remote=found.remote | remote,
-            )
-            await self._own(connection, scope, key, new_resources)
-            return await require_operation(connection, scope, key)
 
-    @retried
+        made, now = self._made(scope, key, new_resources), self._clock()
+        attached = await self._database.write(
+            lambda connection: self._statements.attach(
+                connection, scope, key, self.worker, remote, now, made
+            ),
+            alone=True,
+        )
+        if attached is None:
+            raise _lost(key)
+        return attached
+
     async def next_attempt(
         self, scope: str, key: str, *, keep: Sequence[str] = (), note: dict[str, Any] | None = None
     ) -> Operation:
@@ -209,17 +215,19 @@ class Journal:
         Raises:
             LeaseLostError: another worker has taken the operation over.
         """
-        now = self._clock()
-        async with self._database.write() as connection:
-            found = await require_operation(connection, scope, key)
-            remote = {name: found.remote[name] for name in keep if name in found.remote} | (note or {})
-            await self._change(
-                connection, scope, key, self.worker, state=OperationState.INTENDED, attempt=found.attempt + 1,
-                remote=remote, intended_at=now,
-            )  # fmt: skip
-            return await require_operation(connection, scope, key)
 
-    @retried
+        def work(connection: sa.Connection) -> Operation:
+            found = self._statements.locked_operation(connection, scope, key)
+            remote = {name: found.remote[name] for name in keep if name in found.remote} | (note or {})
+            changes: dict[str, Any] = {
+                "state": OperationState.INTENDED, "attempt": found.attempt + 1, "remote": remote,
+                "intended_at": self._clock(),
+            }  # fmt: skip
+            self._change(connection, scope, key, changes)
+            return replace(found, **changes)
+
+        return await self._database.write(work)
+
     async def finish(
         self,
         scope: str,
@@ -234,15 +242,22 @@ class Journal:
         Raises:
             LeaseLostError: another worker has taken the operation over.
         """
-        async with self._database.write() as connection:
-            changes: dict[str, Any] = {"state": OperationState.DONE, "result": result, "error": None}
-            if remote is not None:
-                changes["remote"] = remote
-            await self._change(connection, scope, key, self.worker, **changes)
-            await self._own(connection, scope, key, new_resources)
+        changes: dict[str, Any] = {"state": OperationState.DONE, "result": result, "error": None}
+        if remote is not None:
+            changes["remote"] = remote
+        values, made = self._values(changes), self._made(scope, key, new_resources)
+        finished = await self._database.write(
+            lambda connection: self._statements.change_held(
+                connection, scope, key, self.worker, values, made
+            ),
+            alone=True,
+        )
+        if not finished:
+            await self._database.write(
+                lambda connection: self._require_committed(connection, scope, key, changes)
+            )
         self.leases.drop(scope, [key])
 
-    @retried
     async def fail(self, scope: str, key: str, error: BaseException) -> None:
         """Commit that the operation ended without a result; the next claim may try again.
 
@@ -252,23 +267,25 @@ class Journal:
             LeaseLostError: another worker has taken the operation over.
         """
         described = {"type": type(error).__name__, "message": str(error)[:2000]}
-        async with self._database.write() as connection:
-            await self._change(
-                connection, scope, key, self.worker, state=OperationState.FAILED, error=described
-            )
-            await interrupt_calls(connection, scope, key, self._clock())
+
+        def work(connection: sa.Connection) -> None:
+            self._change(connection, scope, key, {"state": OperationState.FAILED, "error": described})
+            self._statements.interrupt_calls(connection, scope, key, self._clock())
+
+        await self._database.write(work)
         self.leases.drop(scope, [key])
 
-    @retried
     async def release(self, scope: str, key: str) -> None:
         """Commit that what a finished operation made is gone, so that the next claim makes it anew."""
-        async with self._database.write() as connection:
-            await connection.execute(
+        await self._database.write(
+            lambda connection: connection.execute(
                 operations.update()
                 .where(operations.c.scope == scope, operations.c.key == key)
                 .where(operations.c.state == OperationState.DONE)
                 .values(state=OperationState.RELEASED, updated_at=self._clock())
-            )
+            ),
+            alone=True,
+        )
 
     async def make_sure(self, scope: str, key: str) -> None:
         """Make sure, right before a request leaves, that an operation or claim is still this worker's.
@@ -307,19 +324,19 @@ class Journal:
                     key=key,
                 )
 
-    @retried
     async def _prolong(self, scope: str, keys: Sequence[str]) -> int:
         """Prolong those leases that are still this worker's; returns how many."""
         since = self.leases.moment()
         query = (
             operations.update()
             .where(operations.c.scope == scope, operations.c.key.in_(keys))
-            .where(operations.c.worker == self.worker, operations.c.state.in_(_UNSETTLED))
+            .where(operations.c.worker == self.worker, operations.c.state.in_(UNSETTLED))
             .values(lease_until=since.wall + self.lease_seconds)
             .returning(operations.c.key)
         )
-        async with self._database.write() as connection:
-            kept = set((await connection.execute(query)).scalars())
+        kept = await self._database.write(
+            lambda connection: set(connection.execute(query).scalars()), alone=True
+        )
         self.leases.drop(scope, set(keys) - kept)
         self.leases.note(scope, kept, since)
         return len(kept)
@@ -343,68 +360,61 @@ class Journal:
         query = (
             operations.update()
             .where(operations.c.scope == scope, operations.c.key == key)
-            .where(operations.c.worker == self.worker, operations.c.state.in_(_UNSETTLED))
+            .where(operations.c.worker == self.worker, operations.c.state.in_(UNSETTLED))
             .values(lease_until=self._clock())
         )
 
-        async def end() -> None:
-            async with self._database.write(patient=False) as connection:
-                await connection.execute(query)
-
-        ending = asyncio.create_task(end())
+        ending = asyncio.create_task(
+            self._database.write(lambda connection: connection.execute(query), alone=True, patient=False)
+        )
         ending.add_done_callback(_retrieved)
         try:
             await asyncio.wait({ending}, timeout=_LET_GO_SECONDS)
         finally:
             ending.cancel()
 
-    @retried
     async def operation(self, scope: str, key: str) -> Operation | None:
         """The row of an operation, or None."""
-        async with self._database.read() as connection:
-            return await read_operation(connection, scope, key)
+        return await self._database.read(
+            lambda connection: self._statements.operation(connection, scope, key)
+        )
 
-    @retried
     async def unsettled(self, scope: str) -> list[Operation]:
         """Operations that were intended and did not end, the oldest first."""
-        query = (
+        return await self._all(
             operations.select()
-            .where(operations.c.scope == scope, operations.c.state.in_(_UNSETTLED))
-            .order_by(operations.c.intended_at)
+            .where(operations.c.scope == scope, operations.c.state.in_(UNSETTLED))
+            .order_by(operations.c.intended_at),
+            operation_of,
         )
-        async with self._database.read() as connection:
-            return [operation_of(row) for row in (await connection.execute(query)).mappings()]
 
-    @retried
     async def operations_of(self, scope: str, kind: str) -> list[Operation]:
         """All operations of a kind, the latest first; for kinds of which there are few."""
-        query = (
+        return await self._all(
             operations.select()
             .where(operations.c.scope == scope, operations.c.kind == kind)
-            .order_by(operations.c.updated_at.desc())
+            .order_by(operations.c.updated_at.desc()),
+            operation_of,
         )
-        async with self._database.read() as connection:
-            return [operation_of(row) for row in (await connection.execute(query)).mappings()]
 
-    @retried
     async def operations_marked(self, scope: str, key_start: str) -> list[Operation]:
         """Operations whose key begins like this; names of files hold only the beginning of a key."""
-        query = operations.select().where(
-            operations.c.scope == scope, operations.c.key.startswith(key_start, autoescape=True)
+        return await self._all(
+            operations.select().where(
+                operations.c.scope == scope, operations.c.key.startswith(key_start, autoescape=True)
+            ),
+            operation_of,
         )
-        async with self._database.read() as connection:
-            return [operation_of(row) for row in (await connection.execute(query)).mappings()]
 
     def is_held(self, operation: Operation) -> bool:
         """Whether an unsettled operation belongs to a living worker, this one included."""
-        if operation.state not in _UNSETTLED:
+        if operation.state not in UNSETTLED:
             return False
         is_leased = self._clock() < operation.lease_until
         return operation.worker == self.worker or (is_leased and not self._presence.is_dead(operation.worker))
 
     # --- the ledger of resources -----------------------------------------------------------------------
 
-    @retried
     async def live_resources(
         self, scope: str, *, owner: str | None = None, kind: str | None = None, parts: bool = False
     ) -> list[Resource]:
@@ -425,20 +435,26 @@ class Journal:
             query = query.where(sa.or_(is_own, is_part) if parts else is_own)
         if kind is not None:
             query = query.where(resources.c.kind == kind)
-        async with self._database.read() as connection:
-            rows = (await connection.execute(query.order_by(resources.c.created_at))).mappings()
-            return [resource_of(row) for row in rows]
+        return await self._all(query.order_by(resources.c.created_at), resource_of)
 
-    @retried
     async def resource_states(self, scope: str, kind: str, remote_ids: Sequence[str]) -> dict[str, str]:
         """What the ledger says of these resources: `live`, `deleted`, or nothing."""
-        query = sa.select(resources.c.remote_id, resources.c.state).where(
+        return await self._of_resources(resources.c.state, scope, kind, remote_ids)
+
+    async def names(self, scope: str, kind: str, remote_ids: Sequence[str]) -> dict[str, str]:
+        """The names that people know resources by (a file's own name), as far as the ledger has them."""
+        return await self._of_resources(resources.c.name, scope, kind, remote_ids)
+
+    async def _of_resources(
+        self, column: sa.Column[str], scope: str, kind: str, remote_ids: Sequence[str]
+    ) -> dict[str, str]:
+        query = sa.select(resources.c.remote_id, column).where(
             resources.c.scope == scope, resources.c.kind == kind, resources.c.remote_id.in_(remote_ids)
         )
-        async with self._database.read() as connection:
-            return {row.remote_id: row.state for row in await connection.execute(query)}
+        return await self._database.read(
+            lambda connection: {row[0]: row[1] for row in connection.execute(query)}
+        )
 
-    @retried
     async def mark_deleted(self, scope: str, kind: str, remote_id: str) -> None:
         """Commit that a resource is gone; the operation that made it is released in the same transaction.
 
@@ -448,8 +464,9 @@ class Journal:
         where = (
             resources.c.scope == scope, resources.c.kind == kind, resources.c.remote_id == remote_id,
         )  # fmt: skip
-        async with self._database.write() as connection:
-            gone = await connection.execute(
+
+        def work(connection: sa.Connection) -> None:
+            gone = connection.execute(
                 resources.update()
                 .where(*where, resources.c.state != "deleted")
                 .values(state="deleted", deleted_at=now)
@@ -457,47 +474,36 @@ class Journal:
             if not gone.rowcount:
                 return  # known already; what made it may have made another one since
             makers = sa.select(resources.c.operation_key).where(*where)
-            await connection.execute(
+            connection.execute(
                 operations.update()
                 .where(operations.c.scope == scope, operations.c.key.in_(makers))
                 .where(operations.c.state == OperationState.DONE, operations.c.kind != "turn")
                 .values(state=OperationState.RELEASED, updated_at=now)
             )
 
-    @retried
-    async def names(self, scope: str, kind: str, remote_ids: Sequence[str]) -> dict[str, str]:
-        """The names that people know resources by (a file's own name), as far as the ledger has them."""
-        query = sa.select(resources.c.remote_id, resources.c.name).where(
-            resources.c.scope == scope, resources.c.kind == kind, resources.c.remote_id.in_(remote_ids)
-        )
-        async with self._database.read() as connection:
-            return {row.remote_id: row.name for row in await connection.execute(query)}
+        await self._database.write(work)
 
     # --- documents -------------------------------------------------------------------------------------
 
-    @retried
     async def get_document(self, scope: str, batch: str, name: str) -> DocumentRecord | None:
         """The latest outcome of a document of a batch, or None."""
-        query = documents.select().where(*_document_key(scope, batch, name))
-        async with self._database.read() as connection:
-            row = (await connection.execute(query)).mappings().one_or_none()
-            return document_of(row) if row is not None else None
+        found = await self._all(documents.select().where(*_document_key(scope, batch, name)), document_of)
+        return found[0] if found else None
 
-    @retried
     async def documents_since(
         self, scope: str, batch: str, names: Collection[str], since: float
     ) -> list[DocumentRecord]:
         """Those of the named documents whose outcome was committed at `since` or later."""
-        query = documents.select().where(
-            documents.c.scope == scope,
-            documents.c.batch == batch,
-            documents.c.name.in_(names),
-            documents.c.updated_at >= since,
+        return await self._all(
+            documents.select().where(
+                documents.c.scope == scope,
+                documents.c.batch == batch,
+                documents.c.name.in_(names),
+                documents.c.updated_at >= since,
+            ),
+            document_of,
         )
-        async with self._database.read() as connection:
-            return [document_of(row) for row in (await connection.execute(query)).mappings()]
 
-    @retried
     async def put_document(
         self, scope: str, batch: str, record: DocumentRecord, *, held: str | None = None
     ) -> None:
@@ -517,46 +523,41 @@ class Journal:
             "body": record.body, "updated_at": self._clock(),
         }  # fmt: skip
         key = {"scope": scope, "batch": batch, "name": record.name}
-        async with self._database.write() as connection:
-            if held is not None:
-                await require_held(connection, scope, held, self.worker)
-            if not await insert_new(connection, documents, key | values):
-                where = _document_key(scope, batch, record.name)
-                await connection.execute(documents.update().where(*where).values(values))
 
-    @retried
+        def work(connection: sa.Connection) -> None:
+            if held is not None:
+                self._statements.require_held(connection, scope, held, self.worker)
+            if not self._statements.insert_new(connection, documents, key | values):
+                where = _document_key(scope, batch, record.name)
+                connection.execute(documents.update().where(*where).values(values))
+
+        await self._database.write(work)
+
     async def drop_document(self, scope: str, batch: str, name: str) -> None:
         """Forget a document that is no longer part of its batch."""
-        async with self._database.write() as connection:
-            await connection.execute(documents.delete().where(*_document_key(scope, batch, name)))
+        query = documents.delete().where(*_document_key(scope, batch, name))
+        await self._database.write(lambda connection: connection.execute(query), alone=True)
 
     async def documents(
         self, scope: str, batch: str, *, page_size: int = 500
     ) -> AsyncIterator[DocumentRecord]:
         """The documents of a batch by name, read in pages so that memory does not grow with their number."""
         after = ""
-        # Everywhere in the order of the characters' numbers, whatever language the database sorts in.
-        by_name = documents.c.name if self._database.is_sqlite else documents.c.name.collate("C")
+        by_name = self._statements.by_name(documents.c.name)
         while True:
-            query = (
+            page = await self._all(
                 documents.select()
                 .where(documents.c.scope == scope, documents.c.batch == batch, by_name > after)
                 .order_by(by_name)
-                .limit(page_size)
+                .limit(page_size),
+                document_of,
             )
-            page = await self._page(query)
             for record in page:
                 yield record
             if len(page) < page_size:
                 return
             after = page[-1].name
 
-    @retried
-    async def _page(self, query: sa.Select[Any]) -> list[DocumentRecord]:
-        async with self._database.read() as connection:
-            return [document_of(row) for row in (await connection.execute(query)).mappings()]
-
-    @retried
     async def document_counts(self, scope: str, batch: str) -> dict[str, int]:
         """How many documents of a batch are in which status."""
         query = (
@@ -564,57 +565,70 @@ class Journal:
             .where(documents.c.scope == scope, documents.c.batch == batch)
             .group_by(documents.c.status)
         )
-        async with self._database.read() as connection:
-            return {row.status: row.documents for row in await connection.execute(query)}
+        return await self._database.read(
+            lambda connection: {row.status: row.documents for row in connection.execute(query)}
+        )
+
+    async def _all(self, query: sa.Select[Any], record: Callable[[RowMapping], T]) -> list[T]:
+        return await self._database.read(
+            lambda connection: [record(row) for row in connection.execute(query).mappings()]
+        )
 
     # --- inside a transaction --------------------------------------------------------------------------
 
-    async def _change(
-        self, connection: AsyncConnection, scope: str, key: str, held_by: str | None, **values: Any
+    def _change(
+        self,
+        connection: sa.Connection,
+        scope: str,
+        key: str,
+        changes: dict[str, Any],
     ) -> None:
-        """Update an operation; `held_by` None takes it over for this worker."""
-        query = operations.update().where(operations.c.scope == scope, operations.c.key == key)
-        if held_by is not None:
-            query = query.where(operations.c.worker == held_by, operations.c.state.in_(_UNSETTLED))
-        changed = await connection.execute(
-            query.values(worker=self.worker, updated_at=self._clock(), **values)
-        )
-        if not changed.rowcount and not await self._is_committed(connection, scope, key, values):
-            raise LeaseLostError(
-                f"Another worker has taken over operation {key}; this worker's outcome is not committed. "
-                "It was silent for longer than its lease."
-            )
+        """Change an operation of this worker that has not ended. Raises LeaseLostError if it is not that."""
+        values = self._values(changes)
+        if not self._statements.change_held(connection, scope, key, self.worker, values):
+            self._require_committed(connection, scope, key, changes)
 
-    async def _is_committed(
-        self, connection: AsyncConnection, scope: str, key: str, values: dict[str, Any]
-    ) -> bool:
-        """Whether this worker has committed this end before, and the answer to that was lost."""
-        found = await require_operation(connection, scope, key)
-        ended = values.get("state") in (OperationState.DONE, OperationState.FAILED)
+    def _require_committed(
+        self, connection: sa.Connection, scope: str, key: str, changes: dict[str, Any]
+    ) -> None:
+        """Raises LeaseLostError unless this worker has committed this end before, and the answer to that was
+        lost."""
+        found = self._statements.locked_operation(connection, scope, key)
+        ended = changes.get("state") in (OperationState.DONE, OperationState.FAILED)
         same = (found.worker, found.state, found.result) == (
             self.worker,
-            values.get("state"),
-            values.get("result"),
+            changes.get("state"),
+            changes.get("result"),
         )
-        return ended and same
+        if not (ended and same):
+            raise _lost(key)
 
-    async def _own(
-        self, connection: AsyncConnection, scope: str, key: str, new_resources: Sequence[NewResource]
-    ) -> None:
+    def _values(self, changes: dict[str, Any]) -> dict[str, Any]:
+        return {**changes, "worker": self.worker, "updated_at": self._clock()}
+
+    def _made(self, scope: str, key: str, new_resources: Sequence[NewResource]) -> list[dict[str, Any]]:
         now = self._clock()
-        for new in new_resources:
-            values = {
+        return [
+            {
                 "scope": scope, "kind": new.kind, "remote_id": new.remote_id, "operation_key": key,
                 "owner": new.owner, "name": new.name[:500], "state": "live", "created_at": now,
-                "expires_at": now + new.time_to_live,
-            }  # fmt: skip
-            await insert_new(connection, resources, values)
+                "expires_at": now + new.time_to_live, "deleted_at": None,
+            }
+            for new in new_resources
+        ]  # fmt: skip
 
 
-def _retrieved(task: asyncio.Task[None]) -> None:
+def _retrieved(task: asyncio.Task[Any]) -> None:
     """Look at a task's error, so that one that nobody waits for any more is not complained of."""
     if not task.cancelled():
         task.exception()
+
+
+def _lost(key: str) -> LeaseLostError:
+    return LeaseLostError(
+        f"Another worker has taken over operation {key}; this worker's outcome is not committed. "
+        "It was silent for longer than its lease."
+    )
 
 
 def _document_key(scope: str, batch: str, name: str) -> tuple[sa.ColumnElement[bool], ...]:

@@ -22,6 +22,10 @@ class OperationState(enum.StrEnum):
     """What it made was deleted; another call makes it anew."""
 
 
+UNSETTLED = (OperationState.INTENDED, OperationState.ATTACHED)
+"""States of an operation that was intended and did not end."""
+
+
 class Claim(enum.Enum):
     """What a worker that asks for an operation gets."""
 

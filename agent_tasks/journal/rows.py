@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import RowMapping
 
 from agent_tasks.journal.records import (
@@ -14,7 +16,7 @@ from agent_tasks.journal.records import (
 )
 
 
-def operation_of(row: RowMapping) -> Operation:
+def operation_of(row: RowMapping | dict[str, Any]) -> Operation:
     """A row of `operations`."""
     return Operation(
         scope=row["scope"],

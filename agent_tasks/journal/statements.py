@@ -1,65 +1,281 @@
-"""What several parts of the journal do inside a transaction."""
+"""What several parts of the journal do inside a transaction, in the words of each kind of database.
+
+Statements are made once and kept: making one costs more than SQLite takes to carry it out.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agent_tasks.errors import LeaseLostError
-from agent_tasks.journal.records import Operation, ToolCallState
+from agent_tasks.journal.records import UNSETTLED, Operation, OperationState, ToolCallState
 from agent_tasks.journal.rows import operation_of
-from agent_tasks.journal.schema import operations, tool_calls
+from agent_tasks.journal.schema import operations, resources, tool_calls
+
+_HERE = (operations.c.scope == sa.bindparam("its_scope"), operations.c.key == sa.bindparam("its_key"))
+_HELD = (operations.c.worker == sa.bindparam("its_worker"), operations.c.state.in_(UNSETTLED))
+_OPERATION = operations.select().where(*_HERE)
+_LOCKED_OPERATION = _OPERATION.with_for_update()
 
 
-async def insert_new(connection: AsyncConnection, table: sa.Table, values: dict[str, Any]) -> bool:
-    """Insert a row unless there is one with its key; returns whether it was inserted.
-
-    On PostgreSQL this waits for another worker's transaction that inserts the same key, so that a read
-    afterwards finds the row.
-    """
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    inserted = await connection.execute(insert(table).values(values).on_conflict_do_nothing())
-    return inserted.rowcount > 0
+_INTERRUPT = (
+    tool_calls.update()
+    .where(tool_calls.c.scope == sa.bindparam("its_scope"))
+    .where(tool_calls.c.operation_key == sa.bindparam("its_key"))
+    .where(tool_calls.c.state == ToolCallState.STARTED)
+    .values(state=ToolCallState.UNKNOWN, finished_at=sa.bindparam("new_time"))
+)
 
 
-async def read_operation(connection: AsyncConnection, scope: str, key: str) -> Operation | None:
-    """The row of an operation, locked until the transaction ends; None if there is none."""
-    query = operations.select().where(operations.c.scope == scope, operations.c.key == key)
-    if connection.dialect.name == "postgresql":
-        query = query.with_for_update()
-    row = (await connection.execute(query)).mappings().one_or_none()
-    return operation_of(row) if row is not None else None
+@cache
+def _change(columns: tuple[str, ...]) -> sa.Update:
+    """Change columns of an operation."""
+    return operations.update().where(*_HERE).values({name: sa.bindparam(f"new_{name}") for name in columns})
 
 
-async def require_operation(connection: AsyncConnection, scope: str, key: str) -> Operation:
-    """The same; raises LeaseLostError if there is none."""
-    found = await read_operation(connection, scope, key)
-    if found is None:
-        raise LeaseLostError(
-            f"Operation {key} is no longer in the journal, so its outcome can't be committed. "
-            "Was the journal replaced while this worker ran?"
-        )
-    return found
+@cache
+def _change_held(columns: tuple[str, ...]) -> sa.Update:
+    """Change columns of an operation that has not ended and is a worker's."""
+    return _change(columns).where(*_HELD)
 
 
-async def require_held(connection: AsyncConnection, scope: str, key: str, worker: str) -> None:
-    """Raises LeaseLostError unless an operation or claim is this worker's."""
-    found = await read_operation(connection, scope, key)
-    if found is None or found.worker != worker:
-        raise LeaseLostError(
-            f"Another worker has taken over {key}; what this one did is not committed. "
-            "It was silent for longer than its lease."
-        )
+class Statements:
+    """What both kinds of database do alike, and SQLite in its own words."""
 
+    insert: Callable[[sa.Table], Any] = staticmethod(sqlite.insert)
+    by_name: Callable[[sa.ColumnElement[str]], sa.ColumnElement[str]] = staticmethod(lambda column: column)
+    """A text column in the order of its characters' numbers, whatever language the database sorts in."""
 
-async def interrupt_calls(connection: AsyncConnection, scope: str, operation_key: str, now: float) -> None:
-    """The turn has ended: calls of it that have begun and not ended will never be asked about again."""
-    await connection.execute(
-        tool_calls.update()
-        .where(tool_calls.c.scope == scope, tool_calls.c.operation_key == operation_key)
-        .where(tool_calls.c.state == ToolCallState.STARTED)
-        .values(state=ToolCallState.UNKNOWN, finished_at=now)
+    merged: Callable[[sa.ColumnElement[Any], sa.ColumnElement[Any]], sa.ColumnElement[Any]] = staticmethod(
+        sa.func.json_patch
     )
+    """A JSON object with the members of another, none of which is null, put into it."""
+
+    def __init__(self) -> None:
+        self._attach = cache(self._attaching)
+        self._insert_new = cache(lambda table: self.insert(table).on_conflict_do_nothing())
+
+    def insert_new(self, connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:
+        """Insert a row unless there is one with its key; returns whether it was inserted.
+
+        On PostgreSQL this waits for another worker's transaction that inserts the same key, so that a read
+        afterwards finds the row.
+        """
+        return connection.execute(self._insert_new(table), values).rowcount > 0
+
+    def operation(self, connection: sa.Connection, scope: str, key: str) -> Operation | None:
+        """The row of an operation, or None."""
+        found = connection.execute(_OPERATION, {"its_scope": scope, "its_key": key}).mappings().one_or_none()
+        return operation_of(found) if found is not None else None
+
+    def locked_operation(self, connection: sa.Connection, scope: str, key: str) -> Operation:
+        """The row of an operation, which stays as it is until the transaction ends.
+
+        Raises:
+            LeaseLostError: there is none.
+        """
+        rows = connection.execute(_LOCKED_OPERATION, {"its_scope": scope, "its_key": key}).mappings()
+        found = rows.one_or_none()
+        if found is None:
+            raise LeaseLostError(
+                f"Operation {key} is no longer in the journal, so its outcome can't be committed. "
+                "Was the journal replaced while this worker ran?"
+            )
+        return operation_of(found)
+
+    def require_held(self, connection: sa.Connection, scope: str, key: str, worker: str) -> None:
+        """Raises LeaseLostError unless an operation or claim is this worker's; it stays so until the
+        transaction ends."""
+        rows = connection.execute(_LOCKED_OPERATION, {"its_scope": scope, "its_key": key}).mappings()
+        found = rows.one_or_none()
+        if found is None or found["worker"] != worker:
+            raise LeaseLostError(
+                f"Another worker has taken over {key}; what this one did is not committed. "
+                "It was silent for longer than its lease."
+            )
+
+    def insert_or_read(
+        self, connection: sa.Connection, values: Mapping[str, Any]
+    ) -> tuple[bool, Operation] | None:
+        """Insert an operation unless there is one; one statement on a server.
+
+        Returns:
+            Whether it was inserted, and the row; None if another worker inserts it in this very moment.
+        """
+        found = self.operation(connection, values["scope"], values["key"])
+        if found is not None:
+            return False, found
+        return (True, operation_of(dict(values))) if self.insert_new(connection, operations, values) else None
+
+    def interrupt_calls(self, connection: sa.Connection, scope: str, key: str, now: float) -> None:
+        """A turn has ended: calls of it that have begun and not ended will never be asked about again."""
+        connection.execute(_INTERRUPT, {"its_scope": scope, "its_key": key, "new_time": now})
+
+    def change(self, connection: sa.Connection, scope: str, key: str, values: Mapping[str, Any]) -> None:
+        """Change an operation, whoever holds it."""
+        given = {"its_scope": scope, "its_key": key, **{f"new_{name}": one for name, one in values.items()}}
+        connection.execute(_change(tuple(values)), given)
+
+    def attach(
+        self,
+        connection: sa.Connection,
+        scope: str,
+        key: str,
+        worker: str,
+        remote: Mapping[str, Any],
+        now: float,
+        made: Sequence[Mapping[str, Any]],
+    ) -> Operation | None:
+        """Add remote ids to an operation that has not ended and is this worker's, and put into the ledger
+        what it has made; one statement on a server. None, and nothing changed, if it is not this worker's."""
+        given = {
+            "its_scope": scope, "its_key": key, "its_worker": worker, "new_remote": remote, "new_time": now,
+        }  # fmt: skip
+        found = connection.execute(self._attach(0), given).mappings().one_or_none()
+        if found is None:
+            return None
+        for one in made:
+            self.insert_new(connection, resources, one)
+        return operation_of(found)
+
+    def _attaching(self, made: int) -> Any:
+        return self._attach_update()
+
+    def _attach_update(self) -> Any:
+        return (
+            operations.update()
+            .where(*_HERE, *_HELD)
+            .values(
+                state=OperationState.ATTACHED,
+                remote=self.merged(operations.c.remote, sa.bindparam("new_remote", type_=sa.JSON)),
+                updated_at=sa.bindparam("new_time"),
+            )
+            .returning(*operations.c)
+        )
+
+    def change_held(
+        self,
+        connection: sa.Connection,
+        scope: str,
+        key: str,
+        worker: str,
+        values: Mapping[str, Any],
+        made: Sequence[Mapping[str, Any]] = (),
+    ) -> bool:
+        """Change an operation that has not ended and is this worker's, and put into the ledger what it has
+        made; one statement on a server. Returns False, and changes nothing, if it is not this worker's."""
+        given = {
+            "its_scope": scope, "its_key": key, "its_worker": worker,
+            **{f"new_{name}": one for name, one in values.items()},
+        }  # fmt: skip
+        if not connection.execute(_change_held(tuple(values)), given).rowcount:
+            return False
+        for one in made:
+            self.insert_new(connection, resources, one)
+        return True
+
+
+@cache
+def _insert_or_read(columns: tuple[str, ...]) -> sa.CompoundSelect[Any]:
+    inserted = (
+        postgresql.insert(operations)
+        .values({name: sa.bindparam(f"new_{name}") for name in columns})
+        .on_conflict_do_nothing()
+        .returning(*operations.c)
+        .cte("inserted")
+    )
+    return sa.union_all(
+        sa.select(sa.true().label("is_new"), *inserted.c),
+        sa.select(sa.false(), *operations.c).where(*_HERE),
+    )
+
+
+@cache
+def _change_held_and_own(columns: tuple[str, ...], made: int) -> sa.Select[Any]:
+    return _owning(_change_held(columns).returning(operations.c.key), made)
+
+
+def _owning(change: Any, made: int) -> sa.Select[Any]:
+    """A change of an operation that gives back its row, and with it `made` rows of the ledger."""
+    changed = change.cte("changed")
+    answer = sa.select(*changed.c)
+    for number in range(made):
+        row = sa.select(
+            *(sa.bindparam(f"made_{number}_{column.name}", type_=column.type) for column in resources.c)
+        ).where(sa.exists(sa.select(changed.c.key)))
+        insert = postgresql.insert(resources).from_select([column.name for column in resources.c], row)
+        answer = answer.add_cte(insert.on_conflict_do_nothing().cte(f"made_{number}"))
+    return answer
+
+
+def _named(made: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        f"made_{number}_{column.name}": one.get(column.name)
+        for number, one in enumerate(made)
+        for column in resources.c
+    }
+
+
+class PostgresqlStatements(Statements):
+    """PostgreSQL's words: several statements in one."""
+
+    insert = staticmethod(postgresql.insert)
+    by_name = staticmethod(lambda column: column.collate("C"))
+    merged = staticmethod(
+        lambda column, other: (column.cast(postgresql.JSONB).op("||")(other.cast(postgresql.JSONB))).cast(
+            sa.JSON
+        )
+    )
+
+    def insert_or_read(
+        self, connection: sa.Connection, values: Mapping[str, Any]
+    ) -> tuple[bool, Operation] | None:
+        """See `Statements`."""
+        given = {"its_scope": values["scope"], "its_key": values["key"]}
+        given |= {f"new_{name}": one for name, one in values.items()}
+        found = connection.execute(_insert_or_read(tuple(values)), given).mappings().first()
+        return (bool(found["is_new"]), operation_of(found)) if found is not None else None
+
+    def change_held(
+        self,
+        connection: sa.Connection,
+        scope: str,
+        key: str,
+        worker: str,
+        values: Mapping[str, Any],
+        made: Sequence[Mapping[str, Any]] = (),
+    ) -> bool:
+        """See `Statements`."""
+        given = {
+            "its_scope": scope, "its_key": key, "its_worker": worker,
+            **{f"new_{name}": one for name, one in values.items()},
+            **_named(made),
+        }  # fmt: skip
+        statement = _change_held_and_own(tuple(values), len(made))
+        return connection.execute(statement, given).first() is not None
+
+    def attach(
+        self,
+        connection: sa.Connection,
+        scope: str,
+        key: str,
+        worker: str,
+        remote: Mapping[str, Any],
+        now: float,
+        made: Sequence[Mapping[str, Any]],
+    ) -> Operation | None:
+        """See `Statements`."""
+        given = {
+            "its_scope": scope, "its_key": key, "its_worker": worker, "new_remote": remote, "new_time": now,
+            **_named(made),
+        }  # fmt: skip
+        found = connection.execute(self._attach(len(made)), given).mappings().first()
+        return operation_of(found) if found is not None else None
+
+    def _attaching(self, made: int) -> Any:
+        return _owning(self._attach_update(), made)

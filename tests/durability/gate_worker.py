@@ -12,8 +12,8 @@ from agent_tasks import crashpoints
 from agent_tasks.batch.run import run_batch
 from agent_tasks.client._async import _runtime
 from agent_tasks.errors import AgentTasksError
-from agent_tasks.journal import database
 from agent_tasks.journal import journal as journal_module
+from agent_tasks.journal import postgresql as database
 from agent_tasks.operations import (
     AgentSpec,
     TurnSpec,

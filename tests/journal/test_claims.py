@@ -12,7 +12,6 @@ import pytest
 
 from agent_tasks.errors import JournalUnreadableError
 from agent_tasks.journal import Journal, ToolCallState
-from agent_tasks.journal import database as database_module
 from agent_tasks.journal.workers import shared_folder
 from tests.journal.conftest import Clock
 from tests.support.postgresql import PostgresServer
@@ -159,7 +158,7 @@ async def test_transactions_go_on_through_crashes_of_the_server(
 async def test_a_server_that_stays_away_in_the_middle_is_an_error(
     postgresql: PostgresServer, postgresql_address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database_module, "RECONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("agent_tasks.journal.database.RECONNECT_SECONDS", 0.5)
     async with Journal(postgresql_address) as journal:
         await journal.claims.take(SCOPE, "document", wanted("a"))
         postgresql.stop(immediate=True)

@@ -6,10 +6,16 @@ import asyncio
 import time
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.util import await_only
 
 from agent_tasks.errors import JournalUnreadableError, LeaseLostError
 from agent_tasks.journal import Claim, DocumentRecord, Journal, NewResource, OperationState, ToolCallState
-from agent_tasks.journal import database as database_module
+from agent_tasks.journal import postgresql as database_module
+from agent_tasks.journal.postgresql import PostgresqlDatabase
+from agent_tasks.journal.records import Operation
+from agent_tasks.journal.schema import operations
+from agent_tasks.journal.statements import PostgresqlStatements
 from tests.journal.conftest import Clock
 from tests.support.postgresql import PostgresServer
 
@@ -137,30 +143,29 @@ async def test_a_worker_that_stands_still_in_a_transaction_loses_its_session_bef
     async with Journal(postgresql_address) as silent, Journal(postgresql_address) as other:
         await silent.claim(SCOPE, "k", "turn", {})
         stood_still = asyncio.Event()
-        first = True
 
-        async def stands_still(connection: object, *args: object, **values: object) -> None:
-            nonlocal first
-            await change(connection, *args, **values)  # type: ignore[arg-type]
-            if first:
-                first = False
-                stood_still.set()
-                await asyncio.sleep(2.5)
+        class Statements(PostgresqlStatements):
+            def locked_operation(self, connection: sa.Connection, scope: str, key: str) -> Operation:
+                found = super().locked_operation(connection, scope, key)
+                if not stood_still.is_set():
+                    stood_still.set()
+                    await_only(asyncio.sleep(2.5))
+                return found
 
-        change = silent._change
-        monkeypatch.setattr(silent, "_change", stands_still)
-        frozen = asyncio.create_task(silent.attach(SCOPE, "k", {"turn_id": "run_1"}))
+        monkeypatch.setattr(silent, "_statements", Statements())
+        frozen = asyncio.create_task(silent.next_attempt(SCOPE, "k", note={"usage": 1}))
         await stood_still.wait()
         assert (await other.claim(SCOPE, "k", "turn", {})).claim is Claim.BUSY
         assert not frozen.done()
-        assert (await frozen).remote == {"turn_id": "run_1"}  # it did its transaction again
+        assert (await frozen).remote == {"usage": 1}  # it did its transaction again
 
 
 async def test_whoever_gives_up_says_why(postgresql_address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with Journal(postgresql_address) as silent:
         await silent.claim(SCOPE, "k", "turn", {})
-        async with silent._database.write() as connection:
-            await silent._change(connection, SCOPE, "k", None, lease_until=0.0)
+        assert isinstance(silent._database, PostgresqlDatabase)
+        async with silent._database._engine.begin() as connection:
+            await connection.execute(operations.update().values(lease_until=0.0))
             monkeypatch.setitem(database_module._SESSION_LIMITS, "lock_timeout", "300ms")
             async with Journal(postgresql_address) as other:
                 with pytest.raises(JournalUnreadableError, match=r"lock timeout.*holds the row"):
@@ -191,7 +196,7 @@ async def test_a_restarted_server_is_waited_for(postgresql: PostgresServer, post
 async def test_a_server_that_stays_away_is_an_error_and_not_an_empty_journal(
     postgresql: PostgresServer, postgresql_address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database_module, "RECONNECT_SECONDS", 0.2)
+    monkeypatch.setattr("agent_tasks.journal.database.RECONNECT_SECONDS", 0.2)
     async with Journal(postgresql_address) as journal:
         postgresql.stop()
         try:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from agent_tasks.errors import JournalError, JournalUnreadableError, JournalVersionError
 from agent_tasks.operations import AgentSpec, Workspace, ensure_agent
@@ -126,8 +127,9 @@ def test_a_journal_that_may_not_be_written_stops_before_anything_is_sent(
 
 async def use_as_nobody(endpoint: str, address: str) -> str:
     """`use` without the rights of root."""
-    async with Workspace.open(endpoint, None, "sqlite+aiosqlite:///:memory:") as ws:
-        await ws.journal.unsettled(ws.scope)  # all that is imported late is there now
+    with tempfile.TemporaryDirectory() as folder:
+        async with Workspace.open(endpoint, None, f"sqlite+aiosqlite:///{folder}/journal.db") as ws:
+            await ws.journal.unsettled(ws.scope)  # all that is imported late is there now
     if os.geteuid() == 0:
         os.seteuid(65534)
     return await use(endpoint, address)
@@ -173,9 +175,12 @@ async def test_a_full_disk_stops_before_anything_is_sent(service: ServiceFactory
     running = service()
     path = tmp_path / "journal.db"
     async with Workspace.open(running.endpoint, None, f"sqlite+aiosqlite:///{path}") as ws:
-        async with ws.journal._database.write() as connection:  # no more room from now on
-            pages = (await connection.exec_driver_sql("PRAGMA page_count")).scalar_one()
-            await connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+
+        def no_more_room(connection: sa.Connection) -> None:
+            pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+            connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+
+        await ws.journal._database.write(no_more_room)
 
         async def fill() -> None:
             for number in range(100):

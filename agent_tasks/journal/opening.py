@@ -1,0 +1,70 @@
+"""Bringing a database to the newest schema; one that is not a journal, or not of this version, is refused."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from agent_tasks.errors import JournalUnreadableError, JournalVersionError
+from agent_tasks.journal.schema import SCHEMA_REVISION
+
+_MIGRATING = threading.Lock()
+"""Alembic keeps what it is doing in module globals, which the threads of this process share."""
+
+_MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+def revision(connection: sa.Connection) -> str | None:
+    """The schema's revision; None of a database that is no journal yet."""
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+
+
+def create_or_migrate(connection: sa.Connection, address: str, path: Path | None, *, was_there: bool) -> None:
+    """Create the tables, or bring those of an older version to the newest schema.
+
+    Args:
+        connection: in a transaction that keeps other workers out.
+        address: the database, fit for messages.
+        path: its file, if it is one.
+        was_there: whether the journal has been used before, so that an empty one is a loss.
+
+    Raises:
+        JournalVersionError: the journal was written by a newer version.
+        JournalUnreadableError: it holds other tables, or is gone.
+    """
+    found = revision(connection)
+    if found == SCHEMA_REVISION:
+        return
+    known = {file.name.split("_")[0] for file in (_MIGRATIONS / "versions").glob("[0-9]*.py")}
+    if found is not None and found not in known:
+        raise JournalVersionError(
+            f"The journal {address} has schema {found}, this version knows up to {SCHEMA_REVISION}. "
+            "Install the newer prefect-azure-agents that wrote it."
+        )
+    if found is None and sa.inspect(connection).get_table_names():
+        raise JournalUnreadableError(
+            f"{address} is not a journal: it holds other tables and no schema revision. "
+            "Name an empty database in AGENT_TASKS_JOURNAL_URL."
+        )
+    if found is None and was_there:
+        raise JournalUnreadableError(
+            f"The journal {address} is missing or empty, but it has been used: {path}.workers is still "
+            "there. Restore it. To begin anew, which does every step again, and pays for it, remove that "
+            "folder too."
+        )
+    with _MIGRATING:
+        _upgrade(connection)
+
+
+def _upgrade(connection: sa.Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

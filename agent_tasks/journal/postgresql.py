@@ -1,0 +1,138 @@
+"""The journal on a PostgreSQL server, which several workers share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from agent_tasks.journal import database as settings
+from agent_tasks.journal.database import BUSY_TIMEOUT, Database
+from agent_tasks.journal.failures import ConnectionLostError, is_of_the_database, is_silent, translated
+from agent_tasks.journal.opening import create_or_migrate
+from agent_tasks.journal.statements import PostgresqlStatements
+from agent_tasks.logs import get_logger
+
+T = TypeVar("T")
+
+logger = get_logger("agent_tasks.journal")
+
+OPEN_SECONDS = 10.0
+"""How long a journal that is being opened waits for a PostgreSQL server that does not answer yet."""
+
+_RECONNECT_PAUSE = 0.5  # seconds between attempts to reach it
+_POOL_SIZE = 10  # connections of one worker
+_WRITERS = 8  # of which at most this many write at the same time; the others are for reading
+
+_SESSION_LIMITS = {
+    # A worker that stands still in the middle of a transaction loses its session (and does the transaction
+    # again when it wakes) well before those who wait for its rows give up.
+    "idle_in_transaction_session_timeout": "15s",
+    "lock_timeout": "45s",
+    "application_name": "agent-tasks",
+}
+_COMMAND_TIMEOUT = 60.0  # seconds that a statement may take, waiting for locks included
+_MIGRATION_LOCK = 0x6167656E7473  # any number that no other program takes; "agents" in ASCII
+
+
+class PostgresqlDatabase(Database):
+    """A database on a server."""
+
+    is_shared = True
+    statements = PostgresqlStatements()
+
+    def __init__(self, url: URL) -> None:
+        super().__init__(url.set(drivername="postgresql+asyncpg"))
+        self._engine = create_async_engine(
+            self.url,
+            pool_size=_POOL_SIZE,
+            hide_parameters=True,  # values of documents and prompts stay out of errors and logs
+            connect_args={
+                "timeout": BUSY_TIMEOUT,
+                "command_timeout": _COMMAND_TIMEOUT,
+                "server_settings": _SESSION_LIMITS,
+            },
+        )
+        # What is one statement commits by itself: no round trips to begin and to commit.
+        self._committing = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._writers = asyncio.Semaphore(_WRITERS)
+        self._was_open = False
+
+    async def open(self, *, was_there: bool = False) -> None:
+        """See `Database.open`."""
+        await self.write(lambda connection: self._open(connection, was_there))
+
+    def _open(self, connection: sa.Connection, was_there: bool) -> None:
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+        self._was_open = True
+        create_or_migrate(connection, self.address, None, was_there=was_there)
+
+    async def write(
+        self, work: Callable[[sa.Connection], T], *, alone: bool = False, patient: bool = True
+    ) -> T:
+        """See `Database.write`.
+
+        A claim that was committed unheard of is an orphan the second time, so its effect is looked up before
+        anything is sent.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + (settings.RECONNECT_SECONDS if patient else 0)
+        while True:
+            try:
+                async with self._writers:
+                    return await self._do(work, alone=alone, patient=patient)
+            except ConnectionLostError:
+                if loop.time() >= deadline:
+                    raise
+                await asyncio.sleep(_RECONNECT_PAUSE)
+
+    async def read(self, work: Callable[[sa.Connection], T]) -> T:
+        """See `Database.read`. What is read in several statements may be of different moments."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + settings.RECONNECT_SECONDS
+        while True:
+            try:
+                return await self._do(work, alone=True, patient=True)
+            except ConnectionLostError:
+                if loop.time() >= deadline:
+                    raise
+                await asyncio.sleep(_RECONNECT_PAUSE)
+
+    async def _do(self, work: Callable[[sa.Connection], T], *, alone: bool, patient: bool) -> T:
+        with translated(self.address):
+            connection = await self._connect(alone=alone, patient=patient)
+            try:
+                if alone:
+                    return await connection.run_sync(work)
+                async with connection.begin():
+                    return await connection.run_sync(work)
+            finally:
+                await connection.close()
+
+    async def _connect(self, *, alone: bool, patient: bool) -> AsyncConnection:
+        """A connection; a server that restarts is waited for, and one that may be starting."""
+        loop = asyncio.get_running_loop()
+        began, warned = loop.time(), False
+        engine = self._committing if alone else self._engine
+        while True:
+            try:
+                return await engine.connect()
+            except Exception as error:
+                if not is_of_the_database(error) or not patient:
+                    raise
+                patience = settings.RECONNECT_SECONDS if self._was_open else OPEN_SECONDS
+                # Before it was open once, a wrong password or a missing database will not pass.
+                if not (self._was_open or is_silent(error)) or loop.time() - began >= patience:
+                    raise
+                if not warned:
+                    logger.warning("The journal %s does not answer; it is waited for.", self.address)
+                warned = True
+                await asyncio.sleep(_RECONNECT_PAUSE)
+
+    async def close(self) -> None:
+        """See `Database.close`."""
+        await self._engine.dispose()
