@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 
 import pytest
 
 ATTACKS = pytest.StashKey[dict[str, bool]]()
 """By the id of each attack's test, whether it was held off."""
+
+SHORT_VARIANTS = 2
+"""Variants of an attack that `make test` tries."""
 
 ALL_ATTACKS = "AGENT_TASKS_ALL_ATTACKS"
 """Set by `make security`: attacks marked `long` are tried too, and an attack that was not tried fails the
@@ -29,13 +33,19 @@ def pytest_runtest_makereport(item: pytest.Item) -> object:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the long attacks to `make security`."""
+    """Leave the long attacks, and all but the first two variants of each, to `make security`."""
     if os.environ.get(ALL_ATTACKS):
         return
+    variants: Counter[tuple[object, ...]] = Counter()
+    left, kept = [], []
     for item in items:
         attack = item.get_closest_marker("attack")
-        if attack is not None and attack.kwargs.get("long"):
-            item.add_marker(pytest.mark.skip(reason="long: tried by `make security`"))
+        of = (item.path, getattr(item, "originalname", item.name))
+        variants[of] += attack is not None
+        is_left = attack is not None and (attack.kwargs.get("long") or variants[of] > SHORT_VARIANTS)
+        (left if is_left else kept).append(item)
+    config.hook.pytest_deselected(items=left)
+    items[:] = kept
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -24,6 +24,10 @@ def test_open(): assert False
 @pytest.mark.attack
 def test_not_tried(): pytest.skip("no tool")
 
+@pytest.mark.attack
+@pytest.mark.parametrize("number", range(3))
+def test_variants(number): pass
+
 def test_no_attack(): pass
 """
 
@@ -37,10 +41,10 @@ def test_what_is_open_or_not_tried_is_not_held(
     pytester.makepyfile(ATTACKS)
     outcome = pytester.runpytest_subprocess("-p", "no:xdist")
     assert outcome.ret == pytest.ExitCode.TESTS_FAILED
-    assert outcome.outlines[-1] == "attacks: 4, held: 2"
+    assert outcome.outlines[-1] == "attacks: 7, held: 5"
 
 
-def test_the_short_form_leaves_long_attacks_out(
+def test_the_short_form_leaves_long_attacks_and_further_variants_out(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AGENT_TASKS_ALL_ATTACKS", raising=False)
@@ -48,4 +52,4 @@ def test_the_short_form_leaves_long_attacks_out(
     pytester.makeini("[pytest]\nmarkers = attack")
     pytester.makepyfile(ATTACKS)
     outcome = pytester.runpytest_subprocess("-p", "no:xdist")
-    outcome.assert_outcomes(passed=2, skipped=2, failed=1)
+    outcome.assert_outcomes(passed=4, skipped=1, failed=1, deselected=2)
