@@ -202,6 +202,6 @@ def test_a_full_thread_takes_no_message(shared: RunningService, monkeypatch: pyt
     message = {"role": "user", "content": "x"}
     with shared.http() as client:
         thread = post(client, "/threads", {"messages": [message, message]})["id"]
-        assert "already has 2 messages" in str(
+        assert "A thread holds 2 messages at most" in str(
             post(client, f"/threads/{thread}/messages", message, status=400)
         )
