@@ -126,8 +126,9 @@ def test_a_journal_that_may_not_be_written_stops_before_anything_is_sent(
 
 async def use_as_nobody(endpoint: str, address: str) -> str:
     """`use` without the rights of root."""
-    async with Workspace.open(endpoint, None, "sqlite+aiosqlite:///:memory:") as ws:
-        await ws.journal.unsettled(ws.scope)  # all that is imported late is there now
+    with tempfile.TemporaryDirectory() as folder:
+        async with Workspace.open(endpoint, None, f"sqlite+aiosqlite:///{folder}/journal.db") as ws:
+            await ws.journal.unsettled(ws.scope)  # all that is imported late is there now
     if os.geteuid() == 0:
         os.seteuid(65534)
     return await use(endpoint, address)
