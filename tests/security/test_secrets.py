@@ -33,7 +33,7 @@ from agent_tasks import logs, redaction
 from agent_tasks.backends.base import AgentRequest, TurnRequest
 from agent_tasks.cli.app import app
 from agent_tasks.client import AsyncAgentsClient
-from agent_tasks.client._calls import Call
+from agent_tasks.client._requests import ServiceRequest
 from agent_tasks.doctor.findings import failed
 from agent_tasks.errors import AgentTasksError, ConfigurationError, RunFailedError, ServiceError
 from agent_tasks.journal import Journal
@@ -549,7 +549,9 @@ OBJECTS: dict[str, Callable[[], Any]] = {
     "agent": lambda: AgentSpec(name="a", model="m", instructions="i", tool_resources=_RESOURCES),
     "agent to be created": lambda: AgentRequest("a", "m", "i", tool_resources=_RESOURCES),
     "turn to be started": lambda: TurnRequest("asst_1", "Hello", tool_resources=_RESOURCES),
-    "call of the client": lambda: Call("POST", "/threads/runs", body={"tool_resources": _RESOURCES}),
+    "request of the client": lambda: ServiceRequest(
+        "POST", "/threads/runs", body={"tool_resources": _RESOURCES}
+    ),
     "journal": lambda: Journal(_settings().journal_url.get_secret_value()),
 }
 
