@@ -8,9 +8,9 @@ from agent_tasks.backends.base import TurnRef
 from agent_tasks.errors import AgentTasksError, JournalError, LeaseLostError, RunCancelledError
 from agent_tasks.journal import Claim, NewResource, Operation
 from agent_tasks.logs import get_logger
+from agent_tasks.operations.attempts import CONVERSATION_TTL
 from agent_tasks.operations.effects import look_up, mark_of
 from agent_tasks.operations.ownership import belongs_to
-from agent_tasks.operations.turns import CONVERSATION_TTL
 from agent_tasks.operations.workspace import Workspace
 
 logger = get_logger("agent_tasks.operations")

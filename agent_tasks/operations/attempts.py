@@ -1,11 +1,27 @@
-"""Following one turn to its end: sent once, found again when its answer was lost, its calls answered."""
+"""The attempts at one turn, as one state machine: sent once, found again, followed, answered, given up.
+
+An attempt goes through these states; what the journal knows is committed before the state is entered::
+
+    INTENDED ──────> SENT ──────> ATTACHED <─────> NEEDS_OUTPUTS
+       ^  intent       │  looked     │ id, and
+       │  committed    │  up, sent   │ conversation    ┌─> ANSWERED   (the result is committed: `turns`)
+       │               │  again      │ committed ──────┤
+       │               v             v                 └─> ENDED ──┐
+       │            REFUSED, GIVEN_UP (failure committed)          │
+       └──────────────────── next attempt committed ───────────────┘
+
+A process that takes the operation over enters where the journal is: at ATTACHED if there is an id, at SENT if
+an earlier worker may have sent it, else at INTENDED.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import enum
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
-from typing import cast
+from typing import Final, cast
 
 from agent_tasks.backends.base import (
     FoundTurn,
@@ -17,12 +33,17 @@ from agent_tasks.backends.base import (
     TurnStarted,
     TurnText,
     TurnUpdate,
+    Usage,
 )
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.errors import (
+    AgentTasksError,
     ConversationBusyError,
     NotFoundError,
+    RunExpiredError,
     RunFailedError,
+    RunServerError,
+    RunThrottledError,
     ServerError,
     ServiceError,
     StreamBrokenError,
@@ -34,7 +55,8 @@ from agent_tasks.operations.approvals import decide_approvals
 from agent_tasks.operations.dispatch import dispatch_tools
 from agent_tasks.operations.effects import is_outcome_unknown, look_up, mark_of
 from agent_tasks.operations.models import TurnSpec
-from agent_tasks.operations.workspace import Workspace
+from agent_tasks.operations.outcomes import turn_error
+from agent_tasks.operations.workspace import Held, Workspace
 from agent_tasks.tools import ToolSet
 
 logger = get_logger("agent_tasks.operations")
@@ -45,15 +67,75 @@ CONVERSATION_TTL = 24 * 3600.0
 _BREAKS = 5  # lost connections in a row, without any progress between them
 _FIRST_LOOK, _LONGEST_LOOK = 0.5, 10.0  # seconds between looks at a turn that is in the way
 
+_SERVER_ERRORS = 2  # new attempts after the service failed on a turn
+_EXPIRIES = 2  # new attempts after a turn reached its expiry
+_THROTTLES = 10  # new attempts after throttling, within the deadline
 
-class Following:
+
+class AttemptState(enum.StrEnum):
+    """How far the current attempt at a turn is, as far as this process knows."""
+
+    INTENDED = "intended"
+    """The intent is committed, nothing is sent."""
+    SENT = "sent"
+    """The service may have it; the journal does not know its id."""
+    ATTACHED = "attached"
+    """The journal knows its id; it is followed."""
+    NEEDS_OUTPUTS = "needs outputs"
+    """It waits for functions that are called now, or for decisions that are made now."""
+    ANSWERED = "answered"
+    """It completed; its answer is not committed yet."""
+    ENDED = "ended"
+    """It ended without an answer; another attempt may follow."""
+    REFUSED = "refused"
+    """The service provably does not have it, and none will follow."""
+    GIVEN_UP = "given up"
+    """It was cancelled on the service, and none will follow."""
+
+
+_NEXT: Final[dict[AttemptState, set[AttemptState]]] = {
+    AttemptState.INTENDED: {AttemptState.SENT},
+    # Sent again when it is provably absent; anew when its conversation is gone.
+    AttemptState.SENT: {
+        AttemptState.SENT,
+        AttemptState.ATTACHED,
+        AttemptState.REFUSED,
+        AttemptState.INTENDED,
+    },
+    # A turn that is gone from the service begins anew, or is refused in a conversation of the caller's.
+    AttemptState.ATTACHED: {
+        AttemptState.ATTACHED,
+        AttemptState.NEEDS_OUTPUTS,
+        AttemptState.ANSWERED,
+        AttemptState.ENDED,
+        AttemptState.REFUSED,
+        AttemptState.INTENDED,
+        AttemptState.SENT,
+        AttemptState.GIVEN_UP,
+    },
+    AttemptState.NEEDS_OUTPUTS: {
+        AttemptState.ATTACHED,
+        AttemptState.REFUSED,
+        AttemptState.INTENDED,
+        AttemptState.SENT,
+        AttemptState.GIVEN_UP,
+    },
+    AttemptState.ANSWERED: {AttemptState.GIVEN_UP},
+    AttemptState.ENDED: {AttemptState.INTENDED},
+    AttemptState.REFUSED: set(),
+    AttemptState.GIVEN_UP: set(),
+}
+
+_OVER: Final = {AttemptState.ENDED, AttemptState.REFUSED, AttemptState.GIVEN_UP}
+
+
+class Attempts:
     """One attempt after the other at a turn operation, in this process.
 
     Args:
         ws: where to work.
-        turn: the prompt, the agent and the bounds.
-        operation: its row in the journal, held by this worker.
-        is_orphan: whether an earlier worker may have sent it.
+        turn: the prompt, the agent and the bounds. Its deadline counts from now.
+        held: the operation, held by this worker.
         tools: the functions that the agent may call, and the MCP servers that are decided on here.
         on_text: called with each piece of the answer.
     """
@@ -62,62 +144,126 @@ class Following:
         self,
         ws: Workspace,
         turn: TurnSpec,
-        operation: Operation,
+        held: Held,
         *,
-        is_orphan: bool,
         tools: ToolSet | None,
         on_text: Callable[[str], None] | None,
     ) -> None:
         self._ws = ws
         self._turn = turn
-        self._is_orphan = is_orphan
         self._tools = tools
         self._on_text = on_text
-        self.operation = operation
-        self.ref = _known_ref(operation)
-        """The turn on the service, as soon as it is known."""
-        self.was_refused = False
-        """Whether the service provably did not take it."""
+        self._deadline = asyncio.get_running_loop().time() + turn.deadline
+        self._failures = _Failures()
+        self.operation = held.operation
+        """Its row in the journal."""
+        self.usage = Usage.model_validate(held.operation.remote.get("usage") or {})
+        """What the attempts have cost that ended."""
+        self.ref = _known_ref(held.operation)
+        """The turn on the service, as soon as the journal knows it."""
+        self.state = AttemptState.INTENDED
+        """How far the current attempt is."""
+        if self.ref is not None:
+            self.state = AttemptState.ATTACHED
+        elif held.is_orphan:
+            self.state = AttemptState.SENT
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of it can go on, on the service or here: a failure is final then."""
+        return self.state in _OVER
+
+    def _become(self, state: AttemptState) -> None:
+        if state not in _NEXT[self.state]:
+            raise AssertionError(f"a turn that is {self.state} can't become {state}")
+        self.state = state
+
+    async def to_an_answer(self) -> TurnEnded:
+        """Carry out attempts until one gives an answer.
+
+        Raises:
+            RunFailedError: the last attempt gave none, and another one is not due.
+            AgentTasksError: it could not be followed; the state says whether anything may have happened.
+        """
+        updates = await self._taken_up()
+        while True:
+            ended = await self._to_the_end(updates)
+            self.usage += ended.usage
+            error = turn_error(ended)
+            if error is None:
+                self._become(AttemptState.ANSWERED)
+                return ended
+            self._become(AttemptState.ENDED)
+            pause = self._failures.pause_after(error)
+            crash_point("attempt.ended")
+            await self._wait_within_deadline(pause, error)
+            updates = await self._begin_again(ended.ref.conversation)
+
+    async def _wait_within_deadline(self, pause: float, error: RunFailedError) -> None:
+        if asyncio.get_running_loop().time() + pause > self._deadline:
+            raise error
+        logger.info("Step %r waits %.1f s before its next attempt: %s", self._turn.step, pause, error)
+        await asyncio.sleep(pause)
+
+    # --- giving up -------------------------------------------------------------------------------------
+
+    async def give_up(self) -> RunExpiredError:
+        """Tell the service to stop and commit the end; a turn that can't be reached, or that has completed
+        meanwhile, stays an open intent."""
+        ref = self.ref
+        if ref is not None and not self.is_over:
+            try:
+                if await self._ws.backend.cancel_turn(ref):
+                    self._become(AttemptState.GIVEN_UP)
+            except AgentTasksError as failure:
+                logger.warning("The turn %s could not be cancelled: %s", ref.turn_id, failure)
+        become = "cancelled" if self.is_over else "may have completed; the next call takes its answer then"
+        error = RunExpiredError(
+            f"The turn of step {self._turn.step!r} was given up (deadline {self._turn.deadline:g} s), and "
+            f"{become}. Raise the deadline, or look at the service.",
+            run_id=ref.turn_id if ref else None,
+            thread_id=ref.conversation if ref else None,
+        )
+        await self.commit_failure(error)
+        return error
+
+    async def commit_failure(self, error: AgentTasksError) -> None:
+        """Commit a failure if the turn is provably over; otherwise the intent stays for the next call."""
+        if self.is_over:
+            await self._ws.fail(self.operation.key, error)
 
     # --- beginning and recovering ----------------------------------------------------------------------
 
-    async def begin(self) -> AsyncIterator[TurnUpdate]:
-        """Send the turn, or take up what an earlier worker has begun."""
+    async def _taken_up(self) -> AsyncIterator[TurnUpdate]:
+        """The attempt's updates, from wherever this process or an earlier worker has come."""
         if self.ref is not None:
             return self._ws.backend.follow_turn(self.ref)
-        if self._is_orphan:
+        if self.state is AttemptState.SENT:
             return await self._after_look_up()
         crash_point("turn.intended")
-        return await self._start(self._conversation(), prompt_posted=False)
+        return self._send(self._conversation(), prompt_posted=False)
 
-    async def begin_again(
-        self, conversation: str | None, note: dict[str, object]
-    ) -> AsyncIterator[TurnUpdate]:
+    async def _begin_again(self, conversation: str | None) -> AsyncIterator[TurnUpdate]:
         """Commit the next attempt and send it, in the conversation that has the prompt already.
 
         Args:
             conversation: that conversation; None: it is gone, so all is sent anew.
-            note: what to remember of the attempts so far.
         """
         await self._ws.make_sure()
         keep = ["conversation"] if conversation is not None else []
         self.operation = await self._ws.journal.next_attempt(
-            self._ws.scope, self.operation.key, keep=keep, note=note
+            self._ws.scope, self.operation.key, keep=keep, note={"usage": self.usage.model_dump()}
         )
         crash_point("attempt.intended")
         self.ref = None
-        return await self._start(conversation, prompt_posted=conversation is not None)
-
-    def _note(self) -> dict[str, object]:
-        """What is remembered of the attempts before this one."""
-        usage = self.operation.remote.get("usage")
-        return {"usage": usage} if usage is not None else {}
+        self._become(AttemptState.INTENDED)
+        return self._send(conversation, prompt_posted=conversation is not None)
 
     def _conversation(self) -> str | None:
         known: str | None = self.operation.remote.get("conversation")
         return known or self._turn.conversation
 
-    async def _start(self, conversation: str | None, *, prompt_posted: bool) -> AsyncIterator[TurnUpdate]:
+    def _send(self, conversation: str | None, *, prompt_posted: bool) -> AsyncIterator[TurnUpdate]:
         turn = self._turn
         servers = self._tools.resources.get("mcp") if self._tools is not None else None
         request = TurnRequest(
@@ -130,6 +276,8 @@ class Following:
             max_completion_tokens=turn.max_completion_tokens,
             tool_resources={"mcp": servers} if servers else None,
         )
+        self.ref = None
+        self._become(AttemptState.SENT)
         return self._ws.backend.start_turn(request, mark_of(self.operation))
 
     async def _after_look_up(self) -> AsyncIterator[TurnUpdate]:
@@ -148,15 +296,15 @@ class Following:
                 raise  # not an answer about this turn: nothing is known of it, so nothing may be sent
             # The conversation is gone, and with it whatever was sent to it.
             if self._turn.conversation is not None:
-                self.was_refused = True
+                self._become(AttemptState.REFUSED)
                 raise
-            return await self.begin_again(None, self._note())
+            return await self._begin_again(None)
         if found is None:
             crash_point("turn.absent")
             # Later attempts go on in a conversation that holds the prompt since the first.
-            return await self._start(conversation, prompt_posted="conversation" in self.operation.remote)
+            return self._send(conversation, prompt_posted="conversation" in self.operation.remote)
         if found.turn_id is None:
-            return await self._start(found.conversation, prompt_posted=found.prompt_posted)
+            return self._send(found.conversation, prompt_posted=found.prompt_posted)
         crash_point("turn.found")
         await self._attach(TurnRef(found.conversation, found.turn_id))
         return self._ws.backend.follow_turn(TurnRef(found.conversation, found.turn_id))
@@ -190,7 +338,7 @@ class Following:
                 logger.info("Step %r waits for the turn %s", self._turn.step, active.ref.turn_id)
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_LOOK)
-        return await self._start(conversation, prompt_posted=prompt_posted)
+        return self._send(conversation, prompt_posted=prompt_posted)
 
     async def _attach(self, ref: TurnRef) -> None:
         if self.ref == ref:
@@ -211,14 +359,15 @@ class Following:
         )
         crash_point("turn.attached")
         self.ref = ref
+        self._become(AttemptState.ATTACHED)
 
     # --- to the end ------------------------------------------------------------------------------------
 
-    async def to_the_end(self, updates: AsyncIterator[TurnUpdate]) -> TurnEnded:
+    async def _to_the_end(self, updates: AsyncIterator[TurnUpdate]) -> TurnEnded:
         """Follow the attempt to its end, through calls, decisions and lost connections.
 
         Raises:
-            AgentTasksError: it could not be followed; `was_refused` says whether anything may have happened.
+            AgentTasksError: it could not be followed; the state says whether anything may have happened.
         """
         breaks = 0
         while True:
@@ -230,10 +379,10 @@ class Following:
                 updates = await self._answer(step)
             except NotFoundError:
                 if self.ref is None or self._turn.conversation is not None:
-                    self.was_refused = True
+                    self._become(AttemptState.REFUSED)
                     raise
                 # The turn that the journal knows of is gone, with its conversation: begin again.
-                updates = await self.begin_again(None, self._note())
+                updates = await self._begin_again(None)
             except ConversationBusyError as error:
                 updates = await self._after_the_other(error)
             except (TransportError, ServerError, RunFailedError) as error:
@@ -241,16 +390,17 @@ class Following:
                 breaks += 1
                 maybe_sent = is_outcome_unknown(error) or isinstance(error, RunFailedError)
                 if breaks > _BREAKS or not (self.ref is not None or maybe_sent):
-                    self.was_refused = self.ref is None and not maybe_sent
+                    if self.ref is None and not maybe_sent:
+                        self._become(AttemptState.REFUSED)
                     raise
                 logger.info("The connection to a turn of step %r broke: %s", self._turn.step, error)
-                if self.ref is None:
-                    updates = await self._after_look_up()
-                else:
+                if self.ref is not None:
                     await asyncio.sleep(0.2 * 2**breaks)
-                    updates = self._ws.backend.follow_turn(self.ref)
+                    self._become(AttemptState.ATTACHED)
+                updates = await self._taken_up()
             except ServiceError:
-                self.was_refused = self.ref is None
+                if self.ref is None:
+                    self._become(AttemptState.REFUSED)
                 raise
 
     async def _follow(
@@ -275,16 +425,43 @@ class Following:
 
     async def _answer(self, step: TurnNeedsTools | TurnNeedsApproval) -> AsyncIterator[TurnUpdate]:
         ref, key = step.ref, self.operation.key
+        self._become(AttemptState.NEEDS_OUTPUTS)
         if isinstance(step, TurnNeedsApproval):
             crash_point("approvals.needed")
             decisions = await decide_approvals(self._ws, key, ref.turn_id, step.calls, self._tools)
             crash_point("approvals.ready")
+            self._become(AttemptState.ATTACHED)
             return _marked("approvals.submitted", self._ws.backend.answer_approvals(ref, decisions))
         crash_point("tools.needed")
         outcomes = await dispatch_tools(self._ws, key, ref.turn_id, step.calls, self._tools)
         crash_point("tools.ready")
         outputs = [(outcome.call_id, outcome.output) for outcome in outcomes]
+        self._become(AttemptState.ATTACHED)
         return _marked("tools.submitted", self._ws.backend.answer_tools(ref, outputs))
+
+
+class _Failures:
+    """The attempts that gave no answer: whether another one is due, and how soon."""
+
+    def __init__(self) -> None:
+        self._seen: Counter[type[RunFailedError]] = Counter()
+
+    def pause_after(self, error: RunFailedError) -> float:
+        """Seconds until the next attempt. Raises the error if none is due."""
+        kind: type[RunFailedError]
+        match error:
+            case RunThrottledError():
+                kind, most, pause = RunThrottledError, _THROTTLES, error.retry_after or 0.0
+            case RunServerError():
+                kind, most, pause = RunServerError, _SERVER_ERRORS, 2.0 ** (self._seen[RunServerError] + 1)
+            case RunExpiredError():
+                kind, most, pause = RunExpiredError, _EXPIRIES, 0.0
+            case _:
+                raise error
+        if self._seen[kind] >= most:
+            raise error
+        self._seen[kind] += 1
+        return pause
 
 
 async def _marked(name: str, updates: AsyncIterator[TurnUpdate]) -> AsyncGenerator[TurnUpdate, None]:
