@@ -224,7 +224,7 @@ class AsyncRunCalls(AsyncResource):
             output = await _runtime.run_function(
                 toolset.call, name, arguments, call_id=call.id, turn_id=run.id
             )
-        except Exception as error:  # whatever a function raises is told to the agent
+        except Exception as error:  # a `ToolSet` tells of it itself; toolsets of other makers may raise
             logger.warning("function %s (%s of %s) raised %s", name, call.id, run.id, type(error).__name__)
             return error_output(error)
         return str(output)
