@@ -76,7 +76,7 @@ class MarkedResource:
 
 
 class RemoteStore(BaseModel):
-    """A vector store on the service, with all its files taken in or refused."""
+    """A vector store on the service, with all its files ingested or refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -86,7 +86,7 @@ class RemoteStore(BaseModel):
     name: str
     file_ids: list[str]
     failed: dict[str, str] = Field(default_factory=dict)
-    """File id to the service's reason, for files that it could not take in."""
+    """File id to the service's reason, for files that it could not ingest."""
     reused: bool = False
 
 

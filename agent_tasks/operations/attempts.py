@@ -185,7 +185,7 @@ class Attempts:
             RunFailedError: the last attempt gave none, and another one is not due.
             AgentTasksError: it could not be followed; the state says whether anything may have happened.
         """
-        updates = await self._taken_up()
+        updates = await self._resumed()
         while True:
             ended = await self._to_the_end(updates)
             self.usage += ended.usage
@@ -234,7 +234,7 @@ class Attempts:
 
     # --- beginning and recovering ----------------------------------------------------------------------
 
-    async def _taken_up(self) -> AsyncIterator[TurnUpdate]:
+    async def _resumed(self) -> AsyncIterator[TurnUpdate]:
         """The attempt's updates, from wherever this process or an earlier worker has come."""
         if self.ref is not None:
             return self._ws.backend.follow_turn(self.ref)
@@ -281,7 +281,7 @@ class Attempts:
         return self._ws.backend.start_turn(request, mark_of(self.operation))
 
     async def _after_look_up(self) -> AsyncIterator[TurnUpdate]:
-        """Go on from whatever a lost request left behind; start anew only if that is provably nothing."""
+        """Reconcile what a lost request left behind; start anew only if that is provably nothing."""
         conversation = self._conversation()
 
         async def find(since: float) -> FoundTurn | None:
@@ -301,7 +301,7 @@ class Attempts:
             return await self._begin_again(None)
         if found is None:
             crash_point("turn.absent")
-            # Later attempts go on in a conversation that holds the prompt since the first.
+            # Later attempts continue a conversation that holds the prompt since the first.
             return self._send(conversation, prompt_posted="conversation" in self.operation.remote)
         if found.turn_id is None:
             return self._send(found.conversation, prompt_posted=found.prompt_posted)
@@ -310,7 +310,7 @@ class Attempts:
         return self._ws.backend.follow_turn(TurnRef(found.conversation, found.turn_id))
 
     async def _after_the_other(self, error: ConversationBusyError) -> AsyncIterator[TurnUpdate]:
-        """Take up the turn that is in the way if it is this one; else let it end, or end it, and start.
+        """Attach to the turn that is in the way if it is this one; else let it end, or end it, and start.
 
         A turn of a living worker is waited for. One that nobody waits for any more (of an attempt that was
         given up, of a worker that died) is cancelled. The caller's deadline bounds both.
@@ -397,7 +397,7 @@ class Attempts:
                 if self.ref is not None:
                     await asyncio.sleep(0.2 * 2**breaks)
                     self._become(AttemptState.ATTACHED)
-                updates = await self._taken_up()
+                updates = await self._resumed()
             except ServiceError:
                 if self.ref is None:
                     self._become(AttemptState.REFUSED)
