@@ -159,7 +159,7 @@ class Attempts:
         """Its row in the journal."""
         self.usage = Usage.model_validate(held.operation.remote.get("usage") or {})
         """What the attempts have cost that ended."""
-        self.ref = _known_ref(held.operation)
+        self.ref = known_ref(held.operation)
         """The turn on the service, as soon as the journal knows it."""
         self.state = AttemptState.INTENDED
         """How far the current attempt is."""
@@ -284,13 +284,8 @@ class Attempts:
         """Reconcile what a lost request left behind; start anew only if that is provably nothing."""
         conversation = self._conversation()
 
-        async def find(since: float) -> FoundTurn | None:
-            return await self._ws.backend.find_turn(
-                mark_of(self.operation), conversation=conversation, since=since
-            )
-
         try:
-            found = await look_up(find, self.operation)
+            found = await look_up_turn(self._ws, self.operation, conversation)
         except NotFoundError:
             if conversation is None:
                 raise  # not an answer about this turn: nothing is known of it, so nothing may be sent
@@ -346,11 +341,7 @@ class Attempts:
         crash_point("turn.started")
         made = []
         if self._turn.conversation is None:
-            made.append(
-                NewResource(
-                    "conversation", ref.conversation, self._turn.owner, self._turn.step, CONVERSATION_TTL
-                )
-            )
+            made.append(new_conversation(ref.conversation, owner=self._turn.owner, step=self._turn.step))
         self.operation = await self._ws.journal.attach(
             self._ws.scope,
             self.operation.key,
@@ -472,8 +463,28 @@ async def _marked(name: str, updates: AsyncIterator[TurnUpdate]) -> AsyncGenerat
             yield update
 
 
-def _known_ref(operation: Operation) -> TurnRef | None:
+def known_ref(operation: Operation) -> TurnRef | None:
+    """The turn on the service, if the journal knows it."""
     remote = operation.remote
     if "turn_id" in remote:
         return TurnRef(remote["conversation"], remote["turn_id"])
     return None
+
+
+async def look_up_turn(ws: Workspace, operation: Operation, conversation: str | None) -> FoundTurn | None:
+    """What an operation's current attempt left on the service; None if that is provably nothing.
+
+    Args:
+        ws: where to work.
+        operation: the intent.
+        conversation: where it was sent to, if that is known.
+    """
+    return await look_up(
+        lambda since: ws.backend.find_turn(mark_of(operation), conversation=conversation, since=since),
+        operation,
+    )
+
+
+def new_conversation(conversation: str, *, owner: str, step: str) -> NewResource:
+    """A conversation that a turn has made, for the ledger."""
+    return NewResource("conversation", conversation, owner, step, CONVERSATION_TTL)
