@@ -1,14 +1,13 @@
 """The attempts at one turn, as one state machine: sent once, found again, followed, answered, given up.
 
-An attempt goes through these states; what the journal knows is committed before the state is entered::
+An attempt goes through these states; what the journal has to know is committed before one is entered::
 
-    INTENDED ──────> SENT ──────> ATTACHED <─────> NEEDS_OUTPUTS
-       ^  intent       │  looked     │ id, and
-       │  committed    │  up, sent   │ conversation    ┌─> ANSWERED   (the result is committed: `turns`)
-       │               │  again      │ committed ──────┤
-       │               v             v                 └─> ENDED ──┐
-       │            REFUSED, GIVEN_UP (failure committed)          │
-       └──────────────────── next attempt committed ───────────────┘
+    INTENDED ──> SENT ──> ATTACHED <──> NEEDS_OUTPUTS
+       ^          │           ├──> ANSWERED    the result is committed next (`turns`)
+       │          │           ├──> ENDED ───┐  without an answer
+       │          │           └──> GIVEN_UP │  cancelled on the service: the failure is committed
+       │          └──> REFUSED              │  provably not on the service: likewise
+       └───────── next attempt ─────────────┘  committed as a new intent
 
 A process that takes the operation over enters where the journal is: at ATTACHED if there is an id, at SENT if
 an earlier worker may have sent it, else at INTENDED.
