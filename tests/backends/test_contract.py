@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncIterator, Iterator, Sequence
 
 import pytest
 
+from agent_tasks.backends.base import Backend
 from agent_tasks.backends.classic import AgentsBackend
 from agent_tasks.client import AsyncAgentsClient
 from agent_tasks.tools import McpTool
+from tests.backends import contract
 from tests.backends.contract import BOOKED, HELLO, LONG, BackendContract, Subject
 from tests.conftest import ServiceFactory
 from tests.support.fake_backend import Asks, Fails, FakeBackend, Says, Step, Waits
@@ -53,6 +56,13 @@ def script(prompt: str, outputs: Sequence[str], nth: int) -> Step:
             return Says(LONG)
         case _:
             return Says(HELLO)
+
+
+def test_the_contract_asks_for_every_method_of_the_seam() -> None:
+    suite = inspect.getsource(contract)
+    methods = {name for name in vars(Backend) if not name.startswith("_")}
+    assert len(methods) > 15
+    assert {name for name in methods if f"backend.{name}" not in suite} == set()
 
 
 class TestClassicBackend(BackendContract):
