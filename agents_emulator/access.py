@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from agent_tasks.logs import get_logger
-from agents_emulator.dispatch import error_response
+from agents_emulator.endpoints import error_response
 from agents_emulator.errors import GatewayError
 
 logger = get_logger("agents_emulator")

@@ -14,8 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route, Router
 
 from agents_emulator.access import AccessMiddleware
-from agents_emulator.connections import GuardMiddleware
-from agents_emulator.dispatch import (
+from agents_emulator.endpoints import (
     Operation,
     error_response,
     handle_http_exception,
@@ -24,6 +23,7 @@ from agents_emulator.dispatch import (
 )
 from agents_emulator.errors import ApiError, bad_request
 from agents_emulator.faults import MAX_PLAN_BYTES, CutMiddleware, FaultPlan, FaultPlanError, parse_plan
+from agents_emulator.guard import GuardMiddleware
 from agents_emulator.models.base import ChatModel
 from agents_emulator.requestlog import RequestLogMiddleware
 from agents_emulator.resources import (

@@ -24,8 +24,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from agents_emulator.connections import connection_of
 from agents_emulator.errors import ApiError, GatewayError, ServiceError
+from agents_emulator.guard import connection_of
 from agents_emulator.store import Record
 from agents_emulator.strictness import operation_names
 from agents_emulator.yaml_files import YamlError, describe, parse

@@ -26,8 +26,8 @@ from agent_tasks.logs import log_to_stderr
 from agent_tasks.redaction import redacted
 from agent_tasks.secret_arguments import read_token, refuse_secrets_in_arguments
 from agents_emulator.app import create_app
-from agents_emulator.connections import guarded_protocol
 from agents_emulator.faults import FaultPlanError, read_plan
+from agents_emulator.guard import guarded_protocol
 from agents_emulator.models import ModelConfigurationError, load_model
 from agents_emulator.models.openai import KEY_VARIABLE
 from agents_emulator.private import open_private

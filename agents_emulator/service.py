@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agents_emulator.assets import Assets
-from agents_emulator.connections import Limits
 from agents_emulator.engine.broker import EventBroker
 from agents_emulator.engine.children import ChildRunner
 from agents_emulator.engine.file_search import FileSearch
 from agents_emulator.engine.ingestion import Ingestion
 from agents_emulator.engine.runner import RunEngine
 from agents_emulator.faults import FaultPlan, Faults
+from agents_emulator.guard import Limits
 from agents_emulator.models.base import ChatModel
 from agents_emulator.private import private_folder, restrict_contents
 from agents_emulator.requestlog import RequestLog

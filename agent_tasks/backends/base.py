@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
 ResourceKind = Literal["agent", "file", "store", "conversation"]
 """What a service creates on request and keeps until it is deleted."""
@@ -75,19 +75,40 @@ class MarkedResource:
     created_at: float
 
 
-@dataclass(frozen=True)
-class AgentRequest:
-    """An agent to be created; fields as on the wire."""
+class RemoteStore(BaseModel):
+    """A vector store on the service, with all its files ingested or refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str
+    key: str
+    """What it is: a hash of its name and its files' keys."""
+    name: str
+    file_ids: list[str]
+    failed: dict[str, str] = Field(default_factory=dict)
+    """File id to the service's reason, for files that it could not ingest."""
+    reused: bool = False
+
+
+class AgentSpec(BaseModel):
+    """An agent as it shall be; what it is called on the service follows from it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     model: str
+    """The model deployment."""
     instructions: str
     description: str = ""
-    tools: Sequence[JsonObject] = ()
-    tool_resources: JsonObject = field(default_factory=dict, repr=False)
+    tools: list[dict[str, Any]] = Field(default_factory=list)
+    """Tool definitions as on the wire."""
+    stores: list[RemoteStore] = Field(default_factory=list)
+    """Vector stores for its file search (the service takes one). The agent's key is made of their keys."""
+    tool_resources: dict[str, Any] = Field(default_factory=dict, repr=False)
+    """Other tool resources as on the wire. Ids in here become part of the agent's key."""
     temperature: float | None = None
     top_p: float | None = None
-    response_format: JsonObject | str | None = None
+    response_format: dict[str, Any] | str | None = None
 
 
 @dataclass(frozen=True)
@@ -230,7 +251,7 @@ class Backend(Protocol):
         """The service's address without secrets: the scope of everything that the journal says about it."""
         ...
 
-    async def create_agent(self, request: AgentRequest, mark: Mark) -> str:
+    async def create_agent(self, spec: AgentSpec, mark: Mark) -> str:
         """Create an agent; returns its id."""
         ...
 

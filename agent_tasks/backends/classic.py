@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from agent_tasks.backends.base import (
     ActiveTurn,
-    AgentRequest,
+    AgentSpec,
     ApprovalRequest,
     Citation,
     FoundTurn,
@@ -100,18 +100,21 @@ class AgentsBackend:
 
     # --- what is created -------------------------------------------------------------------------------
 
-    async def create_agent(self, request: AgentRequest, mark: Mark) -> str:
+    async def create_agent(self, spec: AgentSpec, mark: Mark) -> str:
         """Create an agent; its metadata carries the mark."""
+        resources = dict(spec.tool_resources)
+        if spec.stores:
+            resources["file_search"] = {"vector_store_ids": [store.id for store in spec.stores]}
         fields: dict[str, Any] = {
-            "name": request.name,
-            "model": request.model,
-            "instructions": request.instructions,
-            "description": request.description or None,
-            "tools": list(request.tools) or None,
-            "tool_resources": request.tool_resources or None,
-            "temperature": request.temperature,
-            "top_p": request.top_p,
-            "response_format": request.response_format,
+            "name": spec.name,
+            "model": spec.model,
+            "instructions": spec.instructions,
+            "description": spec.description or None,
+            "tools": spec.tools or None,
+            "tool_resources": resources or None,
+            "temperature": spec.temperature,
+            "top_p": spec.top_p,
+            "response_format": spec.response_format,
         }
         agent = await self._client.agents.create(**_given(fields), metadata=_metadata(mark))
         return agent.id

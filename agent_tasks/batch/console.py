@@ -6,10 +6,10 @@ Names and values come from outside: they are printed as text, without markup and
 
 from __future__ import annotations
 
-import json
 import time
 from collections import deque
 from contextlib import AbstractContextManager
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,7 +23,7 @@ from rich.text import Text
 
 from agent_tasks.batch.observer import Observer, observed_by
 from agent_tasks.batch.records import AnswerRow, BatchSummary, DocumentRow, DocumentStatus, counted
-from agent_tasks.batch.writers import gist
+from agent_tasks.batch.writers import gist, read_results
 from agent_tasks.display import one_line
 from agent_tasks.operations import Usage
 
@@ -222,15 +222,8 @@ def _documents_table(summary: BatchSummary) -> Table:
 
 def _rows(results: Path, *, everything: bool) -> list[DocumentRow]:
     """The rows to show: all, or the first of those that need a person."""
-    rows: list[DocumentRow] = []
-    with results.open(encoding="utf-8") as lines:
-        for line in lines:
-            row = DocumentRow.model_validate(json.loads(line))
-            if everything or row.status is not DocumentStatus.DONE:
-                rows.append(row)
-            if len(rows) >= MAX_TABLE_ROWS:
-                break
-    return rows
+    shown = (row for row in read_results(results) if everything or row.status is not DocumentStatus.DONE)
+    return list(islice(shown, MAX_TABLE_ROWS))
 
 
 def _answer(answer: AnswerRow) -> list[Text]:

@@ -14,8 +14,6 @@ from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from agent_tasks.batch.context import Batch
 from agent_tasks.batch.observer import observer
 from agent_tasks.batch.records import DocumentRow, DocumentStatus, Failure, Review, shortened
@@ -36,36 +34,12 @@ from agent_tasks.journal import DocumentRecord
 from agent_tasks.logs import get_logger
 from agent_tasks.operations import RemoteAgent, TurnResult, Usage, content_hash
 from agent_tasks.pipeline.loader import AgentPlan
-from agent_tasks.pipeline.output_schema import json_schema_format, parse_answer
+from agent_tasks.pipeline.output_schema import parse_answer
 from agent_tasks.pipeline.prompts import PromptError
 
 logger = get_logger("agent_tasks.batch.processing")
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
-
-
-class ReviewAnswer(BaseModel):
-    """What a reviewer answers."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    approved: bool
-    problems: list[str] = []
-
-
-def review_format(*, strict: bool) -> dict[str, Any]:
-    """The ``response_format`` of a review; without strict mode the list has bounds: some models ramble."""
-    problem: dict[str, Any] = {"type": "string"} if strict else {"type": "string", "maxLength": 200}
-    problems: dict[str, Any] = {"type": "array", "items": problem}
-    if not strict:
-        problems["maxItems"] = 5
-    schema = {
-        "type": "object",
-        "properties": {"approved": {"type": "boolean"}, "problems": problems},
-        "required": ["approved", "problems"],
-        "additionalProperties": False,
-    }
-    return json_schema_format("review", schema, strict=strict)
 
 
 def estimate_tokens(text: str) -> int:
@@ -374,7 +348,7 @@ class _DocumentWork:
     async def _review(self, plan: AgentPlan, values: dict[str, Any]) -> list[str]:
         """Have the extraction checked; returns reasons."""
         agent = await self.batch.agent(
-            plan, response_format=review_format(strict=self.batch.pipeline.output.strict)
+            plan, response_format=Review.response_format(strict=self.batch.pipeline.output.strict)
         )
         not_found = [e.path for e in self.row.grounding if e.status is GroundingStatus.NOT_FOUND]
         prompt = plan.prompts["prompt"].render(
@@ -386,7 +360,7 @@ class _DocumentWork:
             RunIncompleteError
         ) as error:  # the extraction stands; a person can do what the reviewer did not
             return [f"the review was cut off: {error}"]
-        answer, errors = parse_answer(ReviewAnswer, result.text)
+        answer, errors = parse_answer(Review, result.text)
         if answer is None:
             return [f"the reviewer's answer is not valid: {'; '.join(errors[:3])}"]
         self.row.review = Review.model_validate(answer)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from agent_tasks.documents.grounding import FieldGrounding
 from agent_tasks.errors import AgentTasksError
 from agent_tasks.operations import Citation, ToolCallOutcome, Usage
+from agent_tasks.pipeline.output_schema import json_schema_format
 
 MAX_LISTED = 200
 """Documents that a summary or a table on the dashboard names; the rest is in results.jsonl."""
@@ -62,11 +63,28 @@ class Failure(_Record):
         return cls(type=type(error).__name__, message=str(error)[:2000], retryable=retryable)
 
 
-class Review(_Record):
-    """The reviewer's verdict."""
+class Review(BaseModel):
+    """The reviewer's verdict, as it answers and as the row has it."""
+
+    model_config = ConfigDict(extra="ignore")  # models add remarks of their own
 
     approved: bool
     problems: list[str] = Field(default_factory=list)
+
+    @classmethod
+    def response_format(cls, *, strict: bool) -> dict[str, Any]:
+        """The `response_format` of a review; without strict mode the list has bounds: some models ramble."""
+        problem: dict[str, Any] = {"type": "string"} if strict else {"type": "string", "maxLength": 200}
+        problems: dict[str, Any] = {"type": "array", "items": problem}
+        if not strict:
+            problems["maxItems"] = 5
+        schema = {
+            "type": "object",
+            "properties": {"approved": {"type": "boolean"}, "problems": problems},
+            "required": list(cls.model_fields),
+            "additionalProperties": False,
+        }
+        return json_schema_format("review", schema, strict=strict)
 
 
 class DocumentRow(_Record):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from agent_tasks.backends.base import AgentRequest
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.journal import NewResource
 from agent_tasks.operations.effects import create_or_find
@@ -40,20 +39,6 @@ async def ensure_agent(
     """
     key = agent_key(spec)
     operation = operation_key("ensure-agent", agent=key, owner=owner)
-    resources = dict(spec.tool_resources)
-    if spec.stores:
-        resources["file_search"] = {"vector_store_ids": [store.id for store in spec.stores]}
-    request = AgentRequest(
-        name=spec.name,
-        model=spec.model,
-        instructions=spec.instructions,
-        description=spec.description,
-        tools=spec.tools,
-        tool_resources=resources,
-        temperature=spec.temperature,
-        top_p=spec.top_p,
-        response_format=spec.response_format,
-    )
     while True:
         async with ws.hold(
             operation, "agent", {"agent": spec.name, "model": spec.model, "owner": owner}
@@ -67,7 +52,7 @@ async def ensure_agent(
                     ws,
                     held.operation,
                     is_orphan=held.is_orphan,
-                    create=lambda mark: ws.backend.create_agent(request, mark),
+                    create=lambda mark: ws.backend.create_agent(spec, mark),
                     find=lambda mark, since: ws.backend.find("agent", mark, since=since),
                 )
                 made = NewResource("agent", agent_id, owner, spec.name, ttl.total_seconds())

@@ -6,11 +6,10 @@ import asyncio
 
 from agent_tasks.backends.base import TurnRef
 from agent_tasks.errors import AgentTasksError, JournalError, LeaseLostError, RunCancelledError
-from agent_tasks.journal import Claim, NewResource, Operation
+from agent_tasks.journal import Claim, Operation
 from agent_tasks.logs import get_logger
-from agent_tasks.operations.effects import look_up, mark_of
+from agent_tasks.operations.attempts import known_ref, look_up_turn, new_conversation
 from agent_tasks.operations.ownership import belongs_to
-from agent_tasks.operations.turns import CONVERSATION_TTL
 from agent_tasks.operations.workspace import Workspace
 
 logger = get_logger("agent_tasks.operations")
@@ -78,22 +77,14 @@ async def _cancel(ws: Workspace, listed: Operation, slots: asyncio.Semaphore) ->
 
 
 async def _find(ws: Workspace, operation: Operation) -> TurnRef | None:
-    conversation = operation.remote.get("conversation")
-    if "turn_id" in operation.remote:
-        return TurnRef(operation.remote["conversation"], operation.remote["turn_id"])
-    found = await look_up(
-        lambda since: ws.backend.find_turn(mark_of(operation), conversation=conversation, since=since),
-        operation,
-    )
+    ref = known_ref(operation)
+    if ref is not None:
+        return ref
+    found = await look_up_turn(ws, operation, operation.remote.get("conversation"))
     if found is None:
         return None
-    made = NewResource(
-        "conversation",
-        found.conversation,
-        operation.fingerprint["owner"],
-        str(operation.fingerprint.get("step", "")),
-        CONVERSATION_TTL,
-    )
+    step = str(operation.fingerprint.get("step", ""))
+    made = new_conversation(found.conversation, owner=operation.fingerprint["owner"], step=step)
     await ws.journal.attach(ws.scope, operation.key, {"conversation": found.conversation}, [made])
     return TurnRef(found.conversation, found.turn_id) if found.turn_id is not None else None
 

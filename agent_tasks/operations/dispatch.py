@@ -8,21 +8,16 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from agent_tasks.backends.base import ToolCallRequest
-from agent_tasks.client.functions import error_output
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.detaching import DETACH_SECONDS, is_detaching
 from agent_tasks.errors import ToolOutcomeUnknownError
 from agent_tasks.journal import ToolCallRecord, ToolCallState
-from agent_tasks.logs import get_logger
 from agent_tasks.operations.arguments import shown_arguments
 from agent_tasks.operations.keys import content_hash
 from agent_tasks.operations.models import ToolCallOutcome
 from agent_tasks.operations.workspace import Workspace
-from agent_tasks.telemetry import tool_span
 from agent_tasks.tools import CallableTool, ToolContext, ToolSet, WhenUnknown
-from agent_tasks.tools.toolset import unknown_tool
-
-logger = get_logger("agent_tasks.operations")
+from agent_tasks.tools.execution import Executed, execute, failed
 
 
 async def dispatch_tools(
@@ -135,30 +130,15 @@ async def _dispatch(
     # A repeated call is known to the function's other side by the key of the first.
     first = earlier.call_id if earlier is not None else call.call_id
     context = ToolContext(call_id=call.call_id, turn_id=turn_id, idempotency_key=f"{operation_key}:{first}")
-    outcome = await _carry_out(ws, call, tool, tools, context)
+    if tool is not None:
+        crash_point("tool.begun")
+        await ws.make_sure()
+    executed = await execute(tools.functions if tools is not None else {}, call.name, call.arguments, context)
+    if executed.error is None:
+        crash_point("tool.done")
+    outcome = _outcome(call, executed)
     await _commit(ws, turn_id, outcome, ToolCallState.DONE)
     return outcome
-
-
-async def _carry_out(
-    ws: Workspace,
-    call: ToolCallRequest,
-    tool: CallableTool | None,
-    tools: ToolSet | None,
-    context: ToolContext,
-) -> ToolCallOutcome:
-    if tool is None:
-        return _failed(call, context.turn_id, unknown_tool(call.name, tools))
-    crash_point("tool.begun")
-    await ws.make_sure()
-    try:
-        with tool_span(call.name, call.call_id, call.arguments) as span:
-            output = await tool.call(call.arguments, context)
-            span.returned(output)
-        crash_point("tool.done")
-    except Exception as raised:  # whatever a user's function raises is told to the agent
-        return _failed(call, context.turn_id, raised)
-    return ToolCallOutcome(call_id=call.call_id, name=call.name, output=output)
 
 
 async def _of_unknown_outcome(
@@ -179,7 +159,7 @@ async def _of_unknown_outcome(
         tool=call.name,
         call_id=call.call_id,
     )
-    outcome = _failed(call, turn_id, error)
+    outcome = _outcome(call, failed(call.name, call.call_id, turn_id, error))
     await _commit(ws, turn_id, outcome, ToolCallState.UNKNOWN)
     return outcome
 
@@ -195,10 +175,10 @@ def _all_of(unknown: Sequence[ToolOutcomeUnknownError]) -> ToolOutcomeUnknownErr
     )
 
 
-def _failed(call: ToolCallRequest, turn_id: str, error: Exception) -> ToolCallOutcome:
-    kind = type(error).__name__
-    logger.warning("Function %s (%s of %s) gave %s", call.name, call.call_id, turn_id, kind)
-    return ToolCallOutcome(call_id=call.call_id, name=call.name, output=error_output(error), error_type=kind)
+def _outcome(call: ToolCallRequest, executed: Executed) -> ToolCallOutcome:
+    return ToolCallOutcome(
+        call_id=call.call_id, name=call.name, output=executed.output, error_type=executed.error_type
+    )
 
 
 async def _commit(ws: Workspace, turn_id: str, outcome: ToolCallOutcome, state: ToolCallState) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agent_tasks.backends.base import Citation, Usage
+from agent_tasks.backends.base import AgentSpec, Citation, RemoteStore, Usage
 
 __all__ = [
     "AgentSpec",
@@ -36,38 +36,6 @@ class RemoteFile(_Model):
     bytes: int
     reused: bool = False
     """True: an earlier call uploaded it, nothing was sent."""
-
-
-class RemoteStore(_Model):
-    """A vector store on the service, with all its files taken in or refused."""
-
-    id: str
-    key: str
-    """What it is: a hash of its name and its files' keys."""
-    name: str
-    file_ids: list[str]
-    failed: dict[str, str] = Field(default_factory=dict)
-    """File id to the service's reason, for files that it could not take in."""
-    reused: bool = False
-
-
-class AgentSpec(_Model):
-    """An agent as it shall be; what it is called on the service follows from it."""
-
-    name: str
-    model: str
-    """The model deployment."""
-    instructions: str
-    description: str = ""
-    tools: list[dict[str, Any]] = Field(default_factory=list)
-    """Tool definitions as on the wire."""
-    stores: list[RemoteStore] = Field(default_factory=list)
-    """Vector stores for its file search (the service takes one). The agent's key is made of their keys."""
-    tool_resources: dict[str, Any] = Field(default_factory=dict, repr=False)
-    """Other tool resources as on the wire. Ids in here become part of the agent's key."""
-    temperature: float | None = None
-    top_p: float | None = None
-    response_format: dict[str, Any] | str | None = None
 
 
 class RemoteAgent(_Model):

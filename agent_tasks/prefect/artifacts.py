@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,8 +19,8 @@ from prefect.artifacts import (
 
 from agent_tasks.batch.context import Batch
 from agent_tasks.batch.markdown import escape, escape_cell
-from agent_tasks.batch.records import MAX_LISTED, BatchSummary, DocumentRow, DocumentStatus, counted
-from agent_tasks.batch.writers import gist
+from agent_tasks.batch.records import MAX_LISTED, BatchSummary, DocumentStatus, counted
+from agent_tasks.batch.writers import gist, read_results
 from agent_tasks.logs import get_logger
 
 logger = get_logger("agent_tasks.prefect.artifacts")
@@ -119,16 +118,14 @@ async def publish_artifacts(batch: Batch, summary: BatchSummary) -> None:
 
 def _table(results: Path) -> list[dict[str, str]]:
     picked: dict[DocumentStatus, list[dict[str, str]]] = {status: [] for status in _ORDER}
-    with results.open(encoding="utf-8") as lines:
-        for line in lines:
-            row = DocumentRow.model_validate(json.loads(line))
-            if len(picked[row.status]) < MAX_LISTED:
-                picked[row.status].append(
-                    {
-                        "document": escape_cell(row.document),
-                        "status": row.status.value.replace("_", " "),
-                        "result": escape_cell(gist(row)[:_MAX_CELL_CHARS]),
-                        "tokens": f"{row.usage.total_tokens:,}",
-                    }
-                )
+    for row in read_results(results):
+        if len(picked[row.status]) < MAX_LISTED:
+            picked[row.status].append(
+                {
+                    "document": escape_cell(row.document),
+                    "status": row.status.value.replace("_", " "),
+                    "result": escape_cell(gist(row)[:_MAX_CELL_CHARS]),
+                    "tokens": f"{row.usage.total_tokens:,}",
+                }
+            )
     return [row for status in _ORDER for row in picked[status]][:MAX_LISTED]

@@ -3,7 +3,7 @@
 from agent_tasks.tools.answers import parse_answer
 from agent_tasks.tools.azure_function import AzureFunctionTool, StorageQueue
 from agent_tasks.tools.base import CallableTool, HostedTool, Tool, ToolContext
-from agent_tasks.tools.connections import (
+from agent_tasks.tools.connected import (
     BrowserAutomationTool,
     ComputerUseTool,
     ConnectedAgentTool,

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from agent_tasks.client.functions import error_output
-from agent_tasks.errors import ConfigurationError, UnknownToolError
-from agent_tasks.telemetry import tool_span
+from agent_tasks.errors import ConfigurationError
 from agent_tasks.tools.base import CallableTool, Tool, ToolContext
+from agent_tasks.tools.execution import execute
 from agent_tasks.tools.function import FunctionTool
 from agent_tasks.tools.mcp import McpTool
 from agent_tasks.wire import RequiredMcpToolCall
@@ -104,13 +103,7 @@ class ToolSet:
             The output, or ``{"error": {"type": ..., "message": ...}}``.
         """
         context = ToolContext(call_id, turn_id, idempotency_key or f"{turn_id}:{call_id}")
-        try:
-            with tool_span(name, call_id, arguments) as span:
-                output = await self._function(name).call(arguments, context)
-                span.returned(output)
-                return output
-        except Exception as error:  # whatever a user's function raises is told to the agent
-            return error_output(error)
+        return (await execute(self.functions, name, arguments, context)).output
 
     def decides(self, server_label: str) -> bool:
         """Whether calls of this MCP server are decided here: its tool has an `approve`."""
@@ -138,18 +131,6 @@ class ToolSet:
         Raises KeyError for a server that is not decided on here.
         """
         return self._approving[server_label].approval(call_id, approve=approve)
-
-    def _function(self, name: str) -> CallableTool:
-        found = self.functions.get(name)
-        if found is None:
-            raise unknown_tool(name, self)
-        return found
-
-
-def unknown_tool(name: str, tools: ToolSet | None) -> UnknownToolError:
-    """The error for a call of something that is not there; says what is."""
-    there = ", ".join(sorted(tools.functions)) if tools is not None and tools.functions else "none"
-    return UnknownToolError(f"There is no function {name!r}; there is: {there}.", tool=name)
 
 
 def _as_tool(given: Tool | Callable[..., Any]) -> Tool:

@@ -233,7 +233,7 @@ class ToolApproval(WireModel):
 
     tool_call_id: str
     approve: bool
-    headers: dict[str, str] | None = None
+    headers: dict[str, str] | None = Field(None, repr=False)
 
 
 # --- the run ---------------------------------------------------------------------------------------------

@@ -510,7 +510,7 @@ class MCPToolResource(WireModel):
     """Headers for an MCP server. Recorded: their values come back as `REDACTED`."""
 
     server_label: str
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: dict[str, str] = Field(default_factory=dict, repr=False)
     require_approval: MCPRequiredApproval | None = None
 
 

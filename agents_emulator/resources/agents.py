@@ -7,7 +7,7 @@ from typing import Any
 
 from agent_tasks.wire import CreateAgentRequest, UpdateAgentRequest
 from agents_emulator import validation
-from agents_emulator.dispatch import Call, Operation
+from agents_emulator.endpoints import Call, Operation
 from agents_emulator.engine.lifecycle import now
 from agents_emulator.errors import bad_request
 from agents_emulator.ids import new_id

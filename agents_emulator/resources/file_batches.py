@@ -7,7 +7,7 @@ import sqlite3
 from agent_tasks.wire import CreateVectorStoreFileBatchRequest
 from agents_emulator import validation
 from agents_emulator.assets import source_file_ids
-from agents_emulator.dispatch import Call, Operation
+from agents_emulator.endpoints import Call, Operation
 from agents_emulator.engine.lifecycle import now
 from agents_emulator.errors import missing_parameter
 from agents_emulator.ids import new_batch_id

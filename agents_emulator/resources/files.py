@@ -14,7 +14,7 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from agents_emulator.dispatch import Call, Operation, common_headers, limit_upload
+from agents_emulator.endpoints import Call, Operation, common_headers, limit_upload
 from agents_emulator.errors import bad_request, missing_parameter
 from agents_emulator.filestore import CHUNK_BYTES, keep, new_file
 from agents_emulator.store import FILES, VECTOR_STORE_FILES, Record

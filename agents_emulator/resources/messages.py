@@ -9,7 +9,7 @@ from typing import Any
 from agent_tasks.wire import CreateMessageRequest, UpdateMessageRequest
 from agents_emulator import validation
 from agents_emulator.assets import attached_file_ids
-from agents_emulator.dispatch import Call, Operation
+from agents_emulator.endpoints import Call, Operation
 from agents_emulator.engine.bodies import message_body, text_block
 from agents_emulator.engine.lifecycle import active_run, now
 from agents_emulator.errors import bad_request, missing_parameter

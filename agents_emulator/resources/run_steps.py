@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from agents_emulator.dispatch import Call, Operation
+from agents_emulator.endpoints import Call, Operation
 from agents_emulator.engine.bodies import step_body
 from agents_emulator.paging import list_body, page_from_query
 from agents_emulator.store import RUN_STEPS, RUNS, THREADS, Record

@@ -13,7 +13,7 @@ from agent_tasks.wire import (
     UpdateRunRequest,
 )
 from agents_emulator import validation
-from agents_emulator.dispatch import Call, Operation, common_headers
+from agents_emulator.endpoints import Call, Operation, common_headers
 from agents_emulator.engine import lifecycle
 from agents_emulator.engine.bodies import run_body
 from agents_emulator.engine.broker import Event

@@ -7,7 +7,7 @@ import sqlite3
 
 from agent_tasks.wire import CreateThreadRequest, UpdateThreadRequest
 from agents_emulator import validation
-from agents_emulator.dispatch import Call, Operation
+from agents_emulator.endpoints import Call, Operation
 from agents_emulator.engine.lifecycle import now
 from agents_emulator.ids import new_id
 from agents_emulator.paging import list_body, page_from_query

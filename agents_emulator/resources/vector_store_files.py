@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from agent_tasks.wire import CreateVectorStoreFileRequest
 from agents_emulator import validation
 from agents_emulator.assets import source_file_ids
-from agents_emulator.dispatch import Call, Operation
+from agents_emulator.endpoints import Call, Operation
 from agents_emulator.engine.lifecycle import now
 from agents_emulator.errors import bad_request, missing_parameter, not_found
 from agents_emulator.paging import list_body, page_from_query

@@ -8,7 +8,7 @@ import time
 from agent_tasks.wire import CreateVectorStoreRequest, UpdateVectorStoreRequest
 from agents_emulator import validation
 from agents_emulator.assets import source_file_ids
-from agents_emulator.dispatch import Call, Operation
+from agents_emulator.endpoints import Call, Operation
 from agents_emulator.engine.file_search import touched
 from agents_emulator.engine.lifecycle import now
 from agents_emulator.ids import new_id

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agents_emulator import dispatch
+from agents_emulator import endpoints
 from tests.emulator.helpers import get, upload
 from tests.support.service import RunningService
 
@@ -93,8 +93,8 @@ def test_a_broken_form_is_refused(shared: RunningService, content_type: str) -> 
 
 
 def test_bodies_beyond_the_limits_are_refused(service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatch, "MAX_UPLOAD_BYTES", 1000)
-    monkeypatch.setattr(dispatch, "MAX_JSON_BYTES", 1000)
+    monkeypatch.setattr(endpoints, "MAX_UPLOAD_BYTES", 1000)
+    monkeypatch.setattr(endpoints, "MAX_JSON_BYTES", 1000)
     running = service()
     with running.http() as client:
         big = client.post("/files", files={"file": ("a.txt", b"x" * 100_000)}, data={"purpose": "assistants"})

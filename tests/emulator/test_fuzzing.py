@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from agents_emulator.app import OPERATIONS
-from agents_emulator.connections import Limits
+from agents_emulator.guard import Limits
 from agents_emulator.service import ServiceConfig
 from tests.emulator.helpers import Json, agent, get, post, stream, turn, upload
 from tests.support.answers import ANSWERS

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from agents_emulator.connections import Limits
 from agents_emulator.engine.broker import MAX_WAITING_BYTES, EventBroker
+from agents_emulator.guard import Limits
 from agents_emulator.service import ServiceConfig
 from tests.emulator.helpers import agent, get, post, turn, upload, wait_for
 from tests.support.service import HELLO, RunningService, start_in_thread, write_rules

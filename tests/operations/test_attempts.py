@@ -178,7 +178,7 @@ async def forget(task: asyncio.Task[Any], ws: Workspace) -> None:
 async def test_the_usage_of_attempts_before_a_crash_is_kept(
     service: ServiceFactory, open_workspace: OpenWorkspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from agent_tasks.operations import following
+    from agent_tasks.operations import attempts
 
     async def ask(prompt: str, *, crashes: bool) -> int:
         class CrashError(BaseException):
@@ -194,7 +194,7 @@ async def test_the_usage_of_attempts_before_a_crash_is_kept(
             spec = turn(await clerk(ws), prompt)
             if crashes:
                 with monkeypatch.context() as patch:
-                    patch.setattr(following, "crash_point", crash)
+                    patch.setattr(attempts, "crash_point", crash)
                     with pytest.raises(CrashError):
                         await run_turn(ws, spec, tools=booking.tools)
             result = await run_turn(ws, spec, tools=booking.tools)

@@ -15,10 +15,10 @@ from agent_tasks.operations import (
     AgentSpec,
     TurnSpec,
     Workspace,
+    attempts,
     build_vector_store,
     ensure_agent,
     files,
-    following,
     run_turn,
     upload_file,
 )
@@ -83,7 +83,7 @@ async def test_a_turn_that_completed_unheard_is_not_cancelled_and_not_paid_again
 ) -> None:
     """The network is gone after the turn has begun; the hook of the failed flow runs when it is back."""
     running = service()
-    monkeypatch.setattr(following, "_BREAKS", 0)
+    monkeypatch.setattr(attempts, "_BREAKS", 0)
     async with open_workspace(running) as ws:
         turn = await _turn(ws)
         start = ws.backend.start_turn

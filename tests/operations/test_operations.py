@@ -23,11 +23,11 @@ from agent_tasks.operations import (
     RemoteAgent,
     TurnSpec,
     Workspace,
+    attempts,
     build_vector_store,
     delete_conversation,
     ensure_agent,
     exclusive,
-    following,
     release_owner,
     run_turn,
     upload_file,
@@ -272,7 +272,7 @@ async def test_a_refused_turn_is_an_error_and_may_be_tried_again(
 async def test_an_unreachable_service_leaves_the_turn_to_be_taken_up_later(
     service: ServiceFactory, open_workspace: OpenWorkspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "_BREAKS", 2)
+    monkeypatch.setattr(attempts, "_BREAKS", 2)
     monkeypatch.setattr(_runtime, "async_sleep", lambda _: asyncio.sleep(0.01))  # between tries of a request
     running = service(process=True, rules={"default": {"reply": {"text": "Hello."}, "delay": 0.5}})
     async with open_workspace(running) as ws:

@@ -30,10 +30,10 @@ from starlette.routing import Route
 from typer.testing import CliRunner
 
 from agent_tasks import logs, redaction
-from agent_tasks.backends.base import AgentRequest, TurnRequest
+from agent_tasks.backends.base import TurnRequest
 from agent_tasks.cli.app import app
 from agent_tasks.client import AsyncAgentsClient
-from agent_tasks.client._calls import Call
+from agent_tasks.client._requests import ServiceRequest
 from agent_tasks.doctor.findings import failed
 from agent_tasks.errors import AgentTasksError, ConfigurationError, RunFailedError, ServiceError
 from agent_tasks.journal import Journal
@@ -48,6 +48,7 @@ from agent_tasks.prefect.blocks import AgentsProject
 from agent_tasks.queues import StorageConnection
 from agent_tasks.settings import CredentialKind, Settings
 from agent_tasks.tools import McpTool
+from agent_tasks.wire import CreateAgentRequest, ToolApproval
 from agents_emulator.models import ChatMessage, ChatRequest, load_model
 from agents_emulator.server import main as emulator_main
 from agents_emulator.service import ServiceConfig
@@ -547,9 +548,16 @@ OBJECTS: dict[str, Callable[[], Any]] = {
     "client": lambda: AsyncAgentsClient("http://127.0.0.1:1/api/projects/p", SecretStr(SECRET)),
     "local service to start": lambda: vars(local_service(_settings()))["spec"],
     "agent": lambda: AgentSpec(name="a", model="m", instructions="i", tool_resources=_RESOURCES),
-    "agent to be created": lambda: AgentRequest("a", "m", "i", tool_resources=_RESOURCES),
+    "agent on the wire": lambda: CreateAgentRequest.model_validate(
+        {"model": "m", "tool_resources": _RESOURCES}
+    ),
+    "approval on the wire": lambda: ToolApproval(
+        tool_call_id="call_1", approve=True, headers={"x-key": SECRET}
+    ),
     "turn to be started": lambda: TurnRequest("asst_1", "Hello", tool_resources=_RESOURCES),
-    "call of the client": lambda: Call("POST", "/threads/runs", body={"tool_resources": _RESOURCES}),
+    "request of the client": lambda: ServiceRequest(
+        "POST", "/threads/runs", body={"tool_resources": _RESOURCES}
+    ),
     "journal": lambda: Journal(_settings().journal_url.get_secret_value()),
 }
 

@@ -20,8 +20,8 @@ from agent_tasks.client._async.transport import AsyncTransport
 from agent_tasks.client._async.vector_store_file_batches import AsyncVectorStoreFileBatches
 from agent_tasks.client._async.vector_store_files import AsyncVectorStoreFiles
 from agent_tasks.client._async.vector_stores import AsyncVectorStores
-from agent_tasks.client._calls import Call
 from agent_tasks.client._options import DEFAULT_API_VERSION, Credential, RetryPolicy, Timeouts
+from agent_tasks.client._requests import ServiceRequest
 from agent_tasks.client.endpoint import Endpoint
 from agent_tasks.client.functions import DEFAULT_MAX_ROUNDS, AutoFunctionCalls, CallableTools
 
@@ -115,7 +115,7 @@ class AsyncAgentsClient:
             raise ValueError(f"{path!r} is not a path below the project's address")
         if any(character in path for character in "?#\\"):
             raise ValueError(f"{path!r} has more than a path: give the query as params")
-        call = Call(method, path, creates=method == "POST", body=body, params=params or {})
+        call = ServiceRequest(method, path, creates=method == "POST", body=body, params=params or {})
         return await self._transport.json(call, name="send_request")
 
     async def aclose(self) -> None:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from agent_tasks.client._async import _runtime
 from agent_tasks.client._async.transport import AsyncTransport
-from agent_tasks.client._calls import Call
+from agent_tasks.client._requests import ServiceRequest
 from agent_tasks.client.polling import Pauses
 from agent_tasks.errors import InvalidAnswerError, NotReadyError
 from agent_tasks.wire import DeletionStatus, ListPage, WireModel
@@ -47,20 +47,22 @@ class AsyncResource:
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
 
-    async def _call(self, model: type[M], call: Call) -> M:
+    async def _call(self, model: type[M], call: ServiceRequest) -> M:
         return _parse(model, await self._transport.json(call), call)
 
     async def _get(self, model: type[M], path: str, params: Mapping[str, Any] | None = None) -> M:
-        return await self._call(model, Call("GET", path, params=params or {}))
+        return await self._call(model, ServiceRequest("GET", path, params=params or {}))
 
     async def _create(
         self, model: type[M], path: str, body: Mapping[str, Any], params: Mapping[str, Any] | None = None
     ) -> M:
-        return await self._call(model, Call("POST", path, creates=True, body=body, params=params or {}))
+        return await self._call(
+            model, ServiceRequest("POST", path, creates=True, body=body, params=params or {})
+        )
 
     async def _update(self, model: type[M], path: str, body: Mapping[str, Any] | None = None) -> M:
         """A POST that leaves the same behind however often it is sent."""
-        return await self._call(model, Call("POST", path, body=body))
+        return await self._call(model, ServiceRequest("POST", path, body=body))
 
     async def _poll(
         self, thing: M, path: str, done: Callable[[M], bool], *, poll_interval: float, deadline: float
@@ -82,13 +84,13 @@ class AsyncResource:
 
     async def _delete(self, model: type[D], path: str, id: str) -> D:
         body = await self._transport.delete(path)
-        return model(id=id) if body is None else _parse(model, body, Call("DELETE", path))
+        return model(id=id) if body is None else _parse(model, body, ServiceRequest("DELETE", path))
 
     async def _list(self, model: type[M], path: str, params: Mapping[str, Any]) -> AsyncIterator[M]:
         """Goes through all pages, one request at a time, only as far as the caller reads."""
         query = {key: value for key, value in params.items() if value is not None}
         while True:
-            call = Call("GET", path, params=query)
+            call = ServiceRequest("GET", path, params=query)
             page = _parse(ListPage[model], await self._transport.json(call), call)  # type: ignore[valid-type]
             for item in page.data:
                 yield item
@@ -107,7 +109,7 @@ class AsyncResource:
             query["after"] = last
 
 
-def _parse(model: type[M], body: Mapping[str, Any], call: Call) -> M:
+def _parse(model: type[M], body: Mapping[str, Any], call: ServiceRequest) -> M:
     try:
         return model.model_validate(body)
     except ValidationError as error:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Literal
 
 from agent_tasks.client._async.resource import AsyncResource, include_params
-from agent_tasks.client._calls import path_of
+from agent_tasks.client._requests import path_of
 from agent_tasks.wire import RunStep
 
 

@@ -12,8 +12,8 @@ from agent_tasks.client._async.run_calls import AsyncRunCalls, outputs_call
 from agent_tasks.client._async.run_streams import AsyncRunStream
 from agent_tasks.client._async.streams import AsyncEventStream
 from agent_tasks.client._async.transport import AsyncTransport
-from agent_tasks.client._calls import Call, path_of
 from agent_tasks.client._outcomes import run_error
+from agent_tasks.client._requests import ServiceRequest, path_of
 from agent_tasks.client.functions import AutoFunctionCalls, CallableTools, with_toolset
 from agent_tasks.client.polling import FIRST_PAUSE, Pauses, run_limit
 from agent_tasks.wire import (
@@ -104,7 +104,7 @@ class AsyncRuns(AsyncResource):
         fields = fields if request is not None else with_toolset(fields, toolset)
         body = {**request_body(CreateRunRequest, request, fields), "stream": False}
         path = path_of("threads", thread_id, "runs")
-        call = Call("POST", path, creates=True, body=body, params=include_params(include))
+        call = ServiceRequest("POST", path, creates=True, body=body, params=include_params(include))
         with self._transport.observe(call, "runs.create_and_process") as observer:
             run = await self._call(ThreadRun, call)
             run = await self._process(run, toolset, max_rounds, poll_interval, deadline, cancel=True)
@@ -126,7 +126,7 @@ class AsyncRuns(AsyncResource):
         """Creates a thread with its messages, and does on it what `create_and_process` does."""
         fields = fields if request is not None else with_toolset(fields, toolset)
         body = {**request_body(CreateThreadAndRunRequest, request, fields), "stream": False}
-        call = Call("POST", "/threads/runs", creates=True, body=body)
+        call = ServiceRequest("POST", "/threads/runs", creates=True, body=body)
         with self._transport.observe(call, "runs.create_thread_and_process") as observer:
             run = await self._call(ThreadRun, call)
             run = await self._process(run, toolset, max_rounds, poll_interval, deadline, cancel=True)
@@ -172,7 +172,7 @@ class AsyncRuns(AsyncResource):
         fields = fields if request is not None else with_toolset(fields, toolset)
         body = {**request_body(CreateRunRequest, request, fields), "stream": True}
         path = path_of("threads", thread_id, "runs")
-        call = Call("POST", path, creates=True, body=body, params=include_params(include))
+        call = ServiceRequest("POST", path, creates=True, body=body, params=include_params(include))
         return self._stream(call, thread_id, None, toolset, max_rounds, event_handler, resume)
 
     def stream_thread_and_run(
@@ -189,7 +189,7 @@ class AsyncRuns(AsyncResource):
         """Like `create_thread_and_run`, followed by its events, as in `stream`."""
         fields = fields if request is not None else with_toolset(fields, toolset)
         body = {**request_body(CreateThreadAndRunRequest, request, fields), "stream": True}
-        call = Call("POST", "/threads/runs", creates=True, body=body)
+        call = ServiceRequest("POST", "/threads/runs", creates=True, body=body)
         return self._stream(call, None, None, toolset, max_rounds, event_handler, resume)
 
     async def get(self, thread_id: str, run_id: str) -> ThreadRun:
@@ -257,7 +257,7 @@ class AsyncRuns(AsyncResource):
 
     def _stream(
         self,
-        call: Call,
+        call: ServiceRequest,
         thread_id: str | None,
         run_id: str | None,
         toolset: CallableTools | None,

@@ -12,7 +12,7 @@ import httpx
 
 from agent_tasks.client._async import _runtime
 from agent_tasks.client._async.transport import AsyncTransport
-from agent_tasks.client._calls import Call
+from agent_tasks.client._requests import ServiceRequest
 from agent_tasks.client._sse import Frame, FrameDecoder
 from agent_tasks.client.failures import error_from_run
 from agent_tasks.client.instrumentation import OperationObserver
@@ -37,7 +37,7 @@ class AsyncEventStream(AsyncIterator[StreamEvent]):
     """
 
     def __init__(
-        self, transport: AsyncTransport, call: Call, *, thread_id: str | None, run_id: str | None
+        self, transport: AsyncTransport, call: ServiceRequest, *, thread_id: str | None, run_id: str | None
     ) -> None:
         self._transport = transport
         self._call = call

@@ -14,10 +14,16 @@ from tenacity import AsyncRetrying
 from agent_tasks.bounded import ACCEPT_ENCODING, Bounded, bounded_json
 from agent_tasks.client._async import _runtime
 from agent_tasks.client._async.credentials import AsyncTokenSource
-from agent_tasks.client._calls import Call, RetryWait, retry_condition, retry_stop, transport_errors
 from agent_tasks.client._operations import operation_name
 from agent_tasks.client._options import RetryPolicy, Timeouts
 from agent_tasks.client._redaction import loggable
+from agent_tasks.client._requests import (
+    RetryWait,
+    ServiceRequest,
+    retry_condition,
+    retry_stop,
+    transport_errors,
+)
 from agent_tasks.client.endpoint import Endpoint
 from agent_tasks.client.failures import error_from_answer, request_id
 from agent_tasks.client.instrumentation import OperationObserver, add_trace_context, watching
@@ -79,7 +85,7 @@ class AsyncTransport:
         """Closes all connections."""
         await self._http.aclose()
 
-    async def json(self, call: Call, *, name: str | None = None) -> dict[str, Any]:
+    async def json(self, call: ServiceRequest, *, name: str | None = None) -> dict[str, Any]:
         """Sends a call and gives the JSON object of its answer; `name` is as for `observe`."""
         with self.observe(call, name) as observer:
             async for attempt in self._attempts(call):
@@ -91,7 +97,7 @@ class AsyncTransport:
 
     async def delete(self, path: str) -> dict[str, Any] | None:
         """Deletes; None when the thing was gone at a repeated try, since an earlier try may have done it."""
-        call = Call("DELETE", path)
+        call = ServiceRequest("DELETE", path)
         with self.observe(call):
             async for attempt in self._attempts(call):
                 with attempt:
@@ -103,7 +109,7 @@ class AsyncTransport:
                         return None
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def open(self, call: Call, *, accept: str, limits: httpx.Timeout) -> httpx.Response:
+    async def open(self, call: ServiceRequest, *, accept: str, limits: httpx.Timeout) -> httpx.Response:
         """Sends a call; gives its answer unread, for the caller to close. Once it begins, no retries.
 
         The caller observes it, for as long as it reads.
@@ -113,13 +119,15 @@ class AsyncTransport:
                 return await self._send(call, accept=accept, limits=limits)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def observe(self, call: Call, name: str | None = None) -> AbstractContextManager[OperationObserver]:
+    def observe(
+        self, call: ServiceRequest, name: str | None = None
+    ) -> AbstractContextManager[OperationObserver]:
         """Lets those who watch know of an operation, or by a name of its own of several that belong together,
         the first of which is given."""
         name = name or operation_name(call.method, call.path)
         return watching().operation(name, call.path, call.body, self._endpoint.url)
 
-    def _attempts(self, call: Call) -> AsyncRetrying:
+    def _attempts(self, call: ServiceRequest) -> AsyncRetrying:
         return AsyncRetrying(
             sleep=_wait,
             retry=retry_condition(call),
@@ -128,7 +136,7 @@ class AsyncTransport:
             reraise=True,
         )
 
-    async def _json(self, call: Call) -> dict[str, Any]:
+    async def _json(self, call: ServiceRequest) -> dict[str, Any]:
         response = await self._send(call, accept="application/json", limits=self.timeouts.for_answer())
         content = await self._content(call, response, LARGEST_ANSWER)
         self._log_body("answer", call, content)
@@ -148,7 +156,7 @@ class AsyncTransport:
         return body
 
     async def pieces(
-        self, call: Call, response: httpx.Response, limit: int, *, seconds: float | None = None
+        self, call: ServiceRequest, response: httpx.Response, limit: int, *, seconds: float | None = None
     ) -> AsyncGenerator[bytes, None]:
         """Reads an answer, unpacked piece by piece, up to `limit` bytes and for so long; closes it.
 
@@ -167,7 +175,9 @@ class AsyncTransport:
         finally:
             await response.aclose()
 
-    async def _content(self, call: Call, response: httpx.Response, limit: int, *, cut: bool = False) -> bytes:
+    async def _content(
+        self, call: ServiceRequest, response: httpx.Response, limit: int, *, cut: bool = False
+    ) -> bytes:
         """Reads an answer in whole, or with `cut` as much of it as the limit lets in."""
         content = bytearray()
         try:
@@ -178,7 +188,7 @@ class AsyncTransport:
                 raise
         return bytes(content)
 
-    async def _send(self, call: Call, *, accept: str, limits: httpx.Timeout) -> httpx.Response:
+    async def _send(self, call: ServiceRequest, *, accept: str, limits: httpx.Timeout) -> httpx.Response:
         token = await self._tokens.token()
         response = await self._send_once(call, token, accept, limits)
         if response.status_code == 401 and await self._tokens.renew(token):
@@ -206,7 +216,7 @@ class AsyncTransport:
         )
 
     async def _send_once(
-        self, call: Call, token: str | None, accept: str, limits: httpx.Timeout
+        self, call: ServiceRequest, token: str | None, accept: str, limits: httpx.Timeout
     ) -> httpx.Response:
         headers = {"Accept": accept}
         add_trace_context(headers)
@@ -262,6 +272,6 @@ class AsyncTransport:
         )
         return response
 
-    def _log_body(self, what: str, call: Call, content: bytes) -> None:
+    def _log_body(self, what: str, call: ServiceRequest, content: bytes) -> None:
         if self._log_bodies:
             logger.debug("%s %s %s: %s", call.method, call.path, what, loggable(content))

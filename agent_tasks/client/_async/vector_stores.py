@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Literal
 
 from agent_tasks.client._async.resource import AsyncResource, request_body
-from agent_tasks.client._calls import path_of
+from agent_tasks.client._requests import path_of
 from agent_tasks.client.polling import DEFAULT_DEADLINE, FIRST_PAUSE
 from agent_tasks.wire import (
     CreateVectorStoreRequest,

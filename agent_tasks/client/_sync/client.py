@@ -10,8 +10,8 @@ from urllib.parse import unquote
 
 import httpx
 
-from agent_tasks.client._calls import Call
 from agent_tasks.client._options import DEFAULT_API_VERSION, Credential, RetryPolicy, Timeouts
+from agent_tasks.client._requests import ServiceRequest
 from agent_tasks.client._sync.agents import Agents
 from agent_tasks.client._sync.credentials import TokenSource
 from agent_tasks.client._sync.files import Files
@@ -116,7 +116,7 @@ class AgentsClient:
             raise ValueError(f"{path!r} is not a path below the project's address")
         if any(character in path for character in "?#\\"):
             raise ValueError(f"{path!r} has more than a path: give the query as params")
-        call = Call(method, path, creates=method == "POST", body=body, params=params or {})
+        call = ServiceRequest(method, path, creates=method == "POST", body=body, params=params or {})
         return self._transport.json(call, name="send_request")
 
     def close(self) -> None:

@@ -7,8 +7,8 @@ import os
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
-from agent_tasks.client._calls import Call, path_of
 from agent_tasks.client._downloads import Download
+from agent_tasks.client._requests import ServiceRequest, path_of
 from agent_tasks.client._sync import _runtime
 from agent_tasks.client._sync.resource import Resource
 from agent_tasks.client._uploads import Upload
@@ -38,7 +38,7 @@ class Files(Resource):
         Only the last part of the name is sent, without control characters and quotes. At most 512 MB. Raises
         ValueError for a name of which nothing is left, OSError for a file that cannot be read.
         """
-        call = Call("POST", "/files", creates=True, upload=Upload.of(content, filename, purpose))
+        call = ServiceRequest("POST", "/files", creates=True, upload=Upload.of(content, filename, purpose))
         return self._call(FileInfo, call)
 
     def get(self, file_id: str) -> FileInfo:
@@ -57,7 +57,7 @@ class Files(Resource):
     def get_content(self, file_id: str) -> Generator[bytes, None]:
         """The content of a file in pieces. Raises NotFoundError, and TransportError when it is cut off, or
         larger than the service's files are."""
-        call = Call("GET", path_of("files", file_id, "content"))
+        call = ServiceRequest("GET", path_of("files", file_id, "content"))
         limits = self._transport.timeouts.for_answer()
         with self._transport.observe(call):
             response = self._transport.open(call, accept="*/*", limits=limits)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from agent_tasks.client._calls import Call
+from agent_tasks.client._requests import ServiceRequest
 from agent_tasks.client._sync import _runtime
 from agent_tasks.client._sync.transport import Transport
 from agent_tasks.client.polling import Pauses
@@ -48,20 +48,20 @@ class Resource:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def _call(self, model: type[M], call: Call) -> M:
+    def _call(self, model: type[M], call: ServiceRequest) -> M:
         return _parse(model, self._transport.json(call), call)
 
     def _get(self, model: type[M], path: str, params: Mapping[str, Any] | None = None) -> M:
-        return self._call(model, Call("GET", path, params=params or {}))
+        return self._call(model, ServiceRequest("GET", path, params=params or {}))
 
     def _create(
         self, model: type[M], path: str, body: Mapping[str, Any], params: Mapping[str, Any] | None = None
     ) -> M:
-        return self._call(model, Call("POST", path, creates=True, body=body, params=params or {}))
+        return self._call(model, ServiceRequest("POST", path, creates=True, body=body, params=params or {}))
 
     def _update(self, model: type[M], path: str, body: Mapping[str, Any] | None = None) -> M:
         """A POST that leaves the same behind however often it is sent."""
-        return self._call(model, Call("POST", path, body=body))
+        return self._call(model, ServiceRequest("POST", path, body=body))
 
     def _poll(
         self, thing: M, path: str, done: Callable[[M], bool], *, poll_interval: float, deadline: float
@@ -83,13 +83,13 @@ class Resource:
 
     def _delete(self, model: type[D], path: str, id: str) -> D:
         body = self._transport.delete(path)
-        return model(id=id) if body is None else _parse(model, body, Call("DELETE", path))
+        return model(id=id) if body is None else _parse(model, body, ServiceRequest("DELETE", path))
 
     def _list(self, model: type[M], path: str, params: Mapping[str, Any]) -> Iterator[M]:
         """Goes through all pages, one request at a time, only as far as the caller reads."""
         query = {key: value for key, value in params.items() if value is not None}
         while True:
-            call = Call("GET", path, params=query)
+            call = ServiceRequest("GET", path, params=query)
             page = _parse(ListPage[model], self._transport.json(call), call)  # type: ignore[valid-type]
             yield from page.data
             # Without the word, only a page without data is the last one.
@@ -107,7 +107,7 @@ class Resource:
             query["after"] = last
 
 
-def _parse(model: type[M], body: Mapping[str, Any], call: Call) -> M:
+def _parse(model: type[M], body: Mapping[str, Any], call: ServiceRequest) -> M:
     try:
         return model.model_validate(body)
     except ValidationError as error:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from agent_tasks.client._calls import Call, path_of
+from agent_tasks.client._requests import ServiceRequest, path_of
 from agent_tasks.client._sync import _runtime
 from agent_tasks.client._sync.resource import Resource, request_body
 from agent_tasks.client._sync.streams import EventStream
@@ -59,7 +59,7 @@ def outputs_call(
     outputs: Any = None,
     approvals: Any = None,
     stream: bool,
-) -> Call:
+) -> ServiceRequest:
     """The request that answers the calls of a run."""
     fields: dict[str, Any] = {"stream": stream}
     if outputs is not None:
@@ -67,7 +67,9 @@ def outputs_call(
     if approvals is not None:
         fields["tool_approvals"] = list(approvals)
     path = path_of("threads", thread_id, "runs", run_id, "submit_tool_outputs")
-    return Call("POST", path, creates=True, body=request_body(SubmitToolOutputsRequest, None, fields))
+    return ServiceRequest(
+        "POST", path, creates=True, body=request_body(SubmitToolOutputsRequest, None, fields)
+    )
 
 
 class RunCalls(Resource):
@@ -158,7 +160,7 @@ class RunCalls(Resource):
         calls = [*function_calls(run), *approval_calls(run, self._toolset)]
         return run.status == RunStatus.REQUIRES_ACTION and all(call.id in known for call in calls)
 
-    def _answers(self, run: ThreadRun, *, stream: bool) -> Call:
+    def _answers(self, run: ThreadRun, *, stream: bool) -> ServiceRequest:
         approvals = approval_calls(run, self._toolset)
         calls = function_calls(run)
         self._count_round(
@@ -221,7 +223,7 @@ class RunCalls(Resource):
         name, arguments = call.function.name, call.function.arguments
         try:
             output = _runtime.run_function(toolset.call, name, arguments, call_id=call.id, turn_id=run.id)
-        except Exception as error:  # whatever a function raises is told to the agent
+        except Exception as error:  # a `ToolSet` tells of it itself; toolsets of other makers may raise
             logger.warning("function %s (%s of %s) raised %s", name, call.id, run.id, type(error).__name__)
             return error_output(error)
         return str(output)

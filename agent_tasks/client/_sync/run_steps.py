@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from agent_tasks.client._calls import path_of
+from agent_tasks.client._requests import path_of
 from agent_tasks.client._sync.resource import Resource, include_params
 from agent_tasks.wire import RunStep
 

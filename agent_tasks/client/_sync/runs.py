@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from agent_tasks.client._calls import Call, path_of
 from agent_tasks.client._outcomes import run_error
+from agent_tasks.client._requests import ServiceRequest, path_of
 from agent_tasks.client._sync import _runtime
 from agent_tasks.client._sync.handlers import AgentEventHandler
 from agent_tasks.client._sync.resource import Resource, include_params, request_body
@@ -103,7 +103,7 @@ class Runs(Resource):
         fields = fields if request is not None else with_toolset(fields, toolset)
         body = {**request_body(CreateRunRequest, request, fields), "stream": False}
         path = path_of("threads", thread_id, "runs")
-        call = Call("POST", path, creates=True, body=body, params=include_params(include))
+        call = ServiceRequest("POST", path, creates=True, body=body, params=include_params(include))
         with self._transport.observe(call, "runs.create_and_process") as observer:
             run = self._call(ThreadRun, call)
             run = self._process(run, toolset, max_rounds, poll_interval, deadline, cancel=True)
@@ -125,7 +125,7 @@ class Runs(Resource):
         """Creates a thread with its messages, and does on it what `create_and_process` does."""
         fields = fields if request is not None else with_toolset(fields, toolset)
         body = {**request_body(CreateThreadAndRunRequest, request, fields), "stream": False}
-        call = Call("POST", "/threads/runs", creates=True, body=body)
+        call = ServiceRequest("POST", "/threads/runs", creates=True, body=body)
         with self._transport.observe(call, "runs.create_thread_and_process") as observer:
             run = self._call(ThreadRun, call)
             run = self._process(run, toolset, max_rounds, poll_interval, deadline, cancel=True)
@@ -171,7 +171,7 @@ class Runs(Resource):
         fields = fields if request is not None else with_toolset(fields, toolset)
         body = {**request_body(CreateRunRequest, request, fields), "stream": True}
         path = path_of("threads", thread_id, "runs")
-        call = Call("POST", path, creates=True, body=body, params=include_params(include))
+        call = ServiceRequest("POST", path, creates=True, body=body, params=include_params(include))
         return self._stream(call, thread_id, None, toolset, max_rounds, event_handler, resume)
 
     def stream_thread_and_run(
@@ -188,7 +188,7 @@ class Runs(Resource):
         """Like `create_thread_and_run`, followed by its events, as in `stream`."""
         fields = fields if request is not None else with_toolset(fields, toolset)
         body = {**request_body(CreateThreadAndRunRequest, request, fields), "stream": True}
-        call = Call("POST", "/threads/runs", creates=True, body=body)
+        call = ServiceRequest("POST", "/threads/runs", creates=True, body=body)
         return self._stream(call, None, None, toolset, max_rounds, event_handler, resume)
 
     def get(self, thread_id: str, run_id: str) -> ThreadRun:
@@ -254,7 +254,7 @@ class Runs(Resource):
 
     def _stream(
         self,
-        call: Call,
+        call: ServiceRequest,
         thread_id: str | None,
         run_id: str | None,
         toolset: CallableTools | None,

@@ -11,7 +11,7 @@ from typing import Self
 
 import httpx
 
-from agent_tasks.client._calls import Call
+from agent_tasks.client._requests import ServiceRequest
 from agent_tasks.client._sse import Frame, FrameDecoder
 from agent_tasks.client._sync import _runtime
 from agent_tasks.client._sync.transport import Transport
@@ -38,7 +38,7 @@ class EventStream(Iterator[StreamEvent]):
     """
 
     def __init__(
-        self, transport: Transport, call: Call, *, thread_id: str | None, run_id: str | None
+        self, transport: Transport, call: ServiceRequest, *, thread_id: str | None, run_id: str | None
     ) -> None:
         self._transport = transport
         self._call = call

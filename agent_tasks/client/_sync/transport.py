@@ -13,10 +13,16 @@ import httpx
 from tenacity import Retrying
 
 from agent_tasks.bounded import ACCEPT_ENCODING, Bounded, bounded_json
-from agent_tasks.client._calls import Call, RetryWait, retry_condition, retry_stop, transport_errors
 from agent_tasks.client._operations import operation_name
 from agent_tasks.client._options import RetryPolicy, Timeouts
 from agent_tasks.client._redaction import loggable
+from agent_tasks.client._requests import (
+    RetryWait,
+    ServiceRequest,
+    retry_condition,
+    retry_stop,
+    transport_errors,
+)
 from agent_tasks.client._sync import _runtime
 from agent_tasks.client._sync.credentials import TokenSource
 from agent_tasks.client.endpoint import Endpoint
@@ -80,7 +86,7 @@ class Transport:
         """Closes all connections."""
         self._http.close()
 
-    def json(self, call: Call, *, name: str | None = None) -> dict[str, Any]:
+    def json(self, call: ServiceRequest, *, name: str | None = None) -> dict[str, Any]:
         """Sends a call and gives the JSON object of its answer; `name` is as for `observe`."""
         with self.observe(call, name) as observer:
             for attempt in self._attempts(call):
@@ -92,7 +98,7 @@ class Transport:
 
     def delete(self, path: str) -> dict[str, Any] | None:
         """Deletes; None when the thing was gone at a repeated try, since an earlier try may have done it."""
-        call = Call("DELETE", path)
+        call = ServiceRequest("DELETE", path)
         with self.observe(call):
             for attempt in self._attempts(call):
                 with attempt:
@@ -104,7 +110,7 @@ class Transport:
                         return None
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def open(self, call: Call, *, accept: str, limits: httpx.Timeout) -> httpx.Response:
+    def open(self, call: ServiceRequest, *, accept: str, limits: httpx.Timeout) -> httpx.Response:
         """Sends a call; gives its answer unread, for the caller to close. Once it begins, no retries.
 
         The caller observes it, for as long as it reads.
@@ -114,13 +120,15 @@ class Transport:
                 return self._send(call, accept=accept, limits=limits)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def observe(self, call: Call, name: str | None = None) -> AbstractContextManager[OperationObserver]:
+    def observe(
+        self, call: ServiceRequest, name: str | None = None
+    ) -> AbstractContextManager[OperationObserver]:
         """Lets those who watch know of an operation, or by a name of its own of several that belong together,
         the first of which is given."""
         name = name or operation_name(call.method, call.path)
         return watching().operation(name, call.path, call.body, self._endpoint.url)
 
-    def _attempts(self, call: Call) -> Retrying:
+    def _attempts(self, call: ServiceRequest) -> Retrying:
         return Retrying(
             sleep=_wait,
             retry=retry_condition(call),
@@ -129,7 +137,7 @@ class Transport:
             reraise=True,
         )
 
-    def _json(self, call: Call) -> dict[str, Any]:
+    def _json(self, call: ServiceRequest) -> dict[str, Any]:
         response = self._send(call, accept="application/json", limits=self.timeouts.for_answer())
         content = self._content(call, response, LARGEST_ANSWER)
         self._log_body("answer", call, content)
@@ -149,7 +157,7 @@ class Transport:
         return body
 
     def pieces(
-        self, call: Call, response: httpx.Response, limit: int, *, seconds: float | None = None
+        self, call: ServiceRequest, response: httpx.Response, limit: int, *, seconds: float | None = None
     ) -> Generator[bytes, None]:
         """Reads an answer, unpacked piece by piece, up to `limit` bytes and for so long; closes it.
 
@@ -167,7 +175,9 @@ class Transport:
         finally:
             response.close()
 
-    def _content(self, call: Call, response: httpx.Response, limit: int, *, cut: bool = False) -> bytes:
+    def _content(
+        self, call: ServiceRequest, response: httpx.Response, limit: int, *, cut: bool = False
+    ) -> bytes:
         """Reads an answer in whole, or with `cut` as much of it as the limit lets in."""
         content = bytearray()
         try:
@@ -178,7 +188,7 @@ class Transport:
                 raise
         return bytes(content)
 
-    def _send(self, call: Call, *, accept: str, limits: httpx.Timeout) -> httpx.Response:
+    def _send(self, call: ServiceRequest, *, accept: str, limits: httpx.Timeout) -> httpx.Response:
         token = self._tokens.token()
         response = self._send_once(call, token, accept, limits)
         if response.status_code == 401 and self._tokens.renew(token):
@@ -205,7 +215,9 @@ class Transport:
             creates=call.creates,
         )
 
-    def _send_once(self, call: Call, token: str | None, accept: str, limits: httpx.Timeout) -> httpx.Response:
+    def _send_once(
+        self, call: ServiceRequest, token: str | None, accept: str, limits: httpx.Timeout
+    ) -> httpx.Response:
         headers = {"Accept": accept}
         add_trace_context(headers)
         if token is not None:
@@ -260,6 +272,6 @@ class Transport:
         )
         return response
 
-    def _log_body(self, what: str, call: Call, content: bytes) -> None:
+    def _log_body(self, what: str, call: ServiceRequest, content: bytes) -> None:
         if self._log_bodies:
             logger.debug("%s %s %s: %s", call.method, call.path, what, loggable(content))

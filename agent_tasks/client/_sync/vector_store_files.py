@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from agent_tasks.client._calls import path_of
+from agent_tasks.client._requests import path_of
 from agent_tasks.client._sync.files import Files
 from agent_tasks.client._sync.resource import Resource, request_body
 from agent_tasks.client.polling import DEFAULT_DEADLINE, FIRST_PAUSE

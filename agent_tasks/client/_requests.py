@@ -1,4 +1,4 @@
-"""One call of the service, as data: what is sent and whether it may be sent twice."""
+"""One request to the service, as data: what is sent and whether it may be sent twice."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _NOT_SENT = (
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ServiceRequest:
     """A request. `creates` is true when repeating it would have an effect of its own."""
 
     method: str
@@ -70,7 +70,7 @@ def path_of(*parts: str) -> str:
 
 
 @contextmanager
-def transport_errors(call: Call) -> Iterator[None]:
+def transport_errors(call: ServiceRequest) -> Iterator[None]:
     """Turns errors of httpx into ours, with what is known about the effect of the call."""
     what = f"{call.method} {call.path}"
     known: dict[str, Any] = {"method": call.method, "path": call.path}
@@ -100,7 +100,7 @@ def _words(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-def retry_condition(call: Call) -> retry_base:
+def retry_condition(call: ServiceRequest) -> retry_base:
     """Whether to try a call again: never a creating one that may have had its effect."""
 
     def again(error: BaseException) -> bool:

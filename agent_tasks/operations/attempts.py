@@ -1,0 +1,489 @@
+"""The attempts at one turn, as one state machine: sent once, found again, followed, answered, given up.
+
+An attempt goes through these states; what the journal has to know is committed before one is entered::
+
+    INTENDED ──> SENT ──> ATTACHED <──> NEEDS_OUTPUTS
+       ^          │           ├──> ANSWERED    the result is committed next (`turns`)
+       │          │           ├──> ENDED ───┐  without an answer
+       │          │           └──> GIVEN_UP │  cancelled on the service: the failure is committed
+       │          └──> REFUSED              │  provably not on the service: likewise
+       └───────── next attempt ─────────────┘  committed as a new intent
+
+A process that takes the operation over enters where the journal is: at ATTACHED if there is an id, at SENT if
+an earlier worker may have sent it, else at INTENDED.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from typing import Final, cast
+
+from agent_tasks.backends.base import (
+    FoundTurn,
+    TurnEnded,
+    TurnNeedsApproval,
+    TurnNeedsTools,
+    TurnRef,
+    TurnRequest,
+    TurnStarted,
+    TurnText,
+    TurnUpdate,
+    Usage,
+)
+from agent_tasks.crashpoints import crash_point
+from agent_tasks.errors import (
+    AgentTasksError,
+    ConversationBusyError,
+    NotFoundError,
+    RunExpiredError,
+    RunFailedError,
+    RunServerError,
+    RunThrottledError,
+    ServerError,
+    ServiceError,
+    StreamBrokenError,
+    TransportError,
+)
+from agent_tasks.journal import NewResource, Operation
+from agent_tasks.logs import get_logger
+from agent_tasks.operations.approvals import decide_approvals
+from agent_tasks.operations.dispatch import dispatch_tools
+from agent_tasks.operations.effects import is_outcome_unknown, look_up, mark_of
+from agent_tasks.operations.models import TurnSpec
+from agent_tasks.operations.outcomes import turn_error
+from agent_tasks.operations.workspace import Held, Workspace
+from agent_tasks.tools import ToolSet
+
+logger = get_logger("agent_tasks.operations")
+
+CONVERSATION_TTL = 24 * 3600.0
+"""Seconds until a conversation that nobody deleted may be swept."""
+
+_BREAKS = 5  # lost connections in a row, without any progress between them
+_FIRST_LOOK, _LONGEST_LOOK = 0.5, 10.0  # seconds between looks at a turn that is in the way
+
+_SERVER_ERRORS = 2  # new attempts after the service failed on a turn
+_EXPIRIES = 2  # new attempts after a turn reached its expiry
+_THROTTLES = 10  # new attempts after throttling, within the deadline
+
+
+class AttemptState(enum.StrEnum):
+    """How far the current attempt at a turn is, as far as this process knows."""
+
+    INTENDED = "intended"
+    """The intent is committed, nothing is sent."""
+    SENT = "sent"
+    """The service may have it; the journal does not know its id."""
+    ATTACHED = "attached"
+    """The journal knows its id; it is followed."""
+    NEEDS_OUTPUTS = "needs outputs"
+    """It waits for functions that are called now, or for decisions that are made now."""
+    ANSWERED = "answered"
+    """It completed; its answer is not committed yet."""
+    ENDED = "ended"
+    """It ended without an answer; another attempt may follow."""
+    REFUSED = "refused"
+    """The service provably does not have it, and none will follow."""
+    GIVEN_UP = "given up"
+    """It was cancelled on the service, and none will follow."""
+
+
+_NEXT: Final[dict[AttemptState, set[AttemptState]]] = {
+    AttemptState.INTENDED: {AttemptState.SENT},
+    # Sent again when it is provably absent; anew when its conversation is gone.
+    AttemptState.SENT: {
+        AttemptState.SENT,
+        AttemptState.ATTACHED,
+        AttemptState.REFUSED,
+        AttemptState.INTENDED,
+    },
+    # A turn that is gone from the service begins anew, or is refused in a conversation of the caller's.
+    AttemptState.ATTACHED: {
+        AttemptState.ATTACHED,
+        AttemptState.NEEDS_OUTPUTS,
+        AttemptState.ANSWERED,
+        AttemptState.ENDED,
+        AttemptState.REFUSED,
+        AttemptState.INTENDED,
+        AttemptState.SENT,
+        AttemptState.GIVEN_UP,
+    },
+    AttemptState.NEEDS_OUTPUTS: {
+        AttemptState.ATTACHED,
+        AttemptState.REFUSED,
+        AttemptState.INTENDED,
+        AttemptState.SENT,
+        AttemptState.GIVEN_UP,
+    },
+    AttemptState.ANSWERED: {AttemptState.GIVEN_UP},
+    AttemptState.ENDED: {AttemptState.INTENDED},
+    AttemptState.REFUSED: set(),
+    AttemptState.GIVEN_UP: set(),
+}
+
+_OVER: Final = {AttemptState.ENDED, AttemptState.REFUSED, AttemptState.GIVEN_UP}
+
+
+class Attempts:
+    """One attempt after the other at a turn operation, in this process.
+
+    Args:
+        ws: where to work.
+        turn: the prompt, the agent and the bounds. Its deadline counts from now.
+        held: the operation, held by this worker.
+        tools: the functions that the agent may call, and the MCP servers that are decided on here.
+        on_text: called with each piece of the answer.
+    """
+
+    def __init__(
+        self,
+        ws: Workspace,
+        turn: TurnSpec,
+        held: Held,
+        *,
+        tools: ToolSet | None,
+        on_text: Callable[[str], None] | None,
+    ) -> None:
+        self._ws = ws
+        self._turn = turn
+        self._tools = tools
+        self._on_text = on_text
+        self._deadline = asyncio.get_running_loop().time() + turn.deadline
+        self._failures = _Failures()
+        self.operation = held.operation
+        """Its row in the journal."""
+        self.usage = Usage.model_validate(held.operation.remote.get("usage") or {})
+        """What the attempts have cost that ended."""
+        self.ref = known_ref(held.operation)
+        """The turn on the service, as soon as the journal knows it."""
+        self.state = AttemptState.INTENDED
+        """How far the current attempt is."""
+        if self.ref is not None:
+            self.state = AttemptState.ATTACHED
+        elif held.is_orphan:
+            self.state = AttemptState.SENT
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of it can go on, on the service or here: a failure is final then."""
+        return self.state in _OVER
+
+    def _become(self, state: AttemptState) -> None:
+        if state not in _NEXT[self.state]:
+            raise AssertionError(f"a turn that is {self.state} can't become {state}")
+        self.state = state
+
+    async def to_an_answer(self) -> TurnEnded:
+        """Carry out attempts until one gives an answer.
+
+        Raises:
+            RunFailedError: the last attempt gave none, and another one is not due.
+            AgentTasksError: it could not be followed; the state says whether anything may have happened.
+        """
+        updates = await self._resumed()
+        while True:
+            ended = await self._to_the_end(updates)
+            self.usage += ended.usage
+            error = turn_error(ended)
+            if error is None:
+                self._become(AttemptState.ANSWERED)
+                return ended
+            self._become(AttemptState.ENDED)
+            pause = self._failures.pause_after(error)
+            crash_point("attempt.ended")
+            await self._wait_within_deadline(pause, error)
+            updates = await self._begin_again(ended.ref.conversation)
+
+    async def _wait_within_deadline(self, pause: float, error: RunFailedError) -> None:
+        if asyncio.get_running_loop().time() + pause > self._deadline:
+            raise error
+        logger.info("Step %r waits %.1f s before its next attempt: %s", self._turn.step, pause, error)
+        await asyncio.sleep(pause)
+
+    # --- giving up -------------------------------------------------------------------------------------
+
+    async def give_up(self) -> RunExpiredError:
+        """Tell the service to stop and commit the end; a turn that can't be reached, or that has completed
+        meanwhile, stays an open intent."""
+        ref = self.ref
+        if ref is not None and not self.is_over:
+            try:
+                if await self._ws.backend.cancel_turn(ref):
+                    self._become(AttemptState.GIVEN_UP)
+            except AgentTasksError as failure:
+                logger.warning("The turn %s could not be cancelled: %s", ref.turn_id, failure)
+        become = "cancelled" if self.is_over else "may have completed; the next call takes its answer then"
+        error = RunExpiredError(
+            f"The turn of step {self._turn.step!r} was given up (deadline {self._turn.deadline:g} s), and "
+            f"{become}. Raise the deadline, or look at the service.",
+            run_id=ref.turn_id if ref else None,
+            thread_id=ref.conversation if ref else None,
+        )
+        await self.commit_failure(error)
+        return error
+
+    async def commit_failure(self, error: AgentTasksError) -> None:
+        """Commit a failure if the turn is provably over; otherwise the intent stays for the next call."""
+        if self.is_over:
+            await self._ws.fail(self.operation.key, error)
+
+    # --- beginning and recovering ----------------------------------------------------------------------
+
+    async def _resumed(self) -> AsyncIterator[TurnUpdate]:
+        """The attempt's updates, from wherever this process or an earlier worker has come."""
+        if self.ref is not None:
+            return self._ws.backend.follow_turn(self.ref)
+        if self.state is AttemptState.SENT:
+            return await self._after_look_up()
+        crash_point("turn.intended")
+        return self._send(self._conversation(), prompt_posted=False)
+
+    async def _begin_again(self, conversation: str | None) -> AsyncIterator[TurnUpdate]:
+        """Commit the next attempt and send it, in the conversation that has the prompt already.
+
+        Args:
+            conversation: that conversation; None: it is gone, so all is sent anew.
+        """
+        await self._ws.make_sure()
+        keep = ["conversation"] if conversation is not None else []
+        self.operation = await self._ws.journal.next_attempt(
+            self._ws.scope, self.operation.key, keep=keep, note={"usage": self.usage.model_dump()}
+        )
+        crash_point("attempt.intended")
+        self.ref = None
+        self._become(AttemptState.INTENDED)
+        return self._send(conversation, prompt_posted=conversation is not None)
+
+    def _conversation(self) -> str | None:
+        known: str | None = self.operation.remote.get("conversation")
+        return known or self._turn.conversation
+
+    def _send(self, conversation: str | None, *, prompt_posted: bool) -> AsyncIterator[TurnUpdate]:
+        turn = self._turn
+        servers = self._tools.resources.get("mcp") if self._tools is not None else None
+        request = TurnRequest(
+            agent_id=turn.agent.id,
+            prompt=None if prompt_posted else turn.prompt,
+            conversation=conversation,
+            tool_choice=turn.tool_choice,
+            response_format=turn.response_format,
+            instructions=turn.instructions,
+            max_completion_tokens=turn.max_completion_tokens,
+            tool_resources={"mcp": servers} if servers else None,
+        )
+        self.ref = None
+        self._become(AttemptState.SENT)
+        return self._ws.backend.start_turn(request, mark_of(self.operation))
+
+    async def _after_look_up(self) -> AsyncIterator[TurnUpdate]:
+        """Reconcile what a lost request left behind; start anew only if that is provably nothing."""
+        conversation = self._conversation()
+
+        try:
+            found = await look_up_turn(self._ws, self.operation, conversation)
+        except NotFoundError:
+            if conversation is None:
+                raise  # not an answer about this turn: nothing is known of it, so nothing may be sent
+            # The conversation is gone, and with it whatever was sent to it.
+            if self._turn.conversation is not None:
+                self._become(AttemptState.REFUSED)
+                raise
+            return await self._begin_again(None)
+        if found is None:
+            crash_point("turn.absent")
+            # Later attempts continue a conversation that holds the prompt since the first.
+            return self._send(conversation, prompt_posted="conversation" in self.operation.remote)
+        if found.turn_id is None:
+            return self._send(found.conversation, prompt_posted=found.prompt_posted)
+        crash_point("turn.found")
+        await self._attach(TurnRef(found.conversation, found.turn_id))
+        return self._ws.backend.follow_turn(TurnRef(found.conversation, found.turn_id))
+
+    async def _after_the_other(self, error: ConversationBusyError) -> AsyncIterator[TurnUpdate]:
+        """Attach to the turn that is in the way if it is this one; else let it end, or end it, and start.
+
+        A turn of a living worker is waited for. One that nobody waits for any more (of an attempt that was
+        given up, of a worker that died) is cancelled. The caller's deadline bounds both.
+        """
+        conversation = self._conversation()
+        if conversation is None:
+            raise error
+        prompt_posted = "conversation" in self.operation.remote
+        pause = _FIRST_LOOK
+        is_cancelled = False
+        while (active := await self._ws.backend.active_turn(conversation)) is not None:
+            if active.mark == mark_of(self.operation):
+                await self._attach(active.ref)
+                return self._ws.backend.follow_turn(active.ref)
+            if not is_cancelled:
+                other = (
+                    await self._ws.journal.operation(self._ws.scope, active.mark.key) if active.mark else None
+                )
+                is_own = other is not None and other.key == self.operation.key
+                if other is None or is_own or not self._ws.journal.is_held(other):
+                    logger.warning("The turn %s, which nobody waits for, is cancelled", active.ref.turn_id)
+                    await self._ws.backend.cancel_turn(active.ref)
+                    is_cancelled = True
+                    continue
+                logger.info("Step %r waits for the turn %s", self._turn.step, active.ref.turn_id)
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, _LONGEST_LOOK)
+        return self._send(conversation, prompt_posted=prompt_posted)
+
+    async def _attach(self, ref: TurnRef) -> None:
+        if self.ref == ref:
+            return
+        crash_point("turn.started")
+        made = []
+        if self._turn.conversation is None:
+            made.append(new_conversation(ref.conversation, owner=self._turn.owner, step=self._turn.step))
+        self.operation = await self._ws.journal.attach(
+            self._ws.scope,
+            self.operation.key,
+            {"conversation": ref.conversation, "turn_id": ref.turn_id},
+            made,
+        )
+        crash_point("turn.attached")
+        self.ref = ref
+        self._become(AttemptState.ATTACHED)
+
+    # --- to the end ------------------------------------------------------------------------------------
+
+    async def _to_the_end(self, updates: AsyncIterator[TurnUpdate]) -> TurnEnded:
+        """Follow the attempt to its end, through calls, decisions and lost connections.
+
+        Raises:
+            AgentTasksError: it could not be followed; the state says whether anything may have happened.
+        """
+        breaks = 0
+        while True:
+            try:
+                step = await self._follow(updates)
+                if isinstance(step, TurnEnded):
+                    return step
+                breaks = 0
+                updates = await self._answer(step)
+            except NotFoundError:
+                if self.ref is None or self._turn.conversation is not None:
+                    self._become(AttemptState.REFUSED)
+                    raise
+                # The turn that the journal knows of is gone, with its conversation: begin again.
+                updates = await self._begin_again(None)
+            except ConversationBusyError as error:
+                updates = await self._after_the_other(error)
+            except (TransportError, ServerError, RunFailedError) as error:
+                # A RunFailedError here is an `error` event: what became of the turn is read from the turn.
+                breaks += 1
+                maybe_sent = is_outcome_unknown(error) or isinstance(error, RunFailedError)
+                if breaks > _BREAKS or not (self.ref is not None or maybe_sent):
+                    if self.ref is None and not maybe_sent:
+                        self._become(AttemptState.REFUSED)
+                    raise
+                logger.info("The connection to a turn of step %r broke: %s", self._turn.step, error)
+                if self.ref is not None:
+                    await asyncio.sleep(0.2 * 2**breaks)
+                    self._become(AttemptState.ATTACHED)
+                updates = await self._resumed()
+            except ServiceError:
+                if self.ref is None:
+                    self._become(AttemptState.REFUSED)
+                raise
+
+    async def _follow(
+        self, updates: AsyncIterator[TurnUpdate]
+    ) -> TurnEnded | TurnNeedsTools | TurnNeedsApproval:
+        async with aclosing(cast("AsyncGenerator[TurnUpdate, None]", updates)) as stream:
+            async for update in stream:
+                match update:
+                    case TurnStarted(ref):
+                        await self._attach(ref)
+                    case TurnText(text):
+                        if self._on_text is not None:
+                            self._on_text(text)
+                    case TurnNeedsTools() | TurnNeedsApproval() | TurnEnded():
+                        await self._attach(update.ref)
+                        return update
+        raise StreamBrokenError(
+            "The stream of the turn ended before the turn did.",
+            run_id=self.ref.turn_id if self.ref else None,
+            thread_id=self.ref.conversation if self.ref else None,
+        )
+
+    async def _answer(self, step: TurnNeedsTools | TurnNeedsApproval) -> AsyncIterator[TurnUpdate]:
+        ref, key = step.ref, self.operation.key
+        self._become(AttemptState.NEEDS_OUTPUTS)
+        if isinstance(step, TurnNeedsApproval):
+            crash_point("approvals.needed")
+            decisions = await decide_approvals(self._ws, key, ref.turn_id, step.calls, self._tools)
+            crash_point("approvals.ready")
+            self._become(AttemptState.ATTACHED)
+            return _marked("approvals.submitted", self._ws.backend.answer_approvals(ref, decisions))
+        crash_point("tools.needed")
+        outcomes = await dispatch_tools(self._ws, key, ref.turn_id, step.calls, self._tools)
+        crash_point("tools.ready")
+        outputs = [(outcome.call_id, outcome.output) for outcome in outcomes]
+        self._become(AttemptState.ATTACHED)
+        return _marked("tools.submitted", self._ws.backend.answer_tools(ref, outputs))
+
+
+class _Failures:
+    """The attempts that gave no answer: whether another one is due, and how soon."""
+
+    def __init__(self) -> None:
+        self._seen: Counter[type[RunFailedError]] = Counter()
+
+    def pause_after(self, error: RunFailedError) -> float:
+        """Seconds until the next attempt. Raises the error if none is due."""
+        kind: type[RunFailedError]
+        match error:
+            case RunThrottledError():
+                kind, most, pause = RunThrottledError, _THROTTLES, error.retry_after or 0.0
+            case RunServerError():
+                kind, most, pause = RunServerError, _SERVER_ERRORS, 2.0 ** (self._seen[RunServerError] + 1)
+            case RunExpiredError():
+                kind, most, pause = RunExpiredError, _EXPIRIES, 0.0
+            case _:
+                raise error
+        if self._seen[kind] >= most:
+            raise error
+        self._seen[kind] += 1
+        return pause
+
+
+async def _marked(name: str, updates: AsyncIterator[TurnUpdate]) -> AsyncGenerator[TurnUpdate, None]:
+    """The updates, with a crash point where the first of them shows that the answer has arrived."""
+    async with aclosing(cast("AsyncGenerator[TurnUpdate, None]", updates)) as stream:
+        async for update in stream:
+            crash_point(name)
+            yield update
+
+
+def known_ref(operation: Operation) -> TurnRef | None:
+    """The turn on the service, if the journal knows it."""
+    remote = operation.remote
+    if "turn_id" in remote:
+        return TurnRef(remote["conversation"], remote["turn_id"])
+    return None
+
+
+async def look_up_turn(ws: Workspace, operation: Operation, conversation: str | None) -> FoundTurn | None:
+    """What an operation's current attempt left on the service; None if that is provably nothing.
+
+    Args:
+        ws: where to work.
+        operation: the intent.
+        conversation: where it was sent to, if that is known.
+    """
+    return await look_up(
+        lambda since: ws.backend.find_turn(mark_of(operation), conversation=conversation, since=since),
+        operation,
+    )
+
+
+def new_conversation(conversation: str, *, owner: str, step: str) -> NewResource:
+    """A conversation that a turn has made, for the ledger."""
+    return NewResource("conversation", conversation, owner, step, CONVERSATION_TTL)
