@@ -111,7 +111,7 @@ def queue_tools(
         raise ConfigurationError(f"drive is {drive!r}: it is 'service' or 'pipeline'", setting="drive")
     _check_connection(connection)
     if drive == "service":
-        address = connection.open().address
+        address = Storage(connection).address
         return [
             AzureFunctionTool(
                 one.name,
@@ -306,7 +306,7 @@ async def _account(connection: StorageConnection, container: str) -> AsyncIterat
     key = (asyncio.get_running_loop(), connection, container)
     account = _accounts.get(key)
     if account is None:
-        account = _accounts[key] = _Account(connection.open(), container)
+        account = _accounts[key] = _Account(Storage(connection), container)
     account.users += 1
     if account.closing is not None:
         account.closing.cancel()

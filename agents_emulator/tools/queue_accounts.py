@@ -32,7 +32,7 @@ class QueueAccounts:
                     "in its tools file (--tools-file)"
                 )
             try:
-                self._open[key] = account.connection(address).open()
+                self._open[key] = Storage(account.connection(address))
             except (ToolSettingsError, AgentTasksError) as error:
                 raise AccountUnusableError(f"`storage` of the tools file, {address}: {error}") from error
         return self._open[key]

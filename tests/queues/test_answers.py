@@ -34,7 +34,7 @@ from tests.support.lost_answers import losing_answers
 
 @pytest.fixture
 async def storage(azurite: StorageAddresses) -> AsyncIterator[Storage]:
-    async with StorageConnection.from_string(azurite.connection_string).open() as storage:
+    async with Storage(StorageConnection.from_string(azurite.connection_string)) as storage:
         yield storage
 
 
@@ -234,7 +234,7 @@ async def test_storing_a_large_text_may_be_repeated(
         await ClaimCheck(storage, container).store("an earlier one")
     async with (
         losing_answers(azurite, "PUT", f"/{container}/") as (addresses, lost),
-        StorageConnection.from_string(addresses.connection_string).open() as unsure,
+        Storage(StorageConnection.from_string(addresses.connection_string)) as unsure,
     ):
         reference = await ClaimCheck(unsure, container).store("x" * 60_000)
     assert len(lost) == 1
@@ -283,7 +283,7 @@ async def test_missing_queue_fails_every_call_at_once(storage: Storage, queue_pr
 
 async def test_storage_that_is_down_is_named_when_the_time_is_up() -> None:
     nowhere = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=YQ==;QueueEndpoint=http://127.0.0.1:9/a"
-    async with StorageConnection.from_string(nowhere).open() as storage:
+    async with Storage(StorageConnection.from_string(nowhere)) as storage:
         reader = AnswerReader(storage.queue("out"), parked=storage.queue("out-parked"))
         with pytest.raises(StorageUnreachableError, match="c1 got no answer"):
             async with reader.expect("c1") as expected:

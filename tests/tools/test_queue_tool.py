@@ -53,7 +53,7 @@ def connection(azurite: StorageAddresses) -> StorageConnection:
 
 @pytest.fixture
 async def storage(connection: StorageConnection) -> AsyncIterator[Storage]:
-    async with connection.open() as opened:
+    async with Storage(connection) as opened:
         yield opened
 
 

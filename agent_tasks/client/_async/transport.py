@@ -17,13 +17,13 @@ from agent_tasks.client._async.credentials import AsyncTokenSource
 from agent_tasks.client._calls import Call, RetryWait, retry_condition, retry_stop, transport_errors
 from agent_tasks.client._operations import operation_name
 from agent_tasks.client._options import RetryPolicy, Timeouts
-from agent_tasks.client._redaction import loggable
 from agent_tasks.client.endpoint import Endpoint
 from agent_tasks.client.failures import error_from_answer, request_id
 from agent_tasks.client.instrumentation import OperationObserver, add_trace_context, watching
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.errors import InvalidAnswerError, NotFoundError
 from agent_tasks.logs import get_logger
+from agent_tasks.redaction import loggable
 
 logger = get_logger("agent_tasks.client")
 
