@@ -1,7 +1,7 @@
 """Durable multi-agent pipelines on Azure AI agents, as a Prefect integration.
 
 Here is what most programs need; the rest is importable from its module (`agent_tasks.tools`, `.errors`,
-`.wire`, ...). A name loads its module when it is first used, so that importing one part does not load the others.
+`.wire`, ...). A name loads its module when it is first used: importing one part does not load the others.
 """
 
 from __future__ import annotations

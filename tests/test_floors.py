@@ -13,7 +13,16 @@ ROOT = Path(__file__).parents[1]
 FLOORS: dict[str, tuple[str, ...]] = {
     "ground": (
         *("bounded", "callables", "crashpoints", "credentials", "detaching", "display", "errors"),
-        *("field_types", "known_names", "logs", "loopback", "redaction", "secret_arguments", "settings"),
+        *(
+            "field_types",
+            "known_names",
+            "logs",
+            "loopback",
+            "pauses",
+            "redaction",
+            "secret_arguments",
+            "settings",
+        ),
         # The check of a setting: it parses text and imports from the ground only, so `settings` may ask it.
         "journal.address",
     ),

@@ -42,6 +42,7 @@ from agent_tasks.errors import (
     StorageUnreachableError,
 )
 from agent_tasks.logs import get_logger
+from agent_tasks.pauses import Pauses
 from agent_tasks.queues.claims import ClaimCheck
 from agent_tasks.queues.messages import AnswerMessage, read_answer
 from agent_tasks.queues.storage import FOREVER, Queue, ReceivedMessage
@@ -284,7 +285,7 @@ class AnswerReader:
 
     async def _read(self) -> None:
         """Reads until nobody waits any more."""
-        pause = self._policy.first_pause
+        pauses = Pauses(self._policy.first_pause, self._policy.longest_pause)
         while any(expected.is_open for expected in self._expected.values()):
             self._woken.clear()
             found = 0
@@ -300,14 +301,10 @@ class AnswerReader:
                 self._fail(error)
                 return
             if found:
-                pause = self._policy.first_pause
+                pauses.restart()
                 continue
-            try:
-                async with asyncio.timeout(pause):
-                    await self._woken.wait()
-                pause = self._policy.first_pause
-            except TimeoutError:
-                pause = min(pause * 1.5, self._policy.longest_pause)
+            if await pauses.until(self._woken):
+                pauses.restart()
 
     def _fail(self, error: Exception) -> None:
         """The queue cannot be read: everybody who waits is told."""

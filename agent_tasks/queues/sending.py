@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from agent_tasks.errors import QueueMessageTooLargeError, StorageUnreachableError
+from agent_tasks.pauses import Pauses
 from agent_tasks.queues.claims import ClaimCheck
 from agent_tasks.queues.messages import MAX_PAYLOAD_BYTES, CallShape, encode, write_call
 from agent_tasks.queues.storage import Queue
@@ -52,8 +52,7 @@ async def send_call(
     """
     extra: dict[str, Any] = {"shape": shape, "deadline": deadline, "traceparent": traceparent}
     text = write_call(arguments, correlation_id, **extra)
-    give_up = asyncio.get_running_loop().time() + within
-    pause = FIRST_PAUSE
+    pauses = Pauses(FIRST_PAUSE, LONGEST_PAUSE, growth=2.0, within=within)
     while True:
         try:
             if claims is not None and len(text.encode()) > MAX_PAYLOAD_BYTES:
@@ -64,8 +63,6 @@ async def send_call(
             error.correlation_id = correlation_id
             raise
         except StorageUnreachableError as error:
-            if asyncio.get_running_loop().time() + pause > give_up:
+            if not await pauses.wait():
                 error.correlation_id = correlation_id
                 raise
-        await asyncio.sleep(pause)
-        pause = min(2 * pause, LONGEST_PAUSE)

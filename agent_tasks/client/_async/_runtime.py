@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import httpx
 
+from agent_tasks import pauses
 from agent_tasks.callables import call_any, run_function
 from agent_tasks.client.gate import current_gate
 
@@ -34,7 +35,7 @@ AsyncLock = asyncio.Lock
 
 async def async_sleep(seconds: float) -> None:
     """Waits."""
-    await asyncio.sleep(seconds)
+    await pauses.sleep(seconds)
 
 
 @asynccontextmanager
