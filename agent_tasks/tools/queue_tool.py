@@ -238,7 +238,7 @@ class QueueFunctionTool:
                 shape="function_args",
                 deadline=self.deadline,
                 traceparent=_traceparent(),
-                claims=account.claims,
+                claim_check=account.claim_check,
             )
             value = await expected.answer(within=max(0.1, end - loop.time()))
         if len(value) > self.max_output_chars:
@@ -272,7 +272,7 @@ class _Account:
 
     def __init__(self, storage: Storage, container: str) -> None:
         self.storage = storage
-        self.claims = ClaimCheck(storage, container)
+        self.claim_check = ClaimCheck(storage, container)
         self.users = 0
         self.closing: asyncio.Task[None] | None = None
         self._readers: dict[str, AnswerReader] = {}
@@ -283,7 +283,7 @@ class _Account:
             self._readers[output_queue] = AnswerReader(
                 self.storage.queue(output_queue),
                 parked=self.storage.queue(f"{output_queue}-parked"),
-                claims=self.claims,
+                claim_check=self.claim_check,
                 policy=policy,
             )
         return self._readers[output_queue]
