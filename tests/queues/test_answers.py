@@ -251,17 +251,17 @@ async def test_reference_that_leads_elsewhere_or_to_too_much_is_refused(
         (Reference("other", good.blob, good.sha256, good.size), "leads to another container: other"),
         (
             Reference(container, f"../other/{good.blob}", good.sha256, good.size),
-            "names no blob of the container",
+            "names no blob",
         ),
-        (Reference(container, "a/./b", good.sha256, good.size), "names no blob of the container"),
+        (Reference(container, "a/./b", good.sha256, good.size), "names no blob"),
         (Reference(container, "not-there", good.sha256, good.size), "has it expired"),
         (
             Reference(container, good.blob, "0" * 64, good.size),
-            "is not the one that the reference was made for",
+            "is not the one",
         ),
         (
             Reference(container, good.blob, good.sha256, good.size - 1),
-            "is not the one that the reference was made for",
+            "is not the one",
         ),
         (too_large, "at most 100000 are read"),
     ]
