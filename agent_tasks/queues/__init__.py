@@ -9,6 +9,7 @@
 | `large_texts` | texts in blobs, and references to them; shared with the Function App |
 | `claim_check` | what is too large for a message lies in a blob, with typed errors |
 | `sending` | putting a call into a queue |
+| `account` | an account with one reader for each output queue |
 | `answers` | one reader for each output queue, shared by all calls that wait |
 
 A leaf: it imports nothing of this library but `agent_tasks.errors`, so that the local service may use it too.
@@ -16,6 +17,7 @@ A leaf: it imports nothing of this library but `agent_tasks.errors`, so that the
 
 from __future__ import annotations
 
+from agent_tasks.queues.account import QueueAccount
 from agent_tasks.queues.answers import AnswerReader, Expected, ReaderCounts, ReaderPolicy
 from agent_tasks.queues.claim_check import ClaimCheck
 from agent_tasks.queues.connection import StorageConnection
@@ -40,6 +42,7 @@ __all__ = [
     "ClaimCheck",
     "Expected",
     "Queue",
+    "QueueAccount",
     "ReaderCounts",
     "ReaderPolicy",
     "ReceivedMessage",
