@@ -77,8 +77,9 @@ class Pool(Generic[T]):
     async def _close_when_idle(self, known: dict[Hashable, _Open[T]], key: Hashable, one: _Open[T]) -> None:
         try:
             await asyncio.sleep(self._idle)
-        finally:  # the end of the event loop cancels this too
-            if not one.users:
+        finally:
+            # The end of the event loop cancels this too; a new user does, and may be gone again by now.
+            if one.closing is asyncio.current_task():
                 await _close(known, key, one)
 
 
