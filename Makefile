@@ -80,8 +80,9 @@ types: $(DEV_READY) ## Check types; the Function App, which stands alone, by its
 	@$(BIN)/mypy
 	@cd azure_functions && ../$(BIN)/mypy --strict *.py
 
-generate: $(DEV_READY) ## Make the blocking client from the async one
+generate: $(DEV_READY) ## Make the blocking client from the async one, and the Function App's copies of shared modules
 	@$(BIN)/python agent_tasks/client/_generate.py
+	@$(BIN)/python azure_functions/copied.py
 
 bench: $(DEV_READY) ## Run the benchmarks
 	@$(BIN)/pytest -q -m benchmark tests/benchmarks

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 from azure.core.credentials import TokenCredential
 from pydantic import SecretStr
 
-from agent_tasks.client.endpoint import is_loopback
 from agent_tasks.errors import ConfigurationError
+from agent_tasks.loopback import is_loopback
 from agent_tasks.settings import CredentialKind
 
 

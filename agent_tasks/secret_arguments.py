@@ -11,10 +11,13 @@ import sys
 from pathlib import Path
 
 from agent_tasks.errors import ConfigurationError
-from agent_tasks.local.child_environment import MODEL_KEY, MODEL_VARIABLE, TOKEN_VARIABLE
 from agent_tasks.redaction import has_secret
 
-__all__ = ["read_token", "refuse_secrets_in_arguments"]
+__all__ = ["MODEL_KEY", "MODEL_VARIABLE", "TOKEN_VARIABLE", "read_token", "refuse_secrets_in_arguments"]
+
+MODEL_KEY = "AGENTS_EMULATOR_OPENAI_API_KEY"
+MODEL_VARIABLE = "AGENTS_EMULATOR_MODEL"
+TOKEN_VARIABLE = "AGENTS_EMULATOR_TOKEN"  # noqa: S105 - a name, not a secret
 
 _MAX_BYTES = 64 * 1024
 

@@ -35,6 +35,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from agent_tasks.errors import ConfigurationError
 from agent_tasks.known_names import did_you_mean, is_a_slip_of, refuse_unknown
+from agent_tasks.loopback import is_loopback
 from agent_tasks.redaction import has_secret, redacted
 
 __all__ = ["CredentialKind", "Settings", "environment"]
@@ -168,7 +169,7 @@ class Settings(BaseSettings):
         parts = urlsplit(value or "https://none/project")
         if not parts.path.strip("/"):
             raise ValueError("has no path; it ends in /api/projects/PROJECT")
-        if parts.scheme == "http" and not _is_this_machine(parts.hostname or ""):
+        if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
             raise ValueError("is plain http to another machine, and a token is not sent over it; use https")
         return value
 
@@ -298,12 +299,6 @@ def _refuse_slip(name: str, known: set[str], place: str) -> None:
     if meant is None and unprefixed not in known:
         remedy = did_you_mean(name, known)
     raise ConfigurationError(f"{name} in {place} is no setting. {remedy} Nothing was started.", setting=name)
-
-
-def _is_this_machine(host: str) -> bool:
-    from agent_tasks.client.endpoint import is_loopback  # here: the client takes long to import
-
-    return is_loopback(host)
 
 
 def _expanded(path: Path) -> Path:

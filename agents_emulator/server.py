@@ -21,10 +21,14 @@ from starlette.applications import Starlette
 
 from agent_tasks.errors import AgentTasksError
 from agent_tasks.known_names import did_you_mean
-from agent_tasks.local.child_environment import MODEL_VARIABLE, TOKEN_VARIABLE
 from agent_tasks.logs import log_to_stderr
 from agent_tasks.redaction import redacted
-from agent_tasks.secret_arguments import read_token, refuse_secrets_in_arguments
+from agent_tasks.secret_arguments import (
+    MODEL_VARIABLE,
+    TOKEN_VARIABLE,
+    read_token,
+    refuse_secrets_in_arguments,
+)
 from agents_emulator.app import create_app
 from agents_emulator.faults import FaultPlanError, read_plan
 from agents_emulator.guard import guarded_protocol

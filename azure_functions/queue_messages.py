@@ -1,50 +1,47 @@
-"""The messages of a queue tool: what the agent service or a pipeline sends, and what it waits for.
+"""A call as the app reads it, and an answer as it writes it; the format is `message_format`'s.
 
-A call is a JSON object with the arguments and a `CorrelationId`; the answer is `{"Value": <string>,
-"CorrelationId": <same>}`. The arguments come flat, beside the `CorrelationId`, from the agents service of
-today, and under `function_args` from its successor and from pipelines. The run that made the call waits for
-an answer with its `CorrelationId` and for nothing else: so a call that names one is always answered, and one
-that names none cannot be.
-
-A sender may add, beside the `CorrelationId`:
-
-| field | meaning |
-| --- | --- |
-| `DeadlineSeconds` | seconds since the message was inserted after which nobody waits for its answer |
-| `traceparent` | the trace that the call belongs to (W3C trace context) |
-| `ArgumentsReference` | where the arguments are, if they are too large for a queue (`large_values`) |
-| `Redrive` | true: an operator sends it again after it had failed for good (`responder`); no deadline then |
+The run that made the call waits for an answer with its `CorrelationId` and for nothing else: so a call that
+names one is always answered, and one that names none cannot be.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import codecs
 import json
 import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
-CORRELATION_KEY = "CorrelationId"
-ARGUMENTS_KEY = "function_args"
-DEADLINE_KEY = "DeadlineSeconds"
-TRACE_KEY = "traceparent"
-ARGUMENTS_REFERENCE_KEY = "ArgumentsReference"
-REDRIVE_KEY = "Redrive"
-VALUE_KEY = "Value"
-VALUE_REFERENCE_KEY = "ValueReference"
+from message_format import (
+    ARGUMENTS_KEY,
+    ARGUMENTS_REFERENCE_KEY,
+    CORRELATION_KEY,
+    DEADLINE_KEY,
+    MAX_PAYLOAD_BYTES,
+    REDRIVE_KEY,
+    RESERVED,
+    TRACE_KEY,
+    VALUE_KEY,
+    VALUE_REFERENCE_KEY,
+    Reference,
+    encode,
+    read_reference,
+    unpacked,
+)
 
-RESERVED = frozenset(
-    key.lower()
-    for key in (
-        CORRELATION_KEY, ARGUMENTS_KEY, DEADLINE_KEY, TRACE_KEY, ARGUMENTS_REFERENCE_KEY, REDRIVE_KEY,
-    )
-)  # fmt: skip
-"""Names that no parameter of a tool may have: in a flat message they would be taken for the sender's."""
-
-MAX_MESSAGE_BYTES = 49_152
-"""Largest message in bytes before base64: the queue takes 64 KiB, of which base64 leaves three quarters."""
+__all__ = [
+    "RESERVED",
+    "Call",
+    "NoCorrelationIdError",
+    "Reference",
+    "UndecodableCallError",
+    "encode",
+    "error_value",
+    "fits",
+    "read_call",
+    "read_reference",
+    "unparsed",
+    "write_answer",
+]
 
 MAX_CORRELATION_CHARS = 512
 """Longest `CorrelationId`; the services' own have less than 100 characters."""
@@ -68,18 +65,6 @@ class UndecodableCallError(ValueError):
 
     def __str__(self) -> str:
         return self.reason
-
-
-@dataclass(frozen=True)
-class Reference:
-    """Where a text is that was too large for a queue, and how to see that it is the right one."""
-
-    container: str
-    blob: str
-    sha256: str
-    """Of the text in UTF-8, as hexadecimal characters."""
-    size: int
-    """Bytes of the text in UTF-8."""
 
 
 @dataclass(frozen=True)
@@ -153,11 +138,6 @@ def write_answer(value: str, correlation_id: str, reference: Reference | None = 
     return json.dumps(answer)
 
 
-def encode(message: str) -> str:
-    """A message as it is put into a queue: base64, which the agents service sends and expects."""
-    return base64.b64encode(message.encode()).decode()
-
-
 def unparsed(text: str) -> str:
     """A text for an output binding that has to arrive as it is, or in base64.
 
@@ -169,7 +149,7 @@ def unparsed(text: str) -> str:
 
 def fits(message: str) -> bool:
     """Whether a queue takes the message."""
-    return len(message.encode()) <= MAX_MESSAGE_BYTES
+    return len(message.encode()) <= MAX_PAYLOAD_BYTES
 
 
 def error_value(kind: str, message: str) -> str:
@@ -177,26 +157,9 @@ def error_value(kind: str, message: str) -> str:
     return json.dumps({"error": {"type": kind, "message": message}}, ensure_ascii=False)
 
 
-def read_reference(given: object) -> Reference:
-    """A reference as it stands in a message. Raises ValueError if it is none."""
-    if not isinstance(given, dict):
-        raise ValueError("the reference is not a JSON object")
-    texts = [given.get(name) for name in ("container", "blob", "sha256")]
-    size = given.get("size")
-    if not all(isinstance(text, str) and text for text in texts) or not isinstance(size, int):
-        raise ValueError("a reference needs container, blob, sha256 (texts) and size (bytes)")
-    container, blob, sha256 = map(str, texts)
-    return Reference(container, blob, sha256, size)
-
-
 def _text(body: bytes) -> str:
-    """The message's text. A JSON object has braces, which base64 has not: the two cannot be mixed up."""
-    try:
-        decoded = base64.b64decode(body.removeprefix(codecs.BOM_UTF8).strip(), validate=True)
-    except binascii.Error:
-        decoded = body
-    # Some senders put a byte order mark before what they write, in the message or in what is encoded there.
-    return decoded.decode("utf-8-sig", errors="replace")
+    """The message's text. Some senders put a byte order mark before it, or before what is encoded there."""
+    return unpacked(body).decode("utf-8-sig", errors="replace")
 
 
 def _correlation_id(mapping: dict[str, Any]) -> str | None:

@@ -282,7 +282,7 @@ async def _message(tool: Tool, value: str, correlation_id: str) -> str:
     told = error_value("answer_too_large", reason)
     try:
         reference = await large_values.store(value)
-    except large_values.ValueTooLargeError as error:
+    except large_values.TextTooLargeError as error:
         return write_answer(error_value("answer_too_large", str(error)), correlation_id)
     except AzureError as error:
         if tool.repeatable:

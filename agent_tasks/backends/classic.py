@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -36,7 +35,7 @@ from agent_tasks.backends.base import (
     Usage,
 )
 from agent_tasks.client import AsyncAgentsClient
-from agent_tasks.client.polling import Pauses, run_limit
+from agent_tasks.client.polling import polls, run_limit
 from agent_tasks.errors import (
     BadRequestError,
     ConflictError,
@@ -221,7 +220,7 @@ class AgentsBackend:
 
     async def follow_turn(self, ref: TurnRef) -> AsyncIterator[TurnUpdate]:
         """Poll a run, with growing pauses, until it ends or asks for tool outputs."""
-        pauses = Pauses(_FIRST_POLL)
+        pauses = polls(_FIRST_POLL)
         while True:
             run = await self._client.runs.get(ref.conversation, ref.turn_id)
             if run.status == RunStatus.REQUIRES_ACTION:
@@ -230,12 +229,10 @@ class AgentsBackend:
             if run.is_terminal:
                 yield await self._ended(run, await self._answer_of(run))
                 return
-            pause = pauses.next(run_limit(run.created_at, run.expires_at, None))
-            if pause is None:
+            if not await pauses.wait(run_limit(run.created_at, run.expires_at, None)):
                 raise TransportError(
                     f"The run {run.id} is {run.status} past its own expiry. Look at it on the service."
                 )
-            await asyncio.sleep(pause)
 
     async def active_turn(self, conversation: str) -> ActiveTurn | None:
         """Look at the thread's newest runs; the service allows one active run a thread."""

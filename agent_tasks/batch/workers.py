@@ -9,7 +9,6 @@ lead: what a dead worker held goes to a living one. With SQLite one worker has t
 from __future__ import annotations
 
 import asyncio
-import itertools
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -27,6 +26,7 @@ from agent_tasks.journal import Claim, Operation, OperationState
 from agent_tasks.logs import get_logger
 from agent_tasks.operations import Workspace, operation_key
 from agent_tasks.operations.cleanup import EXCLUSIVE, exclusive_key
+from agent_tasks.pauses import Pauses
 
 logger = get_logger("agent_tasks.batch.workers")
 
@@ -133,14 +133,13 @@ class SharedRun:
 
     async def wait_for_the_end(self) -> BatchSummary | None:
         """Wait until the run is at its end; None: its leader is gone, and this worker leads now."""
-        for pause in _pauses():
+        async for _ in Pauses(_FIRST_PAUSE, _LONGEST_PAUSE):
             found = await self.ws.journal.operation(self.ws.scope, self.key)
             result = _result(found) if found is not None else None
             if result is not None:
                 return RunRecord.model_validate(result).summary
             if await self.take_the_lead():
                 return None
-            await asyncio.sleep(pause)
         raise AssertionError("the pauses have no end")
 
     async def end(self, record: RunRecord) -> None:
@@ -196,7 +195,8 @@ async def share_documents(
     order = random.Random(batch.ws.journal.worker)  # noqa: S311 - workers should not meet, that is all
     left = files
     batch.guard = lambda name: _claim_key(batch, name)
-    for pause in _pauses():
+    pauses = Pauses(_FIRST_PAUSE, _LONGEST_PAUSE)
+    while True:
         starts = list(range(0, len(left), size))
         order.shuffle(starts)
         held = await _Pass(batch, (left[start : start + size] for start in starts), size).carry_out(process)
@@ -204,9 +204,8 @@ async def share_documents(
             return
         await run.take_the_lead()
         if len(held) == len(left):
-            await asyncio.sleep(pause)
+            await pauses.wait()
         left = sorted(held, key=lambda file: file.name)
-    raise AssertionError("the pauses have no end")
 
 
 class _Pass:
@@ -293,8 +292,3 @@ def _members_of(name: str) -> str:
 
 def _claim_key(batch: Batch, name: str) -> str:
     return _claims_of(batch.owner) + operation_key("document", name=name)
-
-
-def _pauses() -> Iterator[float]:
-    """Growing pauses without an end."""
-    return (min(_FIRST_PAUSE * 1.5**count, _LONGEST_PAUSE) for count in itertools.count())

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from agent_tasks.errors import ConfigurationError
-from agent_tasks.local.child_environment import TOKEN_VARIABLE, for_service
-from agent_tasks.secret_arguments import read_token, refuse_secrets_in_arguments
+from agent_tasks.local.child_environment import for_service
+from agent_tasks.secret_arguments import TOKEN_VARIABLE, read_token, refuse_secrets_in_arguments
 from agent_tasks.settings import Settings
 
 __all__ = ["become_emulator"]

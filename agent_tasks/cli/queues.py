@@ -144,10 +144,10 @@ async def _redrive(connection: str, tool: str | None, limit: int, *, yes: bool) 
 
 
 def _opened(connection: str) -> Storage:
-    from agent_tasks.queues import StorageConnection
+    from agent_tasks.queues import Storage, StorageConnection
     from agent_tasks.settings import environment
 
-    return StorageConnection.from_settings(connection, environment()).open()
+    return Storage(StorageConnection.from_settings(connection, environment()))
 
 
 async def _pairs(storage: Storage, tool: str | None) -> list[QueuePair]:

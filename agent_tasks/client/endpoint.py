@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import NoReturn
 from urllib.parse import urlsplit
 
 from agent_tasks.errors import ConfigurationError, InsecureEndpointError
+from agent_tasks.loopback import is_loopback
 from agent_tasks.redaction import redacted
 
 _SHAPE = "https://<resource>.services.ai.azure.com/api/projects/<project>"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether the host is this machine by its name or address; nothing is looked up."""
-    if host.lower().rstrip(".") == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Endpoint:

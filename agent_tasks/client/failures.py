@@ -104,9 +104,9 @@ def error_from_answer(
     if status >= 500:
         # "Not available, come back in N seconds" says that the request was turned away at the door.
         turned_away = status == 503 and wait is not None
-        return ServerError(detail.get("message"), **common, outcome_unknown=creates and not turned_away)
+        return ServerError(detail.get("message", ""), **common, outcome_unknown=creates and not turned_away)
     retryable = status in (408, 429) or wait is not None
-    return _BY_STATUS.get(status, ServiceError)(detail.get("message"), **common, retryable=retryable)
+    return _BY_STATUS.get(status, ServiceError)(detail.get("message", ""), **common, retryable=retryable)
 
 
 def _detail(content: bytes) -> dict[str, str]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
+from agent_tasks.pauses import Pauses
 
 FIRST_PAUSE = 0.5  # seconds
-_GROWTH = 1.5
 _LONGEST = 8.0  # seconds
 
 DEFAULT_DEADLINE = 600.0
@@ -18,32 +17,14 @@ LONGEST_RUN = 36_000.0
 """Seconds a run may take where it does not say when it expires (the longest that was recorded)."""
 
 
-class Pauses:
-    """Growing pauses, from `first` seconds to the longer of 8 seconds and `first`.
+def polls(first: float = FIRST_PAUSE) -> Pauses:
+    """Pauses between reads, from `first` seconds to the longer of 8 seconds and `first`.
 
     Raises ValueError for a first pause that is not above 0.
     """
-
-    def __init__(self, first: float = FIRST_PAUSE) -> None:
-        if not first > 0:
-            raise ValueError(f"poll_interval must be above 0 seconds, not {first}")
-        self._first = self._pause = first
-        self._started = time.monotonic()
-        self._waited = 0.0
-
-    def next(self, limit: float) -> float | None:
-        """Seconds to pause now; None when `limit` seconds have passed since the beginning."""
-        left = limit - max(self._waited, time.monotonic() - self._started)
-        if left <= 0:
-            return None
-        pause = min(self._pause, left)
-        self._pause = min(self._pause * _GROWTH, max(_LONGEST, self._first))
-        self._waited += pause
-        return pause
-
-    def restart(self) -> None:
-        """Begins with short pauses again, since something has happened; the limit counts on."""
-        self._pause = self._first
+    if not first > 0:
+        raise ValueError(f"poll_interval must be above 0 seconds, not {first}")
+    return Pauses(first, max(_LONGEST, first))
 
 
 def run_limit(created_at: int, expires_at: int | None, deadline: float | None) -> float:

@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 from azure.core.exceptions import AzureError
 
 from agent_tasks.client import TOKEN_SCOPE, AsyncAgentsClient, RetryPolicy
-from agent_tasks.client.endpoint import is_loopback
 from agent_tasks.credentials import make_credential
 from agent_tasks.doctor.findings import Finding, failed, not_configured, ok, warning
 from agent_tasks.errors import (
@@ -25,6 +24,7 @@ from agent_tasks.errors import (
     NotFoundError,
     PermissionDeniedError,
 )
+from agent_tasks.loopback import is_loopback
 from agent_tasks.settings import Settings
 
 RETIREMENT = date(2027, 3, 31)

@@ -40,7 +40,7 @@ async def check_storage(connection: str, settings: Mapping[str, str]) -> AsyncIt
         )
         return
     try:
-        storage = StorageConnection.from_settings(connection, settings).open()
+        storage = Storage(StorageConnection.from_settings(connection, settings))
     except ConfigurationError as error:
         yield failed("storage queues", str(error), f"Correct the settings of the connection {connection}.")
         return

@@ -11,18 +11,31 @@ import functools
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
 from agent_tasks.documents.dates import find_dates
-from agent_tasks.pipeline.output_schema import Ground, Leaf
+
+Ground: TypeAlias = Literal["exact", "number", "date", "none"]
+"""How a value is looked for."""
 
 EXCERPT_CHARS = 30
 """Characters shown on either side of a match."""
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A single value of an extraction."""
+
+    path: str
+    """Such as ``supplier`` or ``items[2].amount``."""
+    kind: Ground
+    value: Any
 
 
 class GroundingStatus(StrEnum):
@@ -61,7 +74,7 @@ class SourceText:
 
     def ground(self, leaves: Iterable[Leaf]) -> list[FieldGrounding]:
         """Look up every value."""
-        return [self.look_up(leaf.path, leaf.field.grounding_kind, leaf.value) for leaf in leaves]
+        return [self.look_up(leaf.path, leaf.kind, leaf.value) for leaf in leaves]
 
     def look_up(self, path: str, kind: Ground, value: Any) -> FieldGrounding:
         """Look up one value in the way `kind` says."""

@@ -23,20 +23,15 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from agent_tasks.secret_arguments import MODEL_KEY, MODEL_VARIABLE
+
 __all__ = [
-    "MODEL_KEY",
-    "MODEL_VARIABLE",
-    "TOKEN_VARIABLE",
     "for_azurite",
     "for_function_app",
     "for_npm",
     "for_prefect_server",
     "for_service",
 ]
-
-MODEL_KEY = "AGENTS_EMULATOR_OPENAI_API_KEY"
-MODEL_VARIABLE = "AGENTS_EMULATOR_MODEL"
-TOKEN_VARIABLE = "AGENTS_EMULATOR_TOKEN"  # noqa: S105 - a name, not a secret
 
 BASE = frozenset(
     (

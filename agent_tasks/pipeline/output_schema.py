@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeAlias
@@ -20,11 +19,11 @@ from pydantic import (
     model_validator,
 )
 
+from agent_tasks.documents.grounding import Ground, Leaf
 from agent_tasks.errors import AnswerFormatError
 from agent_tasks.tools import answers
 
 FieldType: TypeAlias = Literal["string", "integer", "number", "boolean", "date", "object"]
-Ground: TypeAlias = Literal["exact", "number", "date", "none"]
 
 FieldName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
 
@@ -111,16 +110,6 @@ class FieldSpec(BaseModel):
         if self.ground is not None:
             return self.ground
         return "none" if self.enum else _DEFAULT_GROUND.get(self.type, "none")
-
-
-@dataclass(frozen=True)
-class Leaf:
-    """A single value of an extraction."""
-
-    path: str
-    """Such as ``supplier`` or ``items[2].amount``."""
-    field: FieldSpec
-    value: Any
 
 
 class OutputSchema:
@@ -328,7 +317,7 @@ def _leaves(fields: Mapping[str, FieldSpec], values: dict[str, Any], prefix: str
             if field.fields:
                 yield from _leaves(field.fields, item, f"{item_path}.")
             else:
-                yield Leaf(item_path, field, item)
+                yield Leaf(item_path, field.grounding_kind, item)
 
 
 def _example(field: FieldSpec) -> Any:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 
 from azure.core.credentials import TokenCredential
@@ -18,6 +17,7 @@ from agent_tasks.errors import ConfigurationError
 from agent_tasks.known_names import refuse_unknown
 from agent_tasks.local.servers import local_service
 from agent_tasks.operations import Workspace
+from agent_tasks.pool import Pool
 from agent_tasks.redaction import has_secret
 from agent_tasks.settings import CredentialKind, Settings
 
@@ -212,36 +212,14 @@ class AgentsProject(CredentialsBlock):
             JournalError: the journal can't be read.
             EmbeddedServiceError: the local service did not start.
         """
-        async with _shared.use(self.settings()) as workspace:
+        settings = self.settings()
+        key = tuple(settings.model_dump().items())
+        async with _workspaces.use(key, lambda: open_workspace(settings)) as workspace:
             yield workspace
 
 
-class _Shared:
-    """Workspaces in use, by event loop and settings; the last user closes."""
-
-    def __init__(self) -> None:
-        self._open: dict[tuple[int, tuple[tuple[str, Any], ...]], tuple[asyncio.Lock, list[Any]]] = {}
-
-    @asynccontextmanager
-    async def use(self, settings: Settings) -> AsyncIterator[Workspace]:
-        key = (id(asyncio.get_running_loop()), tuple(settings.model_dump().items()))
-        lock, state = self._open.setdefault(key, (asyncio.Lock(), [0, None, None]))
-        state[0] += 1
-        try:
-            async with lock:
-                if state[1] is None:
-                    state[2] = AsyncExitStack()
-                    state[1] = await state[2].enter_async_context(open_workspace(settings))
-            yield state[1]
-        finally:
-            state[0] -= 1
-            if state[0] == 0:
-                self._open.pop(key, None)
-                if state[2] is not None:
-                    await state[2].aclose()
-
-
-_shared = _Shared()
+_workspaces: Pool[Workspace] = Pool("workspaces")
+"""Workspaces in use; the last user closes."""
 
 
 def _credential(settings: Settings, endpoint: str) -> TokenCredential | SecretStr | None:

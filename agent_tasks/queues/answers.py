@@ -42,7 +42,8 @@ from agent_tasks.errors import (
     StorageUnreachableError,
 )
 from agent_tasks.logs import get_logger
-from agent_tasks.queues.claims import ClaimCheck
+from agent_tasks.pauses import Pauses
+from agent_tasks.queues.claim_check import ClaimCheck
 from agent_tasks.queues.messages import AnswerMessage, read_answer
 from agent_tasks.queues.storage import FOREVER, Queue, ReceivedMessage
 
@@ -112,10 +113,10 @@ class Expected:
         except TimeoutError:
             self._gave_up = True
             raise self._reader.not_in_time(self.correlation_id, within) from None
-        if answer.reference is None or self._reader.claims is None:
+        if answer.reference is None or self._reader.claim_check is None:
             return answer.value
         try:
-            return await self._reader.claims.load(answer.reference)
+            return await self._reader.claim_check.load(answer.reference)
         except QueueAnswerError as error:
             error.queue, error.correlation_id = self._reader.queue.name, self.correlation_id
             raise
@@ -192,7 +193,8 @@ class AnswerReader:
     Args:
         queue: the output queue.
         parked: where messages go that nobody here can use; created when it is needed.
-        claims: follows references to values that were too large; None: readers get the `Value` beside them.
+        claim_check: follows references to values that were too large; None: readers get the `Value` beside
+            them.
         policy: how it reads.
     """
 
@@ -201,11 +203,11 @@ class AnswerReader:
         queue: Queue,
         *,
         parked: Queue,
-        claims: ClaimCheck | None = None,
+        claim_check: ClaimCheck | None = None,
         policy: ReaderPolicy | None = None,
     ) -> None:
         self.queue = queue
-        self.claims = claims
+        self.claim_check = claim_check
         self.counts = ReaderCounts()
         self._parked = parked
         self._policy = policy or ReaderPolicy()
@@ -284,7 +286,7 @@ class AnswerReader:
 
     async def _read(self) -> None:
         """Reads until nobody waits any more."""
-        pause = self._policy.first_pause
+        pauses = Pauses(self._policy.first_pause, self._policy.longest_pause)
         while any(expected.is_open for expected in self._expected.values()):
             self._woken.clear()
             found = 0
@@ -300,14 +302,10 @@ class AnswerReader:
                 self._fail(error)
                 return
             if found:
-                pause = self._policy.first_pause
+                pauses.restart()
                 continue
-            try:
-                async with asyncio.timeout(pause):
-                    await self._woken.wait()
-                pause = self._policy.first_pause
-            except TimeoutError:
-                pause = min(pause * 1.5, self._policy.longest_pause)
+            if await pauses.until(self._woken):
+                pauses.restart()
 
     def _fail(self, error: Exception) -> None:
         """The queue cannot be read: everybody who waits is told."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -26,11 +26,6 @@ from pydantic import SecretStr
 from agent_tasks.errors import ConfigurationError, InsecureEndpointError
 from agent_tasks.field_types import check_field_types
 from agent_tasks.known_names import refuse_unknown
-
-if TYPE_CHECKING:
-    from azure.core.credentials_async import AsyncTokenCredential
-
-    from agent_tasks.queues.storage import Storage
 
 __all__ = ["StorageConnection"]
 
@@ -161,16 +156,6 @@ class StorageConnection:
             f"{name}__queueServiceUri to https://ACCOUNT.queue.core.windows.net.",
             setting=name,
         )
-
-    def open(self, *, credential: AsyncTokenCredential | None = None) -> Storage:
-        """The account, to be used with `async with`; nothing is sent before the first operation.
-
-        Args:
-            credential: signs in instead of the connection's own identity.
-        """
-        from agent_tasks.queues.storage import Storage
-
-        return Storage(self, credential)
 
 
 def _check_names(name: str, settings: Mapping[str, str]) -> None:

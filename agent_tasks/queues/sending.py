@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from agent_tasks.errors import QueueMessageTooLargeError, StorageUnreachableError
-from agent_tasks.queues.claims import ClaimCheck
+from agent_tasks.pauses import Pauses
+from agent_tasks.queues.claim_check import ClaimCheck
 from agent_tasks.queues.messages import MAX_PAYLOAD_BYTES, CallShape, encode, write_call
 from agent_tasks.queues.storage import Queue
 
@@ -27,7 +27,7 @@ async def send_call(
     shape: CallShape = "flat",
     deadline: float | None = None,
     traceparent: str | None = None,
-    claims: ClaimCheck | None = None,
+    claim_check: ClaimCheck | None = None,
 ) -> str:
     """Puts a call into the input queue of a function; returns the message's id.
 
@@ -43,29 +43,26 @@ async def send_call(
         shape: where the arguments stand in the message.
         deadline: seconds after which nobody waits for the answer any more.
         traceparent: W3C trace context.
-        claims: where arguments go that are too large for a message.
+        claim_check: where arguments go that are too large for a message.
 
     Raises:
-        QueueMessageTooLargeError: the arguments are too large, and there is no `claims`.
+        QueueMessageTooLargeError: the arguments are too large, and there is no `claim_check`.
         StorageUnreachableError: the storage did not answer until the end; the call may have been sent.
         QueueError: the queue is missing, or the storage refuses.
     """
     extra: dict[str, Any] = {"shape": shape, "deadline": deadline, "traceparent": traceparent}
     text = write_call(arguments, correlation_id, **extra)
-    give_up = asyncio.get_running_loop().time() + within
-    pause = FIRST_PAUSE
+    pauses = Pauses(FIRST_PAUSE, LONGEST_PAUSE, growth=2.0, within=within)
     while True:
         try:
-            if claims is not None and len(text.encode()) > MAX_PAYLOAD_BYTES:
-                reference = await claims.store(json.dumps(dict(arguments)))
+            if claim_check is not None and len(text.encode()) > MAX_PAYLOAD_BYTES:
+                reference = await claim_check.store(json.dumps(dict(arguments)))
                 text = write_call({}, correlation_id, **extra, reference=reference)
             return await queue.put(encode(text))
         except QueueMessageTooLargeError as error:
             error.correlation_id = correlation_id
             raise
         except StorageUnreachableError as error:
-            if asyncio.get_running_loop().time() + pause > give_up:
+            if not await pauses.wait():
                 error.correlation_id = correlation_id
                 raise
-        await asyncio.sleep(pause)
-        pause = min(2 * pause, LONGEST_PAUSE)

@@ -1,6 +1,6 @@
 """A storage account while it is open, and its queues: the official client, with typed errors.
 
-    async with connection.open() as storage:
+    async with Storage(connection) as storage:
         queue = storage.queue("lookup-supplier-input")
         await queue.put(encode("{...}"))
 
@@ -70,7 +70,7 @@ class ReceivedMessage:
 
 
 class Storage:
-    """A storage account while it is open: `async with connection.open() as storage`."""
+    """A storage account while it is open: `async with Storage(connection) as storage`."""
 
     def __init__(self, connection: StorageConnection, credential: AsyncTokenCredential | None = None) -> None:
         self.connection = connection

@@ -15,8 +15,7 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError
 from pydantic import BaseModel, SecretStr
 
 from agent_tasks.bounded import ACCEPT_ENCODING, TooLargeError, bounded_json, read_at_most
-from agent_tasks.client._async._runtime import call_any
-from agent_tasks.client.endpoint import is_loopback
+from agent_tasks.callables import call_any
 from agent_tasks.client.failures import error_from_answer
 from agent_tasks.errors import (
     ConfigurationError,
@@ -28,6 +27,7 @@ from agent_tasks.errors import (
     TransportError,
 )
 from agent_tasks.field_types import check_field_types
+from agent_tasks.loopback import is_loopback
 from agent_tasks.tools.base import ToolContext, named
 from agent_tasks.tools.function import (
     DEFAULT_MAX_OUTPUT_CHARS,

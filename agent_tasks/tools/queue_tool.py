@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +22,8 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from agent_tasks.errors import ConfigurationError, ToolArgumentsError, ToolOutputError
 from agent_tasks.field_types import check_field_types
-from agent_tasks.queues import AnswerReader, ClaimCheck, ReaderPolicy, Storage, StorageConnection, send_call
+from agent_tasks.pool import Pool
+from agent_tasks.queues import QueueAccount, ReaderPolicy, Storage, StorageConnection, send_call
 from agent_tasks.tools.azure_function import AzureFunctionTool, StorageQueue
 from agent_tasks.tools.base import Tool, ToolContext
 from agent_tasks.tools.function import (
@@ -111,7 +112,7 @@ def queue_tools(
         raise ConfigurationError(f"drive is {drive!r}: it is 'service' or 'pipeline'", setting="drive")
     _check_connection(connection)
     if drive == "service":
-        address = connection.open().address
+        address = Storage(connection).address
         return [
             AzureFunctionTool(
                 one.name,
@@ -238,7 +239,7 @@ class QueueFunctionTool:
                 shape="function_args",
                 deadline=self.deadline,
                 traceparent=_traceparent(),
-                claims=account.claims,
+                claim_check=account.claim_check,
             )
             value = await expected.answer(within=max(0.1, end - loop.time()))
         if len(value) > self.max_output_chars:
@@ -267,61 +268,10 @@ def _traceparent() -> str | None:
     return carrier.get("traceparent")
 
 
-class _Account:
-    """A storage account while calls use it, with one reader for each output queue."""
-
-    def __init__(self, storage: Storage, container: str) -> None:
-        self.storage = storage
-        self.claims = ClaimCheck(storage, container)
-        self.users = 0
-        self.closing: asyncio.Task[None] | None = None
-        self._readers: dict[str, AnswerReader] = {}
-
-    def reader(self, output_queue: str, policy: ReaderPolicy) -> AnswerReader:
-        """The reader of an output queue; the first call's policy is everybody's."""
-        if output_queue not in self._readers:
-            self._readers[output_queue] = AnswerReader(
-                self.storage.queue(output_queue),
-                parked=self.storage.queue(f"{output_queue}-parked"),
-                claims=self.claims,
-                policy=policy,
-            )
-        return self._readers[output_queue]
-
-    async def close(self) -> None:
-        """Stop reading, and let go of the connections."""
-        for reader in self._readers.values():
-            await reader.close()
-        await self.storage.close()
+_accounts: Pool[QueueAccount] = Pool("queues-idle", idle=IDLE_SECONDS)
+"""Accounts in use, which stay open a while for the next call."""
 
 
-_Key = tuple[asyncio.AbstractEventLoop, StorageConnection, str]
-_accounts: dict[_Key, _Account] = {}
-"""Accounts in use, by event loop: connections and tasks belong to one."""
-
-
-@asynccontextmanager
-async def _account(connection: StorageConnection, container: str) -> AsyncIterator[_Account]:
-    """The account of a connection, opened by the first call and closed a while after the last."""
-    key = (asyncio.get_running_loop(), connection, container)
-    account = _accounts.get(key)
-    if account is None:
-        account = _accounts[key] = _Account(connection.open(), container)
-    account.users += 1
-    if account.closing is not None:
-        account.closing.cancel()
-    try:
-        yield account
-    finally:
-        account.users -= 1
-        if not account.users:
-            account.closing = asyncio.create_task(_close_when_idle(key, account), name="queues-idle")
-
-
-async def _close_when_idle(key: _Key, account: _Account) -> None:
-    try:
-        await asyncio.sleep(IDLE_SECONDS)
-    finally:  # the end of the event loop cancels this too
-        if not account.users and _accounts.get(key) is account:
-            del _accounts[key]
-            await account.close()
+def _account(connection: StorageConnection, container: str) -> AbstractAsyncContextManager[QueueAccount]:
+    """The account of a connection, opened by the first call."""
+    return _accounts.use((connection, container), lambda: QueueAccount(Storage(connection), container))

@@ -11,8 +11,8 @@ from agents_emulator.models.base import (
     TextDelta,
     ToolCall,
     ToolSpec,
-    load_model,
 )
+from agents_emulator.models.loading import load_model
 
 __all__ = [
     "ChatMessage",

@@ -1,4 +1,4 @@
-"""What the local service asks of a language model, and how a model is named on the command line.
+"""What the local service asks of a language model.
 
 A model is anything with :class:`ChatModel`'s four members. The service builds a :class:`ChatRequest` out of
 an agent, a thread and the tool results so far, and reads back text deltas and one :class:`Finished`.
@@ -10,7 +10,6 @@ import secrets
 import string
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from agent_tasks.redaction import redacted
@@ -191,29 +190,3 @@ class ModelError(Exception):
 
 class ModelConfigurationError(ValueError):
     """A model specification, its rules file or its key is wrong; the message says what to write instead."""
-
-
-def load_model(spec: str) -> ChatModel:
-    """Make the model that a specification names; weights are loaded later, on first use.
-
-    ``smollm2`` is the small real model; ``scripted:RULES.yaml`` is a fake that follows a rules file;
-    ``openai:BASE_URL`` or ``openai:BASE_URL#MODEL`` is any OpenAI-compatible chat endpoint (with ``#MODEL``
-    every agent uses that model, whatever its own model is called; the key is read from the environment
-    variable ``AGENTS_EMULATOR_OPENAI_API_KEY``). Raises :class:`ModelConfigurationError`.
-    """
-    kind, _, rest = spec.partition(":")
-    if kind == "smollm2" and not rest:
-        from agents_emulator.models.smollm2 import SmolLM2Model
-
-        return SmolLM2Model()
-    if kind == "scripted" and rest:
-        from agents_emulator.models.scripted import ScriptedModel
-
-        return ScriptedModel.from_file(Path(rest))
-    if kind == "openai" and rest:
-        from agents_emulator.models.openai import OpenAIModel
-
-        return OpenAIModel.from_spec(rest)
-    raise ModelConfigurationError(
-        f"unknown model {redacted(spec)!r}: write smollm2, scripted:RULES.yaml or openai:BASE_URL[#MODEL]"
-    )

@@ -26,7 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from agent_tasks.local import parts as local_parts
+from agents_emulator.models import weights
 from agents_emulator.models.base import (
     ChatRequest,
     Finished,
@@ -57,7 +57,7 @@ def weights_path() -> Path:
 
     Raises :class:`ModelConfigurationError` that says how to install it.
     """
-    path = local_parts.weights_path()
+    path = weights.weights_path()
     if path is None:
         raise ModelConfigurationError(f"the weights of smollm2 are not installed; {INSTALL_HINT}")
     return path

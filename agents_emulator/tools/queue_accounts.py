@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agent_tasks.errors import AgentTasksError
-from agent_tasks.queues import AnswerReader, Storage
+from agent_tasks.queues import AnswerReader, QueueAccount, Storage
 from agents_emulator.tools.settings import ANY_ADDRESS, ToolSettings, ToolSettingsError
 
 
@@ -16,13 +16,24 @@ class QueueAccounts:
 
     def __init__(self, settings: ToolSettings) -> None:
         self._known = {_key(address): account for address, account in settings.storage.items()}
-        self._open: dict[str, Storage] = {}
-        self._readers: dict[tuple[str, str], AnswerReader] = {}
+        self._open: dict[str, QueueAccount] = {}
         self.stopping = False
         """Whether the service stops: then its calls go on at its next start."""
 
     def storage(self, address: str) -> Storage:
         """The account whose queues are at an address. Raises `AccountUnusableError`."""
+        return self._account(address).storage
+
+    def reader(self, address: str, queue: str) -> AnswerReader:
+        """The reader of an output queue, shared by all runs. Raises `AccountUnusableError`."""
+        return self._account(address).reader(queue)
+
+    async def close(self) -> None:
+        """Stop reading and close the accounts."""
+        for account in self._open.values():
+            await account.close()
+
+    def _account(self, address: str) -> QueueAccount:
         key = _key(address)
         if key not in self._open:
             account = self._known.get(key) or self._known.get(ANY_ADDRESS)
@@ -32,25 +43,10 @@ class QueueAccounts:
                     "in its tools file (--tools-file)"
                 )
             try:
-                self._open[key] = account.connection(address).open()
+                self._open[key] = QueueAccount(Storage(account.connection(address)))
             except (ToolSettingsError, AgentTasksError) as error:
                 raise AccountUnusableError(f"`storage` of the tools file, {address}: {error}") from error
         return self._open[key]
-
-    def reader(self, address: str, queue: str) -> AnswerReader:
-        """The reader of an output queue, shared by all runs. Raises `AccountUnusableError`."""
-        key = (_key(address), queue)
-        if key not in self._readers:
-            storage = self.storage(address)
-            self._readers[key] = AnswerReader(storage.queue(queue), parked=storage.queue(f"{queue}-parked"))
-        return self._readers[key]
-
-    async def close(self) -> None:
-        """Stop reading and close the accounts."""
-        for reader in self._readers.values():
-            await reader.close()
-        for storage in self._open.values():
-            await storage.close()
 
 
 def _key(address: str) -> str:

@@ -69,7 +69,7 @@ async def storage(
 
     monkeypatch.setenv("STORAGE", azurite.connection_string.get_secret_value())
     monkeypatch.setenv("ANSWERS_TABLE", f"{queue_prefix}answers")
-    async with StorageConnection.from_string(azurite.connection_string).open() as opened:
+    async with Storage(StorageConnection.from_string(azurite.connection_string)) as opened:
         yield opened
     await app_storage.storage().close()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from agent_tasks.local.azurite import StorageAddresses
 from agent_tasks.local.functions_host import AppFolder, FunctionsHost
-from agent_tasks.queues import AnswerReader, Queue, StorageConnection, encode, send_call
+from agent_tasks.queues import AnswerReader, Queue, Storage, StorageConnection, encode, send_call
 
 CALLS = 300
 ROUNDS = 40
@@ -36,7 +36,7 @@ async def test_calls_against_the_bare_queue(
         '{"extensions": {"queues": {"batchSize": 32, "newBatchThreshold": 16}}}'
     )
     string = azurite.connection_string.get_secret_value()
-    async with StorageConnection.from_string(string).open() as storage:
+    async with Storage(StorageConnection.from_string(string)) as storage:
         bare = storage.queue(f"{queue_prefix}-bare")
         await bare.create()
         bare_round = await _median(ROUNDS, lambda number: _bare(bare))

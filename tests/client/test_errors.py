@@ -4,6 +4,7 @@ import copy
 import inspect
 import pickle
 import re
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -51,6 +52,7 @@ def test_error_says_whether_and_when_to_try_again(cls: type[AgentTasksError]) ->
     }
     error = cls("x", **required)
     assert isinstance(error.retryable, bool)
+    assert error.retryable is cls.retryable, "declared by the class"
     assert error.retry_after is None
 
 
@@ -70,12 +72,27 @@ def test_docstring_draws_the_tree_as_it_is() -> None:
     assert sorted(drawn) == sorted(errors.__all__)
 
 
+@pytest.mark.parametrize("cls", CLASSES)
+def test_what_an_error_carries_is_declared_and_typed(cls: type[AgentTasksError]) -> None:
+    declared = {field.name for field in fields(cls)}
+    assert set(vars(example(cls))) == declared, "each attribute is declared, each declared one is set"
+    assert set(inspect.signature(cls).parameters) == declared
+    with pytest.raises(TypeError, match="unexpected keyword argument 'nonsense'"):
+        cls("x", **{"nonsense": 1})
+
+
+def test_a_declared_field_may_be_secret_and_the_text_says_so_nowhere() -> None:
+    secret = "AccountKey=" + "Zm9vYmFy" * 8
+    error = errors.PipelineError("is wrong", remedy=f"Leave out {secret}.")
+    assert "Zm9vYmFy" not in str(error)
+
+
 def test_service_error_reads_as_one_sentence() -> None:
     error = ServerError(
         "went wrong", status=500, code="server_error", request_id="r", method="GET", path="/threads/t"
     )
     assert str(error) == "GET /threads/t answered 500 server_error: went wrong [request id r]"
-    assert str(ServiceError(None, status=418)) == "the service answered 418 without a message"
+    assert str(ServiceError("", status=418)) == "the service answered 418 without a message"
 
 
 def test_pipeline_error_starts_with_the_place() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from agent_tasks.client.polling import Pauses, run_limit
+from agent_tasks.client.polling import polls, run_limit
 from agent_tasks.errors import BadRequestError, NotReadyError, TransportError
 from tests.client.conftest import Network
 from tests.client.test_files import FILE
@@ -83,7 +83,7 @@ async def test_uploads_that_may_be_in_use_are_kept(network: Network) -> None:
 
 
 def test_pauses_grow_to_a_limit_and_end_with_it() -> None:
-    pauses = Pauses(1)
+    pauses = polls(1)
     taken = []
     while (pause := pauses.next(40)) is not None:
         taken.append(pause)
@@ -91,7 +91,7 @@ def test_pauses_grow_to_a_limit_and_end_with_it() -> None:
     assert max(taken) == 8
     assert sum(taken) == pytest.approx(40, abs=0.1)
     with pytest.raises(ValueError, match="poll_interval"):
-        Pauses(0)
+        polls(0)
 
 
 def test_limit_of_a_run_is_its_own_life_unless_the_caller_says() -> None:

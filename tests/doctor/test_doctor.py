@@ -28,7 +28,7 @@ from agent_tasks.doctor.storage import check_storage
 from agent_tasks.journal import Journal
 from agent_tasks.local import parts as local_parts
 from agent_tasks.local.azurite import ACCOUNT, ACCOUNT_KEY, StorageAddresses
-from agent_tasks.queues import StorageConnection
+from agent_tasks.queues import Storage, StorageConnection
 from agent_tasks.settings import CredentialKind, Settings
 from tests.conftest import ServiceFactory
 
@@ -82,7 +82,7 @@ async def test_everything_works_offline(
     # Nothing is left behind.
     with running.http() as http:
         assert http.get("/assistants").json()["data"] == []
-    async with StorageConnection.from_string(azurite.connection_string).open() as storage:
+    async with Storage(StorageConnection.from_string(azurite.connection_string)) as storage:
         assert await storage.queue_names("agent-tasks-doctor-") == []
 
 

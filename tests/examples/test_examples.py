@@ -15,11 +15,10 @@ from typing import Any
 import docx
 import pytest
 
-from agent_tasks.documents.grounding import GroundingStatus, SourceText
+from agent_tasks.documents.grounding import GroundingStatus, Leaf, SourceText
 from agent_tasks.documents.text import extract_text
 from agent_tasks.errors import DocumentError
 from agent_tasks.pipeline.loader import Pipeline, load_pipeline
-from agent_tasks.pipeline.output_schema import Leaf
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 DOCUMENTS = EXAMPLES / "documents"
@@ -84,7 +83,7 @@ def test_the_right_values_fit_the_pipeline_and_stand_in_the_document(name: str, 
 def test_a_value_from_elsewhere_is_not_in_the_document(pipeline: Pipeline) -> None:
     field = pipeline.output.fields["date"]
     source = SourceText(text_of("invoice-quillfeather-2041.txt"))
-    [entry] = source.ground([Leaf("date", field, date(2025, 1, 1))])
+    [entry] = source.ground([Leaf("date", field.grounding_kind, date(2025, 1, 1))])
     assert entry.status is GroundingStatus.NOT_FOUND
 
 

@@ -52,7 +52,7 @@ async def direct(catalog: ModuleType, queue_tool: ModuleType, store: ContainerCl
 
 @pytest.fixture
 async def storage(azurite: StorageAddresses) -> AsyncIterator[Storage]:
-    async with StorageConnection.from_string(azurite.connection_string).open() as opened:
+    async with Storage(StorageConnection.from_string(azurite.connection_string)) as opened:
         yield opened
 
 

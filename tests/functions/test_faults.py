@@ -120,7 +120,7 @@ class Bench:
 
 @pytest.fixture
 async def storage(azurite: StorageAddresses) -> AsyncIterator[Storage]:
-    async with StorageConnection.from_string(azurite.connection_string).open() as opened:
+    async with Storage(StorageConnection.from_string(azurite.connection_string)) as opened:
         yield opened
 
 
@@ -435,7 +435,7 @@ async def test_the_storage_goes_down_and_comes_back(
     bench = Bench(service, connection, queue_tool, app_storage, tmp_path)
     tool = bench.tool(str)
     try:
-        async with connection.open() as storage:
+        async with Storage(connection) as storage:
             await make_queues(storage, tool)
             asking = asyncio.create_task(bench.outcome(bench.agent_tool(tool, deadline=60)))
             await eventually(storage.queue(tool.input_queue).depth, 1)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import itertools
 import json
+import logging
 import re
 import subprocess
 import sys
@@ -154,8 +156,27 @@ async def test_a_call_from_the_poison_queue_is_answered_and_parked(
     assert parked.value == body.decode()
 
 
-async def test_stored_answers_are_purged_by_the_clock(handlers: dict[str, Any], app_storage: str) -> None:
-    await handlers["purge_answers"](None)
+async def test_stored_answers_are_purged_by_the_clock(
+    handlers: dict[str, Any],
+    answers: ModuleType,
+    app_storage: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def ask(correlation_id: str) -> None:
+        body = {"iban": "GB29NWBK60161331926819", "CorrelationId": correlation_id}
+        await handlers["validate_iban"](QueueMessage(body=json.dumps(body).encode()), Answer())
+
+    monkeypatch.setenv("ANSWER_LIFETIME_SECONDS", "0.2")
+    await ask("c5")
+    await ask("c6")
+    monkeypatch.delenv("ANSWER_LIFETIME_SECONDS")
+    await ask("c7")
+    await asyncio.sleep(0.3)
+    with caplog.at_level(logging.INFO, "queue_tools"):
+        await handlers["purge_answers"](None)
+    assert "2 stored answers were removed" in caplog.text
+    assert await answers.purge() == 0, "what is left is kept for its time"
 
 
 def test_the_app_imports_nothing_of_the_other_packages() -> None:

@@ -64,15 +64,16 @@ async def test_a_tool_error_reaches_the_agent_and_any_other_stays_in_the_log(
         """Fail."""
         if kindly:
             raise queue_tool.ToolError("no rate for that day")
-        raise RuntimeError("password=hunter2")
+        raise RuntimeError("the register is shut for password=hunter2")
 
     kind = json.loads(await ask(fail, {"kindly": True}))
     assert kind == {"error": {"type": "tool_error", "message": "no rate for that day"}}
     with caplog.at_level(logging.ERROR, "queue_tools"):
         other = await ask(fail, {"kindly": False})
     assert json.loads(other)["error"]["type"] == "tool_failed"
-    assert "hunter2" not in other
-    assert "hunter2" in caplog.text
+    assert "the register" not in other
+    assert "the register is shut" in caplog.text
+    assert "hunter2" not in caplog.text, "logs are read by more people than settings"
     assert "c1" in caplog.text
 
 

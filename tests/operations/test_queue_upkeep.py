@@ -20,7 +20,7 @@ from agent_tasks.queues import Queue, Storage, StorageConnection, decode, encode
 
 @pytest.fixture
 async def storage(azurite: StorageAddresses) -> AsyncIterator[Storage]:
-    async with StorageConnection.from_string(azurite.connection_string).open() as opened:
+    async with Storage(StorageConnection.from_string(azurite.connection_string)) as opened:
         yield opened
 
 

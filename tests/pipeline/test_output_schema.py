@@ -137,7 +137,7 @@ def test_leaves_are_the_single_values_with_their_paths() -> None:
     schema = _schema(**FIELDS)
     values, _ = schema.parse(_json(GOOD))
     assert values is not None
-    leaves = {leaf.path: (leaf.value, leaf.field.grounding_kind) for leaf in schema.leaves(values)}
+    leaves = {leaf.path: (leaf.value, leaf.kind) for leaf in schema.leaves(values)}
     assert leaves["kind"] == ("invoice", "none")
     assert leaves["total"] == (12.0, "number")
     assert leaves["paid"] == (True, "none")

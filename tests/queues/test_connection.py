@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent_tasks.errors import ConfigurationError, InsecureEndpointError
-from agent_tasks.queues import StorageConnection
+from agent_tasks.queues import Storage, StorageConnection
 
 ACCOUNT = (
     "DefaultEndpointsProtocol=https;AccountName=acme;AccountKey=c2VjcmV0;EndpointSuffix=core.windows.net"
@@ -15,7 +15,7 @@ ACCOUNT = (
 @pytest.mark.parametrize("name", ["STORAGE", "AzureWebJobsSTORAGE"])
 async def test_connection_string_is_found_under_both_names(name: str) -> None:
     connection = StorageConnection.from_settings("STORAGE", {name: ACCOUNT})
-    async with connection.open() as storage:
+    async with Storage(connection) as storage:
         assert storage.address == "https://acme.queue.core.windows.net"
         assert storage.queue("calls").address == "https://acme.queue.core.windows.net/calls"
 
@@ -34,16 +34,16 @@ def test_identity_form() -> None:
 
 async def test_address_of_blobs_is_told_from_that_of_queues() -> None:
     connection = StorageConnection(queue_endpoint="https://acme.queue.core.windows.net")
-    async with connection.open() as storage:
+    async with Storage(connection) as storage:
         assert storage.container("values").url == "https://acme.blob.core.windows.net/values"
     other = StorageConnection(queue_endpoint="https://127.0.0.1:1/acme", name="STORAGE")
-    async with other.open() as storage:
+    async with Storage(other) as storage:
         with pytest.raises(ConfigurationError, match="STORAGE__blobServiceUri"):
             storage.container("values")
 
 
 async def test_development_storage_is_azurite_on_its_usual_ports() -> None:
-    async with StorageConnection.from_string("UseDevelopmentStorage=true").open() as storage:
+    async with Storage(StorageConnection.from_string("UseDevelopmentStorage=true")) as storage:
         assert storage.address == "http://127.0.0.1:10001/devstoreaccount1"
 
 

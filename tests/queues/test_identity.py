@@ -131,7 +131,7 @@ def settings(storage: StorageAddresses) -> dict[str, str]:
 async def test_queues_and_blobs_by_a_managed_identity(
     storage: StorageAddresses, endpoint: FakeIdentityEndpoint, queue_prefix: str
 ) -> None:
-    async with StorageConnection.from_settings("STORAGE", settings(storage)).open() as opened:
+    async with Storage(StorageConnection.from_settings("STORAGE", settings(storage))) as opened:
         queue = opened.queue(queue_prefix)
         await queue.create()
         await queue.put("x")
@@ -151,7 +151,7 @@ async def test_a_call_goes_round_with_identities_on_both_sides(
     app = AppFolder.read(tmp_path)
     async with (
         FunctionsHost(app, {**os.environ, **settings(storage)}),
-        StorageConnection.from_settings("STORAGE", settings(storage)).open() as opened,
+        Storage(StorageConnection.from_settings("STORAGE", settings(storage))) as opened,
     ):
         reader = AnswerReader(opened.queue("tls-output"), parked=opened.queue("tls-output-parked"))
         async with reader.expect("c1") as expected:
@@ -164,7 +164,7 @@ async def test_token_for_something_else_is_refused(
     storage: StorageAddresses, endpoint: FakeIdentityEndpoint, queue_prefix: str
 ) -> None:
     endpoint.audience = "https://vault.azure.net"
-    async with StorageConnection.from_settings("STORAGE", settings(storage)).open() as opened:
+    async with Storage(StorageConnection.from_settings("STORAGE", settings(storage))) as opened:
         with pytest.raises(QueuePermissionError):
             await opened.queue(queue_prefix).create()
 
@@ -176,7 +176,7 @@ async def test_endpoint_that_gives_no_token_is_a_credential_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("IDENTITY_HEADER", "wrong")
-    async with StorageConnection.from_settings("STORAGE", settings(storage)).open() as opened:
+    async with Storage(StorageConnection.from_settings("STORAGE", settings(storage))) as opened:
         with pytest.raises(CredentialError, match="Nobody is signed in"):
             await opened.queue(queue_prefix).create()
 
@@ -185,7 +185,7 @@ async def test_certificate_that_is_not_trusted_is_refused(
     storage: StorageAddresses, endpoint: FakeIdentityEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
-    async with StorageConnection.from_settings("STORAGE", settings(storage)).open() as opened:
+    async with Storage(StorageConnection.from_settings("STORAGE", settings(storage))) as opened:
         with pytest.raises(StorageUnreachableError, match=r"certificate|SSL"):
             await opened.queue("anything").create()
 
@@ -204,7 +204,7 @@ async def test_certificates_are_read_once_and_not_for_every_request(
         made += 1
         return original(*args, **kwargs)
 
-    async with StorageConnection.from_settings("STORAGE", settings(storage)).open() as opened:
+    async with Storage(StorageConnection.from_settings("STORAGE", settings(storage))) as opened:
         queue = opened.queue(queue_prefix)
         await queue.create()
         monkeypatch.setattr(ssl, "create_default_context", counting)
@@ -225,6 +225,6 @@ async def test_a_missing_file_of_certificates_is_named(
     storage: StorageAddresses, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "nowhere.pem"))
-    async with StorageConnection.from_settings("STORAGE", settings(storage)).open() as opened:
+    async with Storage(StorageConnection.from_settings("STORAGE", settings(storage))) as opened:
         with pytest.raises(ConfigurationError, match="REQUESTS_CA_BUNDLE"):
             opened.queue("anything")

@@ -13,7 +13,7 @@ from azure.data.tables.aio import TableClient
 
 from agent_tasks.errors import QueueError
 from agent_tasks.local.azurite import StorageAddresses
-from agent_tasks.queues import AnswerReader, StorageConnection, send_call
+from agent_tasks.queues import AnswerReader, Storage, StorageConnection, send_call
 from tests.queues.counts import SUMMARY
 from tests.support.function_app import function_app
 
@@ -30,7 +30,7 @@ async def test_each_of_many_concurrent_calls_is_answered_once(
     wrong: list[str] = []
     async with (
         function_app(azurite, queue_prefix, tmp_path),
-        StorageConnection.from_string(azurite.connection_string).open() as storage,
+        Storage(StorageConnection.from_string(azurite.connection_string)) as storage,
     ):
         reader = AnswerReader(storage.queue(OUTPUT), parked=storage.queue(f"{OUTPUT}-parked"))
 

@@ -18,7 +18,7 @@ from azure.storage.blob.aio import ContainerClient
 
 from agent_tasks.local.azurite import StorageAddresses
 from agent_tasks.local.functions_host.wire import Invocation
-from agent_tasks.queues import AnswerReader, StorageConnection, decode, send_call
+from agent_tasks.queues import AnswerReader, Storage, StorageConnection, decode, send_call
 from agents_emulator.service import ServiceConfig
 from agents_emulator.tools.settings import StorageAccount, ToolSettings
 from tests.emulator.helpers import agent, get, post, turn, wait_run
@@ -63,7 +63,7 @@ async def test_through_the_local_host(
     await put_documents(azurite, queue_prefix)
     async with (
         function_app(azurite, queue_prefix, tmp_path, plain=plain),
-        StorageConnection.from_string(azurite.connection_string).open() as storage,
+        Storage(StorageConnection.from_string(azurite.connection_string)) as storage,
     ):
         readers = {
             tool: AnswerReader(storage.queue(_output(tool)), parked=storage.queue(f"{_output(tool)}-parked"))

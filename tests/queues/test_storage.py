@@ -21,7 +21,7 @@ from agent_tasks.queues import MAX_MESSAGE_BYTES, Queue, Storage, StorageConnect
 
 @pytest.fixture
 async def storage(azurite: StorageAddresses) -> AsyncIterator[Storage]:
-    async with StorageConnection.from_string(azurite.connection_string).open() as storage:
+    async with Storage(StorageConnection.from_string(azurite.connection_string)) as storage:
         yield storage
 
 
@@ -94,7 +94,7 @@ async def test_signature_without_the_right_is_refused(azurite: StorageAddresses,
     limited = StorageConnection.from_string(
         f"QueueEndpoint={azurite.queue};SharedAccessSignature={signature}"
     )
-    async with limited.open() as storage:
+    async with Storage(limited) as storage:
         with pytest.raises(QueuePermissionError, match="Storage Queue Data Contributor") as caught:
             await storage.queue(queue.name).put("x")
     assert signature not in str(caught.value)
@@ -103,14 +103,14 @@ async def test_signature_without_the_right_is_refused(azurite: StorageAddresses,
 
 async def test_wrong_key_is_refused(azurite: StorageAddresses, queue: Queue) -> None:
     text = azurite.connection_string.get_secret_value().replace("AccountKey=Eby", "AccountKey=Abc")
-    async with StorageConnection.from_string(text).open() as storage:
+    async with Storage(StorageConnection.from_string(text)) as storage:
         with pytest.raises(QueuePermissionError):
             await storage.queue(queue.name).receive()
 
 
 async def test_storage_that_is_down_may_be_asked_again() -> None:
     nowhere = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=YQ==;QueueEndpoint=http://127.0.0.1:9/a"
-    async with StorageConnection.from_string(nowhere).open() as storage:
+    async with Storage(StorageConnection.from_string(nowhere)) as storage:
         with pytest.raises(StorageUnreachableError) as caught:
             await storage.queue("some-queue").receive()
     assert caught.value.retryable

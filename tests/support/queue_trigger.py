@@ -27,7 +27,7 @@ MAX_TRIES = 3
 @asynccontextmanager
 async def serving(connection: StorageConnection, tools: Iterable[Any]) -> AsyncIterator[None]:
     """Serve tools of the app (`queue_tool`) in this process; the app's folder is on the module path."""
-    async with connection.open() as storage:
+    async with Storage(connection) as storage:
         tasks = [
             asyncio.create_task(work)
             for tool in tools

@@ -26,6 +26,7 @@ from agent_tasks.errors import (
     ToolOutputError,
 )
 from agent_tasks.local.azurite import StorageAddresses
+from agent_tasks.pool import Pool
 from agent_tasks.queues import ClaimCheck, Storage, StorageConnection, decode, encode
 from agent_tasks.tools import (
     AzureFunctionTool,
@@ -53,7 +54,7 @@ def connection(azurite: StorageAddresses) -> StorageConnection:
 
 @pytest.fixture
 async def storage(connection: StorageConnection) -> AsyncIterator[Storage]:
-    async with connection.open() as opened:
+    async with Storage(connection) as opened:
         yield opened
 
 
@@ -134,7 +135,7 @@ async def test_calls_at_the_same_time_share_one_reader(
     numbers, patient = range(40), replace(tool, deadline=80)
     values = await asyncio.gather(*(patient.call(f'{{"name": "{n}"}}', context(n)) for n in numbers))
     assert values == [f"Hello {n}" for n in numbers]
-    (account,) = (one for key, one in module._accounts.items() if key[0] is asyncio.get_running_loop())
+    (account,) = module._accounts.here()
     assert account.reader(tool.definition.output_queue, tool.policy).counts.delivered == 40
 
 
@@ -160,7 +161,7 @@ async def test_arguments_and_values_too_large_for_a_queue_go_through_blobs(
 
     calls = answering(large)
     assert await tool.call(json.dumps({"name": "y" * 70_000}), context()) == "x" * 90_000
-    given = module.ClaimCheck(storage, tool.container)
+    given = ClaimCheck(storage, tool.container)
     sent = calls[0]["ArgumentsReference"]
     assert json.loads(await given.load(type(kept)(**sent))) == {"name": "y" * 70_000}
     short = tool.configured(max_output_chars=80_000)
@@ -269,13 +270,12 @@ async def test_arguments_that_are_no_object_are_not_sent(
 async def test_the_account_is_closed_after_its_last_call(
     tool: QueueFunctionTool, answering: Callable[[Reply], list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(module, "_accounts", Pool("queues-idle", idle=0.1))
     answering(greet)
-    loop = asyncio.get_running_loop()
     await tool.call('{"name": "a"}', context(1))
-    assert [key for key in module._accounts if key[0] is loop]
+    assert module._accounts.here()
     await asyncio.sleep(0.5)
-    assert not [key for key in module._accounts if key[0] is loop]
+    assert not module._accounts.here()
     await tool.call('{"name": "a"}', context(2))  # it opens again
 
 

@@ -1,12 +1,14 @@
 """What `agent_tasks` offers, and that offering it costs nothing."""
 
+import importlib.util
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import agent_tasks
-from agent_tasks import errors
 
 NAMES = {
     # client
@@ -15,48 +17,63 @@ NAMES = {
     "AsyncAgentEventHandler",
     "AsyncAgentsClient",
     "RetryPolicy",
-    "StreamEvent",
     "Timeouts",
     # operations
     "AgentSpec",
-    "Citation",
-    "RemoteAgent",
-    "RemoteFile",
-    "RemoteStore",
     "TurnResult",
     "TurnSpec",
-    "Usage",
     "Workspace",
     "build_vector_store",
-    "delete_conversation",
-    "delete_resource",
     "ensure_agent",
     "release_owner",
     "run_turn",
     "upload_file",
     # tools
     "FunctionTool",
-    "QueueFunctionTool",
     "ToolContext",
     "ToolSet",
-    "WhenUnknown",
     "function_tool",
     "queue_tools",
+    # the errors that a program catches
+    "AgentTasksError",
+    "ConfigurationError",
+    "DocumentError",
+    "JournalError",
+    "PipelineError",
+    "RunFailedError",
+    "ServiceError",
+    "ToolError",
+    "TransportError",
     # configuration
     "AgentsProject",
     "Settings",
     "__version__",
 }
+ROOT = Path(__file__).parents[2]
 
 
 def test_public_names_are_these() -> None:
-    assert set(agent_tasks.__all__) == NAMES | set(errors.__all__)
+    assert set(agent_tasks.__all__) == NAMES
     assert set(agent_tasks.__all__) <= set(dir(agent_tasks))
 
 
-@pytest.mark.parametrize("name", sorted(NAMES | set(errors.__all__)))
+@pytest.mark.parametrize("name", sorted(NAMES))
 def test_public_name_is_there(name: str) -> None:
     assert getattr(agent_tasks, name) is not None
+
+
+def test_pages_and_examples_take_from_the_top_what_is_there() -> None:
+    """A name, or a module: `from agent_tasks import telemetry`."""
+    taken = {
+        name.strip()
+        for folder in ("docs", "examples", "flows", "deployments")
+        for path in [*(ROOT / folder).rglob("*.md"), *(ROOT / folder).rglob("*.py"), ROOT / "README.md"]
+        for line in re.findall(r"from agent_tasks import ([\w, ]+)", path.read_text(encoding="utf-8"))
+        for name in line.split(",")
+    }
+    assert "AgentsProject" in taken
+    modules = {name for name in taken - NAMES if importlib.util.find_spec(f"agent_tasks.{name}")}
+    assert taken - NAMES - modules == set()
 
 
 def test_other_name_is_not_there() -> None:

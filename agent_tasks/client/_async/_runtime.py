@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeVar
 
 import httpx
 
+from agent_tasks import pauses
+from agent_tasks.callables import call_any, run_function
 from agent_tasks.client.gate import current_gate
 
 __all__ = [
@@ -34,7 +35,7 @@ AsyncLock = asyncio.Lock
 
 async def async_sleep(seconds: float) -> None:
     """Waits."""
-    await asyncio.sleep(seconds)
+    await pauses.sleep(seconds)
 
 
 @asynccontextmanager
@@ -48,26 +49,9 @@ async def async_within(seconds: float) -> AsyncIterator[None]:
         raise httpx.ReadTimeout(f"no answer in {seconds:g} s") from error
 
 
-async def call_any(function: Callable[..., Any], *args: Any, seconds: float) -> Any:
-    """Calls a blocking function in a thread, or an async one here; TimeoutError after so many seconds."""
-    async with asyncio.timeout(seconds):
-        if inspect.iscoroutinefunction(function):
-            return await function(*args)
-        result = await asyncio.to_thread(function, *args)
-        return await result if inspect.isawaitable(result) else result
-
-
 async def in_thread(function: Callable[..., T], *args: Any) -> T:
     """Calls a function that reads or writes a disk, without holding up the loop."""
     return await asyncio.to_thread(function, *args)
-
-
-async def run_function(function: Callable[..., Any], *args: Any, **named: Any) -> Any:
-    """Calls a function of the caller: an async one here, a blocking one in a thread."""
-    if inspect.iscoroutinefunction(function):
-        return await function(*args, **named)
-    result = await asyncio.to_thread(function, *args, **named)
-    return await result if inspect.isawaitable(result) else result
 
 
 async def for_each(function: Callable[[T], Awaitable[R]], items: Iterable[T], *, at_once: int) -> list[R]:

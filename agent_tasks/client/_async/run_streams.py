@@ -11,7 +11,7 @@ from agent_tasks.client._async.handlers import AsyncAgentEventHandler
 from agent_tasks.client._async.run_calls import LOST_ANSWERS, AsyncRunCalls
 from agent_tasks.client._async.streams import AsyncEventStream
 from agent_tasks.client._outcomes import run_error
-from agent_tasks.client.polling import Pauses, run_limit
+from agent_tasks.client.polling import polls, run_limit
 from agent_tasks.errors import AgentTasksError, StreamBrokenError, TransportError
 from agent_tasks.wire import (
     DONE,
@@ -175,7 +175,7 @@ class AsyncRunStream(AsyncIterator[StreamEvent]):
 
     async def _polled(self, thread_id: str, run_id: str) -> AsyncGenerator[StreamEvent, None]:
         """Events made from what is read of the run, until it ends or asks for something."""
-        pauses = Pauses()
+        pauses = polls()
         while True:
             run = await self._calls.read(thread_id, run_id)
             changed = self.run is None or run.status != self.run.status

@@ -15,7 +15,7 @@ from agent_tasks.client._async.transport import AsyncTransport
 from agent_tasks.client._outcomes import run_error
 from agent_tasks.client._requests import ServiceRequest, path_of
 from agent_tasks.client.functions import AutoFunctionCalls, CallableTools, with_toolset
-from agent_tasks.client.polling import FIRST_PAUSE, Pauses, run_limit
+from agent_tasks.client.polling import FIRST_PAUSE, polls, run_limit
 from agent_tasks.wire import (
     CreateRunRequest,
     CreateThreadAndRunRequest,
@@ -290,7 +290,7 @@ class AsyncRuns(AsyncResource):
         cancel: bool,
     ) -> ThreadRun:
         calls = AsyncRunCalls(self._transport, self._functions(toolset, max_rounds))
-        pauses = Pauses(poll_interval)
+        pauses = polls(poll_interval)
         while not run.is_terminal:
             if calls.answerable(run):
                 run = await calls.submit(run)

@@ -6,12 +6,12 @@ import asyncio
 import contextvars
 import inspect
 import threading
-import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import Any, TypeVar, cast
 
+from agent_tasks import pauses
 from agent_tasks.client.gate import current_gate
 from agent_tasks.errors import ConfigurationError
 
@@ -37,7 +37,7 @@ Lock = threading.Lock
 
 def sleep(seconds: float) -> None:
     """Waits."""
-    time.sleep(seconds)
+    pauses.block(seconds)
 
 
 @contextmanager

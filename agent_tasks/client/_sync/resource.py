@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from agent_tasks.client._requests import ServiceRequest
 from agent_tasks.client._sync import _runtime
 from agent_tasks.client._sync.transport import Transport
-from agent_tasks.client.polling import Pauses
+from agent_tasks.client.polling import polls
 from agent_tasks.errors import InvalidAnswerError, NotReadyError
 from agent_tasks.wire import DeletionStatus, ListPage, WireModel
 
@@ -67,7 +67,7 @@ class Resource:
         self, thing: M, path: str, done: Callable[[M], bool], *, poll_interval: float, deadline: float
     ) -> M:
         """Reads something again, with growing pauses, until it is done."""
-        pauses = Pauses(poll_interval)
+        pauses = polls(poll_interval)
         while not done(thing):
             pause = pauses.next(deadline)
             if pause is None:

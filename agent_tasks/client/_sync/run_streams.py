@@ -12,7 +12,7 @@ from agent_tasks.client._sync import _runtime
 from agent_tasks.client._sync.handlers import AgentEventHandler
 from agent_tasks.client._sync.run_calls import LOST_ANSWERS, RunCalls
 from agent_tasks.client._sync.streams import EventStream
-from agent_tasks.client.polling import Pauses, run_limit
+from agent_tasks.client.polling import polls, run_limit
 from agent_tasks.errors import AgentTasksError, StreamBrokenError, TransportError
 from agent_tasks.wire import (
     DONE,
@@ -176,7 +176,7 @@ class RunStream(Iterator[StreamEvent]):
 
     def _polled(self, thread_id: str, run_id: str) -> Generator[StreamEvent, None]:
         """Events made from what is read of the run, until it ends or asks for something."""
-        pauses = Pauses()
+        pauses = polls()
         while True:
             run = self._calls.read(thread_id, run_id)
             changed = self.run is None or run.status != self.run.status

@@ -16,7 +16,7 @@ from agent_tasks.client._sync.run_streams import RunStream
 from agent_tasks.client._sync.streams import EventStream
 from agent_tasks.client._sync.transport import Transport
 from agent_tasks.client.functions import AutoFunctionCalls, CallableTools, with_toolset
-from agent_tasks.client.polling import FIRST_PAUSE, Pauses, run_limit
+from agent_tasks.client.polling import FIRST_PAUSE, polls, run_limit
 from agent_tasks.wire import (
     CreateRunRequest,
     CreateThreadAndRunRequest,
@@ -287,7 +287,7 @@ class Runs(Resource):
         cancel: bool,
     ) -> ThreadRun:
         calls = RunCalls(self._transport, self._functions(toolset, max_rounds))
-        pauses = Pauses(poll_interval)
+        pauses = polls(poll_interval)
         while not run.is_terminal:
             if calls.answerable(run):
                 run = calls.submit(run)

@@ -15,7 +15,6 @@ from tenacity import Retrying
 from agent_tasks.bounded import ACCEPT_ENCODING, Bounded, bounded_json
 from agent_tasks.client._operations import operation_name
 from agent_tasks.client._options import RetryPolicy, Timeouts
-from agent_tasks.client._redaction import loggable
 from agent_tasks.client._requests import (
     RetryWait,
     ServiceRequest,
@@ -31,6 +30,7 @@ from agent_tasks.client.instrumentation import OperationObserver, add_trace_cont
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.errors import InvalidAnswerError, NotFoundError
 from agent_tasks.logs import get_logger
+from agent_tasks.redaction import loggable
 
 logger = get_logger("agent_tasks.client")
 

@@ -123,7 +123,7 @@ class FunctionsHost:
                     f'does not name it, so it does not reach the app: add "{name}": "" to its Values.',
                     setting=name,
                 )
-            opened = StorageConnection.from_settings(name, self._settings).open()
+            opened = Storage(StorageConnection.from_settings(name, self._settings))
             self._storages[name] = await stack.enter_async_context(opened)
         return self._storages[name]
 

@@ -18,7 +18,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import random
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -30,6 +29,7 @@ from agent_tasks.local.functions_host.configuration import HostOptions
 from agent_tasks.local.functions_host.wire import Function, Invocation, Outcome
 from agent_tasks.local.functions_host.worker import AppWorker, WorkerGoneError
 from agent_tasks.logs import DETAIL, get_logger
+from agent_tasks.pauses import Pauses
 from agent_tasks.queues import Queue, ReceivedMessage
 
 __all__ = ["LEASE_SECONDS", "QueueListener"]
@@ -81,8 +81,9 @@ class QueueListener:
 
     async def run(self) -> None:
         """Listens until it is cancelled; messages at work go on, see `drain`."""
-        pause = FIRST_PAUSE
         options = self._options.queues
+        # By chance a little longer or shorter, so that hosts do not look all at once.
+        pauses = Pauses(FIRST_PAUSE, options.max_polling_interval, growth=2.0, jitter=0.2)
         while True:
             while len(self._at_work) > options.threshold:
                 await asyncio.wait(self._at_work, return_when=asyncio.FIRST_COMPLETED)
@@ -92,11 +93,9 @@ class QueueListener:
                 self._at_work.add(task)
                 task.add_done_callback(self._at_work.discard)
             if messages:
-                pause = FIRST_PAUSE
+                pauses.restart()
                 continue
-            await asyncio.sleep(pause)
-            grown = 2 * pause * random.uniform(0.8, 1.2)  # noqa: S311 - so that hosts do not look all at once
-            pause = min(grown, options.max_polling_interval)
+            await pauses.wait()
 
     async def drain(self, seconds: float) -> None:
         """Waits for what is at work; what takes longer is given up, and visible to others at once."""
@@ -245,16 +244,13 @@ def encoded(text: str, encoding: str) -> str:
 
 async def _patiently(operation: Callable[[], Awaitable[T]]) -> T:
     """Does something with the storage, again and again while it does not answer."""
-    pause = FIRST_PAUSE
-    give_up = asyncio.get_running_loop().time() + STORAGE_PATIENCE
+    pauses = Pauses(FIRST_PAUSE, 5.0, growth=2.0, within=STORAGE_PATIENCE)
     while True:
         try:
             return await operation()
         except StorageUnreachableError:
-            if asyncio.get_running_loop().time() + pause > give_up:
+            if not await pauses.wait():
                 raise
-        await asyncio.sleep(pause)
-        pause = min(2 * pause, 5.0)
 
 
 def _iso(moment: datetime | None) -> str:

@@ -15,6 +15,7 @@ from agent_tasks.errors import FunctionsHostError
 from agent_tasks.local.functions_host.wire import Channel, Function, Invocation, Outcome, open_channel
 from agent_tasks.local.supervisor import die_with_parent
 from agent_tasks.logs import get_logger
+from agent_tasks.pauses import Pauses
 
 __all__ = ["AppWorker", "WorkerGoneError"]
 
@@ -138,7 +139,8 @@ class AppWorker:
 
     async def _supervise(self) -> None:
         """Hands outcomes to their callers; starts the process again when it has ended."""
-        pause, loop = FIRST_RESTART_PAUSE, asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
+        pauses = Pauses(FIRST_RESTART_PAUSE, LONGEST_RESTART_PAUSE, growth=2.0)
         while True:
             began = loop.time()
             await self._listen()
@@ -150,12 +152,11 @@ class AppWorker:
             if self._closed.is_set():
                 return
             if loop.time() - began >= RAN_WELL_SECONDS:
-                pause = FIRST_RESTART_PAUSE
+                pauses.restart()
             assert self._process is not None  # noqa: S101 - it has just ended
             code = self._process.returncode
-            logger.error("the app process ended with %s; it is started again in %g s", code, pause)
-            while not await self._is_closed_within(pause):
-                pause = min(2 * pause, LONGEST_RESTART_PAUSE)
+            logger.error("the app process ended with %s; it is started again in %g s", code, pauses.coming)
+            while not await pauses.until(self._closed):
                 try:
                     await self._spawn()
                     break
@@ -167,13 +168,6 @@ class AppWorker:
                 self._channel.close()
                 self._kill()
                 return
-
-    async def _is_closed_within(self, seconds: float) -> bool:
-        try:
-            await asyncio.wait_for(self._closed.wait(), seconds)
-        except TimeoutError:
-            return False
-        return True
 
     async def _listen(self) -> None:
         assert self._channel is not None  # noqa: S101 - called after _spawn

@@ -12,8 +12,7 @@ import jsonschema
 import pytest
 import pytest_asyncio
 
-from agent_tasks.local import parts as local_parts
-from agents_emulator.models import smollm2
+from agents_emulator.models import smollm2, weights
 from agents_emulator.models.base import (
     ChatMessage,
     ChatRequest,
@@ -118,7 +117,7 @@ async def test_cancelling_stops_the_work(model: SmolLM2Model) -> None:
 
 async def test_missing_weights_are_reported_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     assert weights_path().suffix == ".gguf"
-    monkeypatch.setattr(local_parts, "weights_path", lambda: None)
+    monkeypatch.setattr(weights, "weights_path", lambda: None)
     with pytest.raises(ModelConfigurationError, match="agent-tasks weights"):
         SmolLM2Model()
 

@@ -147,7 +147,7 @@ async def app(azurite: StorageAddresses, queue_prefix: str, tmp_path: Path) -> A
     (folder / "function_app.py").write_text(APP.replace("PREFIX", queue_prefix))
     string = azurite.connection_string.get_secret_value()
     settings = {"STORAGE": string}
-    async with StorageConnection.from_string(string).open() as storage:
+    async with Storage(StorageConnection.from_string(string)) as storage:
         app = App(folder, queue_prefix, storage, settings)
         app.configure()
         yield app

@@ -13,7 +13,7 @@ import pytest
 from azure.storage.queue import AccountSasPermissions, ResourceTypes, generate_account_sas
 
 from agent_tasks.local.azurite import ACCOUNT, ACCOUNT_KEY, Azurite, StorageAddresses
-from agent_tasks.queues import StorageConnection
+from agent_tasks.queues import Storage, StorageConnection
 from tests.local.functions_host.conftest import App
 from tests.support.azurite import STATE_DIR
 
@@ -25,7 +25,7 @@ async def test_storage_that_goes_down_and_comes_back(app: App, tmp_path: Path) -
     app.settings["STORAGE"] = addresses.connection_string.get_secret_value()
     async with AsyncExitStack() as stack:
         connection = StorageConnection.from_string(addresses.connection_string)
-        app.storage = await stack.enter_async_context(connection.open())
+        app.storage = await stack.enter_async_context(Storage(connection))
         host = await stack.enter_async_context(app.host())
         await app.send("c1", "sleep", seconds=3)
         await app.until(lambda: app.calls == ["c1 1"])

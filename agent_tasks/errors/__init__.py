@@ -1,0 +1,186 @@
+"""Every error this library raises, as one tree:
+
+AgentTasksError
+├─ ConfigurationError                  a setting is missing or wrong; names the setting and the remedy
+│  ├─ InsecureEndpointError            a token would travel over plain http to another machine
+│  ├─ NotInstalledError                a part that this needs is not installed; names the command
+│  └─ CredentialError                  the credential gave no token
+├─ TransportError                      no usable answer came back
+│  ├─ InvalidAnswerError               an answer came that is not one of the service
+│  ├─ StreamBrokenError                a stream of events ended before `done`
+│  └─ NotReadyError                    something was not ready within the time that the caller gave
+├─ ServiceError                        an answer with status >= 400
+│  ├─ BadRequestError                  400, 422
+│  │  └─ ConversationBusyError         a turn is active in the conversation, so no other can start
+│  ├─ AuthenticationError              401
+│  ├─ PermissionDeniedError            403
+│  ├─ NotFoundError                    404
+│  ├─ ConflictError                    409
+│  ├─ PayloadTooLargeError             413
+│  ├─ RateLimitedError                 429
+│  └─ ServerError                      5xx
+├─ RunFailedError                      a run ended without the answer that was asked for
+│  ├─ RunThrottledError                the model's quota was used up; carries the wait
+│  ├─ RunServerError                   the service failed while it worked on the run
+│  ├─ RunExpiredError                  the run reached its expiry, or the deadline of the caller
+│  ├─ RunCancelledError                somebody cancelled the run
+│  ├─ RunIncompleteError               the answer was cut off (token limit, content filter)
+│  │  └─ RunContentFilteredError       the content filter cut it off, or refused it
+│  └─ EmptyAnswerError                 the run completed without an answer
+├─ AnswerFormatError                   the answer is not the JSON that was asked for
+├─ ToolError                           a function tool gave no result
+│  ├─ UnknownToolError                 the agent called a tool that is not there
+│  ├─ ToolArgumentsError               the arguments do not fit the tool's schema
+│  ├─ ToolTimeoutError                 the tool took longer than it may
+│  ├─ ToolOutputError                  the result is too long, or cannot be written as JSON
+│  ├─ ToolOutcomeUnknownError          the tool was cut off in the middle; it may have had its effect
+│  └─ ApprovalNeededError              the turn waits for an approval that no tool decides on
+├─ QueueError                          a storage queue did not do what it was asked
+│  ├─ QueueNotFoundError               there is no such queue
+│  ├─ QueuePermissionError             the identity, key or signature does not allow it
+│  ├─ QueueMessageTooLargeError        a message exceeds what a queue takes
+│  ├─ QueueAnswerError                 an answer cannot be read, or its value is not where it says
+│  ├─ QueueAnswerTimeoutError          no answer came within the time the caller gave
+│  └─ StorageUnreachableError          the storage account does not answer
+├─ JournalError                        the durable memory refused
+│  ├─ JournalUnreadableError           it cannot be read: never taken as "safe to repeat"
+│  ├─ JournalVersionError              it was written by an incompatible version
+│  └─ LeaseLostError                   another worker has taken over what this one was doing
+├─ DocumentError                       a document cannot be worked on
+│  ├─ UnsupportedDocumentError         its format is not supported
+│  ├─ UnreadableDocumentError          it is damaged, encrypted or not what its name says
+│  ├─ EmptyDocumentError               there is no text in it
+│  └─ DocumentTooLongError             it exceeds a limit
+├─ PipelineError                       a pipeline file is invalid; carries path, line, field and remedy
+├─ FunctionsHostError                  the Function App cannot be run on this machine
+└─ EmbeddedServiceError                a local server did not start or died; names its log file
+
+A class declares what it carries as attributes (`agent_tasks.errors.base`). The modules of this package hold
+them by kind, and all are importable from here. Each carries `retryable` (whether the same call may succeed
+later, unchanged) and `retry_after` (seconds to wait before that, where it is known). All survive pickling,
+since Prefect pickles the errors of tasks.
+"""
+
+from __future__ import annotations
+
+from agent_tasks.errors.base import AgentTasksError
+from agent_tasks.errors.configuration import (
+    ConfigurationError,
+    CredentialError,
+    InsecureEndpointError,
+    NotInstalledError,
+)
+from agent_tasks.errors.documents import (
+    DocumentError,
+    DocumentTooLongError,
+    EmptyDocumentError,
+    PipelineError,
+    UnreadableDocumentError,
+    UnsupportedDocumentError,
+)
+from agent_tasks.errors.journal import (
+    JournalError,
+    JournalUnreadableError,
+    JournalVersionError,
+    LeaseLostError,
+)
+from agent_tasks.errors.local import EmbeddedServiceError, FunctionsHostError
+from agent_tasks.errors.queues import (
+    QueueAnswerError,
+    QueueAnswerTimeoutError,
+    QueueError,
+    QueueMessageTooLargeError,
+    QueueNotFoundError,
+    QueuePermissionError,
+    StorageUnreachableError,
+)
+from agent_tasks.errors.runs import (
+    AnswerFormatError,
+    EmptyAnswerError,
+    RunCancelledError,
+    RunContentFilteredError,
+    RunExpiredError,
+    RunFailedError,
+    RunIncompleteError,
+    RunServerError,
+    RunThrottledError,
+)
+from agent_tasks.errors.service import (
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    ConversationBusyError,
+    NotFoundError,
+    PayloadTooLargeError,
+    PermissionDeniedError,
+    RateLimitedError,
+    ServerError,
+    ServiceError,
+)
+from agent_tasks.errors.tools import (
+    ApprovalNeededError,
+    ToolArgumentsError,
+    ToolError,
+    ToolOutcomeUnknownError,
+    ToolOutputError,
+    ToolTimeoutError,
+    UnknownToolError,
+)
+from agent_tasks.errors.transport import InvalidAnswerError, NotReadyError, StreamBrokenError, TransportError
+
+__all__ = [
+    "AgentTasksError",
+    "AnswerFormatError",
+    "ApprovalNeededError",
+    "AuthenticationError",
+    "BadRequestError",
+    "ConfigurationError",
+    "ConflictError",
+    "ConversationBusyError",
+    "CredentialError",
+    "DocumentError",
+    "DocumentTooLongError",
+    "EmbeddedServiceError",
+    "EmptyAnswerError",
+    "EmptyDocumentError",
+    "FunctionsHostError",
+    "InsecureEndpointError",
+    "InvalidAnswerError",
+    "JournalError",
+    "JournalUnreadableError",
+    "JournalVersionError",
+    "LeaseLostError",
+    "NotFoundError",
+    "NotInstalledError",
+    "NotReadyError",
+    "PayloadTooLargeError",
+    "PermissionDeniedError",
+    "PipelineError",
+    "QueueAnswerError",
+    "QueueAnswerTimeoutError",
+    "QueueError",
+    "QueueMessageTooLargeError",
+    "QueueNotFoundError",
+    "QueuePermissionError",
+    "RateLimitedError",
+    "RunCancelledError",
+    "RunContentFilteredError",
+    "RunExpiredError",
+    "RunFailedError",
+    "RunIncompleteError",
+    "RunServerError",
+    "RunThrottledError",
+    "ServerError",
+    "ServiceError",
+    "StorageUnreachableError",
+    "StreamBrokenError",
+    "ToolArgumentsError",
+    "ToolError",
+    "ToolOutcomeUnknownError",
+    "ToolOutputError",
+    "ToolTimeoutError",
+    "TransportError",
+    "UnknownToolError",
+    "UnreadableDocumentError",
+    "UnsupportedDocumentError",
+]

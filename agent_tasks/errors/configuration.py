@@ -1,0 +1,24 @@
+"""Settings that are missing or wrong."""
+
+from __future__ import annotations
+
+from agent_tasks.errors.base import AgentTasksError
+
+
+class ConfigurationError(AgentTasksError):
+    """A setting is missing or wrong."""
+
+    setting: str | None = None
+    """Its name, as the person would write it."""
+
+
+class InsecureEndpointError(ConfigurationError):
+    """A bearer token would travel over plain http to an address that is not loopback."""
+
+
+class NotInstalledError(ConfigurationError):
+    """A part that this needs is not installed; the message has the command that installs it."""
+
+
+class CredentialError(ConfigurationError):
+    """The credential gave no token: nobody is signed in, or the identity may not have one."""

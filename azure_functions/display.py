@@ -1,0 +1,59 @@
+# Copied from agent_tasks/display.py by `make generate`: change that one.
+"""Text from outside, as it may be shown in a terminal, on a page or in a line of a log.
+
+A name or an answer may hold line breaks that forge a second line, ESC sequences that rewrite a terminal, and
+invisible characters that turn the direction of what follows. None of them is ever shown raw.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from functools import lru_cache
+
+__all__ = ["in_json", "lines", "one_line", "visible"]
+
+_JOINERS = frozenset("\u200c\u200d")
+"""Part of correct spelling in Persian and Indic scripts, and of emoji; they turn and hide nothing."""
+
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Categories of Unicode: controls, format characters (bidi, zero width, tags), lone surrogates, line ends."""
+
+
+@lru_cache(maxsize=4096)
+def _is_hidden(character: str) -> bool:
+    return unicodedata.category(character) in _HIDDEN and character not in _JOINERS
+
+
+def one_line(text: str) -> str:
+    """Text on one line: each run of blanks, control and invisible characters is one blank."""
+    if text.isprintable() and "  " not in text:  # nearly all text; format characters are not printable
+        return text.strip()
+    return " ".join("".join(" " if _is_hidden(character) else character for character in text).split())
+
+
+def visible(text: str) -> str:
+    r"""Text on one line with control and invisible characters spelt out, such as ``\n`` and ``\x1b``."""
+    if text.isprintable():
+        return text
+    return "".join(_spelt(character) if _is_hidden(character) else character for character in text)
+
+
+def lines(text: str) -> str:
+    """Text that keeps its lines, with all other control and invisible characters spelt out."""
+    return "\n".join(visible(line) for line in text.split("\n"))
+
+
+def in_json(written: str) -> str:
+    """A JSON text that has no line breaks, with the same values, and escapes for what is hidden in them.
+
+    JSON lets line separators, C1 controls and bidi characters stand raw in strings; a reader of lines, and a
+    terminal, may act on them.
+    """
+    if written.isprintable():
+        return written
+    return "".join(json.dumps(one)[1:-1] if _is_hidden(one) else one for one in written)
+
+
+def _spelt(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
