@@ -28,7 +28,7 @@ from agent_tasks.errors import (
 from agent_tasks.settings import Settings
 
 RETIREMENT = date(2027, 3, 31)
-"""The day on which Microsoft retires this service ("agents (classic)"): FACTS.md, "Lifetime"."""
+"""The day on which Microsoft retires this service ("agents (classic)"): docs/wire.md, "Lifetime"."""
 
 PROBE_NAME = "agent-tasks-doctor"
 """Name of the agent that is made and deleted; one that was left behind is deleted by the next check."""
