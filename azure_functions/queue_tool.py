@@ -26,7 +26,7 @@ T = TypeVar("T")
 logger = get_logger("queue_tools")
 
 MAX_PROBLEMS = 20
-"""Problems of invalid arguments that the agent is told of; it learns of the others when these are mended."""
+"""Problems of invalid arguments that the agent is told of; it learns of the others when these are fixed."""
 
 MAX_PROBLEM_CHARS = 300
 

@@ -23,7 +23,7 @@ from rich.text import Text
 
 from agent_tasks.batch.observer import Observer, observed_by
 from agent_tasks.batch.records import AnswerRow, BatchSummary, DocumentRow, DocumentStatus, counted
-from agent_tasks.batch.writers import gist
+from agent_tasks.batch.writers import summary_line
 from agent_tasks.display import one_line
 from agent_tasks.operations import Usage
 
@@ -214,7 +214,9 @@ def _documents_table(summary: BatchSummary) -> Table:
     rows = _rows(Path(summary.results), everything=summary.total <= MAX_TABLE_ROWS)
     for row in rows:
         label, style = _STYLES[row.status]
-        table.add_row(Text(one_line(row.document)), Text(label, style=style), Text(one_line(gist(row))))
+        table.add_row(
+            Text(one_line(row.document)), Text(label, style=style), Text(one_line(summary_line(row)))
+        )
     if len(rows) < summary.total:
         table.add_row(Text(f"and {summary.total - len(rows):,} more", style="dim"), Text(), Text())
     return table
@@ -248,7 +250,7 @@ def _answer(answer: AnswerRow) -> list[Text]:
 def _described(row: DocumentRow, by: str) -> Text:
     label, style = _STYLES[row.status]
     line = Text.assemble((f"{label:<13}", style), one_line(row.document))
-    line.append(f"  {one_line(gist(row))}", style="dim")
+    line.append(f"  {one_line(summary_line(row))}", style="dim")
     if by:
         line.append(f"  ({by})", style="dim")
     return line

@@ -10,7 +10,7 @@ import logging
 from agent_tasks.batch.markdown import plain_address
 from agent_tasks.batch.observer import Observer
 from agent_tasks.batch.records import MAX_LISTED, AnswerRow, BatchSummary, DocumentRow, DocumentStatus
-from agent_tasks.batch.writers import gist
+from agent_tasks.batch.writers import summary_line
 from agent_tasks.display import visible
 from agent_tasks.logs import PLAIN
 from agent_tasks.operations import Usage
@@ -86,11 +86,11 @@ class RunLog(Observer):
         self._finished += 1
         is_done = row.status is DocumentStatus.DONE
         if not reused and self._total <= SMALL_BATCH and is_done:
-            self._logger.info("%s: done, %s", _plain(row.document), _plain(gist(row)))
+            self._logger.info("%s: done, %s", _plain(row.document), _plain(summary_line(row)))
         elif not reused and not is_done and self._told < MAX_LISTED:
             self._told += 1
             state = row.status.value.replace("_", " ")
-            self._logger.warning("%s: %s, %s", _plain(row.document), state, _plain(gist(row)))
+            self._logger.warning("%s: %s, %s", _plain(row.document), state, _plain(summary_line(row)))
         if self._total > SMALL_BATCH and self._finished % (self._total // _MILESTONES) == 0:
             self._logger.info("%d of %d documents", self._finished, self._total)
         self._inner.document_finished(row, reused=reused, by_other=by_other)

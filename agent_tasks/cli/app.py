@@ -80,7 +80,7 @@ def run(
     """Process a folder of documents through a pipeline.
 
     What was done before is not done again: unchanged documents cost nothing,
-    and a run that was killed goes on where it was.
+    and a run that was killed resumes.
 
     [bold]Example[/]
 
@@ -188,7 +188,7 @@ def dashboard(
 ) -> None:
     """Open the Prefect dashboard of the state folder.
 
-    It shows the runs that are going on, and those of the past. The server
+    It shows the runs that are running, and those of the past. The server
     stays until Ctrl-C. The browser is signed in; another one asks for the
     password, which is the text in the file STATE/prefect/auth-string.
     """

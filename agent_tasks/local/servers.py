@@ -266,7 +266,7 @@ class EmbeddedServer(Server):
         return True
 
     def _let_go(self) -> bool:
-        """Ends the hold; True: others go on using the server."""
+        """Ends the hold; True: others still use the server."""
         assert self._hold is not None  # noqa: S101 - the caller holds it
         # Asking for the lock alone gives the shared one back. It fails if others share it, and also if the
         # guardian was quicker; in that case it can't be shared either.

@@ -1,4 +1,4 @@
-"""One effect on the service: sent once, and looked up by its mark whenever its answer was lost."""
+"""One effect on the service: sent once, and reconciled by its mark whenever its answer was lost."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CLOCK_SKEW = 120.0
 """Seconds that the service's clock may differ from ours; look-ups go back this much further."""
 
 LOOKUP_GRACE = (0.2, 0.8, 2.0)
-"""Seconds to wait before each look-up for an effect whose answer was lost: it may still be under way."""
+"""Seconds to wait before each search for an effect whose answer was lost: it may still be under way."""
 
 _SENDS = 3  # how often one intent is sent when each time it is provably absent afterwards
 
@@ -40,8 +40,8 @@ async def look_up(find: Callable[[float], Awaitable[_Found | None]], operation: 
     sent by a worker that has just died: so the patience does not depend on the intent's age.
 
     Args:
-        find: the look-up, given the time to go back to (seconds since the epoch).
-        operation: its intent's time bounds the look-up.
+        find: looks for the effect by its mark, given the time to go back to (seconds since the epoch).
+        operation: its intent's time bounds how far back `find` goes.
     """
     since = operation.intended_at - CLOCK_SKEW
     found = await find(since)
@@ -65,7 +65,7 @@ async def create_or_find(
 ) -> str:
     """Create something once; returns its id.
 
-    An orphan is looked up first. A request whose outcome is unknown is looked up, and sent again only when
+    An orphan is reconciled first. A request whose outcome is unknown is reconciled, and sent again only when
     its effect is provably absent.
 
     Args:

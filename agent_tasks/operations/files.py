@@ -79,7 +79,7 @@ async def build_vector_store(
     ttl: timedelta = DEFAULT_TTL,
     deadline: timedelta = INGESTION_DEADLINE,
 ) -> RemoteStore:
-    """Build a vector store of these files and wait until each is taken in or refused.
+    """Build a vector store of these files and wait until each is ingested or refused.
 
     Args:
         ws: where to work.
@@ -90,7 +90,7 @@ async def build_vector_store(
         deadline: how long the service may take.
 
     Returns:
-        The store; files that the service could not take in are in `failed` with its reason.
+        The store; files that the service could not ingest are in `failed` with its reason.
 
     Raises:
         ServiceError: the service refused it, or a file in it.
@@ -156,7 +156,7 @@ async def _build(
 
 
 async def _add_missing(ws: Workspace, operation: Operation, store_id: str, file_ids: Sequence[str]) -> None:
-    """Add the files that a store does not know of yet; what it knows is looked up after each lost answer."""
+    """Add the files that a store does not know of yet; what it knows is read after each lost answer."""
     for pause in (*LOOKUP_GRACE, None):
         present = await ws.backend.store_files(store_id)
         missing = [file_id for file_id in file_ids if file_id not in present]
@@ -184,6 +184,5 @@ async def _wait_until_taken_in(ws: Workspace, store_id: str, deadline: timedelta
                 pause = min(pause * 1.5, 5.0)
     except TimeoutError:
         raise TransportError(
-            f"The store {store_id} did not take its files in within {deadline}. "
-            "The next call goes on waiting."
+            f"The store {store_id} did not take its files in within {deadline}. The next call keeps waiting."
         ) from None

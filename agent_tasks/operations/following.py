@@ -82,7 +82,7 @@ class Following:
     # --- beginning and recovering ----------------------------------------------------------------------
 
     async def begin(self) -> AsyncIterator[TurnUpdate]:
-        """Send the turn, or take up what an earlier worker has begun."""
+        """Send the turn, or attach to what an earlier worker has begun."""
         if self.ref is not None:
             return self._ws.backend.follow_turn(self.ref)
         if self._is_orphan:
@@ -133,7 +133,7 @@ class Following:
         return self._ws.backend.start_turn(request, mark_of(self.operation))
 
     async def _after_look_up(self) -> AsyncIterator[TurnUpdate]:
-        """Go on from whatever a lost request left behind; start anew only if that is provably nothing."""
+        """Reconcile what a lost request left behind; start anew only if that is provably nothing."""
         conversation = self._conversation()
 
         async def find(since: float) -> FoundTurn | None:
@@ -153,7 +153,7 @@ class Following:
             return await self.begin_again(None, self._note())
         if found is None:
             crash_point("turn.absent")
-            # Later attempts go on in a conversation that holds the prompt since the first.
+            # Later attempts continue a conversation that holds the prompt since the first.
             return await self._start(conversation, prompt_posted="conversation" in self.operation.remote)
         if found.turn_id is None:
             return await self._start(found.conversation, prompt_posted=found.prompt_posted)
@@ -162,7 +162,7 @@ class Following:
         return self._ws.backend.follow_turn(TurnRef(found.conversation, found.turn_id))
 
     async def _after_the_other(self, error: ConversationBusyError) -> AsyncIterator[TurnUpdate]:
-        """Take up the turn that is in the way if it is this one; else let it end, or end it, and start.
+        """Attach to the turn that is in the way if it is this one; else let it end, or end it, and start.
 
         A turn of a living worker is waited for. One that nobody waits for any more (of an attempt that was
         given up, of a worker that died) is cancelled. The caller's deadline bounds both.

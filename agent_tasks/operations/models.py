@@ -39,7 +39,7 @@ class RemoteFile(_Model):
 
 
 class RemoteStore(_Model):
-    """A vector store on the service, with all its files taken in or refused."""
+    """A vector store on the service, with all its files ingested or refused."""
 
     id: str
     key: str
@@ -47,7 +47,7 @@ class RemoteStore(_Model):
     name: str
     file_ids: list[str]
     failed: dict[str, str] = Field(default_factory=dict)
-    """File id to the service's reason, for files that it could not take in."""
+    """File id to the service's reason, for files that it could not ingest."""
     reused: bool = False
 
 
@@ -88,7 +88,7 @@ class TurnSpec(_Model):
     agent: RemoteAgent
     prompt: str
     conversation: str | None = None
-    """The conversation of an earlier turn, to go on in it; None begins a new one."""
+    """The conversation of an earlier turn, to continue it; None begins a new one."""
     after: str | None = None
     """The key of that earlier turn. Keys are made of it and not of the conversation's id."""
     tool_choice: dict[str, Any] | str | None = None

@@ -47,7 +47,7 @@ class Held:
 
     @property
     def is_orphan(self) -> bool:
-        """Whether an effect may exist already and has to be looked up."""
+        """Whether an effect may exist already and has to be reconciled."""
         return self.claim is Claim.ORPHAN
 
 

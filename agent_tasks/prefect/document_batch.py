@@ -127,7 +127,7 @@ async def _run(documents: str, pipeline: str, out: str, project: AgentsProject |
 
 
 async def _cancel_the_rest(ws: Workspace, owner: str) -> None:
-    """Turns cancel themselves; here those are looked up whose request had left when the process was told to
+    """Turns cancel themselves; here those are reconciled whose request had left when the process was told to
     stop, and whose answer had not come."""
     try:
         await asyncio.wait_for(asyncio.shield(cancel_owner(ws, owner)), CANCEL_SECONDS)

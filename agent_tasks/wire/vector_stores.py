@@ -181,7 +181,7 @@ class VectorStoreFileErrorCode(StrEnum):
 
 
 class VectorStoreFileError(WireModel):
-    """Why a file could not be taken in."""
+    """Why a file could not be ingested."""
 
     code: Open[VectorStoreFileErrorCode]
     message: str

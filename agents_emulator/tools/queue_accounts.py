@@ -19,7 +19,7 @@ class QueueAccounts:
         self._open: dict[str, Storage] = {}
         self._readers: dict[tuple[str, str], AnswerReader] = {}
         self.stopping = False
-        """Whether the service stops: then its calls go on at its next start."""
+        """Whether the service stops: then its calls resume at its next start."""
 
     def storage(self, address: str) -> Storage:
         """The account whose queues are at an address. Raises `AccountUnusableError`."""

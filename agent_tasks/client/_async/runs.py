@@ -144,7 +144,7 @@ class AsyncRuns(AsyncResource):
         deadline: float | None = None,
         check: bool = True,
     ) -> ThreadRun:
-        """Follows a run that exists, as `create_and_process` does; at the deadline it is left to go on."""
+        """Follows a run that exists, as `create_and_process` does; at the deadline it is left running."""
         run = await self.get(thread_id, run_id)
         run = await self._process(run, toolset, max_rounds, poll_interval, deadline, cancel=False)
         return _checked(run, check)
@@ -166,7 +166,7 @@ class AsyncRuns(AsyncResource):
 
         `toolset` and `max_rounds` are as in `create_and_process`: functions that the run asks for are called,
         and its further events follow in the same iterator. `event_handler` is told of every event. `resume`
-        goes on by reading the run when the stream breaks; it is on unless said otherwise where there is a
+        falls back to reading the run when the stream breaks; it is on unless said otherwise where there is a
         handler or a toolset.
         """
         fields = fields if request is not None else with_toolset(fields, toolset)

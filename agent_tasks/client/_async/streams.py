@@ -33,7 +33,7 @@ class AsyncEventStream(AsyncIterator[StreamEvent]):
     - RunThrottledError, RunServerError or RunFailedError for an `error` event. What became of the run is read
       from the run.
 
-    `thread_id` and `run_id` are the last ones seen. Leaving closes the connection; the run goes on.
+    `thread_id` and `run_id` are the last ones seen. Leaving closes the connection; the run keeps running.
     """
 
     def __init__(

@@ -80,7 +80,7 @@ class QueueListener:
         self._trouble = ""
 
     async def run(self) -> None:
-        """Listens until it is cancelled; messages at work go on, see `drain`."""
+        """Listens until it is cancelled; messages at work are finished, see `drain`."""
         pause = FIRST_PAUSE
         options = self._options.queues
         while True:
