@@ -188,7 +188,7 @@ def dashboard(
 ) -> None:
     """Open the Prefect dashboard of the state folder.
 
-    It shows the runs that are running, and those of the past. The server
+    It shows the runs that are under way, and those of the past. The server
     stays until Ctrl-C. The browser is signed in; another one asks for the
     password, which is the text in the file STATE/prefect/auth-string.
     """
