@@ -1,4 +1,4 @@
-"""Every error this library raises, as one tree:
+"""Every error this library raises, as one tree.
 
 AgentTasksError
 ├─ ConfigurationError                  a setting is missing or wrong; names the setting and the remedy
@@ -597,7 +597,9 @@ class DocumentTooLongError(DocumentError):
 
 
 class PipelineError(AgentTasksError):
-    """A pipeline file is invalid. The text reads `PATH:LINE: FIELD: what is wrong. Remedy.`
+    """A pipeline file is invalid.
+
+    The text reads `PATH:LINE: FIELD: what is wrong. Remedy.`
 
     `problems` are all that were found, by line; the text has a line for each.
     """

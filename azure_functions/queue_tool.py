@@ -70,7 +70,7 @@ class QueueTool(Generic[P, R]):
     timeout: float
     """Seconds the function may take."""
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:  # noqa: D102 - it is the function
         return self.function(*args, **kwargs)
 
     @property

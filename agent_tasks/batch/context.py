@@ -162,8 +162,9 @@ class Batch:
         return owner if len(owner) <= 250 else f"{owner[:200]}~{operation_key('owner', what=what)[:16]}"
 
     async def release(self, owner: str) -> None:
-        """Delete what belongs to an owner and its parts, except for what is retained; what the service does
-        not delete now stays in the ledger.
+        """Delete what belongs to an owner and its parts, except for what is retained.
+
+        What the service does not delete now stays in the ledger.
 
         Raises:
             JournalError: The ledger cannot be read or written.

@@ -162,7 +162,7 @@ def fork(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")] = False,
 ) -> None:
-    """Run again from a step with a changed prompt, model or tool; compare.
+    r"""Run again from a step with a changed prompt, model or tool; compare.
 
     What comes before the step is taken from the journal and costs nothing.
     The original results stay as they are. Differences in documents, answers
@@ -170,7 +170,7 @@ def fork(
 
     [bold]Example[/]
 
-        agent-tasks fork out --from review --out out-4o \\
+        agent-tasks fork out --from review --out out-4o \
           --set agents.reviewer.model=gpt-4o
     """
     from agent_tasks.cli.fork import fork_run

@@ -135,11 +135,10 @@ async def _check_endpoint(target: Target, client: AsyncAgentsClient) -> Finding:
 
 
 async def _check_model_and_tier(target: Target, client: AsyncAgentsClient) -> AsyncIterator[Finding]:
-    """One agent is made and deleted, with a queue tool that is never called; if the service refuses that
-    tool, a second one without it.
+    """One agent is made and deleted, with a queue tool that is never called.
 
-    That is the cheapest way to ask: it costs no tokens. A service that takes any name tells only when the
-    model is used.
+    If the service refuses that tool, a second one is made without it. That is the cheapest way to ask: it
+    costs no tokens. A service that takes any name tells only when the model is used.
     """
     model = target.settings.model_deployment_name or (
         target.settings.local_model_name if target.is_local else ""

@@ -32,8 +32,7 @@ async def dispatch_tools(
     calls: Sequence[ToolCallRequest],
     tools: ToolSet | None,
 ) -> list[ToolCallOutcome]:
-    """Run the functions of one round of tool calls, concurrently, and return an outcome for each, in their
-    order.
+    """Run the functions of one round of tool calls, concurrently; returns their outcomes, in their order.
 
     Every call is committed before it starts and after it ended, so a call that finished is never run again,
     also when a later attempt at the turn asks for it anew. One that was interrupted is run again

@@ -166,8 +166,10 @@ class _Turn:
             self._ended = False
 
     async def give_up(self) -> RunExpiredError:
-        """Tell the service to stop and commit the end; a turn that can't be reached, or that has completed
-        meanwhile, stays an open intent."""
+        """Tell the service to stop, and commit the end.
+
+        A turn that can't be reached, or that has completed meanwhile, stays an open intent.
+        """
         ref = self._attempts.ref
         if ref is not None and not self._ended:
             try:

@@ -83,9 +83,10 @@ def encode(text: str) -> str:
 
 
 def decode(body: str) -> str:
-    """The text of a message, in base64 or plain. (JSON has braces, which base64 has not.)
+    """The text of a message, in base64 or plain.
 
-    A byte order mark, which some senders put first, does not hide the base64; in the text itself it stays.
+    JSON has braces, which base64 has not. A byte order mark, which some senders put first, does not hide
+    the base64; in the text itself it stays.
 
     Raises:
         QueueAnswerError: the bytes are not UTF-8.

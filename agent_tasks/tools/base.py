@@ -68,8 +68,10 @@ class CallableTool(Tool, Protocol):
 
 
 class HostedTool(ABC):
-    """Base of the tools that the service carries out itself; subclasses are dataclasses, whose values are
-    checked against their types."""
+    """Base of the tools that the service carries out itself.
+
+    Subclasses are dataclasses, whose values are checked against their types.
+    """
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

@@ -55,8 +55,10 @@ class AsyncFiles(AsyncResource):
             yield file
 
     async def get_content(self, file_id: str) -> AsyncGenerator[bytes, None]:
-        """The content of a file in pieces. Raises NotFoundError, and TransportError when it breaks off, or
-        larger than the service's files are."""
+        """The content of a file in pieces.
+
+        Raises NotFoundError, and TransportError when it breaks off, or is larger than the service's files.
+        """
         call = Call("GET", path_of("files", file_id, "content"))
         limits = self._transport.timeouts.for_answer()
         with self._transport.observe(call):

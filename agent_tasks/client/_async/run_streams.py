@@ -25,7 +25,7 @@ from agent_tasks.wire import (
 
 
 class AsyncRunStream(AsyncIterator[StreamEvent]):
-    """The events of a run: `async with client.runs.stream(...) as events: async for event in events: ...`
+    """The events of a run: `async with client.runs.stream(...) as events: async for event in events: ...`.
 
     Entering sends the request. With a toolset, a run that asks for functions gets their outputs, all in one
     request, and its further events follow as if nothing had happened; `done` comes once, at the end. With

@@ -24,7 +24,7 @@ LARGEST_STREAM = 1024 * 1024 * 1024
 
 
 class AsyncEventStream(AsyncIterator[StreamEvent]):
-    """The events of a run, in order: `async with ... as events: async for event in events: ...`
+    """The events of a run, in order: `async with ... as events: async for event in events: ...`.
 
     Entering sends the request. Iterating gives typed events, `done` included, and raises
 

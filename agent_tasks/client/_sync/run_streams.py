@@ -26,7 +26,7 @@ from agent_tasks.wire import (
 
 
 class RunStream(Iterator[StreamEvent]):
-    """The events of a run: `with client.runs.stream(...) as events: for event in events: ...`
+    """The events of a run: `with client.runs.stream(...) as events: for event in events: ...`.
 
     Entering sends the request. With a toolset, a run that asks for functions gets their outputs, all in one
     request, and its further events follow as if nothing had happened; `done` comes once, at the end. With

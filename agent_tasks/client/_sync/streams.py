@@ -25,7 +25,7 @@ LARGEST_STREAM = 1024 * 1024 * 1024
 
 
 class EventStream(Iterator[StreamEvent]):
-    """The events of a run, in order: `with ... as events: for event in events: ...`
+    """The events of a run, in order: `with ... as events: for event in events: ...`.
 
     Entering sends the request. Iterating gives typed events, `done` included, and raises
 
