@@ -1,0 +1,1 @@
+"""A local Agents service: the wire of Azure AI agents on this machine, with a real small model."""

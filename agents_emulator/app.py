@@ -62,7 +62,6 @@ def create_app(data_dir: Path, model: ChatModel, config: ServiceConfig | None = 
     The service exists from the application's lifespan start to its end, so whatever runs it has to run the
     lifespan (uvicorn does; httpx's `ASGITransport` alone does not). Base path: `/api/projects/{any name}`.
     """
-
     config = config or ServiceConfig()
 
     @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Identifiers in the shapes the service was recorded with (`wire/FACTS.md`, "Identifiers")."""
+"""Identifiers in the shapes the service was recorded with (docs/wire.md, "Identifiers")."""
 
 from __future__ import annotations
 

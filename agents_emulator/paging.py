@@ -1,7 +1,7 @@
 """List requests and list answers.
 
 The answer past the end has null `first_id` and `last_id`: the official client's pager follows `last_id` and
-ignores `has_more`, so anything else there makes it loop for ever (recorded, FACTS.md "Client side").
+ignores `has_more`, so anything else there makes it loop for ever (docs/wire.md, "Client side").
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
+from typing_extensions import override
 
 from agent_tasks.errors import AgentTasksError
 from agent_tasks.known_names import did_you_mean
@@ -297,6 +298,7 @@ class EmulatorServer(uvicorn.Server):
             f"{scheme}://{f'[{address}]' if ':' in address else address}:{port}/api/projects/local"
         )
 
+    @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.should_exit:
@@ -314,6 +316,7 @@ class EmulatorServer(uvicorn.Server):
         if self._tls is not None:
             print(f"agents_emulator: clients have to trust {self._tls.certificate.absolute()}", flush=True)
 
+    @override
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._exit_after is not None:
             limit = threading.Timer(self._exit_after, os._exit, (0,))
@@ -324,6 +327,7 @@ class EmulatorServer(uvicorn.Server):
         await super().shutdown(sockets)
 
     @contextmanager
+    @override
     def capture_signals(self) -> Iterator[None]:
         # Uvicorn's own version sends the signal to the process again at the end; but a stop on demand is
         # no failure.

@@ -39,7 +39,7 @@ CLOCK_SKEW = 5.0
 """Seconds by which the clocks of two hosts may differ."""
 
 PURGE_AT_ONCE = 5_000
-"""Rows removed by one purge at most; the next one goes on."""
+"""Rows removed by one purge at most; the next one continues."""
 
 
 class ClaimLostError(Exception):
@@ -70,7 +70,7 @@ class Claim:
     host: str
     """Marks the row as this claim's."""
     is_orphan: bool
-    """Whether nobody knows how far an earlier try came: it was cut off, or its row is gone."""
+    """Whether nobody knows how far an earlier try came: it was interrupted, or its row is gone."""
     failure: str
     """What the last try that ended without effect said; "" for none."""
 
@@ -87,7 +87,7 @@ class AnswerStore:
         """Ask to work on a call.
 
         With `redrive`, a call that was answered with an error from the poison queue is begun anew; one that
-        has no row any more counts as cut off, since it was tried before.
+        has no row any more counts as interrupted, since it was tried before.
         """
         table = await _table()
         key = {"PartitionKey": self.tool, "RowKey": _row_key(correlation_id)}

@@ -26,7 +26,7 @@ T = TypeVar("T")
 logger = get_logger("queue_tools")
 
 MAX_PROBLEMS = 20
-"""Problems of invalid arguments that the agent is told of; it learns of the others when these are mended."""
+"""Problems of invalid arguments that the agent is told of; it learns of the others when these are fixed."""
 
 MAX_PROBLEM_CHARS = 300
 
@@ -70,7 +70,7 @@ class QueueTool(Generic[P, R]):
     timeout: float
     """Seconds the function may take."""
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:  # noqa: D102 - it is the function
         return self.function(*args, **kwargs)
 
     @property

@@ -116,7 +116,7 @@ async def give_up(tool: Tool, delivery: Delivery) -> GivenUp:
     try:
         call = read_call(delivery.body)
     except NoCorrelationIdError as error:
-        logger.error("%s: parked: %s", tool.name, error)
+        logger.error("%s: a dead letter: %s", tool.name, error)
         tracing.count(tool.name, "parked")
         return GivenUp(None, is_parked=True)
     except UndecodableCallError as error:
@@ -134,14 +134,14 @@ async def give_up(tool: Tool, delivery: Delivery) -> GivenUp:
             tracing.count(tool.name, "repeated")
             return GivenUp(claim.answer, is_parked=claim.may_redrive)
         if claim.is_orphan:
-            value = tool.given_up("tool_failed", f"{tool.name} was cut off at every try")
+            value = tool.given_up("tool_failed", f"{tool.name} was interrupted at every try")
         else:
             reason = claim.failure or "the operator finds the reason in the log"
             value = error_value("tool_unavailable", f"{tool.name} failed at every try: {reason}")
         answer = write_answer(value, call.correlation_id)
         may_redrive = tool.repeatable or not claim.is_orphan
         await store.finish(call.correlation_id, claim, answer, may_redrive=may_redrive)
-        logger.error("%s: CorrelationId %s: given up and parked", tool.name, call.correlation_id)
+        logger.error("%s: CorrelationId %s: given up, a dead letter now", tool.name, call.correlation_id)
         tracing.count(tool.name, "parked")
         return GivenUp(answer, is_parked=True)
 

@@ -216,7 +216,7 @@ TurnUpdate = TurnStarted | TurnText | TurnNeedsTools | TurnNeedsApproval | TurnE
 
 @dataclass(frozen=True)
 class FoundTurn:
-    """What a look-up by mark found of a turn whose answer was lost."""
+    """What reconciling by its mark found of a turn whose answer was lost."""
 
     conversation: str
     turn_id: str | None

@@ -66,7 +66,7 @@ ATTEMPT_FIELD = "agent_tasks_attempt"
 
 _MARK_IN_NAME = re.compile(r"\.([0-9a-f]{12})-\d+(?:\.[^.]*)?$")  # as `_marked_name` writes it
 
-# The parent API's words; the service gives no code for it (FACTS: errors).
+# The parent API's words; the service gives no code for it (docs/wire.md, "Errors").
 _BUSY = re.compile(r"already has an active run|while a run \S+ is active")
 
 _FIRST_POLL = 0.3  # seconds

@@ -32,7 +32,7 @@ _DEPLOYMENT_CODES = frozenset(
 
 
 class BatchStoppedError(AgentTasksError):
-    """The batch was stopped: going on would have failed one document after the other in the same way."""
+    """The batch was stopped: more documents would have failed in the same way, one after the other."""
 
 
 class CircuitBreaker:
@@ -83,7 +83,7 @@ class CircuitBreaker:
             self.stop(
                 BatchStoppedError(
                     f"stopped after {self._count} failures of the same kind in a row ({kind}); the last: "
-                    f"{error}. What is done is kept: mend the cause and run the same command again.",
+                    f"{error}. What is done is kept: fix the cause and run the same command again.",
                     retryable=bool(getattr(error, "retryable", False)),
                 )
             )

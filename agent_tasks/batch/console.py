@@ -20,10 +20,11 @@ from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
+from typing_extensions import override
 
 from agent_tasks.batch.observer import Observer, observed_by
 from agent_tasks.batch.records import AnswerRow, BatchSummary, DocumentRow, DocumentStatus, counted
-from agent_tasks.batch.writers import gist, read_results
+from agent_tasks.batch.writers import read_results, summary_line
 from agent_tasks.display import one_line
 from agent_tasks.operations import Usage
 
@@ -86,6 +87,7 @@ class BatchConsole(Observer):
 
     # --- what is heard -----------------------------------------------------------------------------------
 
+    @override
     def batch_started(self, pipeline: str, folder: str, total: int) -> None:
         self._begin(pipeline, folder, total)
         if self.live:
@@ -97,21 +99,26 @@ class BatchConsole(Observer):
         elif not self.quiet:
             self._line(f"{pipeline}: {total} documents in {folder}")
 
+    @override
     def phase_started(self, phase: str) -> None:
         self._phase = phase
         if not self.live and not self.quiet and phase != "documents":
             self._line(f"{phase} ...")
 
+    @override
     def document_started(self, name: str) -> None:
         self._in_flight[name] = ("read", time.monotonic())
 
+    @override
     def step_started(self, name: str, step: str) -> None:
         self._in_flight[name] = (step, time.monotonic())
 
+    @override
     def turn_finished(self, usage: Usage) -> None:
         self._turns += 1
         self._usage = self._usage + usage
 
+    @override
     def document_finished(self, row: DocumentRow, *, reused: bool, by_other: bool = False) -> None:
         self._in_flight.pop(row.document, None)
         self._counts[row.status] += 1
@@ -123,12 +130,14 @@ class BatchConsole(Observer):
         elif not self.quiet:
             self.console.print(line, soft_wrap=True)
 
+    @override
     def answer_finished(self, row: AnswerRow, *, reused: bool) -> None:
         if not self.live and not self.quiet:
             state = "unchanged" if reused else "not answered" if row.error else "answered"
             line = Text.assemble(f"{state:<13}", one_line(row.question))
             self.console.print(line, soft_wrap=True)
 
+    @override
     def batch_finished(self, summary: BatchSummary) -> None:
         self._stop_display()
         self.console.print(render_summary(summary, table=not self.quiet))
@@ -214,7 +223,9 @@ def _documents_table(summary: BatchSummary) -> Table:
     rows = _rows(Path(summary.results), everything=summary.total <= MAX_TABLE_ROWS)
     for row in rows:
         label, style = _STYLES[row.status]
-        table.add_row(Text(one_line(row.document)), Text(label, style=style), Text(one_line(gist(row))))
+        table.add_row(
+            Text(one_line(row.document)), Text(label, style=style), Text(one_line(summary_line(row)))
+        )
     if len(rows) < summary.total:
         table.add_row(Text(f"and {summary.total - len(rows):,} more", style="dim"), Text(), Text())
     return table
@@ -241,7 +252,7 @@ def _answer(answer: AnswerRow) -> list[Text]:
 def _described(row: DocumentRow, by: str) -> Text:
     label, style = _STYLES[row.status]
     line = Text.assemble((f"{label:<13}", style), one_line(row.document))
-    line.append(f"  {one_line(gist(row))}", style="dim")
+    line.append(f"  {one_line(summary_line(row))}", style="dim")
     if by:
         line.append(f"  ({by})", style="dim")
     return line

@@ -148,9 +148,9 @@ class Batch:
         self.started = 0.0
         """When the run began that this worker takes part in (seconds since the epoch)."""
         self.lead: str | None = None
-        """Key of the lead, under which answers are committed; None: of none."""
+        """Key of the leader's lease, under which answers are committed; None: of none."""
         self.guard: Callable[[str], str] | None = None
-        """Key of the claim, or lead, under which this worker works on a document; None: of none."""
+        """Key of the lease, or leader's lease, under which this worker works on a document; None: of none."""
         self.lost: set[str] = set()
         """Documents that another worker has taken over from this one, which was silent for too long."""
         self._agents: dict[str, RemoteAgent] = {}
@@ -162,8 +162,9 @@ class Batch:
         return owner if len(owner) <= 250 else f"{owner[:200]}~{operation_key('owner', what=what)[:16]}"
 
     async def release(self, owner: str) -> None:
-        """Delete what belongs to an owner and its parts, except for what is retained; what the service does
-        not delete now stays in the ledger.
+        """Delete what belongs to an owner and its parts, except for what is retained.
+
+        What the service does not delete now stays in the ledger.
 
         Raises:
             JournalError: The ledger cannot be read or written.

@@ -1,7 +1,7 @@
 """A fork: a run done again from one step on with something changed, and compared to the original.
 
 What comes before the step is taken from the journal: it costs no turn. The original run stays as it is, in
-the journal and in its folder. A fork that is run again goes on where it was, like any batch.
+the journal and in its folder. A fork that is run again resumes, like any batch.
 """
 
 from __future__ import annotations

@@ -202,7 +202,7 @@ async def _answer(
             status=status,
             body=row.model_dump(mode="json"),
         )
-        # Not by a worker that has lost the lead: what its successor has deleted is not an answer.
+        # Not by a worker that leads no more: what its successor has deleted is not an answer.
         await batch.ws.journal.put_document(batch.ws.scope, batch.answers_key, record, held=batch.lead)
         if owner not in batch.retained:
             await batch.release(owner)

@@ -58,7 +58,7 @@ class Failure(_Record):
 
     @classmethod
     def of(cls, error: Exception) -> Failure:
-        """An error as a record. What is not one of ours is a defect, mended by the next run perhaps."""
+        """An error as a record. What is not one of ours is a defect, fixed by the next run perhaps."""
         retryable = error.retryable if isinstance(error, AgentTasksError) else True
         return cls(type=type(error).__name__, message=str(error)[:2000], retryable=retryable)
 

@@ -150,16 +150,14 @@ async def _to_the_end(
         if not await run.take_the_lead() and (theirs := await run.wait_for_the_end()) is not None:
             return theirs, True
         try:
-            with batch.ws.guarded(run.key):  # once it has lost the lead it changes nothing
+            with batch.ws.guarded(run.key):  # once it leads no more it changes nothing
                 summary = await _conclude(run, batch, files, steps)
             await run.end(_record(batch, summary))
         except AgentTasksError as error:
             # Whatever went wrong: what this worker asked for may be deleted by its successor.
             if not await run.is_overtaken():
                 raise
-            logger.warning(
-                "Another worker has taken the lead of %s; this one follows it: %s", run.name, error
-            )
+            logger.warning("Another worker leads %s now; this one follows it: %s", run.name, error)
             batch.breaker.go_on()
             del batch.warnings[noted:]
         else:
@@ -185,7 +183,7 @@ async def _conclude(
 
 
 async def _follow(batch: Batch, theirs: BatchSummary, steps: Steps) -> BatchSummary:
-    """The end of a worker in whose run another one led: the same results, where it was told to write them."""
+    """The end of a worker that followed in its run: the same results, written where it was asked to."""
     summary = _summary(batch, theirs.answers, theirs.warnings)
     summary.total = theirs.total
     observer().phase_started("results")

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import logging
 
+from typing_extensions import override
+
 from agent_tasks.batch.markdown import plain_address
 from agent_tasks.batch.observer import Observer
 from agent_tasks.batch.records import MAX_LISTED, AnswerRow, BatchSummary, DocumentRow, DocumentStatus
-from agent_tasks.batch.writers import gist
+from agent_tasks.batch.writers import summary_line
 from agent_tasks.display import visible
 from agent_tasks.logs import PLAIN
 from agent_tasks.operations import Usage
@@ -65,36 +67,43 @@ class RunLog(Observer):
         self._finished = 0
         self._told = 0
 
+    @override
     def batch_started(self, pipeline: str, folder: str, total: int) -> None:
         self._total = total
         self._logger.info("Pipeline %s over %s: %d documents", _plain(pipeline), _plain(folder), total)
         self._inner.batch_started(pipeline, folder, total)
 
+    @override
     def phase_started(self, phase: str) -> None:
         self._inner.phase_started(phase)
 
+    @override
     def document_started(self, name: str) -> None:
         self._inner.document_started(name)
 
+    @override
     def step_started(self, name: str, step: str) -> None:
         self._inner.step_started(name, step)
 
+    @override
     def turn_finished(self, usage: Usage) -> None:
         self._inner.turn_finished(usage)
 
+    @override
     def document_finished(self, row: DocumentRow, *, reused: bool, by_other: bool = False) -> None:
         self._finished += 1
         is_done = row.status is DocumentStatus.DONE
         if not reused and self._total <= SMALL_BATCH and is_done:
-            self._logger.info("%s: done, %s", _plain(row.document), _plain(gist(row)))
+            self._logger.info("%s: done, %s", _plain(row.document), _plain(summary_line(row)))
         elif not reused and not is_done and self._told < MAX_LISTED:
             self._told += 1
             state = row.status.value.replace("_", " ")
-            self._logger.warning("%s: %s, %s", _plain(row.document), state, _plain(gist(row)))
+            self._logger.warning("%s: %s, %s", _plain(row.document), state, _plain(summary_line(row)))
         if self._total > SMALL_BATCH and self._finished % (self._total // _MILESTONES) == 0:
             self._logger.info("%d of %d documents", self._finished, self._total)
         self._inner.document_finished(row, reused=reused, by_other=by_other)
 
+    @override
     def answer_finished(self, row: AnswerRow, *, reused: bool) -> None:
         if not reused:
             said = row.error.message if row.error else row.answer
@@ -102,6 +111,7 @@ class RunLog(Observer):
             self._logger.log(level, "%s %s", _plain(row.question), _plain(said))
         self._inner.answer_finished(row, reused=reused)
 
+    @override
     def batch_finished(self, summary: BatchSummary) -> None:
         self._logger.info(
             "%s (%s); %d turns, %d tokens; results in %s",

@@ -1,9 +1,9 @@
 """One batch, several workers: who leads, who works on which documents, and when the batch is at its end.
 
 With a journal on PostgreSQL any number of processes may run the same pipeline over the same folder. The
-first one leads: it does once what is to be done once (questions, results, cleaning up). All of them claim
-documents in the journal, a portion at a time, each in an order of its own. Claims are leases, and so is the
-lead: what a dead worker held goes to a living one. With SQLite one worker has the batch for itself.
+first one is the leader: it does once what is to be done once (questions, results, cleaning up). All of them
+claim documents in the journal, a portion at a time, each in an order of its own. Claims are leases, and so is
+leadership: what a dead worker held goes to a living one. With SQLite one worker has the batch for itself.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class SharedRun:
         self.started = 0.0
         """When the run began (seconds since the epoch); a document settled since then is not tried again."""
         self.key = exclusive_key(name)
-        """The key under which the lead is held."""
+        """The key of the leader's lease."""
         self._lead: Operation | None = None
         self._member = _members_of(name) + operation_key("member", worker=ws.journal.worker)
 
@@ -84,7 +84,7 @@ class SharedRun:
         """Make sure, before anything is deleted, that this worker still leads.
 
         Raises:
-            LeaseLostError: another worker has taken the lead; what it uses must not be touched.
+            LeaseLostError: another worker leads now; what it uses must not be touched.
         """
         if self._lead is not None:
             await self.ws.journal.make_sure(self.ws.scope, self.key)
@@ -118,11 +118,11 @@ class SharedRun:
             if found is None or (_result(found) is None and not self.ws.journal.is_held(found)):
                 await self._claim()
                 if self.leads:
-                    logger.info("This worker goes on in the lead of %s", self.name)
+                    logger.info("This worker leads %s from now on", self.name)
         return self.leads
 
     async def is_overtaken(self) -> bool:
-        """Whether another worker has taken the lead from this one, which does not lead any more then."""
+        """Whether another worker leads now, and this one does not any more."""
         if not self.ws.journal.is_shared:
             return False
         found = await self.ws.journal.operation(self.ws.scope, self.key)
@@ -154,7 +154,7 @@ class SharedRun:
         await journal.release(scope, self.key)
 
     async def leave(self) -> None:
-        """Give the lead up if the run is not at its end: another worker, or the next run, goes on."""
+        """Release the leader's lease if the run is not at its end: another worker, or run, resumes it."""
         if self.ws.journal.is_shared:
             await self.ws.journal.claims.give_up(self.ws.scope, {self._member})
         if self.leads:
@@ -176,7 +176,7 @@ class SharedRun:
 
 
 def _result(operation: Operation) -> Any:
-    """The summary of a run that is at its end; None of one that goes on, or whose leader gave up."""
+    """The summary of a run that is at its end; None of one that is running, or whose leader gave up."""
     return operation.result if operation.state in (OperationState.DONE, OperationState.RELEASED) else None
 
 

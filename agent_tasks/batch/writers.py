@@ -125,7 +125,7 @@ def cell(fields: dict[str, Any] | None, name: str) -> str:
     return str(value)
 
 
-def gist(row: DocumentRow, *, fields: int = 4) -> str:
+def summary_line(row: DocumentRow, *, fields: int = 4) -> str:
     """The few words that tell what became of a document: its first fields, or the reasons."""
     if row.status is not DocumentStatus.DONE:
         return "; ".join(row.reasons)

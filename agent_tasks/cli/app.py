@@ -80,7 +80,7 @@ def run(
     """Process a folder of documents through a pipeline.
 
     What was done before is not done again: unchanged documents cost nothing,
-    and a run that was killed goes on where it was.
+    and a run that was killed resumes.
 
     [bold]Example[/]
 
@@ -162,7 +162,7 @@ def fork(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")] = False,
 ) -> None:
-    """Run again from a step with a changed prompt, model or tool; compare.
+    r"""Run again from a step with a changed prompt, model or tool; compare.
 
     What comes before the step is taken from the journal and costs nothing.
     The original results stay as they are. Differences in documents, answers
@@ -170,7 +170,7 @@ def fork(
 
     [bold]Example[/]
 
-        agent-tasks fork out --from review --out out-4o \\
+        agent-tasks fork out --from review --out out-4o \
           --set agents.reviewer.model=gpt-4o
     """
     from agent_tasks.cli.fork import fork_run
@@ -188,7 +188,7 @@ def dashboard(
 ) -> None:
     """Open the Prefect dashboard of the state folder.
 
-    It shows the runs that are going on, and those of the past. The server
+    It shows the runs that are under way, and those of the past. The server
     stays until Ctrl-C. The browser is signed in; another one asks for the
     password, which is the text in the file STATE/prefect/auth-string.
     """

@@ -42,7 +42,7 @@ def apply(
 
     A flow run whose process and worker were killed is Running for ever.
     These automations find it by its missing heartbeats, and schedule it
-    again: it goes on where it was. Applying them again changes nothing.
+    again: it resumes. Applying them again changes nothing.
 
     Silence has to be well above PREFECT_FLOWS_HEARTBEAT_FREQUENCY of the
     workers (180 seconds if not set, 30 at least).

@@ -1,4 +1,4 @@
-"""`agent-tasks calls`: function calls that were cut off in the middle, for a person to decide on."""
+"""`agent-tasks calls`: function calls that were interrupted, for a person to decide on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["app"]
 
 app = typer.Typer(
     name="calls",
-    help="Function calls that were cut off in the middle, and may have had their effect.",
+    help="Interrupted function calls, whose outcome is unknown: they may have had their effect.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -29,7 +29,7 @@ def list_() -> None:
     """List the calls that have begun and not ended, and that nobody works on.
 
     A step whose function says when_unknown="stop" waits until such a call
-    is answered or repeated. Others go on by themselves when they run again.
+    is answered or repeated. Others resume by themselves when they run again.
     """
     run_with_workspace(_list)
 
@@ -68,7 +68,7 @@ async def _list() -> ExitCode:
         found = await cut_off_calls(ws)
         operations = [await ws.journal.operation(ws.scope, one.operation_key) for one in found]
     if not found:
-        say("No call was cut off.")
+        say("No call was interrupted.")
         return ExitCode.OK
     now = time.time()
     print_table(
@@ -95,7 +95,7 @@ async def _answer(call: str, output: str) -> ExitCode:
 
     async with open_workspace(Settings()) as ws:
         await answer_call(ws, call, output)
-    say(f"{call} is answered. Start the run again: it goes on with this output.")
+    say(f"{call} is answered. Start the run again: it resumes with this output.")
     return ExitCode.OK
 
 

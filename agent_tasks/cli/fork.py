@@ -33,7 +33,7 @@ def fork_run(
     Raises:
         ConfigurationError: run, step, folder or a setting is not usable; nothing was sent.
         PipelineError: the pipeline file or a change to it is invalid; nothing was sent.
-        InterruptedBySignal: Ctrl-C or SIGTERM; the same command goes on from there.
+        InterruptedBySignal: Ctrl-C or SIGTERM; the same command resumes.
     """
     from agent_tasks.cli.interrupts import run_interruptible
     from agent_tasks.local.servers import use_prefect_environment

@@ -33,8 +33,10 @@ __all__ = ["run_batch"]
 CANCEL_SECONDS = 10.0
 
 _STOPPING = {
-    signal.SIGINT: "Stopping: its turns are cancelled; the same command goes on from here.",
-    signal.SIGTERM: "Handing over: its turns go on; the next worker, or the same command, attaches to them.",
+    signal.SIGINT: "Stopping: its turns are cancelled; the same command resumes.",
+    signal.SIGTERM: (
+        "Handing over: its turns keep running; the next worker, or the same command, attaches to them."
+    ),
 }
 
 
@@ -56,7 +58,7 @@ def run_batch(
         PipelineError: the pipeline file is invalid; nothing was started.
         EmbeddedServiceError: a local server did not start.
         RunStoppedError: the flow run was cancelled on the Prefect server.
-        InterruptedBySignal: Ctrl-C, and the flow run is cancelled; or SIGTERM, and its turns go on (it
+        InterruptedBySignal: Ctrl-C, and the flow run is cancelled; or SIGTERM, and its turns keep running (it
             counts as crashed). The servers are stopped.
     """
     settings = Settings()
@@ -125,7 +127,7 @@ async def _process(documents: Path, pipeline: Path, out: Path, *, quiet: bool) -
     except CancelledRun:
         raise RunStoppedError(
             "The flow run was cancelled on the Prefect server: its turns are ended, what it made is deleted. "
-            "The same command goes on from here; documents that are done cost nothing again."
+            "The same command resumes; documents that are done cost nothing again."
         ) from None
     except asyncio.CancelledError:
         for flow_run_id in flow_run_ids:
@@ -145,7 +147,7 @@ async def _mark_interrupted(flow_run_id: UUID) -> None:
         async with asyncio.timeout(CANCEL_SECONDS), get_client() as client:
             state: State[Any] = Cancelled(message="Interrupted in the terminal.")
             if is_detaching():
-                state = Crashed(message="Told to end (SIGTERM): its turns go on for the next run.")
+                state = Crashed(message="Told to end (SIGTERM): its turns keep running for the next run.")
             await client.set_flow_run_state(flow_run_id, state, force=True)
 
 

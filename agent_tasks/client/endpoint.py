@@ -13,8 +13,9 @@ _SHAPE = "https://<resource>.services.ai.azure.com/api/projects/<project>"
 
 
 class Endpoint:
-    """A checked endpoint: `url` without a slash at its end, `host` (`netloc_host` as it
-    stands in an address), and `loopback`.
+    """A checked endpoint.
+
+    `url` is without a slash at its end, `host` is `netloc_host` as it stands in an address; and `loopback`.
 
     Raises ConfigurationError for text that is not a project's address, and InsecureEndpointError for plain
     http to another machine where a token would travel (`with_token`).

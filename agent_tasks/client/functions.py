@@ -37,8 +37,10 @@ class CallableTools(Protocol):
         ...
 
     async def call(self, name: str, arguments: str, *, call_id: str = "", turn_id: str = "") -> str:
-        """Runs a function with the model's arguments (JSON text); returns its output. What it raises is told
-        to the agent."""
+        """Runs a function with the model's arguments (JSON text); returns its output.
+
+        What it raises is told to the agent.
+        """
         ...
 
 

@@ -32,8 +32,10 @@ class Instrumentation(Protocol):
     def operation(
         self, name: str, path: str, body: Mapping[str, Any] | None, endpoint: str
     ) -> AbstractContextManager[OperationObserver]:
-        """Called before an operation is sent; what it returns is entered around it and all its retries, and
-        left with the error if one is raised. For a stream it lasts until the stream is left.
+        """Called before an operation is sent.
+
+        What it returns is entered around it and all its retries, and left with the error if one is raised.
+        For a stream it lasts until the stream is left.
 
         Args:
             name: Resource and method: `runs.create`.

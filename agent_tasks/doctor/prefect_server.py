@@ -22,7 +22,7 @@ FLOW = "document-batch"
 """The flow whose deployment is looked for."""
 
 OVERDUE = timedelta(seconds=60)
-"""How long after its time a run that nobody has taken up is overdue; workers look every 10 or 15 seconds."""
+"""How long after its time a run that no worker started is overdue; workers look every 10 or 15 seconds."""
 
 YOUNG = timedelta(minutes=3)
 """How old a schedule is before its runs are missed; the scheduler looks for new ones every 5 s."""
@@ -174,7 +174,7 @@ def _is_awaited(schedule: dict[str, Any], before: datetime) -> bool:
 
 
 async def _overdue(server: _Server, deployments: list[dict[str, Any]]) -> dict[str, int]:
-    """How many runs nobody has taken up in time, by work pool; "": of deployments without one."""
+    """How many runs no worker has started in time, by work pool; "": of deployments without one."""
     late = {
         "deployments": {"id": {"any_": [one["id"] for one in deployments]}},
         "flow_runs": {

@@ -28,7 +28,7 @@ from agent_tasks.loopback import is_loopback
 from agent_tasks.settings import Settings
 
 RETIREMENT = date(2027, 3, 31)
-"""The day on which Microsoft retires this service ("agents (classic)"): FACTS.md, "Lifetime"."""
+"""The day on which Microsoft retires this service ("agents (classic)"): docs/wire.md, "Lifetime"."""
 
 PROBE_NAME = "agent-tasks-doctor"
 """Name of the agent that is made and deleted; one that was left behind is deleted by the next check."""
@@ -135,11 +135,10 @@ async def _check_endpoint(target: Target, client: AsyncAgentsClient) -> Finding:
 
 
 async def _check_model_and_tier(target: Target, client: AsyncAgentsClient) -> AsyncIterator[Finding]:
-    """One agent is made and deleted, with a queue tool that is never called; if the service refuses that
-    tool, a second one without it.
+    """One agent is made and deleted, with a queue tool that is never called.
 
-    That is the cheapest way to ask: it costs no tokens. A service that takes any name tells only when the
-    model is used.
+    If the service refuses that tool, a second one is made without it. That is the cheapest way to ask: it
+    costs no tokens. A service that takes any name tells only when the model is used.
     """
     model = target.settings.model_deployment_name or (
         target.settings.local_model_name if target.is_local else ""

@@ -1,4 +1,4 @@
-"""Every error this library raises, as one tree:
+"""Every error this library raises, as one tree.
 
 AgentTasksError
 ├─ ConfigurationError                  a setting is missing or wrong; names the setting and the remedy

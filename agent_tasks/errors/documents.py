@@ -31,7 +31,10 @@ class DocumentTooLongError(DocumentError):
 
 
 class PipelineError(AgentTasksError):
-    """A pipeline file is invalid. The text reads `PATH:LINE: FIELD: what is wrong. Remedy.`"""
+    """A pipeline file is invalid.
+
+    The text reads `PATH:LINE: FIELD: what is wrong. Remedy.`
+    """
 
     path: str | None = None
     """The file."""

@@ -34,6 +34,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from typing_extensions import override
+
 from agent_tasks.errors import ConfigurationError, EmbeddedServiceError
 from agent_tasks.local import child_environment
 from agent_tasks.local import supervisor as guardian
@@ -174,12 +176,14 @@ class EmbeddedServer(Server):
         """The file with everything the server has printed since its start."""
         return Path(self.spec.log)
 
+    @override
     def launch(self) -> Self:
         self.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         Path(self.spec.cwd).mkdir(parents=True, exist_ok=True)
         self._advance()
         return self
 
+    @override
     def wait(self) -> str:
         # The guardian has its own limit; ours is a little longer, so that its reason is reported.
         deadline = time.monotonic() + self.spec.start_timeout + self.spec.stop_timeout + 10
@@ -198,16 +202,19 @@ class EmbeddedServer(Server):
             )
         return record.url
 
+    @override
     def running(self) -> str | None:
         if not self.run_dir.is_dir() or not self._is_guarded():
             return None
         record = self._current_record()
         return record.url if record is not None and record.status == "ready" else None
 
+    @override
     def hand_over(self) -> None:
         if self._hold is not None:
             os.set_inheritable(self._hold, True)
 
+    @override
     def close(self) -> None:
         if self._hold is None:
             return
@@ -266,7 +273,7 @@ class EmbeddedServer(Server):
         return True
 
     def _let_go(self) -> bool:
-        """Ends the hold; True: others go on using the server."""
+        """Ends the hold; True: others still use the server."""
         assert self._hold is not None  # noqa: S101 - the caller holds it
         # Asking for the lock alone gives the shared one back. It fails if others share it, and also if the
         # guardian was quicker; in that case it can't be shared either.

@@ -43,7 +43,7 @@ async def decide_approvals(
         tools: the tools that decide.
 
     Raises:
-        ApprovalNeededError: no tool decides on calls of that server; the turn goes on waiting.
+        ApprovalNeededError: no tool decides on calls of that server; the turn keeps waiting.
         JournalError: a decision could not be committed; none is sent.
     """
     decider = tools or ToolSet()

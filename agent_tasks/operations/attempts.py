@@ -207,8 +207,10 @@ class Attempts:
     # --- giving up -------------------------------------------------------------------------------------
 
     async def give_up(self) -> RunExpiredError:
-        """Tell the service to stop and commit the end; a turn that can't be reached, or that has completed
-        meanwhile, stays an open intent."""
+        """Tell the service to stop and commit the end.
+
+        A turn that can't be reached, or that has completed meanwhile, stays an open intent.
+        """
         ref = self.ref
         if ref is not None and not self.is_over:
             try:

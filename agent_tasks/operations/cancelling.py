@@ -20,7 +20,7 @@ _AT_ONCE = 8  # turns that are cancelled at the same time
 async def cancel_owner(ws: Workspace, owner: str) -> int:
     """Cancel an owner's unfinished turns on the service and commit that they failed.
 
-    Turns of another living worker are left alone. A turn whose answer was lost is looked up by its mark
+    Turns of another living worker are left alone. A turn whose answer was lost is reconciled by its mark
     first. One that can't be cancelled now stays an open intent, for the next call or the next run.
 
     Args:

@@ -27,11 +27,10 @@ async def dispatch_tools(
     calls: Sequence[ToolCallRequest],
     tools: ToolSet | None,
 ) -> list[ToolCallOutcome]:
-    """Run the functions of one round of tool calls, concurrently, and return an outcome for each, in their
-    order.
+    """Run the functions of one round of tool calls, concurrently; returns their outcomes, in their order.
 
     Every call is committed before it starts and after it ended, so a call that finished is never run again,
-    also when a later attempt at the turn asks for it anew. One that was cut off in the middle is run again
+    also when a later attempt at the turn asks for it anew. One that was interrupted is run again
     only if its tool is declared idempotent; otherwise the agent is told that the outcome is unknown, or a
     person is asked, as the tool says (`WhenUnknown`). Whatever goes wrong inside a call becomes its output:
     the turn waits for an output of every call.
@@ -44,7 +43,7 @@ async def dispatch_tools(
         tools: the functions there are.
 
     Raises:
-        ToolOutcomeUnknownError: a call was cut off whose tool wants a person to decide (`answer_call`,
+        ToolOutcomeUnknownError: a call was interrupted whose tool wants a person to decide (`answer_call`,
             `repeat_call`); all other calls have their outcomes.
         JournalError: a call could not be committed; nothing is known to be safe then.
     """
@@ -147,14 +146,14 @@ async def _of_unknown_outcome(
     if tool.when_unknown is WhenUnknown.STOP:
         raise ToolOutcomeUnknownError(
             f"The function {call.name!r} with {shown_arguments(call.arguments)} (call {call.call_id} of "
-            f"{turn_id}) was cut off in the middle, and may have had its effect. Find out, then give its "
+            f"{turn_id}) was interrupted, and may have had its effect. Find out, then give its "
             "output with `agent-tasks calls answer`, or have it run again with `agent-tasks calls repeat`, "
             "and start the step again.",
             tool=call.name,
             call_id=call.call_id,
         )
     error = ToolOutcomeUnknownError(
-        f"The function {call.name!r} with {shown_arguments(call.arguments)} was cut off in the middle. It "
+        f"The function {call.name!r} with {shown_arguments(call.arguments)} was interrupted. It "
         "may have had its effect, so it is not run again.",
         tool=call.name,
         call_id=call.call_id,

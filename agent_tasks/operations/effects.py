@@ -1,4 +1,4 @@
-"""One effect on the service: sent once, and looked up by its mark whenever its answer was lost."""
+"""One effect on the service: sent once, and reconciled by its mark whenever its answer was lost."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ async def look_up(find: Callable[[float], Awaitable[_Found | None]], operation: 
     sent by a worker that has just died: so the patience does not depend on the intent's age.
 
     Args:
-        find: the look-up, given the time to go back to (seconds since the epoch).
-        operation: its intent's time bounds the look-up.
+        find: looks for the effect by its mark, given the time to go back to (seconds since the epoch).
+        operation: its intent's time bounds how far back `find` goes.
     """
     since = operation.intended_at - CLOCK_SKEW
     async for _ in lookup_grace():
@@ -63,7 +63,7 @@ async def create_or_find(
 ) -> str:
     """Create something once; returns its id.
 
-    An orphan is looked up first. A request whose outcome is unknown is looked up, and sent again only when
+    An orphan is reconciled first. A request whose outcome is unknown is reconciled, and sent again only when
     its effect is provably absent.
 
     Args:

@@ -79,7 +79,7 @@ async def build_vector_store(
     ttl: timedelta = DEFAULT_TTL,
     deadline: timedelta = INGESTION_DEADLINE,
 ) -> RemoteStore:
-    """Build a vector store of these files and wait until each is taken in or refused.
+    """Build a vector store of these files and wait until each is ingested or refused.
 
     Args:
         ws: where to work.
@@ -90,7 +90,7 @@ async def build_vector_store(
         deadline: how long the service may take.
 
     Returns:
-        The store; files that the service could not take in are in `failed` with its reason.
+        The store; files that the service could not ingest are in `failed` with its reason.
 
     Raises:
         ServiceError: the service refused it, or a file in it.

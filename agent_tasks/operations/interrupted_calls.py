@@ -1,4 +1,4 @@
-"""Calls that a person decides on: cut off in the middle, and of tools that say `WhenUnknown.STOP`."""
+"""Calls that a person decides on: interrupted, and of tools that say `WhenUnknown.STOP`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def _undecided(ws: Workspace) -> list[ToolCallRecord]:
 
 
 async def answer_call(ws: Workspace, call_id: str, output: str) -> None:
-    """Commit what a cut-off call gave, as a person found out; the step goes on with it when it runs again.
+    """Commit what an interrupted call gave, as a person found out; the step resumes with it.
 
     Args:
         ws: where to work.
@@ -65,6 +65,6 @@ async def _cut_off(ws: Workspace, call_id: str) -> list[ToolCallRecord]:
                 and (other.operation_key, other.name, other.arguments_hash) == what
             ] + [record]
     raise JournalError(
-        f"There is no call {call_id} that was cut off and that nobody works on. "
+        f"There is no call {call_id} that was interrupted and that nobody works on. "
         "`agent-tasks calls list` shows those that there are."
     )

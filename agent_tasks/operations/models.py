@@ -56,7 +56,7 @@ class TurnSpec(_Model):
     agent: RemoteAgent
     prompt: str
     conversation: str | None = None
-    """The conversation of an earlier turn, to go on in it; None begins a new one."""
+    """The conversation of an earlier turn, to continue it; None begins a new one."""
     after: str | None = None
     """The key of that earlier turn. Keys are made of it and not of the conversation's id."""
     tool_choice: dict[str, Any] | str | None = None

@@ -20,7 +20,7 @@ def turn_error(ended: TurnEnded) -> RunFailedError | None:
         if ended.text.strip():
             return None
         return EmptyAnswerError(f"{turn} completed without an answer of the agent.", **where)
-    # A turn that was cut off carries the reason as its message.
+    # A turn that ended incomplete carries the reason as its message.
     said = {"reason" if ended.status == TurnStatus.INCOMPLETE else "said": ended.error_message}
     error = ended_error(turn, ended.status, code=ended.error_code, **said, **where)
     if isinstance(error, RunThrottledError) and error.retry_after is None:

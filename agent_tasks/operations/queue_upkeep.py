@@ -1,7 +1,8 @@
 """The operator's side of queue tools: what lies in their queues, and sending failed calls again.
 
 A call that failed at every try goes to `<input>-poison`; the Function App answers it from there with an
-error and parks it in `<input>-parked`. What no call waited for is parked by readers in `<output>-parked`.
+error and moves it to the dead letters in `<input>-parked`. Answers that no call waited for are moved by
+readers to those in `<output>-parked`.
 
 Redriving puts a call back into its input queue under the same `CorrelationId`, marked `Redrive`: the app then
 computes a call anew whose stored answer is an error from the poison queue, and answers every other one with

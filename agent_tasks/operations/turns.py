@@ -50,7 +50,7 @@ async def run_turn(
 
     One streamed request starts the turn. If its answer is lost, or the process dies, the turn is found by
     its mark and
-    followed; it is never paid for twice. A throttled turn waits as long as the service says and goes on in
+    followed; it is never paid for twice. A throttled turn waits as long as the service says and is retried in
     the same conversation without posting the prompt again, and so does one that expired; calls that they make
     again are answered from the journal. A caller that is cancelled cancels the turn, unless the process was
     told to end by SIGTERM (`agent_tasks.detaching`).
@@ -65,7 +65,7 @@ async def run_turn(
         RunFailedError: the turn ended without an answer (throttled beyond the deadline, expired, cancelled,
         cut off).
         ServiceError: the service refused the request.
-        TransportError: the service could not be reached; the turn is taken up again by the next call.
+        TransportError: the service could not be reached; the next call attaches to the turn.
         JournalError: nothing could be committed, so nothing was risked.
     """
     key = turn_key(turn)

@@ -48,7 +48,7 @@ class Held:
 
     @property
     def is_orphan(self) -> bool:
-        """Whether an effect may exist already and has to be looked up."""
+        """Whether an effect may exist already and has to be reconciled."""
         return self.claim is Claim.ORPHAN
 
 
@@ -79,8 +79,7 @@ class Workspace:
         scope: str | None = None,
         lease_seconds: float = LEASE_SECONDS,
     ) -> AsyncIterator[Self]:
-        """Open the Agents service at `endpoint` and the journal at `journal_url`, and keep this worker's
-        leases.
+        """Open the Agents service and the journal, and keep this worker's leases.
 
         Args:
             endpoint: the project's address (`PROJECT_ENDPOINT`).

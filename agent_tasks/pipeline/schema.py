@@ -36,7 +36,7 @@ class ToolEntry(_Section):
     name: str | None = None
     """Name for the model; default the function's. Not for queue tools."""
     idempotent: bool | None = None
-    """Whether a call that was cut off may be repeated. For queue tools `QueueToolsSection` says it."""
+    """Whether an interrupted call may be repeated. For queue tools `QueueToolsSection` says it."""
     timeout: float | None = Field(None, gt=0)
     """Seconds a call may take; of a queue tool, until its answer has to be there."""
     max_output_chars: int | None = Field(None, gt=0)

@@ -20,7 +20,7 @@ from prefect.artifacts import (
 from agent_tasks.batch.context import Batch
 from agent_tasks.batch.markdown import escape, escape_cell
 from agent_tasks.batch.records import MAX_LISTED, BatchSummary, DocumentStatus, counted
-from agent_tasks.batch.writers import gist, read_results
+from agent_tasks.batch.writers import read_results, summary_line
 from agent_tasks.logs import get_logger
 
 logger = get_logger("agent_tasks.prefect.artifacts")
@@ -124,7 +124,7 @@ def _table(results: Path) -> list[dict[str, str]]:
                 {
                     "document": escape_cell(row.document),
                     "status": row.status.value.replace("_", " "),
-                    "result": escape_cell(gist(row)[:_MAX_CELL_CHARS]),
+                    "result": escape_cell(summary_line(row)[:_MAX_CELL_CHARS]),
                     "tokens": f"{row.usage.total_tokens:,}",
                 }
             )

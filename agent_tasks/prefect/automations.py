@@ -105,7 +105,7 @@ def restart_crashed_runs(flows: Sequence[str] = FLOWS, restarts: int = RESTARTS)
     """
     return AutomationCore(
         name="agent-tasks: crashed flow runs start again",
-        description=f"A crashed flow run goes on where it was, {restarts} times at most.",
+        description=f"A crashed flow run resumes, {restarts} times at most.",
         trigger=EventTrigger(
             expect={"prefect.flow-run.Crashed"},
             match=ResourceSpecification(
@@ -121,7 +121,7 @@ def restart_crashed_runs(flows: Sequence[str] = FLOWS, restarts: int = RESTARTS)
             ChangeFlowRunState(
                 state=StateType.SCHEDULED,
                 name="AwaitingRetry",
-                message="The process was lost; the run goes on where it was.",
+                message="The process was lost; the run resumes.",
             )
         ],
     )

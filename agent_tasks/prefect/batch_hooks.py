@@ -46,14 +46,14 @@ async def note_run(ws: Workspace, flow_run_id: str | None, project: AgentsProjec
 
 
 async def cancel_turns(flow: Any, flow_run: FlowRun, state: State[Any]) -> None:
-    """Cancel the batch's turns that are still active on the service; the next run goes on from there."""
+    """Cancel the batch's turns that are still active on the service; the next run resumes."""
     await _end(flow_run, release=False)
 
 
 async def cancel_and_release(flow: Any, flow_run: FlowRun, state: State[Any]) -> None:
     """Cancel the batch's turns, and delete its agents, files, store and conversations.
 
-    A batch that other workers share goes on: their turns, and all that belongs to the batch, are left alone.
+    A batch that other workers share keeps running: their turns, and all that belongs to it, are left alone.
     """
     await _end(flow_run, release=True)
 

@@ -204,8 +204,9 @@ class AgentsProject(CredentialsBlock):
 
     @asynccontextmanager
     async def workspace(self) -> AsyncIterator[Workspace]:
-        """The project's service and journal, open; one for all tasks of this process that use it at the
-        same time.
+        """The project's service and journal, open.
+
+        It is one for all tasks of this process that use it at the same time.
 
         Raises:
             ConfigurationError: a setting is not valid.

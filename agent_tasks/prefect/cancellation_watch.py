@@ -2,8 +2,8 @@
 
 Prefect leaves that to whoever started the flow run: a worker or a served flow hears of it, and ends the
 process. A flow run of a terminal has nobody like that (the dashboard greys its button, `prefect flow-run
-cancel` does not), and would go on, and be paid for, as "Cancelling"; nor is there a second chance if the one
-event is lost. So the run looks at its own state.
+cancel` does not), and would keep running, and be paid for, as "Cancelling"; nor is there a second chance if
+the one event is lost. So the run looks at its own state.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ async def _look(flow_run_id: str, stop: Stop, block: asyncio.Task[object]) -> No
         while loop.time() < due:
             await asyncio.sleep(HEAR_SECONDS)
             if is_detaching():
-                logger.info("The process is told to end (SIGTERM): its turns go on for the next run.")
+                logger.info("The process is told to end (SIGTERM): its turns keep running for the next run.")
                 block.cancel()
                 return
         stop.asked = await is_cancelled(flow_run_id)

@@ -127,8 +127,10 @@ async def _run(documents: str, pipeline: str, out: str, project: AgentsProject |
 
 
 async def _cancel_the_rest(ws: Workspace, owner: str) -> None:
-    """Turns cancel themselves; here those are looked up whose request had left when the process was told to
-    stop, and whose answer had not come."""
+    """Cancel the turns that do not cancel themselves.
+
+    Their request had left when the process was told to stop, and their answer had not come.
+    """
     try:
         await asyncio.wait_for(asyncio.shield(cancel_owner(ws, owner)), CANCEL_SECONDS)
     except (AgentTasksError, TimeoutError) as error:

@@ -14,12 +14,13 @@ each message:
 - A duplicate of one that was handed over is deleted and counted.
 - A late one, whose call's time was up in this process, is logged, deleted and counted.
 - A foreign one, of a call that this process does not know, is left visible for its owner and looked at ever
-  less often; it is parked when it is older than `ReaderPolicy.park_after`.
-- A malformed one (no JSON, no `CorrelationId`, a reference that is none) is parked. If its call is known and
-  waits, that gets QueueAnswerError.
-- One whose value is too large, or not where its reference says, is parked; its call gets QueueAnswerError.
+  less often; it is moved to the dead letters when it is older than `ReaderPolicy.park_after`.
+- A malformed one (no JSON, no `CorrelationId`, a reference that is none) is a dead letter. If its call is
+  known and waits, that gets QueueAnswerError.
+- One whose value is too large, or not where its reference says, is a dead letter; its call gets
+  QueueAnswerError.
 
-Parked messages lie unchanged in the queue `parked`, for ever: nothing that came in is lost unread.
+Dead letters lie unchanged in the queue `parked`, for ever: nothing that came in is lost unread.
 """
 
 from __future__ import annotations
@@ -375,7 +376,11 @@ class AnswerReader:
 
     async def _park(self, message: ReceivedMessage, why: str) -> None:
         logger.warning(
-            "%s: message %s is parked in %s: %s", self.queue.name, message.id, self._parked.name, why
+            "%s: message %s is a dead letter, moved to %s: %s",
+            self.queue.name,
+            message.id,
+            self._parked.name,
+            why,
         )
         try:
             await self._parked.put(message.body, time_to_live=FOREVER)

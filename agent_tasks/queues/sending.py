@@ -39,7 +39,7 @@ async def send_call(
         queue: the input queue.
         arguments: of the function, by name.
         correlation_id: the id of the tool call.
-        within: seconds to go on trying.
+        within: seconds to keep trying.
         shape: where the arguments stand in the message.
         deadline: seconds after which nobody waits for the answer any more.
         traceparent: W3C trace context.

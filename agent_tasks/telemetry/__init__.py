@@ -135,7 +135,7 @@ class Recorder(OperationObserver):
                 self._run = body
 
     def opened(self) -> None:
-        """A stream begins: the span goes on, but is no longer the current one.
+        """A stream begins: the span stays open, but is no longer the current one.
 
         Streams are left late and elsewhere (async generators are closed by the loop, in another context), and
         what the program does between two events is not part of the request.
@@ -286,7 +286,7 @@ def instrument_unless_watched() -> None:
 
 
 def uninstrument() -> None:
-    """End it; `invoke_agent` and `execute_tool` spans go on."""
+    """End it; `invoke_agent` and `execute_tool` spans stay open."""
     set_instrumentation(None)
 
 

@@ -54,7 +54,7 @@ class CallableTool(Tool, Protocol):
 
     @property
     def idempotent(self) -> bool:
-        """Whether a call that was cut off in the middle may be repeated."""
+        """Whether an interrupted call may be repeated."""
         ...
 
     @property
@@ -68,8 +68,10 @@ class CallableTool(Tool, Protocol):
 
 
 class HostedTool(ABC):
-    """Base of the tools that the service carries out itself; subclasses are dataclasses, whose values are
-    checked against their types."""
+    """Base of the tools that the service carries out itself.
+
+    Subclasses are dataclasses, whose values are checked against their types.
+    """
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -115,7 +117,7 @@ def named(tool: str, **fields: str) -> None:
 
 
 def at_most(tool: str, field: str, values: tuple[Any, ...], most: int) -> None:
-    """Raises ConfigurationError for more values than the service takes (FACTS: limits)."""
+    """Raises ConfigurationError for more values than the service takes (docs/wire.md, "Limits")."""
     if len(values) > most:
         raise ConfigurationError(
             f"{tool} takes at most {most} {field}, not {len(values)} (a limit of the service)", setting=field

@@ -62,7 +62,7 @@ class FunctionTool:
     context_parameter: str | None = None
     """Parameter that receives the `ToolContext`, if the function has one."""
     idempotent: bool = False
-    """Whether a call cut off in the middle may be repeated. False: its outcome counts as unknown."""
+    """Whether an interrupted call may be repeated. False: its outcome counts as unknown."""
     timeout: float = DEFAULT_TIMEOUT
     """Seconds a call may take, each time it is tried."""
     max_output_chars: int = DEFAULT_MAX_OUTPUT_CHARS
@@ -71,7 +71,7 @@ class FunctionTool:
     """How often a call that raised, or took too long, is tried again, with growing pauses. Needs
     `idempotent`."""
     when_unknown: WhenUnknown = WhenUnknown.TELL_AGENT
-    """What happens to a call that was cut off, if the tool is not idempotent."""
+    """What happens to an interrupted call, if the tool is not idempotent."""
 
     def __post_init__(self) -> None:
         check_field_types(self)
@@ -102,7 +102,7 @@ class FunctionTool:
             timeout: Seconds a call may take, each time it is tried.
             max_output_chars: Characters a call may return.
             retries: How often a failed call is tried again; needs `idempotent`.
-            when_unknown: What happens to a call that was cut off, if the tool is not idempotent.
+            when_unknown: What happens to an interrupted call, if the tool is not idempotent.
 
         Raises:
             ConfigurationError: The function cannot be described; names the parameter and the remedy.

@@ -80,13 +80,13 @@ class LogicAppTool:
     credential: AsyncTokenCredential | TokenCredential | SecretStr = field(repr=False)
     """Any credential of azure-identity, or a token for the management API."""
     idempotent: bool = False
-    """Whether a call that was cut off in the middle may be repeated. False: its outcome counts as unknown."""
+    """Whether an interrupted call may be repeated. False: its outcome counts as unknown."""
     timeout: float = 60.0
     """Seconds a call may take, each time it is tried, the workflow's answer included."""
     retries: int = 0
     """How often a call that failed is tried again, with growing pauses. Needs `idempotent`."""
     when_unknown: WhenUnknown = WhenUnknown.TELL_AGENT
-    """What happens to a call that was cut off, if the workflow is not idempotent."""
+    """What happens to an interrupted call, if the workflow is not idempotent."""
     max_output_chars: int = DEFAULT_MAX_OUTPUT_CHARS
     """Characters a call may return."""
     management_endpoint: str = "https://management.azure.com"

@@ -1,4 +1,4 @@
-"""What becomes of calls that fail, or that are cut off: the same for every tool that runs here."""
+"""What becomes of calls that fail, or that are interrupted: the same for every tool that runs here."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0  # seconds, about, before a call is tri
 
 
 class WhenUnknown(enum.StrEnum):
-    """What happens to a call that was cut off in the middle, and whose tool is not idempotent."""
+    """What happens to an interrupted call whose tool is not idempotent."""
 
     TELL_AGENT = "tell_agent"
-    """The agent is told that the outcome is unknown, and goes on."""
+    """The agent is told that the outcome is unknown, and continues."""
     STOP = "stop"
     """The step stops with `ToolOutcomeUnknownError` until a person has decided (`agent-tasks calls`)."""
 

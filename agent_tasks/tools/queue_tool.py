@@ -100,7 +100,7 @@ def queue_tools(
         connection: the storage account. With `drive="service"` only its address is used: the service signs in
             with its own identity.
         deadline: seconds until a call is given up (`drive="pipeline"`).
-        idempotent: whether a call that was cut off in this process is sent again when the turn is taken up.
+        idempotent: whether a call that was interrupted in this process is sent again when the turn resumes.
             The Function App of this project answers a repetition from the stored first answer; say False for
             an app that does not.
         container: blob container of values too large for a queue (`drive="pipeline"`).
@@ -156,7 +156,7 @@ class QueueFunctionTool:
     deadline: float = DEFAULT_DEADLINE
     """Seconds from the call to its answer."""
     idempotent: bool = True
-    """Whether a call that was cut off may be sent again."""
+    """Whether an interrupted call may be sent again."""
     container: str = DEFAULT_CONTAINER
     """Blob container of values too large for a queue."""
     max_output_chars: int = DEFAULT_MAX_OUTPUT_CHARS
@@ -186,7 +186,7 @@ class QueueFunctionTool:
 
     @property
     def when_unknown(self) -> WhenUnknown:
-        """What happens to a call that was cut off and may not be sent again: the agent is told."""
+        """What happens to an interrupted call that may not be sent again: the agent is told."""
         return WhenUnknown.TELL_AGENT
 
     @property

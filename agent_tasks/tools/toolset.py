@@ -16,7 +16,7 @@ from agent_tasks.tools.mcp import McpTool
 from agent_tasks.wire import RequiredMcpToolCall
 
 MAX_TOOLS = 128
-"""Tools of an agent (FACTS: limits)."""
+"""Tools of an agent (docs/wire.md, "Limits")."""
 
 # The model calls these by a name, which must be the only one of its kind; an MCP server has its label.
 _NAMED: dict[str, Callable[[Mapping[str, Any]], str]] = {

@@ -1,8 +1,8 @@
 """The protocol of the Agents service as pydantic models.
 
 Names are the schema names of the published spec. Where spec and wire differ, the wire wins; such fields say
-"recorded". Unknown fields, enum values and kinds of tools, steps, content and annotations survive a round
-trip.
+"recorded" (docs/wire.md). Unknown fields, enum values and kinds of tools, steps, content and annotations
+survive a round trip.
 
 Each module names what it offers in its `__all__`; here it is all together.
 `tests/wire/public_names.txt` lists it.

@@ -23,11 +23,15 @@ __all__ = [
 
 
 class AgentsResponseFormatMode(StrEnum):
+    """Forms of an answer that have no schema of their own."""
+
     AUTO = "auto"
     NONE = "none"
 
 
 class ResponseFormat(StrEnum):
+    """Kinds of an answer: text, or JSON."""
+
     TEXT = "text"
     JSON_OBJECT = "json_object"
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_ori
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
+from typing_extensions import override
 
 __all__ = ["ByType", "DeletionStatus", "Metadata", "Open", "UnixTime", "WireModel"]
 
@@ -47,6 +48,7 @@ class WireModel(BaseModel):
             name for name in ("type", "object") if name in fields and isinstance(fields[name].default, str)
         )
 
+    @override
     def model_post_init(self, context: Any, /) -> None:
         self.__pydantic_fields_set__.update(self._constants)
 

@@ -50,6 +50,8 @@ class CoordinatePoint(WireModel):
 
 
 class MouseButton(StrEnum):
+    """Buttons of a mouse."""
+
     LEFT = "left"
     RIGHT = "right"
     WHEEL = "wheel"

@@ -22,6 +22,8 @@ class FilePurpose(StrEnum):
 
 
 class FileState(StrEnum):
+    """How far the service has come with a file."""
+
     UPLOADED = "uploaded"
     PENDING = "pending"
     RUNNING = "running"

@@ -70,17 +70,23 @@ __all__ = [
 
 
 class MessageRole(StrEnum):
+    """Who wrote a message."""
+
     USER = "user"
     ASSISTANT = "assistant"
 
 
 class MessageStatus(StrEnum):
+    """How far a message has come."""
+
     IN_PROGRESS = "in_progress"
     INCOMPLETE = "incomplete"
     COMPLETED = "completed"
 
 
 class MessageIncompleteDetailsReason(StrEnum):
+    """Reasons why a message is incomplete."""
+
     CONTENT_FILTER = "content_filter"
     MAX_TOKENS = "max_tokens"
     RUN_CANCELLED = "run_cancelled"
@@ -95,12 +101,16 @@ class MessageIncompleteDetails(WireModel):
 
 
 class ImageDetailLevel(StrEnum):
+    """How closely a model looks at an image."""
+
     AUTO = "auto"
     LOW = "low"
     HIGH = "high"
 
 
 class MessageBlockType(StrEnum):
+    """Kinds of parts of a message that is sent."""
+
     TEXT = "text"
     IMAGE_FILE = "image_file"
     IMAGE_URL = "image_url"

@@ -13,6 +13,8 @@ T = TypeVar("T")
 
 
 class ListSortOrder(StrEnum):
+    """Order of a list, by creation."""
+
     ASC = "asc"
     DESC = "desc"
 

@@ -70,6 +70,8 @@ TERMINAL_RUN_STATUSES = frozenset(
 
 
 class IncompleteDetailsReason(StrEnum):
+    """Reasons why a run is incomplete."""
+
     MAX_COMPLETION_TOKENS = "max_completion_tokens"
     MAX_PROMPT_TOKENS = "max_prompt_tokens"
     CONTENT_FILTER = "content_filter"
@@ -82,8 +84,10 @@ class IncompleteRunDetails(WireModel):
 
 
 class RunError(WireModel):
-    """Why a run failed. Recorded codes: `rate_limit_exceeded` (the wait is in the text), `server_error`,
-    `invalid_engine_error`."""
+    """Why a run failed.
+
+    Recorded codes: `rate_limit_exceeded` (the wait is in the text), `server_error`, `invalid_engine_error`.
+    """
 
     code: str
     message: str
@@ -105,6 +109,8 @@ class RunCompletionUsage(WireModel):
 
 
 class TruncationStrategy(StrEnum):
+    """How a thread is cut to what a model can take."""
+
     AUTO = "auto"
     LAST_MESSAGES = "last_messages"
 

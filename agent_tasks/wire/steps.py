@@ -77,12 +77,16 @@ class RunAdditionalFieldList(StrEnum):
 
 
 class RunStepType(StrEnum):
+    """Kinds of steps."""
+
     MESSAGE_CREATION = "message_creation"
     TOOL_CALLS = "tool_calls"
     ACTIVITIES = "activities"
 
 
 class RunStepStatus(StrEnum):
+    """States of a step."""
+
     IN_PROGRESS = "in_progress"
     CANCELLED = "cancelled"
     FAILED = "failed"
@@ -91,6 +95,8 @@ class RunStepStatus(StrEnum):
 
 
 class RunStepErrorCode(StrEnum):
+    """Codes of a failed step."""
+
     SERVER_ERROR = "server_error"
     RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
 
@@ -447,8 +453,10 @@ AnyRunStepDetails = Annotated[
 
 
 class RunStep(WireModel):
-    """A step of a run. On the wire it expires at `expires_at` (the spec and the client library say
-    `expired_at`)."""
+    """A step of a run.
+
+    On the wire it expires at `expires_at` (the spec and the client library say `expired_at`).
+    """
 
     id: str
     object: str = "thread.run.step"

@@ -81,6 +81,8 @@ __all__ = [
 
 
 class VectorStoreDataSourceAssetType(StrEnum):
+    """What the identifier of a data source is."""
+
     URI_ASSET = "uri_asset"
     ID_ASSET = "id_asset"
 
@@ -259,6 +261,8 @@ class ConnectedAgentToolDefinition(ToolDefinition):
 
 
 class OpenApiAuthType(StrEnum):
+    """How an OpenAPI tool signs in."""
+
     ANONYMOUS = "anonymous"
     CONNECTION = "connection"
     MANAGED_IDENTITY = "managed_identity"
@@ -406,6 +410,8 @@ class BrowserAutomationToolDefinition(ToolDefinition):
 
 
 class ComputerUseEnvironment(StrEnum):
+    """What a model that uses a computer has before it."""
+
     WINDOWS = "windows"
     MAC = "mac"
     LINUX = "linux"
@@ -465,6 +471,8 @@ class FileSearchToolResource(WireModel):
 
 
 class AzureAISearchQueryType(StrEnum):
+    """How an index is searched."""
+
     SIMPLE = "simple"
     SEMANTIC = "semantic"
     VECTOR = "vector"
@@ -527,12 +535,16 @@ class ToolResources(WireModel):
 
 
 class AgentsToolChoiceOptionMode(StrEnum):
+    """Whether a run calls tools, where none is named."""
+
     NONE = "none"
     AUTO = "auto"
     REQUIRED = "required"
 
 
 class AgentsNamedToolChoiceType(StrEnum):
+    """Kinds of tools that a run can be held to."""
+
     FUNCTION = "function"
     CODE_INTERPRETER = "code_interpreter"
     FILE_SEARCH = "file_search"

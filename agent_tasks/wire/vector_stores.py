@@ -46,6 +46,8 @@ class VectorStoreStaticChunkingStrategyOptions(WireModel):
 
 
 class VectorStoreChunkingStrategyRequestType(StrEnum):
+    """How files are to be cut into chunks."""
+
     AUTO = "auto"
     STATIC = "static"
 
@@ -78,6 +80,8 @@ AnyChunkingStrategyRequest = Annotated[
 
 
 class VectorStoreChunkingStrategyResponseType(StrEnum):
+    """How files were cut into chunks."""
+
     OTHER = "other"
     STATIC = "static"
 
@@ -122,6 +126,8 @@ class VectorStoreFileCount(WireModel):
 
 
 class VectorStoreExpirationPolicyAnchor(StrEnum):
+    """From when on the life of a store counts."""
+
     LAST_ACTIVE_AT = "last_active_at"
 
 
@@ -133,6 +139,8 @@ class VectorStoreExpirationPolicy(WireModel):
 
 
 class VectorStoreStatus(StrEnum):
+    """How far a store has come."""
+
     EXPIRED = "expired"
     IN_PROGRESS = "in_progress"
     COMPLETED = "completed"
@@ -164,6 +172,8 @@ class VectorStoreDeletionStatus(DeletionStatus):
 
 
 class VectorStoreFileStatus(StrEnum):
+    """How far a store has come with a file."""
+
     IN_PROGRESS = "in_progress"
     COMPLETED = "completed"
     FAILED = "failed"
@@ -175,13 +185,15 @@ VectorStoreFileStatusFilter = VectorStoreFileStatus
 
 
 class VectorStoreFileErrorCode(StrEnum):
+    """Codes of a file that could not be ingested."""
+
     SERVER_ERROR = "server_error"
     INVALID_FILE = "invalid_file"
     UNSUPPORTED_FILE = "unsupported_file"
 
 
 class VectorStoreFileError(WireModel):
-    """Why a file could not be taken in."""
+    """Why a file could not be ingested."""
 
     code: Open[VectorStoreFileErrorCode]
     message: str
@@ -207,6 +219,8 @@ class VectorStoreFileDeletionStatus(DeletionStatus):
 
 
 class VectorStoreFileBatchStatus(StrEnum):
+    """How far a batch of files has come."""
+
     IN_PROGRESS = "in_progress"
     COMPLETED = "completed"
     CANCELLED = "cancelled"

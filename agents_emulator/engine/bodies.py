@@ -1,8 +1,9 @@
 """Bodies of runs, run steps and messages, in the recorded key order.
 
-The same object looks a little different in a plain answer and in a stream (recorded, FACTS.md "Messages and
-steps" and "Runs"): messages carry their status only in a stream, a completed step keeps its expiry only
-there, and a run's `tool_resources` is `{}` in answers and an empty code interpreter resource in streams.
+The same object looks a little different in a plain answer and in a stream (recorded: docs/wire.md,
+"Messages and steps" and "Runs"): messages carry their status only in a stream, a completed step keeps its
+expiry only there, and a run's `tool_resources` is `{}` in answers and an empty code interpreter resource in
+streams.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ class EventBroker:
             subscription.send(None)
 
     def close(self) -> None:
-        """Break off every stream, without `done`: the service stops, the runs go on at its next start."""
+        """Break off every stream, without `done`: the service stops, the runs resume at its next start."""
         self._closed = True
         for run_id in list(self._subscriptions):
             for subscription in self._subscriptions.pop(run_id, []):

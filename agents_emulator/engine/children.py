@@ -106,7 +106,7 @@ class ChildRunner:
             self._broker.unsubscribe(run["id"], subscription)
 
     async def _cancel_unless_stopping(self, run: Record) -> None:
-        """Nobody waits for the run any more; but at the end of the service both go on at its next start."""
+        """Nobody waits for the run any more; but at the end of the service both resume at its next start."""
         if not self._broker.closed:
             self._engine.end_soon(run, "cancelled")
 

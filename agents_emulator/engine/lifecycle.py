@@ -67,7 +67,7 @@ def run_event(run: Record, name: str | None = None) -> Event:
 
 
 def begin(db: sqlite3.Connection, run: Record) -> tuple[Record, list[Event]]:
-    """queued -> in_progress; `started_at` is set again at each resumption (recorded).
+    """Bring a run from queued to in_progress; `started_at` is set again at each resumption (recorded).
 
     Runs with MCP tools are in progress from the first answer on (recorded).
     """
@@ -201,6 +201,9 @@ def end_run(
     """Bring a run to a final state, with whatever it left open.
 
     Args:
+        db: the store, in a transaction.
+        run: the run as it is stored.
+        ending: its final state, and what that brings along.
         error: `last_error` of a failed run, `{code, message}`.
         reason: `incomplete_details.reason` of an incomplete run.
         partial: content of its unfinished message.

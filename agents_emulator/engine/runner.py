@@ -1,7 +1,7 @@
 """Runs as background tasks of the service: start, continue, cancel, expire, recover.
 
-A run belongs to the service, not to the request that created it: it goes on when the client goes away, and a
-run found queued or in progress at the start of the service is continued.
+A run belongs to the service, not to the request that created it: it keeps running when the client goes away,
+and a run found queued or in progress at the start of the service is continued.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ of the calls: `id`, `tool` (place in the run's tools, None for functions of the 
     client     waits for its output from the client
     done       has its output
 
-A service that is stopped meanwhile goes on with what is not done.
+A service that is stopped meanwhile resumes with what is not done.
 """
 
 from __future__ import annotations

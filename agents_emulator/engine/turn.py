@@ -1,6 +1,6 @@
 """One question to the model within a run, and what its answer does to the run.
 
-Everything that an answer changes is committed in one transaction, so a run that was cut off is either before
+Everything that an answer changes is committed in one transaction, so an interrupted run is either before
 its answer (it is asked again) or after it (it never is).
 """
 

@@ -1,4 +1,4 @@
-"""The scripted model: a fake that answers by the rules of a YAML file, for tests and demonstrations.
+r"""The scripted model: a fake that answers by the rules of a YAML file, for tests and demonstrations.
 
 It understands nothing. The first rule whose conditions all hold gives the reply, so the same requests in the
 same order always get the same answers::
@@ -6,7 +6,7 @@ same order always get the same answers::
     rules:
       - name: extract invoices            # shown in error messages
         when:                             # all given conditions must hold; no conditions: always
-          message: 'Invoice (?P<no>\\S+)'  # regular expressions, searched for (re.search)
+          message: 'Invoice (?P<no>\S+)'  # regular expressions, searched for (re.search)
           instructions: extract           #   in all system text
           schema: Invoice                 #   in the name of the response schema
           model: gpt-4o                   #   in the agent's model name

@@ -64,8 +64,9 @@ def _units(text: str, max_tokens: int) -> list[_Unit]:
 
 
 def _pieces(text: str, start: int, end: int, max_tokens: int) -> list[_Unit]:
-    """A unit that is too long, cut at blanks: into pieces of some words, and single words where those are
-    long.
+    """A unit that is too long, cut at blanks.
+
+    It is cut into pieces of some words, and into single words where those are long.
     """
     found = [(match.start(), match.end()) for match in re.finditer(r"\S+\s*", text[start:end])]
     size = min(_WORDS_OF_A_PIECE, max(1, max_tokens // 8))

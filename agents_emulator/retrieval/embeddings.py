@@ -1,5 +1,6 @@
-"""Sentence embeddings by WordLlama: static word vectors, averaged; weights and tokenizer come in its
-wheel.
+"""Sentence embeddings by WordLlama: static word vectors, averaged.
+
+Weights and tokenizer come in its wheel.
 """
 
 from __future__ import annotations
@@ -49,8 +50,9 @@ def embed(texts: Sequence[str]) -> NDArray[np.float32]:
 
 
 def count_tokens(texts: Sequence[str]) -> list[int]:
-    """How many tokens each text has for WordLlama's tokenizer (Llama's, about 4 characters of English
-    each).
+    """How many tokens each text has for WordLlama's tokenizer.
+
+    It is Llama's: about 4 characters of English each.
     """
     if not texts:
         return []

@@ -15,6 +15,8 @@ import asyncio
 import time
 from typing import Any
 
+from typing_extensions import override
+
 from agent_tasks.errors import AgentTasksError, QueueAnswerError, QueueMessageTooLargeError
 from agent_tasks.queues import Expected, send_call
 from agents_emulator.models.base import ToolSpec
@@ -53,13 +55,16 @@ class AzureFunction(Tool):
             for queue in (details[name]["storage_queue"] for name in ("input_binding", "output_binding"))
         )
 
+    @override
     def specs(self) -> list[ToolSpec]:
         parameters = self._function.get("parameters") or {"type": "object", "properties": {}}
         return [ToolSpec(self._function["name"], self._function.get("description") or "", parameters)]
 
+    @override
     def body(self, call_id: str, name: str, arguments: str) -> Record:
         return {"id": call_id, "type": self.type, self.type: {"name": name, "arguments": arguments}}
 
+    @override
     async def execute(self, call: CallContext) -> ToolCallResult:
         arguments = json_arguments(call)
         accounts = self.services.queues
@@ -95,6 +100,7 @@ class AzureFunction(Tool):
         await self.services.store.write(lambda db: call.remember(db, {"answer": value}))
         return self._result(call.body, shortened(value))
 
+    @override
     def failed(self, body: Record, message: str) -> ToolCallResult:
         return self._result(body, error_output(message))
 

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import override
+
 from agents_emulator.models.base import ChatMessage, ChatRequest, ToolCall, ToolSpec
 from agents_emulator.store import Record
 from agents_emulator.tools.base import (
@@ -77,6 +79,7 @@ class BrowserAutomation(Tool):
     type = "browser_automation"
     _executable: Path
 
+    @override
     async def prepare(self, steps: Sequence[Record]) -> list[Record]:
         try:
             self._executable = await find_chromium(self.services.settings.browser)
@@ -87,15 +90,18 @@ class BrowserAutomation(Tool):
             ) from None
         return []
 
+    @override
     def specs(self) -> list[ToolSpec]:
         query = {"type": "string", "description": "What to do, with the address to begin at"}
         parameters = {"type": "object", "properties": {"query": query}, "required": ["query"]}
         return [ToolSpec(self.type, "Carries out a task in a web browser.", parameters)]
 
+    @override
     def body(self, call_id: str, name: str, arguments: str) -> Record:
         details = {"input": _task_of(arguments), "output": "", "steps": []}
         return {"id": call_id, "type": self.type, self.type: details}
 
+    @override
     async def execute(self, call: CallContext) -> ToolCallResult:
         task = text_argument(json_arguments(call), "query", "input", "task")
         settings = self.services.settings.browser
@@ -113,6 +119,7 @@ class BrowserAutomation(Tool):
             output = error_output(str(error))
         return self._result(call.body, output, steps)
 
+    @override
     def failed(self, body: Record, message: str) -> ToolCallResult:
         return self._result(body, error_output(message), [])
 

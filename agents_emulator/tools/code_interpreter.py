@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from typing_extensions import override
+
 from agents_emulator.assets import attached_file_ids
 from agents_emulator.filestore import new_file
 from agents_emulator.models.base import ToolSpec
@@ -169,12 +171,14 @@ class CodeInterpreter(Tool):
         self.workspace = Workspace(services, run["thread_id"])
         self._names: list[str] = []
 
+    @override
     async def prepare(self, steps: Sequence[Record]) -> list[Record]:
         files = await self.services.store.read(lambda db: input_files(db, self.run))
         if files:
             self._names = await asyncio.to_thread(self.workspace.put_inputs, files)
         return []
 
+    @override
     def specs(self) -> list[ToolSpec]:
         files = f" Files: {', '.join('/mnt/data/' + name for name in self._names)}." if self._names else ""
         return [
@@ -185,6 +189,7 @@ class CodeInterpreter(Tool):
             )
         ]
 
+    @override
     def body(self, call_id: str, name: str, arguments: str) -> Record:
         return {
             "id": call_id,
@@ -199,6 +204,7 @@ class CodeInterpreter(Tool):
         pieces = code.splitlines(keepends=True)
         return [first, *({"type": self.type, "code_interpreter": {"input": piece}} for piece in pieces)]
 
+    @override
     async def execute(self, call: CallContext) -> ToolCallResult:
         code = call.body["code_interpreter"]["input"]
         if not code.strip():
@@ -220,6 +226,7 @@ class CodeInterpreter(Tool):
             text += f"[{len(images)} image{'s' if len(images) > 1 else ''} shown to the user]"
         return replace(self._result(call.body, outputs, text), images=images)
 
+    @override
     def failed(self, body: Record, message: str) -> ToolCallResult:
         return self._result(body, [{"type": "logs", "logs": message}], message)
 

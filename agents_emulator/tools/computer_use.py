@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 
+from typing_extensions import override
+
 from agents_emulator.models.base import ToolSpec
 from agents_emulator.store import Record
 from agents_emulator.tools.base import CallContext, Tool, ToolCallResult, ToolError
@@ -21,6 +23,7 @@ class ComputerUse(Tool):
 
     type = COMPUTER_USE
 
+    @override
     def specs(self) -> list[ToolSpec]:
         display = self.definition.get(COMPUTER_USE) or {}
         size = f"{display.get('display_width')} x {display.get('display_height')} pixels"
@@ -38,9 +41,11 @@ class ComputerUse(Tool):
             )
         ]
 
+    @override
     def waits_for(self, name: str) -> str:
         return "client"
 
+    @override
     def body(self, call_id: str, name: str, arguments: str) -> Record:
         try:
             action = json.loads(arguments)
@@ -59,13 +64,16 @@ class ComputerUse(Tool):
             },
         }
 
+    @override
     def required(self, body: Record) -> Record:
         details = {key: body[COMPUTER_USE][key] for key in ("action", "pending_safety_checks")}
         return {**body, COMPUTER_USE: details}
 
+    @override
     async def execute(self, call: CallContext) -> ToolCallResult:
         raise ToolError("The action is carried out by the client.")
 
+    @override
     def failed(self, body: Record, message: str) -> ToolCallResult:
         return ToolCallResult(message, body)
 

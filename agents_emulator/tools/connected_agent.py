@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing_extensions import override
+
 from agents_emulator.models.base import ToolSpec
 from agents_emulator.store import MESSAGES, Record
 from agents_emulator.tools.base import (
@@ -23,16 +25,19 @@ class ConnectedAgent(Tool):
 
     type = "connected_agent"
 
+    @override
     def specs(self) -> list[ToolSpec]:
         details = self.definition["connected_agent"]
         message = {"type": "string", "description": "Everything that the agent has to know"}
         parameters = {"type": "object", "properties": {"message": message}, "required": ["message"]}
         return [ToolSpec(details["name"], details.get("description") or "", parameters)]
 
+    @override
     def body(self, call_id: str, name: str, arguments: str) -> Record:
         details = {"name": name, "arguments": arguments}
         return {"id": call_id, "type": self.type, "connected_agent": details}
 
+    @override
     async def execute(self, call: CallContext) -> ToolCallResult:
         message = text_argument(json_arguments(call), "message", "query", "input")
         depth = self.run.get("depth", 0) + 1
@@ -68,6 +73,7 @@ class ConnectedAgent(Tool):
             },
         )
 
+    @override
     def failed(self, body: Record, message: str) -> ToolCallResult:
         return self._result(body, {"output": error_output(message)})
 

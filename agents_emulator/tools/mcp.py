@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from agent_tasks.bounded import ACCEPT_ENCODING
 from agent_tasks.redaction import REDACTED
 from agents_emulator.ids import new_id
@@ -75,6 +77,7 @@ class McpServer(Tool):
                     self._approval = server.get("require_approval") or "always"
                     self._needs_headers = bool(server.get("headers"))
 
+    @override
     async def prepare(self, steps: Sequence[Record]) -> list[Record]:
         for step in steps:
             for activity in step["step_details"].get("activities", []):
@@ -119,15 +122,18 @@ class McpServer(Tool):
                     break
         return tools
 
+    @override
     def specs(self) -> list[ToolSpec]:
         return [ToolSpec(name, tool["description"], tool["parameters"]) for name, tool in self._tools.items()]
 
+    @override
     def waits_for(self, name: str) -> str | None:
         if isinstance(self._approval, dict):
             never = (self._approval.get("never") or {}).get("tool_names") or []
             return None if name in never else "approval"
         return None if self._approval == "never" else "approval"
 
+    @override
     def body(self, call_id: str, name: str, arguments: str) -> Record:
         return {
             "id": call_id,
@@ -138,12 +144,15 @@ class McpServer(Tool):
             "output": "",
         }
 
+    @override
     def deltas(self, body: Record) -> list[Record]:
         return [{key: body[key] for key in ("id", "type", "arguments")}]
 
+    @override
     def required(self, body: Record) -> Record:
         return {key: value for key, value in body.items() if key != "output"}
 
+    @override
     async def execute(self, call: CallContext) -> ToolCallResult:
         arguments = json_arguments(call)
         async with self._client(call.call_id) as client:
@@ -153,6 +162,7 @@ class McpServer(Tool):
             output = error_output(output)
         return ToolCallResult(output, {**call.body, "output": output})
 
+    @override
     def failed(self, body: Record, message: str) -> ToolCallResult:
         output = error_output(message)
         return ToolCallResult(output, {**body, "output": output})

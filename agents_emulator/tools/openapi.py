@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+from typing_extensions import override
 
 from agent_tasks.bounded import ACCEPT_ENCODING, TooLargeError, bounded_json, read_at_most
 from agents_emulator.models.base import ToolSpec
@@ -82,6 +83,7 @@ class OpenApi(Tool):
         self._operations: dict[str, Operation] = {}
         self._specs: list[ToolSpec] = []
 
+    @override
     async def prepare(self, steps: Sequence[Record]) -> list[Record]:
         # In a thread: a document that refers to itself in many places is a lot of work, though bounded.
         await asyncio.to_thread(self._read)
@@ -153,6 +155,7 @@ class OpenApi(Tool):
             return self._resolved(target, depth + 1)
         return {key: self._resolved(item, depth + 1) for key, item in value.items()}
 
+    @override
     def specs(self) -> list[ToolSpec]:
         return self._specs
 
@@ -171,13 +174,16 @@ class OpenApi(Tool):
             required += [BODY] if operation.body["required"] else []
         return {"type": "object", "properties": properties, "required": required}
 
+    @override
     def body(self, call_id: str, name: str, arguments: str) -> Record:
         function = {"name": name, "arguments": arguments}
         return {"id": call_id, "type": self.type, "function": function}
 
+    @override
     def deltas(self, body: Record) -> list[Record]:
         return [{"id": body["id"], "type": self.type, "openapi": body["function"]}]
 
+    @override
     async def execute(self, call: CallContext) -> ToolCallResult:
         operation = self._operations[call.name]
         request = self._request(operation, json_arguments(call))
@@ -194,6 +200,7 @@ class OpenApi(Tool):
             raise ToolError(f"{operation.method} {request['url']} answered {status}: {shortened(text, 2000)}")
         return self._result(call.body, text, _python_text(text))
 
+    @override
     def failed(self, body: Record, message: str) -> ToolCallResult:
         output = error_output(message)
         return self._result(body, output, output)

@@ -18,7 +18,7 @@ class QueueAccounts:
         self._known = {_key(address): account for address, account in settings.storage.items()}
         self._open: dict[str, QueueAccount] = {}
         self.stopping = False
-        """Whether the service stops: then its calls go on at its next start."""
+        """Whether the service stops: then its calls resume at its next start."""
 
     def storage(self, address: str) -> Storage:
         """The account whose queues are at an address. Raises `AccountUnusableError`."""

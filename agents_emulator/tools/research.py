@@ -19,6 +19,8 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from typing_extensions import override
+
 from agents_emulator.models.base import ChatMessage, ChatRequest, ToolSpec
 from agents_emulator.tools.base import (
     CallContext,
@@ -59,11 +61,13 @@ class DeepResearch(StandIn):
 
     type = "deep_research"
 
+    @override
     def specs(self) -> list[ToolSpec]:
         query = {"type": "string", "description": "The question, with all that the research has to know"}
         parameters = {"type": "object", "properties": {"query": query}, "required": ["query"]}
         return [ToolSpec(self.type, WHAT, parameters)]
 
+    @override
     async def execute(self, call: CallContext) -> ToolCallResult:
         question = text_argument(json_arguments(call), "query", "input", "question")
         limits = self.services.settings.research

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import yaml
+from typing_extensions import override
 
 from agent_tasks.errors import DocumentError
 from agents_emulator.models.base import ToolSpec
@@ -65,11 +66,13 @@ class StandIn(Tool):
         own = folder / self.type
         self._folder = own if own.is_dir() else folder
 
+    @override
     def specs(self) -> list[ToolSpec]:
         query = {"type": "string", "description": "What to look for"}
         parameters = {"type": "object", "properties": {"query": query}, "required": ["query"]}
         return [ToolSpec(self.type, self.what, parameters)]
 
+    @override
     def body(self, call_id: str, name: str, arguments: str) -> Record:
         return {"id": call_id, "type": self.type, self.type: {"input": arguments, "stand_in": STAND_IN}}
 
@@ -81,6 +84,7 @@ class StandIn(Tool):
         """Return what the finished call says about its outcome; all of it is text, as on the wire."""
         return {"input": query, "output": _passages(sources)}
 
+    @override
     async def execute(self, call: CallContext) -> ToolCallResult:
         query = text_argument(json_arguments(call), "query", "input", "search_query")
         sources = await self._search(query)
@@ -88,6 +92,7 @@ class StandIn(Tool):
         finished = {**call.body, self.type: fields}
         return ToolCallResult(_passages(sources), finished, [finished], sources=sources)
 
+    @override
     def failed(self, body: Record, message: str) -> ToolCallResult:
         output = error_output(message)
         finished = {**body, self.type: {**body[self.type], "output": output}}
@@ -115,6 +120,7 @@ class AzureAISearch(StandIn):
     type = "azure_ai_search"
     what = "Searches the index of documents."
 
+    @override
     def wanted(self) -> int:
         for resources in (self.run["tool_resources"], self.run["agent_tool_resources"]):
             for index in ((resources or {}).get("azure_ai_search") or {}).get("indexes") or []:
@@ -123,6 +129,7 @@ class AzureAISearch(StandIn):
                     return max(1, min(top, MAX_HITS))
         return DEFAULT_HITS
 
+    @override
     def details(self, query: str, sources: list[Source]) -> dict[str, str]:
         metadata = {
             "urls": [source.url for source in sources],
@@ -140,6 +147,7 @@ class BingGrounding(StandIn):
     what = "Searches the web."
     address = "https://stand-in.invalid/v7.0/search?q="
 
+    @override
     def wanted(self) -> int:
         for configuration in (self.definition.get(self.type) or {}).get("search_configurations") or []:
             count: object = configuration.get("count")
@@ -147,6 +155,7 @@ class BingGrounding(StandIn):
                 return max(1, min(count, MAX_HITS))
         return DEFAULT_HITS
 
+    @override
     def details(self, query: str, sources: list[Source]) -> dict[str, str]:
         metadata = {"num_docs_retrieved": len(sources), "num_docs_actually_used": len(sources)}
         return {"requesturl": self.address + quote(query), "response_metadata": str(metadata)}

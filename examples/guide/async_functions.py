@@ -35,7 +35,7 @@ async def main() -> None:
         # The functions of one run alone; `enable_auto_function_calls` is for all runs of a client.
         run = await client.runs.create_and_process(thread.id, assistant_id=agent.id, toolset=tools)
 
-        # A function that raised has told the agent so: the run goes on.
+        # A function that raised has told the agent so: the run continues.
         async for message in client.messages.list(thread.id, run_id=run.id):
             print(message.text)
 

@@ -1,4 +1,4 @@
-"""Functions: the agent asks for calls, this program carries them out, and the run goes on by itself."""
+"""Functions: the agent asks for calls, this program carries them out, and the run continues by itself."""
 
 from __future__ import annotations
 

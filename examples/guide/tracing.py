@@ -21,6 +21,7 @@ from agent_tasks.tools import ToolSet
 
 @telemetry.trace_function()  # a span of its own
 def list_price(wood: str) -> float:
+    """Price of a board by the list, in EUR."""
     return {"oak": 48.5}.get(wood.lower(), 40.0)
 
 

@@ -262,7 +262,7 @@ async def test_a_review_that_is_cut_off_leaves_the_extraction_to_a_person(bench:
     await batch.run()
     row = batch.rows()["1.txt"]
     assert (row["status"], row["fields"]) == ("needs_review", {"number": "P-1"})
-    assert row["reasons"][0].startswith("the review was cut off")
+    assert row["reasons"][0].startswith("the review was interrupted")
 
 
 async def test_unchanged_documents_cost_no_task_run(bench: MakeBench) -> None:

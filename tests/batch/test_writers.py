@@ -8,7 +8,7 @@ import pytest
 
 from agent_tasks.batch.markdown import escape, quote
 from agent_tasks.batch.records import DocumentRow, DocumentStatus
-from agent_tasks.batch.writers import cell, gist, prepare_folder, replacing
+from agent_tasks.batch.writers import cell, prepare_folder, replacing, summary_line
 from agent_tasks.errors import ConfigurationError
 from tests.batch.support import SMALL, Bench
 
@@ -60,10 +60,10 @@ def test_values_as_cells(value: object, text: str) -> None:
 
 def test_the_gist_of_a_row() -> None:
     row = DocumentRow(document="a", status=DocumentStatus.DONE, fields={"a": 1, "b": None, "c": "x"})
-    assert gist(row) == "a: 1, c: x"
-    assert gist(row, fields=1) == "a: 1"
+    assert summary_line(row) == "a: 1, c: x"
+    assert summary_line(row, fields=1) == "a: 1"
     row = DocumentRow(document="a", status=DocumentStatus.FAILED, reasons=["empty", "sad"])
-    assert gist(row) == "empty; sad"
+    assert summary_line(row) == "empty; sad"
 
 
 async def test_a_row_is_one_line_for_every_reader(bench: MakeBench) -> None:

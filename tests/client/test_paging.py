@@ -56,7 +56,7 @@ async def test_service_that_does_not_say_whether_there_is_more_is_asked_until_th
 
 async def test_pages_that_do_not_go_on_are_an_error_not_a_loop(network: Network) -> None:
     network.answers = [page("a", has_more=True)]
-    with pytest.raises(InvalidAnswerError, match="do not go on after a"):
+    with pytest.raises(InvalidAnswerError, match="pages end after a"):
         await read(network)
     assert len(network.requests) == 2
 

@@ -12,8 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
+from agent_tasks.local.child_environment import TOKEN_VARIABLE, for_service
 from agent_tasks.pipeline.schema import LimitsSection
-from agents_emulator.server import main
+from agents_emulator.server import build_parser, check_variables, main
 from agents_emulator.service import DEFAULT_CONCURRENT_RUNS, ServiceConfig
 from tests.emulator.helpers import agent, get, post, stream, turn, wait_run
 
@@ -140,3 +141,11 @@ def test_a_wrong_variable_or_option_never_leaves_it_open_to_anybody(
     told = capsys.readouterr().err
     assert said in told
     assert "t0p-secret" not in told
+
+
+def test_it_knows_every_variable_that_it_is_started_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = for_service("scripted:rules.yaml", None) | {TOKEN_VARIABLE: "t0p"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    parser = build_parser()
+    check_variables(parser, parser.parse_args(["--data-dir", "data"]))

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any
+
+from pydantic import Field
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -33,3 +38,17 @@ def test_the_apps_page_names_its_tools_and_settings() -> None:
     assert len(tools) == 8
     for name in (*names, *tools):
         assert f"`{name}`" in page, name
+
+
+async def test_the_example_of_the_apps_page_is_a_tool(queue_tool: ModuleType) -> None:
+    page = (REPOSITORY / "azure_functions" / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {
+        "queue_tool": queue_tool.queue_tool,
+        "date": date,
+        "Annotated": Annotated,
+        "Field": Field,
+    }
+    exec(compile(code, "README.md", "exec", dont_inherit=True), names)  # noqa: S102
+    tool = names["days_until"]
+    assert await tool.run(tool.validate({"day": date.today().isoformat()}), "c1") == "0"

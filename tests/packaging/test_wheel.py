@@ -1,12 +1,19 @@
-"""The wheel as a person installs it: an empty environment outside the repository, by the README's lines."""
+"""The wheel as a person installs it: an empty environment outside the repository, by the README's lines.
+
+Beside it stands the person's own folder `flows/`, as every user of Prefect has one.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,6 +21,7 @@ import pytest
 from agent_tasks.local.parts import WEIGHTS
 
 ROOT = Path(__file__).parents[2]
+ENTRYPOINT = "agent_tasks.prefect.document_batch.document_batch"
 
 DOCUMENT = "Invoice no. NP-2026\nDate: 2026-03-03\nTotal due: 1240.50\n"
 PIPELINE = """
@@ -29,6 +37,24 @@ output:
 limits: {concurrency: 2}
 """
 
+# Answers at once, where it is not the model that matters.
+RULES = """
+rules:
+  - when: {schema: extraction}
+    reply: {json: {number: NP-2026}}
+"""
+
+# A user's own flow: of the same name as ours, over ours.
+OWN_FLOW = """
+from prefect import flow
+from agent_tasks.prefect.document_batch import document_batch as batch
+
+
+@flow
+async def document_batch(out: str):
+    return await batch("documents", "pipeline.yaml", out)
+"""
+
 
 class Installation:
     """A virtual environment with pip and nothing else, and a folder to work in."""
@@ -42,13 +68,15 @@ class Installation:
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         self.environment |= {"HOME": str(folder), "PATH": f"{self.python.parent}:{os.defpath}"}
 
-    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a program of the environment, in the folder."""
+    def command(
+        self, *arguments: str, where: Path | None = None, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program of the environment, in the folder or another one."""
         program = str(self.python.parent / arguments[0])
         return subprocess.run(
             [program, *arguments[1:]],
-            cwd=self.work,
-            env=self.environment,
+            cwd=where or self.work,
+            env=self.environment | variables,
             capture_output=True,
             text=True,
             timeout=400,
@@ -66,10 +94,15 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     (folder / "pins.txt").write_text(_pins())
     wanted = ["-c", str(folder / "pins.txt"), f"prefect-azure-agents[local] @ {wheel.as_uri()}"]
     _done([*uv, "pip", "install", "--quiet", "--python", str(made.python), *wanted])
-    (made.work / "documents").mkdir()
-    (made.work / "documents" / "invoice.txt").write_text(DOCUMENT)
-    (made.work / "pipeline.yaml").write_text(PIPELINE)
+    _furnish(made.work)
     return made
+
+
+def _furnish(folder: Path) -> None:
+    """A document and a pipeline file."""
+    (folder / "documents").mkdir(parents=True)
+    (folder / "documents" / "invoice.txt").write_text(DOCUMENT)
+    (folder / "pipeline.yaml").write_text(PIPELINE)
 
 
 def _pins() -> str:
@@ -122,6 +155,102 @@ def test_the_wheel_runs_the_main_job_outside_the_repository(installed: Installat
     assert row["document"] == "invoice.txt"
     assert row["status"] in ("done", "needs_review"), row
     assert row["turns"] >= 1
+
+
+@dataclass
+class Project:
+    """A user's folder with documents and flows of their own, where the wheel is installed."""
+
+    installed: Installation
+    folder: Path
+
+    def run(self, *arguments: str) -> str:
+        """Run a program in the folder, which is on the path; returns what it printed."""
+        done = self.installed.command(
+            *arguments,
+            where=self.folder,
+            PYTHONPATH=str(self.folder),
+            AGENT_TASKS_LOCAL_MODEL=f"scripted:{self.folder / 'rules.yaml'}",
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    @contextmanager
+    def server(self) -> Iterator[None]:
+        """Keep the Prefect server of the state folder running."""
+        program = str(self.installed.python.parent / "agent-tasks")
+        kept = subprocess.Popen(
+            [program, "dashboard", "--no-browser"],
+            cwd=self.folder,
+            env=self.installed.environment,
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            yield
+        finally:
+            kept.send_signal(signal.SIGINT)
+            kept.wait(60)
+
+    def row(self, out: str) -> dict[str, object]:
+        """What became of the document."""
+        (line,) = (self.folder / out / "results.jsonl").read_text().splitlines()
+        made: dict[str, object] = json.loads(line)
+        return made
+
+
+@pytest.fixture(params=["a package", "a folder"])
+def project(installed: Installation, tmp_path: Path, request: pytest.FixtureRequest) -> Project:
+    """With `flows/__init__.py`, and without."""
+    made = Project(installed, tmp_path / "project")
+    _furnish(made.folder)
+    (made.folder / "rules.yaml").write_text(RULES)
+    (made.folder / "flows").mkdir()
+    (made.folder / "flows" / "document_batch.py").write_text(OWN_FLOW)
+    if request.param == "a package":
+        (made.folder / "flows" / "__init__.py").touch()
+    return made
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_wheel_lives_beside_a_users_own_flows(project: Project) -> None:
+    """Where `flows` is the user's, our command works, and so does the user's flow over ours."""
+    found = project.run("python", "-c", "import flows.document_batch as own; print(own.__file__)")
+    assert found.strip() == str(project.folder / "flows" / "document_batch.py")
+    project.run("agent-tasks", "run", "documents", "--pipeline", "pipeline.yaml", "--out", "out", "--quiet")
+    assert project.row("out")["status"] == "done"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("project", ["a folder"], indirect=True)
+def test_flows_are_deployed_from_the_installed_package(project: Project) -> None:
+    """The commands of docs/deploying.md, with our flow and with the user's own over it."""
+    prefect = ("agent-tasks", "prefect", "--no-prompt")
+    files = ("--param", "documents=documents", "--param", "pipeline=pipeline.yaml")
+    with project.server():
+        project.run(*prefect, "work-pool", "create", "documents", "--type", "process")
+        for name, entrypoint, given in (
+            ("ours", ENTRYPOINT, files),
+            ("own", "flows/document_batch.py:document_batch", ()),
+        ):
+            project.run(*prefect, "deploy", entrypoint, "--name", name, "--pool", "documents")
+            run = ("deployment", "run", f"document-batch/{name}", *given, "--param", f"out={name}")
+            project.run(*prefect, *run)
+        log = project.run(*prefect, "worker", "start", "--pool", "documents", "--run-once")
+    assert [project.row(name)["status"] for name in ("ours", "own")] == ["done", "done"], log
+
+
+@pytest.mark.slow
+def test_prefect_loads_the_flows_by_their_module_paths(installed: Installation) -> None:
+    """As `flow.from_source` and a `prefect.yaml` name them."""
+    script = f"""
+from prefect import flow
+for entrypoint in ("{ENTRYPOINT}", "agent_tasks.prefect.sweep.sweep"):
+    print(flow.from_source(source=".", entrypoint=entrypoint).name)
+"""
+    named = installed.command("python", "-c", script)
+    assert named.stdout.split() == ["document-batch", "sweep"], named.stderr
 
 
 def test_the_command_and_the_makefile_mean_the_same_weights() -> None:

@@ -40,8 +40,10 @@ async def async_sleep(seconds: float) -> None:
 
 @asynccontextmanager
 async def async_within(seconds: float) -> AsyncIterator[None]:
-    """Raises httpx.ReadTimeout where the block takes longer: each piece of an answer may come in time, and
-    the whole never."""
+    """Raises httpx.ReadTimeout where the block takes longer.
+
+    Each piece of an answer may come in time, and the whole never.
+    """
     try:
         async with asyncio.timeout(seconds):
             yield

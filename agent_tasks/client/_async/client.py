@@ -119,7 +119,7 @@ class AsyncAgentsClient:
         return await self._transport.json(call, name="send_request")
 
     async def aclose(self) -> None:
-        """Closes all connections; runs go on."""
+        """Closes all connections; runs keep running."""
         await self._transport.aclose()
 
     async def __aenter__(self) -> Self:

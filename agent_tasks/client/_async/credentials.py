@@ -18,8 +18,10 @@ _TOKEN_TIMEOUT = 90.0  # seconds; some credentials ask several sources in turn
 
 
 class AsyncTokenSource:
-    """Gives the token of a credential, keeps it until five minutes before it expires, and fetches it once for
-    all who wait. A `SecretStr` is the token itself; None means no sign-in."""
+    """Gives the token of a credential, and keeps it until five minutes before it expires.
+
+    It is fetched once for all who wait. A `SecretStr` is the token itself; None means no sign-in.
+    """
 
     def __init__(self, credential: Credential | None) -> None:
         if (

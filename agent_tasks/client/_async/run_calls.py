@@ -113,8 +113,10 @@ class AsyncRunCalls(AsyncResource):
         return AsyncEventStream(self._transport, call, thread_id=run.thread_id, run_id=run.id)
 
     async def after_lost_answer(self, run: ThreadRun, error: AgentTasksError) -> ThreadRun:
-        """The run, read again after a submission failed. Raises the error when the service does not have the
-        outputs and they are not to be sent again."""
+        """The run, read again after a submission failed.
+
+        Raises the error when the service does not have the outputs and they are not to be sent again.
+        """
         now = await self.read(run.thread_id, run.id)
         refused = not getattr(error, "outcome_unknown", False)
         if self._waits_for_the_same(now) and (refused or self._submissions >= _SUBMISSIONS):

@@ -25,7 +25,7 @@ from agent_tasks.wire import (
 
 
 class AsyncRunStream(AsyncIterator[StreamEvent]):
-    """The events of a run: `async with client.runs.stream(...) as events: async for event in events: ...`
+    """The events of a run: `async with client.runs.stream(...) as events: async for event in events: ...`.
 
     Entering sends the request. With a toolset, a run that asks for functions gets their outputs, all in one
     request, and its further events follow as if nothing had happened; `done` comes once, at the end. With
@@ -34,12 +34,12 @@ class AsyncRunStream(AsyncIterator[StreamEvent]):
 
     Iterating raises
 
-    - StreamBrokenError when a stream breaks that is not resumed. The run goes on without its listener;
+    - StreamBrokenError when a stream breaks that is not resumed. The run keeps running without its listener;
     - RunThrottledError, RunServerError or RunFailedError for an `error` event;
     - ToolError when the run asks for functions in more rounds than allowed; it is cancelled then.
 
     `thread_id` and `run_id` are the last ones seen, `run` is the run as last seen. Leaving closes the
-    connection; the run goes on.
+    connection; the run keeps running.
     """
 
     def __init__(

@@ -91,6 +91,7 @@ class AsyncRuns(AsyncResource):
             poll_interval: The first pause between two reads, in seconds; pauses grow.
             deadline: Seconds after which the run is cancelled; by default, the run's own life.
             check: Whether a run that did not complete is raised.
+            **fields: The fields of the run, instead of `request`.
 
         Returns:
             The run: completed (or as it ended, without `check`), or waiting for what no toolset answers: look
@@ -144,7 +145,7 @@ class AsyncRuns(AsyncResource):
         deadline: float | None = None,
         check: bool = True,
     ) -> ThreadRun:
-        """Follows a run that exists, as `create_and_process` does; at the deadline it is left to go on."""
+        """Follows a run that exists, as `create_and_process` does; at the deadline it is left running."""
         run = await self.get(thread_id, run_id)
         run = await self._process(run, toolset, max_rounds, poll_interval, deadline, cancel=False)
         return _checked(run, check)
@@ -162,11 +163,11 @@ class AsyncRuns(AsyncResource):
         resume: bool | None = None,
         **fields: Any,
     ) -> AsyncRunStream:
-        """Like `create`, followed by its events: `async with client.runs.stream(...) as events: ...`
+        """Like `create`, followed by its events: `async with client.runs.stream(...) as events: ...`.
 
         `toolset` and `max_rounds` are as in `create_and_process`: functions that the run asks for are called,
         and its further events follow in the same iterator. `event_handler` is told of every event. `resume`
-        goes on by reading the run when the stream breaks; it is on unless said otherwise where there is a
+        falls back to reading the run when the stream breaks; it is on unless said otherwise where there is a
         handler or a toolset.
         """
         fields = fields if request is not None else with_toolset(fields, toolset)
@@ -235,8 +236,10 @@ class AsyncRuns(AsyncResource):
     async def submit_tool_approvals(
         self, thread_id: str, run_id: str, tool_approvals: ToolApprovals
     ) -> ThreadRun:
-        """Approves or refuses all MCP calls that a run waits for (`ToolApproval`), in one request; then the
-        run is `in_progress` again (recorded). `wait` follows it on."""
+        """Approves or refuses all MCP calls that a run waits for (`ToolApproval`), in one request.
+
+        Then the run is `in_progress` again (recorded). `wait` follows it on.
+        """
         return await self.submit_tool_outputs(thread_id, run_id, tool_approvals=tool_approvals)
 
     def submit_tool_outputs_stream(

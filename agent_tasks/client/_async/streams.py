@@ -24,7 +24,7 @@ LARGEST_STREAM = 1024 * 1024 * 1024
 
 
 class AsyncEventStream(AsyncIterator[StreamEvent]):
-    """The events of a run, in order: `async with ... as events: async for event in events: ...`
+    """The events of a run, in order: `async with ... as events: async for event in events: ...`.
 
     Entering sends the request. Iterating gives typed events, `done` included, and raises
 
@@ -33,7 +33,7 @@ class AsyncEventStream(AsyncIterator[StreamEvent]):
     - RunThrottledError, RunServerError or RunFailedError for an `error` event. What became of the run is read
       from the run.
 
-    `thread_id` and `run_id` are the last ones seen. Leaving closes the connection; the run goes on.
+    `thread_id` and `run_id` are the last ones seen. Leaving closes the connection; the run keeps running.
     """
 
     def __init__(

@@ -122,8 +122,10 @@ class AsyncTransport:
     def observe(
         self, call: ServiceRequest, name: str | None = None
     ) -> AbstractContextManager[OperationObserver]:
-        """Lets those who watch know of an operation, or by a name of its own of several that belong together,
-        the first of which is given."""
+        """Lets those who watch know of an operation.
+
+        Several that belong together have a `name` of their own; the first of them is given.
+        """
         name = name or operation_name(call.method, call.path)
         return watching().operation(name, call.path, call.body, self._endpoint.url)
 

@@ -120,7 +120,7 @@ class AgentsClient:
         return self._transport.json(call, name="send_request")
 
     def close(self) -> None:
-        """Closes all connections; runs go on."""
+        """Closes all connections; runs keep running."""
         self._transport.close()
 
     def __enter__(self) -> Self:

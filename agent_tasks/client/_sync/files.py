@@ -55,8 +55,10 @@ class Files(Resource):
         yield from page.data
 
     def get_content(self, file_id: str) -> Generator[bytes, None]:
-        """The content of a file in pieces. Raises NotFoundError, and TransportError when it is cut off, or
-        larger than the service's files are."""
+        """The content of a file in pieces.
+
+        Raises NotFoundError, and TransportError when it breaks off, or is larger than the service's files.
+        """
         call = ServiceRequest("GET", path_of("files", file_id, "content"))
         limits = self._transport.timeouts.for_answer()
         with self._transport.observe(call):
@@ -79,7 +81,7 @@ class Files(Resource):
         The name is the given one or the file's own, made safe: its last part, without control characters,
         leading dots and what systems refuse in names. The content goes into a temporary file first, so the
         name never stands for half a file. Raises FileExistsError where there is such a file, unless
-        `overwrite`; NotFoundError; TransportError when the content is cut off; ValueError for a name of which
+        `overwrite`; NotFoundError; TransportError when the content breaks off; ValueError for a name of which
         nothing is left.
         """
         own = name if name is not None else (self.get(file_id)).filename

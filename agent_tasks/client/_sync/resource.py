@@ -72,8 +72,8 @@ class Resource:
             pause = pauses.next(deadline)
             if pause is None:
                 raise NotReadyError(
-                    f"{path} was not ready within {deadline:g} s; it goes on. Raise the deadline, or read it "
-                    "later.",
+                    f"{path} was not ready within {deadline:g} s; the service works on. Raise the deadline, "
+                    "or read it later.",
                     method="GET",
                     path=path,
                 )
@@ -99,7 +99,7 @@ class Resource:
             last = page.last_id or getattr(page.data[-1], "id", None)
             if last is None or last == query.get("after"):
                 raise InvalidAnswerError(
-                    f"GET {path} says that there is more but its pages do not go on after {last}",
+                    f"GET {path} says that there is more but its pages end after {last}",
                     method="GET",
                     path=path,
                     retryable=False,

@@ -114,8 +114,10 @@ class RunCalls(Resource):
         return EventStream(self._transport, call, thread_id=run.thread_id, run_id=run.id)
 
     def after_lost_answer(self, run: ThreadRun, error: AgentTasksError) -> ThreadRun:
-        """The run, read again after a submission failed. Raises the error when the service does not have the
-        outputs and they are not to be sent again."""
+        """The run, read again after a submission failed.
+
+        Raises the error when the service does not have the outputs and they are not to be sent again.
+        """
         now = self.read(run.thread_id, run.id)
         refused = not getattr(error, "outcome_unknown", False)
         if self._waits_for_the_same(now) and (refused or self._submissions >= _SUBMISSIONS):

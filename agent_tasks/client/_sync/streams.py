@@ -25,7 +25,7 @@ LARGEST_STREAM = 1024 * 1024 * 1024
 
 
 class EventStream(Iterator[StreamEvent]):
-    """The events of a run, in order: `with ... as events: for event in events: ...`
+    """The events of a run, in order: `with ... as events: for event in events: ...`.
 
     Entering sends the request. Iterating gives typed events, `done` included, and raises
 
@@ -34,7 +34,7 @@ class EventStream(Iterator[StreamEvent]):
     - RunThrottledError, RunServerError or RunFailedError for an `error` event. What became of the run is read
       from the run.
 
-    `thread_id` and `run_id` are the last ones seen. Leaving closes the connection; the run goes on.
+    `thread_id` and `run_id` are the last ones seen. Leaving closes the connection; the run keeps running.
     """
 
     def __init__(

@@ -20,6 +20,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from typing_extensions import override
+
 from agent_tasks.local.functions_host.wire import Binding, Function, Invocation, Outcome
 from agent_tasks.logs import get_logger
 
@@ -86,11 +88,13 @@ class MicrosoftWorker(Executor):
         runtime.load_binding_registry()
         threads.start_threadpool_executor()
 
+    @override
     def index(self, folder: Path) -> list[Function]:
         self._runtime.load_function_metadata(str(folder), caller_info="local host")
         found = self._runtime._metadata_result or []
         return [_function(one.function_id, one.name, map(json.loads, one.raw_bindings)) for one in found]
 
+    @override
     async def call(self, invocation: Invocation) -> Outcome:
         function = self._runtime._functions.get_function(invocation.function_id)
         text = {
@@ -124,6 +128,7 @@ class PlainExecutor(Executor):
         self._functions: dict[str, tuple[Function, Any]] = {}
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="function")
 
+    @override
     def index(self, folder: Path) -> list[Function]:
         import azure.functions as func
 
@@ -137,6 +142,7 @@ class PlainExecutor(Executor):
             self._functions[name] = (_function(name, name, bindings), found.get_user_function())
         return [function for function, _ in self._functions.values()]
 
+    @override
     async def call(self, invocation: Invocation) -> Outcome:
         function, user = self._functions[invocation.function_id]
         queue: Any = importlib.import_module("azure.functions.queue")

@@ -53,6 +53,8 @@ class Sandbox:
         Ends the process on cancellation too.
 
         Args:
+            code: Python, as a model wrote it.
+            folder: where files and variables are kept between calls.
             links: further names of files, which the code sees as links.
 
         Raises:

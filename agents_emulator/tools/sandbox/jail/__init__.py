@@ -1,0 +1,1 @@
+"""What runs inside the jail; it imports nothing from outside this folder."""

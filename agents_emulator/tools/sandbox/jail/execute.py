@@ -114,6 +114,7 @@ def execute(code: str, variables: str, shown: str) -> None:
     """Execute `code` in the current folder; the value of a last expression is printed.
 
     Args:
+        code: Python, as a model wrote it.
         variables: the file of the variables, read before and written afterwards.
         shown: an empty folder for figures.
     """

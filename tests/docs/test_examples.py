@@ -1,0 +1,105 @@
+"""Every example in Python of the pages runs."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect import Flow
+
+from agent_tasks import AgentsProject
+from tests.docs.markdown import PAGES, Page, page
+from tests.docs.own_pipeline import ANSWER, my_pipeline
+
+COVERED = {
+    "README.md": 1,
+    "docs/client.md": 2,
+    "docs/configuration.md": 1,
+    "docs/deploying.md": 1,
+    "docs/durability.md": 2,
+    # By tests of their own:
+    "azure_functions/README.md": 1,  # tests/functions/test_docs.py
+    "docs/pipeline.md": 1,  # tests/pipeline/test_docs.py
+    "docs/tools.md": 17,  # tests/tools/test_docs.py
+    "docs/tracing.md": 6,
+}
+"""How many examples a page has; those of a page that is not named here are run by nobody."""
+
+RULES: dict[str, Any] = {
+    "rules": [
+        {
+            "when": {"message": "price", "tool_results": False},
+            "reply": {"tool_calls": [{"name": "price_of", "arguments": {"item": "bolt"}}]},
+        },
+        {"when": {"message": "price"}, "reply": {"text": "{{ tool_results | join(' ') }}"}},
+        {"when": {"message": "What is it"}, "reply": {"text": ANSWER}},
+    ],
+    "default": {"reply": {"text": "Hello there."}},
+}
+
+
+def run(name: str, *numbers: int, **given: Any) -> tuple[dict[str, Any], str]:
+    """Run examples of a page; returns what they define, and what they printed."""
+    blocks = page(name).blocks("python")
+    names = {"__name__": "example", **given}
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        for number in numbers:
+            exec(compile(blocks[number], name, "exec", dont_inherit=True), names)  # noqa: S102
+    return names, printed.getvalue()
+
+
+def test_every_example_has_its_test() -> None:
+    counts = {of.name: len(of.blocks("python")) for of in map(Page, PAGES)}
+    assert {name: count for name, count in counts.items() if count} == COVERED
+
+
+@pytest.fixture
+def endpoint(service: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """A service in the environment, with a state folder of its own."""
+    running = service(rules=RULES)
+    monkeypatch.setenv("PROJECT_ENDPOINT", running.endpoint)
+    monkeypatch.setenv("AGENT_TASKS_STATE_DIR", str(tmp_path / "state"))
+    return running.endpoint
+
+
+@pytest.mark.timeout(300)  # the server of the session may start in this test
+@pytest.mark.usefixtures("prefect_server", "endpoint")
+async def test_the_flow_of_the_readme() -> None:
+    names, _ = run("README.md", 0)
+    assert await names["ask"]("Who is there?") == "Hello there."
+
+
+@pytest.mark.usefixtures("endpoint")
+def test_the_client() -> None:
+    _, printed = run("docs/client.md", 0)
+    assert printed.startswith("bolt costs 3 EUR")
+    _, printed = run("docs/client.md", 1)
+    assert "Hello there.[completed]" in printed
+    assert printed.endswith("done DoneEvent\n") or "thread.run.completed" in printed
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("prefect_server")
+def test_the_block_that_is_saved() -> None:
+    run("docs/configuration.md", 0)
+    assert AgentsProject.load("production").credential == "managed_identity"
+
+
+def test_the_flow_over_ours() -> None:
+    names, _ = run("docs/deploying.md", 0)
+    assert isinstance(names["month_end"], Flow)
+
+
+def test_the_hooks() -> None:
+    readme, _ = run("README.md", 0)
+    names, _ = run("docs/durability.md", 0, **readme)
+    assert names["ask"].on_cancellation_hooks == [names["release"]]
+
+
+@pytest.mark.timeout(120)
+def test_the_test_of_a_pipeline_of_your_own(service: Any, tmp_path: Path) -> None:
+    names, _ = run("docs/durability.md", 1, my_pipeline=my_pipeline)
+    names["test_my_pipeline_survives"](service(rules=RULES).endpoint, tmp_path)
