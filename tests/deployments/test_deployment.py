@@ -100,6 +100,8 @@ async def test_doctor_sees_what_the_deployments_of_a_real_server_lack(
 ) -> None:
     monkeypatch.setattr("agent_tasks.doctor.prefect_server.YOUNG", timedelta())
     ground.prefect("--no-prompt", "deploy", "--prefect-file", str(PUBLISHED.relative_to(ROOT)), "--all")
+    for worker in ground.ask("POST", f"/work_pools/{POOL}/workers/filter", {}):  # one of another test
+        ground.api.delete(f"/work_pools/{POOL}/workers/{worker['name']}").raise_for_status()
     found = {}
     for _ in range(60):  # the scheduler looks for new deployments every 5 seconds
         found = {finding.check: finding async for finding in check_prefect(ground.settings)}
