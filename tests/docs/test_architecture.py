@@ -10,10 +10,10 @@ PAGE = page("docs/architecture.md")
 
 
 def picture() -> dict[str, list[str]]:
-    """Packages by floor, from the top down; the ground has single modules and is left out."""
+    """Packages by floor, from the top down; the single modules of the ground are left out."""
     (drawn,) = PAGE.blocks("text")
     lines = [re.split(r" {2,}", line.strip()) for line in drawn.splitlines() if line.strip()]
-    return {floor: packages for floor, *packages in lines if floor != "ground"}
+    return {floor: [name for name in names if name.isidentifier()] for floor, *names in lines}
 
 
 def packages() -> set[str]:
