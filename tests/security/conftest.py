@@ -33,8 +33,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if os.environ.get(ALL_ATTACKS):
         return
     for item in items:
-        attack = item.get_closest_marker("attack")
-        if attack is not None and attack.kwargs.get("long"):
+        if any(attack.kwargs.get("long") for attack in item.iter_markers("attack")):
             item.add_marker(pytest.mark.skip(reason="long: tried by `make security`"))
 
 

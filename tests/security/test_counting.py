@@ -32,10 +32,11 @@ def test_what_is_open_or_not_tried_is_not_held(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AGENT_TASKS_ALL_ATTACKS", "1")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makeconftest(CONFTEST)
     pytester.makeini("[pytest]\nmarkers = attack")
     pytester.makepyfile(ATTACKS)
-    outcome = pytester.runpytest_subprocess("-p", "no:xdist")
+    outcome = pytester.runpytest_subprocess()
     assert outcome.ret == pytest.ExitCode.TESTS_FAILED
     assert outcome.outlines[-1] == "attacks: 4, held: 2"
 
@@ -44,8 +45,9 @@ def test_the_short_form_leaves_long_attacks_out(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AGENT_TASKS_ALL_ATTACKS", raising=False)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makeconftest(CONFTEST)
     pytester.makeini("[pytest]\nmarkers = attack")
     pytester.makepyfile(ATTACKS)
-    outcome = pytester.runpytest_subprocess("-p", "no:xdist")
+    outcome = pytester.runpytest_subprocess()
     outcome.assert_outcomes(passed=2, skipped=2, failed=1)
