@@ -22,7 +22,7 @@ from tests.prefect.test_batch_hooks import SLOW, _active, _until
 SECONDS = 10.0
 """Within which a cancelled flow run has no active turn on the service."""
 ENDS_WITHIN = 30.0
-"""Seconds for what follows: resources are deleted, processes end (with Python's own end, on a busy machine)."""
+"""Seconds for what follows, on a busy machine too: resources are deleted, processes end."""
 
 
 def _count_leaks(batch: Bench, config: pytest.Config) -> None:
