@@ -61,7 +61,7 @@ durability: $(DEV_READY) ## Kill a pipeline at every crash point and resume it; 
 	@AGENT_TASKS_ALL_CRASH_POINTS=1 $(BIN)/pytest -q tests/durability
 
 security: $(DEV_READY) $(FUNCTIONS_READY) ## Attack the sandbox, the services, the pages and the secrets; counts on the last line
-	@AGENT_TASKS_ALL_ATTACKS=1 $(BIN)/pytest -q tests/security
+	@AGENT_TASKS_ALL_ATTACKS=1 $(BIN)/pytest -q -n 2 --dist loadgroup tests/security
 
 queues: $(DEV_READY) $(FUNCTIONS_READY) ## Test queues, Function App and its host; 1,000 calls at once, counts on the last line
 	@AGENT_TASKS_QUEUE_CALLS=1000 $(BIN)/pytest -q tests/queues tests/functions tests/local/functions_host tests/local/azurite \

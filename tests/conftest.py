@@ -38,7 +38,7 @@ _TOGETHER = {
             "tests/prefect/test_document_batch.py",
             "tests/prefect/test_sweep.py",
             "tests/prefect/test_project_flow.py",
-            "tests/blocks/",
+            "tests/prefect/test_blocks.py",
         ),
         "prefect",
     ),

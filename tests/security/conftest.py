@@ -39,10 +39,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     variants: Counter[tuple[object, ...]] = Counter()
     left, kept = [], []
     for item in items:
-        attack = item.get_closest_marker("attack")
+        attacks = list(item.iter_markers("attack"))
         of = (item.path, getattr(item, "originalname", item.name))
-        variants[of] += attack is not None
-        is_left = attack is not None and (attack.kwargs.get("long") or variants[of] > SHORT_VARIANTS)
+        is_long = any(attack.kwargs.get("long") for attack in attacks)
+        variants[of] += bool(attacks) and not is_long
+        is_left = bool(attacks) and (is_long or variants[of] > SHORT_VARIANTS)
         (left if is_left else kept).append(item)
     config.hook.pytest_deselected(items=left)
     items[:] = kept

@@ -36,10 +36,11 @@ def test_what_is_open_or_not_tried_is_not_held(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AGENT_TASKS_ALL_ATTACKS", "1")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makeconftest(CONFTEST)
     pytester.makeini("[pytest]\nmarkers = attack")
     pytester.makepyfile(ATTACKS)
-    outcome = pytester.runpytest_subprocess("-p", "no:xdist")
+    outcome = pytester.runpytest_subprocess()
     assert outcome.ret == pytest.ExitCode.TESTS_FAILED
     assert outcome.outlines[-1] == "attacks: 7, held: 5"
 
@@ -48,8 +49,9 @@ def test_the_short_form_leaves_long_attacks_and_further_variants_out(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AGENT_TASKS_ALL_ATTACKS", raising=False)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makeconftest(CONFTEST)
     pytester.makeini("[pytest]\nmarkers = attack")
     pytester.makepyfile(ATTACKS)
-    outcome = pytester.runpytest_subprocess("-p", "no:xdist")
+    outcome = pytester.runpytest_subprocess()
     outcome.assert_outcomes(passed=4, skipped=1, failed=1, deselected=2)
