@@ -359,7 +359,7 @@ class _DocumentWork:
         except (
             RunIncompleteError
         ) as error:  # the extraction stands; a person can do what the reviewer did not
-            return [f"the review was cut off: {error}"]
+            return [f"the review was interrupted: {error}"]
         answer, errors = parse_answer(Review, result.text)
         if answer is None:
             return [f"the reviewer's answer is not valid: {'; '.join(errors[:3])}"]

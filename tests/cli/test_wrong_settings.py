@@ -110,7 +110,7 @@ def test_a_wrong_setting_is_named_with_its_remedy(
             monkeypatch.setattr("agent_tasks.cli.run.prefect_server", lambda settings: NoServer())
         monkeypatch.setattr("agent_tasks.cli.run.local_service", checked_only)
         monkeypatch.setattr("agent_tasks.cli.run.use_prefect_environment", lambda settings: None)
-        monkeypatch.setattr("agent_tasks.journal.database.OPEN_SECONDS", 0.0)
+        monkeypatch.setattr("agent_tasks.journal.postgresql.OPEN_SECONDS", 0.0)
         told = runner.invoke(
             app, ["run", "documents", "--pipeline", "pipeline.yaml", "--out", str(folder / "out"), "--quiet"]
         )
@@ -178,7 +178,7 @@ def test_every_command_names_what_it_finds_late(
     monkeypatch.setenv(name, value.format(file=folder / "file"))
     if name == "AGENT_TASKS_JOURNAL_URL":
         monkeypatch.setenv("PROJECT_ENDPOINT", NOWHERE)
-    monkeypatch.setattr("agent_tasks.journal.database.OPEN_SECONDS", 0.0)
+    monkeypatch.setattr("agent_tasks.journal.postgresql.OPEN_SECONDS", 0.0)
     monkeypatch.setattr("agent_tasks.local.servers.use_prefect_environment", lambda settings: None)
     told = runner.invoke(app, COMMANDS[command])
     assert told.exit_code in (1, 2)

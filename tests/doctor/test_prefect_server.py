@@ -95,7 +95,7 @@ async def test_a_server_with_all_that_a_schedule_needs(settings: Settings) -> No
 
 
 OTHER = deployment(id="d2", name="other")
-YOUNG = [{"active": True, "updated": datetime.now(UTC).isoformat()}]
+YOUNG = [{"active": True, "updated": (datetime.now(UTC) + timedelta(days=1)).isoformat()}]
 
 
 @pytest.mark.parametrize(

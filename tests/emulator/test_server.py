@@ -12,8 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
-from agent_tasks.local.child_environment import TOKEN_VARIABLE, for_service
+from agent_tasks.local.child_environment import for_service
 from agent_tasks.pipeline.schema import LimitsSection
+from agent_tasks.secret_arguments import TOKEN_VARIABLE
 from agents_emulator.server import build_parser, check_variables, main
 from agents_emulator.service import DEFAULT_CONCURRENT_RUNS, ServiceConfig
 from tests.emulator.helpers import agent, get, post, stream, turn, wait_run

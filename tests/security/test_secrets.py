@@ -342,7 +342,7 @@ def test_a_setting_that_cannot_be_used(
 ) -> None:
     name, value = REFUSED_SETTINGS[place]
     person.setenv(name, value)
-    monkey_seconds = "agent_tasks.journal.database.OPEN_SECONDS"
+    monkey_seconds = "agent_tasks.journal.postgresql.OPEN_SECONDS"
     person.setattr(monkey_seconds, 0.1)
     with caplog.at_level(logging.DEBUG):
         shown = CliRunner().invoke(app, command)

@@ -23,8 +23,8 @@ from agents_emulator.models.base import (
     TextDelta,
     ToolCall,
     ToolSpec,
-    load_model,
 )
+from agents_emulator.models.loading import load_model
 from agents_emulator.models.openai import KEY_VARIABLE, OpenAIModel
 
 LOOKUP = ToolSpec("lookup", "Looks up.", {"type": "object", "properties": {"q": {"type": "string"}}})

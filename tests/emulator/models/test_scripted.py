@@ -16,8 +16,8 @@ from agents_emulator.models.base import (
     ModelConfigurationError,
     ModelError,
     TextDelta,
-    load_model,
 )
+from agents_emulator.models.loading import load_model
 from agents_emulator.models.scripted import ScriptedModel
 
 
