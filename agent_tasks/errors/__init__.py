@@ -184,3 +184,6 @@ __all__ = [
     "UnreadableDocumentError",
     "UnsupportedDocumentError",
 ]
+
+for _name in __all__:
+    globals()[_name].__module__ = __name__  # the one name of an error, in traces, logs and pickles

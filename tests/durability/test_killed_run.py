@@ -68,9 +68,8 @@ class Command:
         if not path.exists():
             return []
         marks = ",".join("?" * len(EFFECTS))
-        query = (
-            f"SELECT operation, body FROM requests WHERE operation IN ({marks}) AND status < 400 ORDER BY id"  # noqa: S608
-        )
+        which = f"operation IN ({marks}) AND status < 400"
+        query = f"SELECT operation, body FROM requests WHERE {which} ORDER BY id"  # noqa: S608
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
             try:
                 rows = database.execute(query, EFFECTS).fetchall()

@@ -274,7 +274,7 @@ async def test_an_unreachable_service_leaves_the_turn_to_be_taken_up_later(
 ) -> None:
     monkeypatch.setattr(attempts, "_BREAKS", 2)
     monkeypatch.setattr(_runtime, "async_sleep", lambda _: asyncio.sleep(0.01))  # between tries of a request
-    running = service(process=True, rules={"default": {"reply": {"text": "Hello."}, "delay": 0.5}})
+    running = service(process=True, rules={"default": {"reply": {"text": "Hello."}, "delay": 3}})
     async with open_workspace(running) as ws:
         agent = await clerk(ws)
         task = asyncio.create_task(run_turn(ws, turn(agent)))
