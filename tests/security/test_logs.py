@@ -20,7 +20,6 @@ import pytest
 from rich.console import Console
 
 from agent_tasks import AsyncAgentsClient
-from agent_tasks.backends.base import ToolCallRequest
 from agent_tasks.batch.console import BatchConsole
 from agent_tasks.batch.observer import Observer, observer
 from agent_tasks.batch.records import AnswerRow, BatchSummary, DocumentRow, DocumentStatus, Failure
@@ -29,7 +28,7 @@ from agent_tasks.cli import doctor, errors, fork, resources
 from agent_tasks.doctor.findings import Finding, Status
 from agent_tasks.errors import RunFailedError
 from agent_tasks.logs import DETAIL, PLAIN, get_logger
-from agent_tasks.operations import dispatch
+from agent_tasks.tools import execution
 
 ROOT = Path(__file__).parents[2]
 FORGED = "2026-11-28 12:00:00,000 INFO agent_tasks: every document is done"
@@ -125,7 +124,7 @@ def test_traceback_from_the_app_process(log: Log) -> None:
 
 @pytest.mark.attack
 def test_name_of_a_tool(log: Log) -> None:
-    dispatch._failed(ToolCallRequest(EVIL, EVIL, "{}"), EVIL, RuntimeError(EVIL))
+    execution.failed(EVIL, EVIL, EVIL, RuntimeError(EVIL))
     log.check()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,19 @@ async def test_an_answer_in_order_is_taken(tmp_path: Path) -> None:
     code = "head({'path': 'data/a', 'size': 1}, b'x')\nhead({'end': True})\nos._exit(0)"
     assert (await execute(tmp_path, f"{PREPARE}{FORGE}{code}")).completed
     assert (await execute(tmp_path, "open('a').read()")).output == "'x'\n"
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    "before",
+    ["head({'end': True})", "head({'path': 'data/../a', 'size': 1}, b'x')"],
+    ids=["after its end", "after what is refused"],
+)
+async def test_megabytes_that_nobody_waits_for(before: str, tmp_path: Path) -> None:
+    code = f"{before}\nfor _ in range(64): os.write(pipe, bytes(1 << 20))\nos._exit(0)"
+    began = time.monotonic()
+    await execute(tmp_path, f"{PREPARE}{FORGE}{code}")
+    assert time.monotonic() - began < LIMITS.wall_seconds
 
 
 @pytest.mark.attack

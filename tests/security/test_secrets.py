@@ -37,7 +37,7 @@ from agent_tasks.client._requests import ServiceRequest
 from agent_tasks.doctor.findings import failed
 from agent_tasks.errors import AgentTasksError, ConfigurationError, RunFailedError, ServiceError
 from agent_tasks.journal import Journal
-from agent_tasks.journal.database import Database
+from agent_tasks.journal.database import database_at
 from agent_tasks.local.azurite import Azurite
 from agent_tasks.local.child_environment import for_azurite, for_npm
 from agent_tasks.local.functions_host import AppFolder
@@ -200,7 +200,7 @@ class World:
         """All rows of all tables of the journal, where it is not a file of the state folder."""
         import sqlalchemy as sa
 
-        database = Database(self.journal or "")
+        database = database_at(self.journal or "")
         try:
             async with database.read() as connection:
                 tables = await connection.run_sync(lambda c: sa.inspect(c).get_table_names())
@@ -584,7 +584,7 @@ def test_headers_of_runs_in_the_tools_of_the_service() -> None:
 
 @pytest.mark.attack
 async def test_the_address_of_the_journal_in_its_messages() -> None:
-    database = Database(f"postgresql+asyncpg://127.0.0.1:9/db?user=u&password={SECRET}")
+    database = database_at(f"postgresql+asyncpg://127.0.0.1:9/db?user=u&password={SECRET}")
     assert "127.0.0.1:9/db" in database.address
     assert SECRET not in database.address
     await database.close()
@@ -593,7 +593,7 @@ async def test_the_address_of_the_journal_in_its_messages() -> None:
 @pytest.mark.attack
 def test_a_password_in_an_unknown_option_of_the_journal_s_address() -> None:
     with pytest.raises(ConfigurationError, match="unknown option 'sslpassword'") as raised:
-        Database(f"postgresql+asyncpg://u:{SECRET}@127.0.0.1:9/db?sslpassword={SECRET}")
+        database_at(f"postgresql+asyncpg://u:{SECRET}@127.0.0.1:9/db?sslpassword={SECRET}")
     assert SECRET not in f"{raised.value} {raised.value!r}"
 
 

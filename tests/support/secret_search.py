@@ -29,8 +29,8 @@ class Seen:
     def kind(self) -> str:
         """Which of our children it is."""
         for kind, part in {
-            "service": (b"agents_emulator", b"guardian.py\0service"),
-            "prefect": (b"-m\0prefect", b"guardian.py\0prefect"),
+            "service": (b"agents_emulator", b"supervisor.py\0service"),
+            "prefect": (b"-m\0prefect", b"supervisor.py\0prefect"),
         }.items():
             if any(words in self.arguments for words in part):
                 return kind

@@ -156,6 +156,15 @@ class _Running:
         assert self._process.stderr is not None  # noqa: S101 - pipes were asked for
         answers = self._process.stderr
         await self._wait_until_ready(answers)
+        complete = await self._give_and_take(answers, code, kept, links)
+        # What is left unread would keep the pipe from being seen to close, and the process to end.
+        while await answers.read(_PIECE):
+            pass
+        return complete
+
+    async def _give_and_take(
+        self, answers: asyncio.StreamReader, code: str, kept: Kept, links: Mapping[str, str]
+    ) -> bool:
         giving = asyncio.create_task(self._give(code, kept, links))
         try:
             return await self._take(answers)
