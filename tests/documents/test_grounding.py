@@ -174,8 +174,8 @@ def test_a_large_text_is_quick() -> None:
     import time
 
     source = SourceText(TEXT * 2000)  # 650,000 characters
-    started = time.monotonic()
+    started = time.process_time()
     assert source.find_text("nowhere in there") is None
     assert source.find_number(987654.32) is None
     assert source.find_date("1999-01-01") is None
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5

@@ -115,7 +115,7 @@ def turn(agent_id: str, message: str, **fields: Any) -> Json:
     }
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = 40.0) -> Any:
     """Poll until `condition` gives something true, which is returned."""
     deadline = time.monotonic() + seconds
     while not (result := condition()):

@@ -112,7 +112,7 @@ async def test_cancelling_stops_the_work(model: SmolLM2Model) -> None:
         await task
     started = time.monotonic()
     await answer(model, "Say hi.", max_tokens=2)
-    assert time.monotonic() - started < 10  # 3000 tokens take much longer
+    assert time.monotonic() - started < 40  # 3000 tokens take much longer
 
 
 async def test_missing_weights_are_reported_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
