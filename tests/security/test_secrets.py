@@ -200,17 +200,18 @@ class World:
         """All rows of all tables of the journal, where it is not a file of the state folder."""
         import sqlalchemy as sa
 
+        def rows(connection: sa.Connection) -> list[Any]:
+            tables = sa.inspect(connection).get_table_names()
+            return [
+                connection.execute(sa.select(sa.text("*")).select_from(sa.table(name))).all()
+                for name in tables
+            ]
+
         database = database_at(self.journal or "")
         try:
-            async with database.read() as connection:
-                tables = await connection.run_sync(lambda c: sa.inspect(c).get_table_names())
-                rows = [
-                    (await connection.execute(sa.select(sa.text("*")).select_from(sa.table(name)))).all()
-                    for name in tables
-                ]
+            return repr(await database.read(rows))
         finally:
             await database.close()
-        return repr(rows)
 
 
 @pytest.fixture(scope="module")
@@ -266,6 +267,8 @@ def test_the_search_looks_where_it_says(world: World) -> None:
     assert any("service" in name for name in searched)
     assert places_of("papers", [], world.contents)
     assert any("prefect.db" in name for name, _ in world.contents)
+    if world.journal:
+        assert "rows of the journal" in places_of("/api/projects/local", [], world.contents)
     assert any(content for name, content in world.contents if name.startswith("spans.json"))
     key = planted("key of the model")
     assert places_of(key, world.seen.processes, []) == ["environment of service"] * len(
