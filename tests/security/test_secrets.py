@@ -268,7 +268,7 @@ def test_the_search_looks_where_it_says(world: World) -> None:
     assert places_of("papers", [], world.contents)
     assert any("prefect.db" in name for name, _ in world.contents)
     if world.journal:
-        assert "rows of the journal" in places_of("/api/projects/local", [], world.contents)
+        assert "rows of the journal" in places_of("a.txt", [], world.contents)
     assert any(content for name, content in world.contents if name.startswith("spans.json"))
     key = planted("key of the model")
     assert places_of(key, world.seen.processes, []) == ["environment of service"] * len(
