@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +21,7 @@ import cloudpickle
 import pytest
 
 from agents_emulator.tools.sandbox import IsolationError, Sandbox, SandboxError, bubblewrap
+from agents_emulator.tools.sandbox.bubblewrap import _Pipes
 from tests.support.jails import LIMITS, execute, needs_jail
 
 pytestmark = needs_jail
@@ -329,3 +332,48 @@ def test_arguments_hold_no_code() -> None:
     """Arguments are visible to all users of the machine; code comes by a pipe."""
     command = bubblewrap._command(LIMITS)
     assert list(json.loads(command[-1])) == ["root", "limits", "user", "isolated"]
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's jails wait for their users")
+
+
+@needs_root
+async def test_a_jail_killed_while_it_is_made_leaves_no_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first: list[int] = []
+
+    def refuse(pipes: _Pipes, pid: int) -> None:
+        first.append(os.pidfd_open(pid))
+        raise OSError("no more users")
+
+    monkeypatch.setattr(_Pipes, "map_users", refuse)
+    with pytest.raises(IsolationError, match="no more users"):
+        await execute(tmp_path, "1")
+    assert first
+    for process in first:
+        ended, _, _ = select.select([process], [], [], 5)
+        assert ended
+        os.close(process)
+
+
+@needs_root
+async def test_a_jail_that_takes_long_to_make_is_not_counted_as_the_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its files are looked at every 0.1 s; until it is there, it has the host's."""
+    plain = _Pipes.map_users
+
+    def late(pipes: _Pipes, pid: int) -> None:
+        users = os.dup(pipes._users_end)
+
+        def release() -> None:
+            kept, pipes._users_end = pipes._users_end, users
+            plain(pipes, pid)
+            pipes._users_end = kept
+            os.close(users)
+
+        threading.Timer(1, release).start()
+
+    monkeypatch.setattr(_Pipes, "map_users", late)
+    assert (await execute(tmp_path, "1 + 1")).output == "2\n"

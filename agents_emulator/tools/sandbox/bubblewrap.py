@@ -65,22 +65,40 @@ class Started:
     limits: Limits
     pid: int | None = None
     folder: str | None = None
+    _first: int | None = None
+
+    def found(self, pid: int) -> None:
+        """Take note of the jail's first process; 0: there is none."""
+        self.pid = pid
+        if pid:
+            with suppress(ProcessLookupError):
+                self._first = os.pidfd_open(pid)
 
     def kill(self) -> None:
-        """Kill all of it: with bubblewrap ends the jail."""
+        """Kill all of it: with its first process ends the jail."""
         with suppress(ProcessLookupError, PermissionError):
             if self.pid is None:
                 os.killpg(self.process.pid, signal.SIGKILL)
             else:
                 self.process.kill()
+        if self._first is not None:
+            # By itself too: until it is set up it does not end with bubblewrap, and would wait for ever.
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._first, signal.SIGKILL)
 
     def clean_up(self) -> None:
         """Remove what it leaves behind outside of a jail. Blocks."""
+        if self._first is not None:
+            os.close(self._first)
+            self._first = None
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     async def watch(self) -> str:
-        """Return, only then, when there are too many files: the size of a file system does not count them."""
+        """Return, only then, when there are too many files: the size of a file system does not count them.
+
+        To be called once the jail is ready; before, its file systems are the host's.
+        """
         places = ("/mnt", "/tmp")  # noqa: S108 - the jail's own
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
@@ -120,11 +138,12 @@ async def start_isolated(limits: Limits) -> Started:
         try:
             pipes.close_inherited()
             async with asyncio.timeout(_START_SECONDS):
-                started.pid = await asyncio.to_thread(pipes.first_process)
+                started.found(await asyncio.to_thread(pipes.first_process))
                 if started.pid and pipes.waits_for_users:
                     pipes.map_users(started.pid)
         except BaseException:
             started.kill()
+            started.clean_up()
             raise
         return started
     except TimeoutError as error:

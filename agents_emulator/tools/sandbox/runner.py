@@ -101,6 +101,7 @@ class _Running:
         self._process = started.process
         self._limits = started.limits
         self._incoming = incoming
+        self._ready = asyncio.Event()
         self._flooded = False
         self._broken: str | None = None
 
@@ -109,7 +110,7 @@ class _Running:
         reading = asyncio.create_task(self._read_output())
         exchange = asyncio.create_task(self._exchange(code, kept, links))
         ended = asyncio.create_task(self._process.wait())
-        watch = asyncio.create_task(self._started.watch())
+        watch = asyncio.create_task(self._watch())
         tasks = {reading, exchange, ended}
         try:
             await asyncio.wait(
@@ -156,6 +157,7 @@ class _Running:
         assert self._process.stderr is not None  # noqa: S101 - pipes were asked for
         answers = self._process.stderr
         await self._wait_until_ready(answers)
+        self._ready.set()
         complete = await self._give_and_take(answers, code, kept, links)
         # What is left unread would keep the pipe from being seen to close, and the process to end.
         while await answers.read(_PIECE):
@@ -176,6 +178,10 @@ class _Running:
             return False
         finally:
             await giving
+
+    async def _watch(self) -> str:
+        await self._ready.wait()
+        return await self._started.watch()
 
     async def _wait_until_ready(self, answers: asyncio.StreamReader) -> None:
         try:
