@@ -30,7 +30,8 @@ class Seen:
         """Which of our children it is."""
         for kind, part in {
             "service": (b"agents_emulator", b"supervisor.py\0service"),
-            "prefect": (b"-m\0prefect", b"supervisor.py\0prefect"),
+            # The last one is how Python's platform.architecture() looks at itself, which the server asks.
+            "prefect": (b"-m\0prefect", b"supervisor.py\0prefect", b"file\0-b\0"),
         }.items():
             if any(words in self.arguments for words in part):
                 return kind
