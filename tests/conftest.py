@@ -78,7 +78,6 @@ def prefect_server() -> Iterator[None]:
 def usual_umask() -> Iterator[None]:
     """Begin each test with the usual modes of new files, whatever the shell's, or a service in this process, are."""
     before = os.umask(0o022)
-    os.umask(before)
     yield
     os.umask(before)
 

@@ -1,0 +1,134 @@
+"""What reading a document gives: its text, and where in the document each piece of the text stands.
+
+The text is one string; everything else refers to it by offsets. A *section* is a stretch of the text with one
+place: a page, a slide, a sheet, a cell, a footnote. Where the format has a geometry, the words of a page have
+boxes, kept in flat arrays: a document of a thousand pages has half a million words.
+"""
+
+from __future__ import annotations
+
+import bisect
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Box(BaseModel):
+    """A rectangle on a page as it is shown: shares (0 to 1) of width and height, from the top left corner."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+class Place(BaseModel):
+    """Where in a document a piece of its text stands; what the format does not have is None."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    page: int | None = None
+    """From 1."""
+    slide: int | None = None
+    """From 1."""
+    sheet: str | None = None
+    cell: str | None = None
+    """Such as ``B7``."""
+    part: str | None = None
+    """Such as ``footnote 2``, ``comment by A. Miller``, ``header``, ``chapter 3``, ``form field total``."""
+    recognised: float | None = None
+    """How sure the recognition of this page was, from 0 to 1; None for text that the file holds."""
+    boxes: tuple[Box, ...] = ()
+    """One for each line that the piece runs over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A stretch of the text that stands in one place. Sections are in order, and do not overlap."""
+
+    start: int
+    end: int
+    place: Place
+
+
+@dataclass(frozen=True)
+class WordBoxes:
+    """The boxes of words, in the order of the text: word number `i` is ``text[starts[i]:ends[i]]``.
+
+    Its box is ``edges[4 * i : 4 * i + 4]``: left, top, right and bottom in 65,535ths of the page.
+    """
+
+    starts: array[int] = field(default_factory=lambda: array("I"))
+    ends: array[int] = field(default_factory=lambda: array("I"))
+    edges: array[int] = field(default_factory=lambda: array("H"))
+
+    def add(self, start: int, end: int, box: Box) -> None:
+        """Append the box of the next word."""
+        self.starts.append(start)
+        self.ends.append(end)
+        for edge in (box.left, box.top, box.right, box.bottom):
+            self.edges.append(round(min(max(edge, 0.0), 1.0) * 65_535))
+
+    def between(self, start: int, end: int) -> Iterator[Box]:
+        """Yield the boxes of the words that ``text[start:end]`` touches."""
+        for i in range(bisect.bisect_right(self.ends, start), bisect.bisect_left(self.starts, end)):
+            left, top, right, bottom = (edge / 65_535 for edge in self.edges[4 * i : 4 * i + 4])
+            yield Box(left=left, top=top, right=right, bottom=bottom)
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A document inside a document: read as one of its own, which names its parent."""
+
+    name: str
+    """As the parent names it; any text."""
+    content: bytes
+
+
+@dataclass(frozen=True)
+class DocumentContent:
+    """A document, read."""
+
+    text: str
+    """In Unicode's NFC form, ending without a newline."""
+    sections: tuple[Section, ...] = ()
+    words: WordBoxes | None = None
+    attachments: tuple[Attachment, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What a person should know, one sentence each: pages that were recognised or could not be read."""
+
+    def places(self, start: int, end: int) -> list[Place]:
+        """Return where ``text[start:end]`` stands: a place, with boxes, for each section that it touches."""
+        first = bisect.bisect_right(self.sections, start, key=lambda section: section.end)
+        found = []
+        for section in self.sections[first:]:
+            if section.start >= end:
+                break
+            inside = (max(start, section.start), min(end, section.end))
+            boxes = tuple(_lines(self.words.between(*inside))) if self.words is not None else ()
+            found.append(section.place.model_copy(update={"boxes": boxes}) if boxes else section.place)
+        return found
+
+
+def _lines(boxes: Iterator[Box]) -> Iterator[Box]:
+    """Join the boxes of words that stand on one line."""
+    line: Box | None = None
+    for box in boxes:
+        middle = (box.top + box.bottom) / 2
+        if line is not None and line.top <= middle <= line.bottom:
+            line = Box(
+                left=min(line.left, box.left),
+                top=min(line.top, box.top),
+                right=max(line.right, box.right),
+                bottom=max(line.bottom, box.bottom),
+            )
+            continue
+        if line is not None:
+            yield line
+        line = box
+    if line is not None:
+        yield line
