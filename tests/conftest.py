@@ -76,7 +76,7 @@ def prefect_server() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def usual_umask() -> Iterator[None]:
-    """Begin each test with the usual modes of new files, whatever the shell's, or a service in this process, are."""
+    """Begin each test with the usual modes of new files, whatever the shell or a test before has set."""
     before = os.umask(0o022)
     yield
     os.umask(before)
