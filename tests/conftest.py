@@ -26,6 +26,7 @@ from tests.support.service import (
 _TOGETHER = {
     **dict.fromkeys(("tests/journal/", "tests/batch/test_workers.py"), "journal"),  # one PostgreSQL server
     "tests/conformance/": "conformance",  # one ledger tells of all that was checked
+    "tests/packaging/": "packaging",  # one environment with the wheel
     **dict.fromkeys(  # one Prefect server for all of them
         (
             "tests/cli/test_dashboard.py",
