@@ -66,7 +66,7 @@ async def _list() -> ExitCode:
 
     async with open_workspace(Settings()) as ws:
         found = await cut_off_calls(ws)
-        operations = [await ws.journal.operation(ws.scope, one.operation_key) for one in found]
+        operations = [await ws.journal.operations.get(ws.scope, one.operation_key) for one in found]
     if not found:
         say("No call was interrupted.")
         return ExitCode.OK

@@ -20,8 +20,8 @@ async def cut_off_calls(ws: Workspace) -> list[ToolCallRecord]:
 async def _undecided(ws: Workspace) -> list[ToolCallRecord]:
     found = []
     for record in await ws.journal.calls.unfinished(ws.scope):
-        operation = await ws.journal.operation(ws.scope, record.operation_key)
-        is_at_work = operation is not None and ws.journal.is_held(operation)
+        operation = await ws.journal.operations.get(ws.scope, record.operation_key)
+        is_at_work = operation is not None and ws.journal.operations.is_held(operation)
         if not is_at_work and not record.name.startswith(APPROVAL):  # a decision is simply made again
             found.append(record)
     return found

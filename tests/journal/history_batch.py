@@ -1,11 +1,11 @@
-"""The batch whose half-done journals are stored in `histories/batch`: killed while its second question is open.
+"""The batches whose half-done journals are stored in `histories/batch`: killed at the last question's turn.
 
-In one journal are then: a finished run with its document and its answer, whose resources are deleted; a run in
-the middle, with finished documents, uploads, a vector store, agents, one answer and one open turn; the lease of
-the leader, and the leases of a document and a member as workers on PostgreSQL hold them; a flow run's owner.
+In one journal are then: a finished run with its documents and answers, whose resources are deleted; a run in
+the middle, with finished documents, uploads, a vector store, agents, one answer and one open turn; the lease
+of the leader, and leases of a document and a member as workers on PostgreSQL hold them; a flow run's owner.
 
 A stored journal is never made anew by newer code. For a new schema, store one more before it changes: run
-`batch` in `agent_tasks.testing.kill_at("turn.attached:8", ...)` and dump its journal, with the folder replaced
+`both` in `agent_tasks.testing.kill_at("turn.attached:8", ...)` and dump its journal, with the folder replaced
 by `{folder}` and the ids of the service that are still needed by `{file_0}`, `{file_1}`, `{extractor}`,
 `{analyst}`, `{store}`, `{thread}` and `{run}`.
 """

@@ -114,7 +114,7 @@ class JournalMachine(RuleBasedStateMachine):
     @rule(worker=WORKERS, key=KEYS)
     def claims(self, worker: int, key: str) -> None:
         journal = self.workers[worker]
-        claimed = self.do(journal.claim(SCOPE, key, "agent", {}))
+        claimed = self.do(journal.operations.claim(SCOPE, key, "agent", {}))
         known = self.model.get(key)
         if known is None:
             assert claimed.claim is Claim.FRESH
@@ -152,7 +152,9 @@ class JournalMachine(RuleBasedStateMachine):
     def attaches(self, worker: int, key: str) -> None:
         remote = {"id": f"r{next(self.numbers)}"}
         made = NewResource("agent", remote["id"], "owner", "n", 60)
-        if known := self.commit(worker, key, self.workers[worker].attach(SCOPE, key, remote, [made])):
+        if known := self.commit(
+            worker, key, self.workers[worker].operations.attach(SCOPE, key, remote, [made])
+        ):
             known.state = OperationState.ATTACHED
             known.remote = known.remote | remote
             self.live[remote["id"]] = key
@@ -163,7 +165,7 @@ class JournalMachine(RuleBasedStateMachine):
         if known is not None and known.state not in OPEN and known.worker == self.workers[worker].worker:
             return  # the same end again is a lost answer, which `test_journal.py` looks at
         result = next(self.numbers)
-        if known := self.commit(worker, key, self.workers[worker].finish(SCOPE, key, result)):
+        if known := self.commit(worker, key, self.workers[worker].operations.finish(SCOPE, key, result)):
             known.state, known.result = OperationState.DONE, result
 
     @rule(worker=WORKERS, key=KEYS)
@@ -171,12 +173,14 @@ class JournalMachine(RuleBasedStateMachine):
         known = self.model.get(key)
         if known is not None and known.state not in OPEN and known.worker == self.workers[worker].worker:
             return
-        if known := self.commit(worker, key, self.workers[worker].fail(SCOPE, key, ValueError("no"))):
+        if known := self.commit(
+            worker, key, self.workers[worker].operations.fail(SCOPE, key, ValueError("no"))
+        ):
             known.state = OperationState.FAILED
 
     @rule(worker=WORKERS, key=KEYS)
     def tries_again(self, worker: int, key: str) -> None:
-        if known := self.commit(worker, key, self.workers[worker].next_attempt(SCOPE, key)):
+        if known := self.commit(worker, key, self.workers[worker].operations.next_attempt(SCOPE, key)):
             known.state, known.remote = OperationState.INTENDED, {}
             known.attempt += 1
 
@@ -185,7 +189,7 @@ class JournalMachine(RuleBasedStateMachine):
         if not self.live:
             return
         remote_id, key = self.live.popitem()
-        self.do(self.workers[worker].mark_deleted(SCOPE, "agent", remote_id))
+        self.do(self.workers[worker].resources.mark_deleted(SCOPE, "agent", remote_id))
         if self.model[key].state is OperationState.DONE:
             self.model[key].state = OperationState.RELEASED
 
@@ -230,12 +234,12 @@ class JournalMachine(RuleBasedStateMachine):
             return
         journal = self.workers[0]
         for key, known in self.model.items():
-            found = self.do(journal.operation(SCOPE, key))
+            found = self.do(journal.operations.get(SCOPE, key))
             assert found is not None
             assert (found.state, found.worker, found.attempt) == (known.state, known.worker, known.attempt)
             if known.state is OperationState.DONE:
                 assert found.result == known.result
-        listed = self.do(journal.live_resources(SCOPE))
+        listed = self.do(journal.resources.live(SCOPE))
         assert {resource.remote_id for resource in listed} == set(self.live)
 
     def teardown(self) -> None:

@@ -129,7 +129,7 @@ async def use_as_nobody(endpoint: str, address: str) -> str:
     """`use` without the rights of root."""
     with tempfile.TemporaryDirectory() as folder:
         async with Workspace.open(endpoint, None, f"sqlite+aiosqlite:///{folder}/journal.db") as ws:
-            await ws.journal.unsettled(ws.scope)  # all that is imported late is there now
+            await ws.journal.operations.unsettled(ws.scope)  # all that is imported late is there now
     if os.geteuid() == 0:
         os.seteuid(65534)
     return await use(endpoint, address)

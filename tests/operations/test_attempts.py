@@ -307,15 +307,15 @@ async def test_a_person_decides_on_the_call_of_all_attempts(
     asked = ToolCallRequest(call_id="call_2", name="book", arguments='{"name": "Oak"}')
     stopping = Booking(when_unknown="stop")
     async with open_workspace(service(rules=BOOKING)) as ws:
-        await ws.journal.claim(ws.scope, "k", "turn", {})
+        await ws.journal.operations.claim(ws.scope, "k", "turn", {})
         hashed = content_hash(asked.arguments)
         await ws.journal.calls.begin(ws.scope, "k", "run_1", "call_1", "book", hashed)
         with pytest.raises(ToolOutcomeUnknownError):
             await dispatch_tools(ws, "k", "run_2", [asked], stopping.tools)
-        await ws.journal.fail(ws.scope, "k", ValueError("cut off"))
+        await ws.journal.operations.fail(ws.scope, "k", ValueError("cut off"))
         await by(ws, "call_2", *(["booked"] if by is answer_call else []))
         assert await cut_off_calls(ws) == []
-        await ws.journal.claim(ws.scope, "k", "turn", {})
+        await ws.journal.operations.claim(ws.scope, "k", "turn", {})
         (outcome,) = await dispatch_tools(ws, "k", "run_2", [asked], stopping.tools)
     assert outcome.output == ("booked" if by is answer_call else "Oak booked")
     assert len(stopping.keys) == (0 if by is answer_call else 1)

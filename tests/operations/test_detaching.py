@@ -36,7 +36,7 @@ async def _begun(running: RunningService, ws: Workspace, **more: Any) -> asyncio
     """A turn that the journal knows."""
     spec = turn(await clerk(ws))
     task = asyncio.create_task(run_turn(ws, spec, **more))
-    while (found := await ws.journal.operation(ws.scope, turn_key(spec))) is None or not found.remote:
+    while (found := await ws.journal.operations.get(ws.scope, turn_key(spec))) is None or not found.remote:
         await asyncio.sleep(0.02)
     return task
 
@@ -57,7 +57,9 @@ async def test_a_turn_of_a_process_that_detaches_goes_on_and_its_successor_need_
         await _cancelled(task)
     async with open_workspace(running) as ws:
         agent = await clerk(ws)
-        assert (await ws.journal.claim(ws.scope, turn_key(turn(agent)), "turn", {})).claim is Claim.ORPHAN
+        assert (
+            await ws.journal.operations.claim(ws.scope, turn_key(turn(agent)), "turn", {})
+        ).claim is Claim.ORPHAN
         result = await run_turn(ws, turn(agent))
     assert (result.text, result.attempts) == ("At last.", 1)
     assert running.requests("runs.cancel") == []
@@ -145,7 +147,7 @@ async def test_a_turn_that_has_just_completed_is_cancelled_once_at_most_and_its_
     running = service(rules={"default": {"reply": {"text": "At last."}, "delay": 0.5}})
     async with open_workspace(running) as ws:
         task = await _begun(running, ws)
-        (operation,) = await ws.journal.unsettled(ws.scope)
+        (operation,) = await ws.journal.operations.unsettled(ws.scope)
         path = f"/threads/{operation.remote['conversation']}/runs/{operation.remote['turn_id']}"
         with running.http() as http:  # it blocks the loop, so that nobody hears of the end
             while http.get(path).json()["status"] != "completed":
