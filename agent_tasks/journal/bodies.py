@@ -24,7 +24,8 @@ in a row; what is only added is refused there anyway, since no model takes unkno
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
-_OTHER_JOURNAL = "take another journal (AGENT_TASKS_JOURNAL_URL)"
+OTHER_JOURNAL = "take another journal (AGENT_TASKS_JOURNAL_URL)"
+"""What helps where another version can't be had; all is done anew there, and paid for."""
 
 
 @cache
@@ -62,7 +63,7 @@ class Written:
             raise JournalVersionError(
                 f"The row of {what} in the journal {journal} was written by {PACKAGE}{newer} in format "
                 f"{row['format']}. This is {this_version()}, which knows formats up to {FORMAT}. Upgrade "
-                f"{PACKAGE} to{newer or ' the version that wrote it'}, or {_OTHER_JOURNAL}."
+                f"{PACKAGE} to{newer or ' the version that wrote it'}, or {OTHER_JOURNAL}."
             )
         return written
 
@@ -82,13 +83,13 @@ class Written:
 
     def _remedy(self) -> str:
         if self.version is None:
-            return f"A version before schema 0003 wrote it. Use that one, or {_OTHER_JOURNAL}."
+            return f"A version before schema 0003 wrote it. Use that one, or {OTHER_JOURNAL}."
         if self.version == this_version():
             return (
                 "This version wrote it, or another build of it; or it was changed by hand. Restore a copy, "
-                f"or {_OTHER_JOURNAL}."
+                f"or {OTHER_JOURNAL}."
             )
-        return f"It was written by {self.version}. Upgrade {PACKAGE} to that version, or {_OTHER_JOURNAL}."
+        return f"It was written by {self.version}. Upgrade {PACKAGE} to that version, or {OTHER_JOURNAL}."
 
 
 def _told(error: ValidationError) -> str:

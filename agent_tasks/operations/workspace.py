@@ -92,11 +92,35 @@ class Workspace:
             ConfigurationError: the endpoint or the journal's address can't be used.
             JournalError: the journal can't be read.
         """
-        instrument_unless_watched()
         async with (
             Journal(journal_url, lease_seconds=lease_seconds) as journal,
-            AgentsBackend.open(endpoint, credential) as backend,
+            cls.over(journal, endpoint, credential, scope=scope) as workspace,
         ):
+            yield workspace
+
+    @classmethod
+    @asynccontextmanager
+    async def over(
+        cls,
+        journal: Journal,
+        endpoint: str,
+        credential: AsyncTokenCredential | TokenCredential | SecretStr | None,
+        *,
+        scope: str | None = None,
+    ) -> AsyncIterator[Self]:
+        """Open the Agents service over a journal that is open, and keep this worker's leases.
+
+        Args:
+            journal: the durable memory.
+            endpoint: as for `open`, like all that follows.
+            credential: see there.
+            scope: see there.
+
+        Raises:
+            ConfigurationError: the endpoint can't be used.
+        """
+        instrument_unless_watched()
+        async with AgentsBackend.open(endpoint, credential) as backend:
             workspace = cls(backend, journal, scope=scope)
             heartbeat = asyncio.create_task(workspace._keep_leases(), name="journal-heartbeat")
             try:

@@ -18,6 +18,7 @@ from typing import Any
 from agent_tasks.batch import context
 from agent_tasks.batch.records import BatchSummary
 from agent_tasks.batch.run import run_batch
+from agent_tasks.journal import LeaseKind, NewLease
 from agent_tasks.operations import Workspace, operation_key
 from agent_tasks.pipeline.loader import load_pipeline
 
@@ -62,3 +63,17 @@ async def run(ws: Workspace, folder: Path, name: str) -> BatchSummary:
         (documents / document).write_text(text)
     (folder / f"{name}.yaml").write_text(PIPELINE.format(name=name))
     return await run_batch(ws, load_pipeline(folder / f"{name}.yaml"), documents, folder / f"{name}-out")
+
+
+async def both(endpoint: str, folder: str, journal: str) -> None:
+    """The finished batch, then the one that is killed; what workers on PostgreSQL hold beside it."""
+    here = Path(folder)
+    context.batch_key = batch_key
+    owner = context.batch_owner("papers", here / "papers")
+    async with Workspace.open(endpoint, None, journal, scope=SCOPE) as ws:
+        await run(ws, here, "finished")
+        await ws.journal.flow_runs.note(FLOW_RUN, owner)
+        member = NewLease(operation_key("member"), LeaseKind.MEMBER, owner)
+        document = NewLease(operation_key("document"), LeaseKind.DOCUMENT, owner, "b.txt")
+        await ws.journal.leases.take(ws.scope, [member, document])
+        await run(ws, here, "papers")

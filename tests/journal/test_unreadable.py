@@ -79,7 +79,11 @@ DAMAGES: list[tuple[Callable[[Path], None], type[JournalError], str]] = [
     (_middle_overwritten, JournalUnreadableError, "restore a copy"),
     (_replaced_by_a_foreign_one, JournalUnreadableError, "not a journal"),
     (_a_folder, JournalUnreadableError, "AGENT_TASKS_JOURNAL_URL"),
-    (_from_a_newer_version, JournalVersionError, "newer prefect-azure-agents"),
+    (
+        _from_a_newer_version,
+        JournalVersionError,
+        r"schema 9999.*Upgrade prefect-azure-agents.*AGENT_TASKS_JOURNAL_URL",
+    ),
 ]
 
 

@@ -54,7 +54,7 @@ async def test_what_a_living_worker_is_at_stays(
     async with open_workspace(service()) as ws:
         await ensure_agent(ws, SPEC, owner="papers:1", ttl=HOUR)
         async with Journal(f"sqlite+aiosqlite:///{tmp_path}/journal.db", clock=lambda: later) as other:
-            await other.claim("test", "turn", "turn", {"owner": "papers:1/a.txt"})
+            await other.operations.claim("test", "turn", "turn", {"owner": "papers:1/a.txt"})
             assert await find_leftovers(ws, now=later) == []
         assert len(await find_leftovers(ws, now=later)) == 1  # the other worker is gone
 
