@@ -75,8 +75,12 @@ class Journal:
         return self._database.is_shared
 
     async def __aenter__(self) -> Self:
-        await self._database.open(was_there=self._presence.has_been_used)
-        self._presence.announce()
+        try:
+            await self._database.open(was_there=self._presence.has_been_used)
+            self._presence.announce()
+        except BaseException:
+            await self._database.close()  # a refused journal keeps neither a thread nor a connection
+            raise
         return self
 
     async def __aexit__(

@@ -5,19 +5,8 @@ journal can serve several endpoints without mixing up their ids. Nothing here is
 hashes, tool arguments as a hash and, shortened and without headers, for people who have to tell calls apart;
 results as the plain JSON that the caller gets.
 
-| table | a row is |
-| --- | --- |
-| `operations` | an effect on the service: its intent, the remote ids, the outcome, and whose it is now |
-| `tool_calls` | a call of a function that a turn asked for: begun, and what it gave |
-| `resources` | something that was made on the service, with owner and time to live: the ledger |
-| `leases` | what a worker holds while it works: a name, a document, its place among the workers of a batch |
-| `runs` | the last run of a batch: when it began and ended, and with what |
-| `flow_runs` | for whom a flow run of Prefect works |
-| `documents` | the latest outcome of a document of a batch |
-| `answers` | the latest answer to a question about all documents of a batch |
-
-JSON bodies carry the number of their format, and the version of this package that wrote them
-(`agent_tasks.journal.bodies`). Change a table only together with a migration in `migrations/versions` and
+What a row of each table is: docs/durability.md, The journal. JSON bodies carry the number of their format and
+the version of this package that wrote them (`agent_tasks.journal.bodies`). Change a table only together with a migration in `migrations/versions` and
 `SCHEMA_REVISION`.
 """
 

@@ -19,7 +19,7 @@ FILES_A_REQUEST = 500
 """How many files the service takes into a store at once (documented limit)."""
 
 INGESTION_DEADLINE = timedelta(minutes=30)
-"""How long a store may take its files in."""
+"""How long a store may take to ingest its files."""
 
 
 async def upload_file(
@@ -153,8 +153,8 @@ async def _build(
         crash_point("store.attached")
     if is_orphan or len(file_ids) > FILES_A_REQUEST:
         await _add_missing(ws, operation, store_id, file_ids)
-    failed = await _wait_until_taken_in(ws, store_id, deadline)
-    crash_point("store.taken_in")
+    failed = await _wait_until_ingested(ws, store_id, deadline)
+    crash_point("store.ingested")
     result = {"id": store_id, "file_ids": file_ids, "failed": failed}
     await ws.journal.operations.finish(ws.scope, operation.key, result)
     crash_point("store.committed")
@@ -178,11 +178,11 @@ async def _add_missing(ws: Workspace, operation: Operation, store_id: str, file_
             return
 
 
-async def _wait_until_taken_in(ws: Workspace, store_id: str, deadline: timedelta) -> dict[str, str]:
+async def _wait_until_ingested(ws: Workspace, store_id: str, deadline: timedelta) -> dict[str, str]:
     async for _ in Pauses(0.1, 5.0, within=deadline.total_seconds()):
         status = await ws.backend.store_status(store_id)
         if not status.pending:
             return status.failed
     raise TransportError(
-        f"The store {store_id} did not take its files in within {deadline}. The next call goes on waiting."
+        f"The store {store_id} did not ingest its files within {deadline}. The next call goes on waiting."
     )

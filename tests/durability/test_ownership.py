@@ -111,7 +111,7 @@ async def at_work(running: RunningService, project: AgentsProject, owner: str) -
     """A living worker elsewhere that carries something out for an owner."""
     url = project.settings().journal_url.get_secret_value()
     async with Journal(url) as other:
-        await other.claim(running.endpoint, "theirs", "turn", {"owner": owner, "step": "s"})
+        await other.operations.claim(running.endpoint, "theirs", "turn", {"owner": owner, "step": "s"})
         yield
 
 

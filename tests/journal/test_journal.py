@@ -120,9 +120,9 @@ async def test_a_tool_call_begins_once_and_keeps_its_output(journal: Journal) ->
     await journal.operations.claim(SCOPE, "op", "turn", {})
     begin = ("op", "run_1", "call_1", "lookup", "hash")
     assert await journal.calls.begin(SCOPE, *begin) is None
-    cut_off = await journal.calls.begin(SCOPE, *begin)
-    assert cut_off is not None
-    assert cut_off.state is ToolCallState.STARTED
+    interrupted = await journal.calls.begin(SCOPE, *begin)
+    assert interrupted is not None
+    assert interrupted.state is ToolCallState.STARTED
     await journal.calls.finish(SCOPE, "run_1", "call_1", "7", error_type=None)
     done = await journal.calls.begin(SCOPE, *begin)
     assert done is not None

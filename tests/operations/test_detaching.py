@@ -15,7 +15,7 @@ from agent_tasks import detaching
 from agent_tasks.detaching import detach, hearing_sigterm, is_detaching
 from agent_tasks.errors import ToolOutcomeUnknownError
 from agent_tasks.journal import Claim, ToolCallState
-from agent_tasks.operations import Workspace, answer_call, cut_off_calls, run_turn
+from agent_tasks.operations import Workspace, answer_call, list_interrupted_calls, run_turn
 from agent_tasks.operations.cancelling import cancel_owner
 from agent_tasks.operations.turns import turn_key
 from tests.conftest import ServiceFactory
@@ -121,7 +121,7 @@ async def test_a_call_interrupted_in_a_cancelled_turn_is_not_under_way_for_ever(
         await _cancelled(task)
         (call,) = await ws.journal.calls.of(ws.scope, turn_key(turn(await clerk(ws))))
         assert (call.state, call.output) == (ToolCallState.UNKNOWN, None)
-        assert await cut_off_calls(ws) == []
+        assert await list_interrupted_calls(ws) == []
     async with open_workspace(running) as ws:
         agent = await clerk(ws)
         if when_unknown == "stop":
@@ -130,7 +130,7 @@ async def test_a_call_interrupted_in_a_cancelled_turn_is_not_under_way_for_ever(
     async with open_workspace(running) as ws:
         agent = await clerk(ws)
         if when_unknown == "stop":
-            (again,) = await cut_off_calls(ws)
+            (again,) = await list_interrupted_calls(ws)
             assert again.call_id != call.call_id
             await answer_call(ws, again.call_id, "booked, number 4711")
         result = await run_turn(ws, turn(agent), tools=booking.tools)

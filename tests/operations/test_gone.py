@@ -49,7 +49,7 @@ async def test_a_store_that_is_deleted_while_it_takes_its_files_in_is_built_anew
         return {}
 
     with monkeypatch.context() as patch:
-        patch.setattr(files, "_wait_until_taken_in", for_ever)
+        patch.setattr(files, "_wait_until_ingested", for_ever)
         async with open_workspace(running) as ws:
             file = await upload_file(ws, b"hello", "a.txt", owner="batch")
             building = asyncio.create_task(build_vector_store(ws, "papers", [file], owner="batch"))

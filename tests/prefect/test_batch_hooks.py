@@ -146,7 +146,7 @@ async def test_turns_of_a_living_worker_and_of_other_owners_go_on(bench: Callabl
         Workspace.open(batch.service.endpoint, None, batch.journal_url) as ours,
         Journal(batch.journal_url) as other,
     ):
-        await other.claim(ours.scope, "theirs", "turn", {"owner": "papers:1/a", "step": "s"})
+        await other.operations.claim(ours.scope, "theirs", "turn", {"owner": "papers:1/a", "step": "s"})
         await ours.journal.operations.claim(
             ours.scope, "neighbours", "turn", {"owner": "papers:12/a", "step": "s"}
         )
