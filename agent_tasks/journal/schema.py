@@ -6,8 +6,8 @@ hashes, tool arguments as a hash and, shortened and without headers, for people 
 results as the plain JSON that the caller gets.
 
 What a row of each table is: docs/durability.md, The journal. JSON bodies carry the number of their format and
-the version of this package that wrote them (`agent_tasks.journal.bodies`). Change a table only together with a migration in `migrations/versions` and
-`SCHEMA_REVISION`.
+the version of this package that wrote them (`agent_tasks.journal.bodies`). Change a table only together with
+a migration in `migrations/versions` and `SCHEMA_REVISION`.
 """
 
 from __future__ import annotations

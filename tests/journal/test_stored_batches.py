@@ -8,9 +8,12 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from agent_tasks.backends.base import Mark
 from agent_tasks.backends.classic import ATTEMPT_FIELD, KEY_FIELD, _marked_name
@@ -18,6 +21,7 @@ from agent_tasks.batch import context
 from agent_tasks.batch.context import batch_owner
 from agent_tasks.batch.fork import find_run
 from agent_tasks.batch.records import AnswerRow, DocumentRow
+from agent_tasks.errors import JournalError
 from agent_tasks.journal import Journal, LeaseKind, NewLease
 from agent_tasks.journal.schema import SCHEMA_REVISION
 from agent_tasks.operations import Workspace
@@ -166,6 +170,29 @@ async def test_a_lease_that_an_older_version_holds_is_respected(
         ws.journal, ws.scope = journal, SCOPE
         assert await in_use(ws, owner)
         assert not await in_use(ws, batch_owner("finished", tmp_path / "finished"))
+
+
+async def test_a_migration_that_fails_leaves_the_journal_as_it_was(address: str, tmp_path: Path) -> None:
+    """It fails in its middle: one of the tables that it changes is not there."""
+    await load(address, text_of("0002", tmp_path))
+    engine = create_async_engine(address)
+
+    async def told(statement: str) -> list[Any]:
+        async with engine.begin() as connection:
+            found = await connection.execute(sa.text(statement))
+            return [tuple(row) for row in found] if found.returns_rows else []
+
+    await told("ALTER TABLE documents RENAME TO elsewhere")
+    rows = await told("SELECT * FROM operations ORDER BY key")
+    with pytest.raises(JournalError, match="documents"):
+        async with Journal(address):
+            pass
+    assert await told("SELECT version_num FROM alembic_version") == [("0002",)]
+    assert str(await told("SELECT * FROM operations ORDER BY key")) == str(rows)
+    await told("ALTER TABLE elsewhere RENAME TO documents")
+    await engine.dispose()
+    async with Journal(address) as journal:
+        assert len(await journal.runs.ended(SCOPE)) == 1
 
 
 def test_every_schema_has_a_stored_batch() -> None:
