@@ -193,6 +193,34 @@ def _seconds(limit: str) -> float:
     return float(limit.removesuffix("s"))
 
 
+async def test_a_state_change_is_one_statement(postgresql_address: str) -> None:
+    """Each one more is a round trip to the server, in every turn."""
+    async with Journal(postgresql_address) as journal:
+        assert isinstance(journal._database, PostgresqlDatabase)
+        sent: list[str] = []
+
+        def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+            sent.append(statement)
+
+        sa.event.listen(journal._database._engine.sync_engine, "before_cursor_execute", note)
+        made = NewResource("conversation", "thread_1", "o", "n", 60)
+        lease = NewLease("lease", LeaseKind.DOCUMENT, "b", "a.txt")
+        for change in (
+            journal.operations.claim(SCOPE, "k", "turn", {}),
+            journal.operations.attach(SCOPE, "k", {"turn_id": "run_1"}, [made]),
+            journal.operations.finish(SCOPE, "k", {"text": "42"}),
+            journal.operations.claim(SCOPE, "k", "turn", {}),
+            journal.leases.take(SCOPE, [lease]),
+            journal.documents.put(SCOPE, "b", DocumentRecord("a.txt", "h", "f", "done")),
+            journal.documents.put(SCOPE, "b", DocumentRecord("a.txt", "h", "f", "failed")),
+            journal.leases.give_up(SCOPE, ["lease"]),
+            journal.flow_runs.note("run", "o"),
+        ):
+            sent.clear()
+            await change
+            assert len(sent) == 1, sent
+
+
 async def test_a_restarted_server_is_waited_for(postgresql: PostgresServer, postgresql_address: str) -> None:
     async with Journal(postgresql_address) as journal:
         await journal.operations.claim(SCOPE, "before", "turn", {})
