@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -30,8 +30,11 @@ OTHER_JOURNAL = "take another journal (AGENT_TASKS_JOURNAL_URL)"
 
 @cache
 def this_version() -> str:
-    """The version of this package."""
-    return version(PACKAGE)
+    """The version of this package; that of a clone which is on the path and not installed is not known."""
+    try:
+        return version(PACKAGE)
+    except PackageNotFoundError:
+        return "a clone"
 
 
 def as_written() -> dict[str, Any]:

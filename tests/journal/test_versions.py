@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import closing
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from agent_tasks.batch.records import AnswerRow, DocumentRow, RunRecord
 from agent_tasks.errors import JournalVersionError
-from agent_tasks.journal import AnswerRecord, DocumentRecord, Journal, LeaseKind, NewLease
+from agent_tasks.journal import AnswerRecord, DocumentRecord, Journal, LeaseKind, NewLease, bodies
 from agent_tasks.journal.bodies import FORMAT, this_version
 from agent_tasks.operations import AgentSpec, TurnSpec, Workspace, ensure_agent, run_turn
 from tests.batch.conftest import bench
@@ -187,6 +188,24 @@ async def test_a_turn_of_a_newer_version_is_not_paid_for_again(
         with pytest.raises(JournalVersionError, match=r"the turn [0-9a-f]{40} .*mood"):
             await run_turn(ws, turn)
     assert len(running.requests("runs.create_thread_and_run")) == sent == 1
+
+
+async def test_a_clone_that_is_not_installed_writes_too(
+    sqlite_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(bodies, "version", missing)
+    this_version.cache_clear()
+    try:
+        async with Journal(sqlite_address) as journal:
+            await fill(journal)
+            await change(sqlite_address, "documents", body="{}")
+            with pytest.raises(JournalVersionError, match=r"prefect-azure-agents a clone: known: Field req"):
+                await _document(journal)
+    finally:
+        this_version.cache_clear()
 
 
 async def test_a_newer_schema_says_which_version_wrote_it(sqlite_address: str, tmp_path: Path) -> None:
