@@ -11,7 +11,7 @@ from agent_tasks.batch.observer import observer
 from agent_tasks.batch.records import AnswerRow, DocumentRow, Failure, shortened
 from agent_tasks.documents.discovery import DocumentFile
 from agent_tasks.errors import AgentTasksError, DocumentError, JournalError
-from agent_tasks.journal import DocumentRecord
+from agent_tasks.journal import AnswerRecord
 from agent_tasks.operations import (
     RemoteAgent,
     RemoteFile,
@@ -43,8 +43,8 @@ class Corpus:
 async def read_corpus(batch: Batch) -> Corpus:
     """The readable documents of a batch, as the journal has them."""
     corpus = Corpus()
-    async for record in batch.ws.journal.documents(batch.ws.scope, batch.key):
-        if DocumentRow.model_validate(record.body).readable:
+    async for record in batch.ws.journal.documents.of(batch.ws.scope, batch.key):
+        if record.read(DocumentRow).readable:
             corpus.documents[record.name] = record.content_hash
     return corpus
 
@@ -105,14 +105,14 @@ def _fingerprint(batch: Batch, question: Question, status: str) -> str:
 
 
 async def _known_answer(batch: Batch, corpus: Corpus, question: Question) -> AnswerRow | None:
-    record = await batch.ws.journal.get_document(batch.ws.scope, batch.answers_key, question.id)
+    record = await batch.ws.journal.answers.get(batch.ws.scope, batch.key, question.id)
     if (
         record is None
-        or record.content_hash != corpus.key
+        or record.corpus != corpus.key
         or record.fingerprint != _fingerprint(batch, question, record.status)
     ):
         return None
-    row = AnswerRow.model_validate(record.body)
+    row = record.read(AnswerRow)
     return None if row.error is not None and row.error.retryable else row
 
 
@@ -195,15 +195,15 @@ async def _answer(
         else:
             _fill(row, result, names)
         status = _FAILED if row.error else _ANSWERED
-        record = DocumentRecord(
-            name=question.id,
-            content_hash=corpus.key,
+        record = AnswerRecord(
+            question=question.id,
+            corpus=corpus.key,
             fingerprint=_fingerprint(batch, question, status),
             status=status,
             body=row.model_dump(mode="json"),
         )
         # Not by a worker that leads no more: what its successor has deleted is not an answer.
-        await batch.ws.journal.put_document(batch.ws.scope, batch.answers_key, record, held=batch.lead)
+        await batch.ws.journal.answers.put(batch.ws.scope, batch.key, record, held=batch.lead)
         if owner not in batch.retained:
             await batch.release(owner)
     return row

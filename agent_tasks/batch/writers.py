@@ -67,8 +67,8 @@ async def write_results(batch: Batch) -> Written:
     """Write results.jsonl from the journal, one document at a time, sorted by name."""
     written = Written()
     with replacing(batch.out / "results.jsonl") as file:
-        async for record in batch.ws.journal.documents(batch.ws.scope, batch.key):
-            row = DocumentRow.model_validate(record.body)
+        async for record in batch.ws.journal.documents.of(batch.ws.scope, batch.key):
+            row = record.read(DocumentRow)
             file.write(in_json(row.model_dump_json()) + "\n")
             written.counts[row.status] += 1
             written.usage = written.usage + row.usage
