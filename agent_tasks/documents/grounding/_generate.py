@@ -138,7 +138,12 @@ def _units() -> dict[str, list[str]]:
             if unit in UNITS:
                 for forms in lengths.values():
                     found[unit] |= set(_words_of(forms))
-    return {unit: sorted(words - {""}) for unit, words in sorted(found.items())}
+    return {unit: sorted(filter(None, _distinct(unit, words))) for unit, words in sorted(found.items())}
+
+
+def _distinct(unit: str, words: set[str]) -> set[str]:
+    """Without the single letters by which some language or other calls a month or a minute."""
+    return {word for word in words if len(word.strip(".")) > 1 or not unit.startswith("duration") or word in "hs"}
 
 
 def _words_of(forms: Any) -> Iterator[str]:

@@ -140,6 +140,10 @@ def _is_joined_before(text: Folded, start: int, sought: Wanted) -> bool:
     """Whether an identifier or a number goes on to the left."""
     folded = text.text
     sign, far = folded[start - 1 : start], folded[start - 2 : start - 1] if start > 1 else ""
+    if sign == "'" and _IRISH.search(text.quote(max(0, start - 3), start)):
+        return True
+    if sought.traits.is_digits and sought.traits.size > LONG_WORD and _AREA_CODE.search(folded[max(0, start - 8) : start]):
+        return True
     if not sought.traits.has_digit or kind_of(far) is Kind.OTHER:
         return False
     if kind_of(far) is Kind.DIGIT:
@@ -174,6 +178,8 @@ def _is_continued(folded: str, start: int, end: int) -> bool:
     return bool(after or before)
 
 
+_IRISH = re.compile(r"(?<![^\W_])O['’ʼ]\Z")
+_AREA_CODE = re.compile(r"\(\+?\d{1,5}\) ?\Z")
 _GROUP_AFTER = re.compile(r" \d{2,4}(?!\d|[.,]\d)")
 _GROUP_BEFORE = re.compile(r"(?<![\d.,])\d{2,4} \Z")
 

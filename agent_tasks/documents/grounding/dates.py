@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
+from typing import TypeAlias
 
 import regex
 
@@ -36,19 +37,25 @@ _WORD = regex.compile(r"[\p{L}\p{M}]{2,20}(?:-\n {0,8}[\p{L}\p{M}]{2,12})?")
 _UNSPACED = regex.compile(r"[\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
 # What stands between day, month and year in the languages of the world.
 _FILLERS = (
-    "day of|th day of|of|the|de|del|di|den|d'|do|da|dal|ta'|ng|dhen|na|m|г|р|рік|року|год|года|р|թ|թթ|წ|წლის|წელი|"
-    "gada|năm|ปี|พ\\.ศ|ค\\.ศ|ب|في|سنة|سال|ל|של|को|के|ঈসায়ী|ខែ|ឆ្នាំ|ថ្ងៃទី|ປີ|ເດືອນ|เดือน|ရက်|ខែ|mjesec|года|anul|al|a|hó|e|ko"
+    "day of|th day of|of|the|de|del|di|den|d'|do|da|dal|ta'|ng|dhen|na|m|г|р|рік|року|год|года|թ|թթ|წ|წლის|წელი|"
+    "gada|năm|ปี|พ\\.ศ|ค\\.ศ|ب|في|سنة|سال|ל|של|को|के|ঈসায়ী|ខែ|ឆ្នាំ|ថ្ងៃទី|ປີ|ເດືອນ|เดือน|ရက်|ខែ|жылғы|жылы|жыл|yil|yili|ж|il|anul|al|a|hó|e|ko"
 )
 _GAP = rf"(?:\s{{0,2}}[.,/'-]?\s{{0,2}}(?:(?:{_FILLERS})(?![^\W\d_])\.?)?){{0,2}}\s{{0,2}}[.,/'-]?\s{{0,2}}"
 _SUFFIX = r"(?:st|nd|rd|th|er|re|eme|ème|de|te|a|o|º|ª|°|an|-?(?:го|е|ше|й|ե|ին|os|as|oji))?"
 _DAY = rf"(?P<day>\d{{1,2}}){_SUFFIX}"
 _YEAR = r"(?P<year>\d{4}|'?\d{2})"
-_DAY_BEFORE = re.compile(rf"(?<![\d])(?<!\d[.,/:-]){_DAY}{_GAP}\Z")
-_YEAR_BEFORE = re.compile(rf"(?<!\d){_YEAR}(?:-?(?:an|en|os|го|eko|ko|ରେ))?{_GAP}\Z")
-_YEAR_AFTER = re.compile(rf"{_GAP}{_YEAR}(?!\d|[.,:]\d|-\d)")
+_YEAR_SUFFIX = "(?:-?(?:an|en|os|го|eko|ko|cı|ci|cu|cü))?"
+_DAY_BEFORE = re.compile(rf"(?<!\d)(?<!\d[.,/:-]){_DAY}{_GAP}\Z")
+_YEAR_BEFORE = re.compile(rf"(?<!\d){_YEAR}{_YEAR_SUFFIX}{_GAP}\Z")
+_YEAR_DAY_BEFORE = re.compile(rf"(?<!\d)(?P<year>\d{{4}}){_YEAR_SUFFIX}{_GAP}(?<!\d){_DAY}{_GAP}\Z")
 _DAY_AFTER = re.compile(rf"{_GAP}{_DAY}(?!\d)")
+_YEAR_AFTER = re.compile(rf"{_GAP}{_YEAR}(?!\d|[.,:]\d|-\d)")
 _DAY_YEAR_AFTER = re.compile(rf"{_GAP}{_DAY}{_GAP}{_YEAR}(?!\d|[.,:]\d|-\d)")
 _WINDOW = 32
+
+
+Order: TypeAlias = tuple[str, str, str]
+"""Year, month and day as they are written."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,10 @@ def find_dates(folded: str) -> Iterator[Written]:
     is_minguo = calendars.is_minguo(folded)
     for match in _NUMERIC.finditer(folded):
         if match[0].count("\n") <= 1:
-            yield from _written(_orders(match[1], match[2], match[3], match[4], is_minguo), *match.span(), is_thai)
+            usual = _orders(match[1], match[2], match[3], match[4], is_minguo)
+            # Two digits of a year come first in East Asia and Hungary.
+            other = {(match[1], match[3], match[4])} if len(match[1]) == len(match[4]) == 2 else set()
+            yield from _written(usual, *match.span(), is_thai, other)
     for match in _COMPACT.finditer(folded):
         yield from _written({(match[1], match[2], match[3])}, *match.span())
     for match in _VIETNAMESE.finditer(folded):
@@ -118,7 +128,7 @@ def find_dates(folded: str) -> Iterator[Written]:
         yield from _around(folded, start, end, numbers, is_thai)
 
 
-def _orders(first: str, sign: str, middle: str, last: str, is_minguo: bool) -> set[tuple[str, str, str]]:
+def _orders(first: str, sign: str, middle: str, last: str, is_minguo: bool) -> set[Order]:
     """Year, month and day in the orders that the digits allow. With points, the month is never first."""
     if len(first) == 4:
         return {(first, middle, last)}
@@ -126,30 +136,29 @@ def _orders(first: str, sign: str, middle: str, last: str, is_minguo: bool) -> s
         return {(str(int(first) + calendars.MINGUO), middle, last)} if is_minguo else set()
     if len(last) in (1, 3):
         return set()
-    orders = {(last, middle, first)}
+    orders: set[Order] = {(last, middle, first)}
     if sign != ".":
         orders.add((last, first, middle))
-    if len(first) == 2 and len(last) == 2:
-        orders.add((first, middle, last))
     return orders
 
 
 def _written(
-    orders: set[tuple[str, str, str]], start: int, end: int, is_thai: bool = False
+    usual: set[Order], start: int, end: int, is_thai: bool = False, other: Iterable[Order] = ()
 ) -> Iterator[Written]:
     days: set[date] = set()
-    unusual: set[date] = set()
-    for year, month, day in orders:
+    expected: set[date] = set()
+    for order in (*usual, *other):
+        year, month, day = order
         if len(month) > 2 or len(day) > 2:
             continue
         for full, is_unusual in _years(year, is_thai):
             found = calendars.day(full, int(month), int(day))
             if found:
                 days.add(found)
-                if is_unusual:
-                    unusual.add(found)
+                if order in usual and not is_unusual:
+                    expected.add(found)
     if days:
-        yield Written(frozenset(days), start, end, frozenset(unusual))
+        yield Written(frozenset(days), start, end, frozenset(days - expected if expected else ()))
 
 
 def _years(year: str, is_thai: bool) -> Iterator[tuple[int, bool]]:
@@ -216,6 +225,9 @@ def _around(folded: str, start: int, end: int, numbers: frozenset[int], is_thai:
     both = _DAY_YEAR_AFTER.match(after)
     if both:
         found.add((both["year"], both["day"], start, end + both.end()))
+    both = _YEAR_DAY_BEFORE.search(before)
+    if both:
+        found.add((both["year"], both["day"], low + both.start(), end))
     first, last = _YEAR_BEFORE.search(before), _DAY_AFTER.match(after)
     if first and last:
         found.add((first["year"], last["day"], low + first.start(), end + last.end()))

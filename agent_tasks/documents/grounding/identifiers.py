@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from agent_tasks.documents.grounding.folding import Folded, fold
 from agent_tasks.documents.grounding.records import MAX_OCCURRENCES, How, Match
 
-_IBAN = re.compile(r"[a-z]{2}\d{2}[a-z0-9]{11,30}")
+# Also the beginning of one: it goes on, then, and is not found.
+_IBAN = re.compile(r"[a-z]{2}\d{2}[a-z0-9]{4,30}")
 _BIC = re.compile(r"[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?")
 _PHONE = re.compile(r"[+(0][\d ()./-]{6,24}")
 _DATE = re.compile(r"\d{1,4}([./-])\d{1,2}\1\d{1,4}")

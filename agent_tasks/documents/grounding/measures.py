@@ -11,8 +11,6 @@ from agent_tasks.documents.grounding.folding import Folded, fold
 from agent_tasks.documents.grounding.names import currency_codes, currency_spellings, multipliers, unit_spellings
 from agent_tasks.documents.grounding.records import MAX_OCCURRENCES, How, Match
 
-_SUPERSCRIPT = str.maketrans("²³", "23")
-
 
 def find_currency(value: str, text: Folded) -> Match | None:
     """Find a currency, given by code, sign or name: beside a number, or by its code in brackets or after a colon."""
@@ -33,13 +31,12 @@ def find_currency(value: str, text: Folded) -> Match | None:
 
 
 def find_unit(value: str, text: Folded) -> Match | None:
-    """Find a unit, given by sign or name, beside a number."""
+    """Find a unit, given by sign or name: after a number, or in brackets or after a colon."""
     spellings = unit_spellings()
     own = fold(value).strip(" .")
-    meant = spellings.get(own) or spellings.get(own.translate(_SUPERSCRIPT)) or frozenset()
-    names = {name for name, units in spellings.items() if units & meant} | {own}
-    names |= {name.translate(_SUPERSCRIPT) for name in names}
-    match = _find(text, names, _beside_number)
+    meant = spellings.get(own, frozenset())
+    names = [name for name, units in spellings.items() if units & meant]
+    match = _find(text, [*names, own], _after_number) or _find(text, [*names, own], _as_heading)
     return _named(value, text, match) if match else None
 
 
@@ -57,6 +54,10 @@ def _beside_number(names: str) -> regex.Pattern[str]:
     before = rf"(?<![\p{{L}}\p{{M}}])(?P<name>{names})\.? ?(?=-?[.]?\d)"
     unspaced = rf"[\d万億千亿만억천] ?\K(?P<name>(?:{names})(?<=[\p{{Han}}\p{{Hangul}}\p{{Thai}}\p{{Lao}}\p{{Khmer}}\p{{Myanmar}}]))"
     return regex.compile(f"{after}|{before}|{unspaced}")
+
+
+def _after_number(names: str) -> regex.Pattern[str]:
+    return regex.compile(rf"[\d½¼¾%.-] ?\K(?P<name>{names})(?![\p{{L}}\p{{M}}\d²³])")
 
 
 def _as_heading(names: str) -> regex.Pattern[str]:

@@ -12,6 +12,7 @@ import regex
 
 from agent_tasks.documents.grounding.folding import fold
 
+_SUPERSCRIPT = str.maketrans("²³", "23")
 _WRITTEN_AFTER = frozenset("st nd rd th er re e eme ème o x р nr cr dr am pm uhr h pcs pc stk stck st szt ks".split())
 _WRITTEN_BEFORE = frozenset("no nr n x rs".split())
 # Names that the CLDR does not have, and papers do.
@@ -21,6 +22,16 @@ _OWN_SIGNS = {
     "BRL": "R$", "TZS": "TSh", "KES": "KSh", "SAR": "ريال ﷼ SR", "IRR": "ریال ﷼", "AMD": "դրամ ֏", "GEL": "ლარი ₾", "LAK": "ກີບ ₭",
     "MMK": "ကျပ်", "ETB": "ብር", "KHR": "៛ រៀល", "ILS": "₪ ש\"ח", "USD": "US$ $", "NGN": "₦", "VND": "₫ đồng đ", "BDT": "৳ টাকা",
 }  # fmt: skip
+# Months in cases that the CLDR does not have, or by names that it no longer has.
+_OWN_CASES = (
+    "јануара фебруара марта априла маја јуна јула августа септембра октобра новембра децембра",
+    "januara februara marta aprila maja juna jula augusta septembra oktobra novembra decembra",
+    "janvārī februārī martā aprīlī maijā jūnijā jūlijā augustā septembrī oktobrī novembrī decembrī",
+    "jaanuaril veebruaril märtsil aprillil mail juunil juulil augustil septembril oktoobril novembril detsembril",
+    "ජනවාරි පෙබරවාරි මාර්තු අප්‍රේල් මැයි ජූනි ජූලි අගෝස්තු සැප්තැම්බර් ඔක්තෝබර් නොවැම්බර් දෙසැම්බර්",
+    "urtarrilaren otsailaren martxoaren apirilaren maiatzaren ekainaren "
+    "uztailaren abuztuaren irailaren urriaren azaroaren abenduaren",
+)
 _OWN_MONTHS = {
     "en": "january february march april may june july august september october november december",
     "de": "januar februar märz april mai juni juli august september oktober november dezember",
@@ -48,6 +59,9 @@ def months() -> dict[str, frozenset[int]]:
     for name, numbers in _names()["months"].items():
         for spelling in {fold(name), _unaccented(fold(name))}:
             found[spelling] |= set(numbers)
+    for line in _OWN_CASES:
+        for number, name in enumerate(map(fold, line.split()), start=1):
+            found[name].add(number)
     known = set(found)
     for line in _OWN_MONTHS.values():
         for number, name in enumerate(map(fold, line.split()), start=1):
@@ -94,7 +108,9 @@ def unit_spellings() -> dict[str, frozenset[str]]:
     found: dict[str, set[str]] = defaultdict(set)
     for unit, names in _names()["units"].items():
         for name in names:
-            found[fold(name).strip(" .")].add(unit)
+            folded = fold(name).strip(" .")
+            for spelling in (folded, folded.translate(_SUPERSCRIPT)):  # m², m2
+                found[spelling].add(unit)
     return {name: frozenset(units) for name, units in found.items() if name}
 
 

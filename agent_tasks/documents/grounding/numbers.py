@@ -234,8 +234,12 @@ def _is_word(text: Folded, start: int, end: int, beyond: str, *, is_after: bool)
     if end - start >= LONG_WORD:
         return True
     run = text.quote(start, end)
-    is_times = run in ("x", "X")  # 3x4
+    is_times = run in ("x", "X") and (is_after or _TIMES.search(text.text[max(0, end - 8) : end]) is not None)
     return is_times or (not beyond.isdigit() and is_written_to_numbers(run, is_after=is_after))
+
+
+# 3x4, but not M8x40.
+_TIMES = re.compile(r"(?<![^\W_])\d+x\Z")
 
 
 def _extended(folded: str, start: int, end: int, numbers: list[Decimal]) -> Iterator[Reading]:

@@ -103,7 +103,7 @@ def multiplier_at(folded: str, end: int) -> Multiplier | None:
         end: Where the number ends.
     """
     match = _WORD.match(folded, end)
-    if match is None:
+    if match is None or match[1][0] in _HAN_POWERS or match[1][0] in _HANGUL_POWERS:  # `mixed` reads them
         return None
     word = match[1]
     if _UNSPACED.match(word):

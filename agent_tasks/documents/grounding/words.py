@@ -14,7 +14,9 @@ from agent_tasks.documents.grounding.folding import Folded
 from agent_tasks.documents.grounding.records import MAX_OCCURRENCES, How, Match
 
 MAX_NEAR_MISSES = 20_000
-"""Places that have a value's letters and digits but are not it; after so many the search ends."""
+"""Places that have a value's letters and digits but are not it; after so many the search ends, found or not."""
+MAX_COMPARED = 2_000_000
+"""Letters and digits compared at such places; long values have fewer of them."""
 
 # Runs within which nothing begins. Arabic and Hebrew words may have a particle before them.
 _RUN = regex.compile(
@@ -122,6 +124,19 @@ class Words:
             return identifiers.find_phone(value, self._text)
         return found
 
+    def _with_signs(self, sought: Wanted, start: int, end: int) -> tuple[int, int]:
+        """A match with the signs that stand around the value, too: the point of "Ltd.", the plus of a number."""
+        folded = self._text.text
+        for sign in reversed(sought.lead):
+            if start == 0 or folded[start - 1] != sign:
+                break
+            start -= 1
+        for sign in sought.tail:
+            if folded[end : end + 1] != sign:
+                break
+            end += 1
+        return start, end
+
     def _find_signs(self, value: str) -> Match | None:
         at = self._text.source.find(value) if value else -1
         if at < 0:
@@ -132,9 +147,9 @@ class Words:
     def _first(self, sought: Wanted) -> Match | None:
         skeleton, size = self._skeleton, len(sought.letters)
         found: Match | None = None
-        count = misses = 0
+        count, misses, most = 0, 0, min(MAX_NEAR_MISSES, MAX_COMPARED // size + 1)
         at = skeleton.text.find(sought.letters)
-        while at >= 0 and count < MAX_OCCURRENCES and misses < MAX_NEAR_MISSES:
+        while at >= 0 and count < MAX_OCCURRENCES and misses < most:
             match = self._check(sought, at)
             if match is None:
                 misses += 1
@@ -161,9 +176,9 @@ class Words:
         inner = gaps.agreement(sought, dict(self._skeleton.gaps(at, end)), edges)
         if inner is None:
             return None
-        start, stop = self._text.span(start_here, end_here)
+        start, stop = self._text.span(*self._with_signs(sought, start_here, end_here))
         quote = self._text.source[start:stop]
-        if not letters.agree(sought.value, quote):
+        if not letters.agree(sought.value, self._text.quote(start_here, end_here)):
             return None
         how = max(inner, edges.how, How.EXACT if quote == sought.value.strip() else How.FORM, key=lambda how: how.rank)
         return Match(start, stop, how)
