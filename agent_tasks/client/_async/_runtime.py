@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from typing import Any, TypeVar
 
 import httpx
@@ -16,6 +16,7 @@ from agent_tasks.client.gate import current_gate
 __all__ = [
     "AsyncLock",
     "aclosing",
+    "async_cut_off",
     "async_sleep",
     "async_within",
     "asynccontextmanager",
@@ -49,6 +50,11 @@ async def async_within(seconds: float) -> AsyncIterator[None]:
             yield
     except TimeoutError as error:
         raise httpx.ReadTimeout(f"no answer in {seconds:g} s") from error
+
+
+def async_cut_off(_response: httpx.Response, seconds: float) -> AbstractAsyncContextManager[None]:
+    """Raises httpx.ReadTimeout where the rest of an answer takes longer, and closes its connection."""
+    return async_within(seconds)
 
 
 async def in_thread(function: Callable[..., T], *args: Any) -> T:
