@@ -171,6 +171,26 @@ async def test_turns_read_to_their_end_go_over_one_connection(kind: str) -> None
     assert server.connections == 1
 
 
+async def test_many_at_once_have_a_connection_each_and_few_go_over_one(kind: str) -> None:
+    """Also beyond what is under way at the same time at most, and after requests that failed."""
+    server = KeepingAlive(after=(0.02, chunk(b"")))
+
+    async def turn(client: Any) -> None:
+        async with client.runs.stream("thread_1", assistant_id="a") as events:
+            _ = [event async for event in events]
+
+    async with server.client(kind) as client:
+        await asyncio.gather(*(turn(client) for _ in range(10)))
+        many = server.connections
+        # Those of the blocking client wait in the few threads that the others need.
+        await asyncio.gather(*(turn(client) for _ in range(250 if kind == "async" else 50)))
+        server.connections = 0
+        for _ in range(5):
+            await turn(client)
+    assert 2 <= many <= 10
+    assert server.connections == 0
+
+
 async def test_a_stream_that_is_left_in_the_middle_costs_its_connection(kind: str) -> None:
     server = KeepingAlive()
     async with server.client(kind) as client:

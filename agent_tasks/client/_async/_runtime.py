@@ -15,7 +15,9 @@ from agent_tasks.client.gate import current_gate
 
 __all__ = [
     "AsyncLock",
+    "AsyncSemaphore",
     "aclosing",
+    "async_acquired",
     "async_cut_off",
     "async_sleep",
     "async_within",
@@ -32,6 +34,19 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 AsyncLock = asyncio.Lock
+AsyncSemaphore = asyncio.Semaphore
+
+
+async def async_acquired(semaphore: asyncio.Semaphore, seconds: float | None) -> None:
+    """Acquires it. Raises httpx.PoolTimeout where that takes longer."""
+    if semaphore.locked():
+        try:
+            async with asyncio.timeout(seconds):
+                await semaphore.acquire()
+        except TimeoutError as error:
+            raise httpx.PoolTimeout(f"no connection was free within {seconds:g} s") from error
+    else:
+        await semaphore.acquire()
 
 
 async def async_sleep(seconds: float) -> None:

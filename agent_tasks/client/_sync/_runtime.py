@@ -20,6 +20,8 @@ from agent_tasks.errors import ConfigurationError
 
 __all__ = [
     "Lock",
+    "Semaphore",
+    "acquired",
     "call_any",
     "closing",
     "contextmanager",
@@ -37,6 +39,13 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 Lock = threading.Lock
+Semaphore = threading.Semaphore
+
+
+def acquired(semaphore: threading.Semaphore, seconds: float | None) -> None:
+    """Acquires it. Raises httpx.PoolTimeout where that takes longer."""
+    if not semaphore.acquire(timeout=seconds):
+        raise httpx.PoolTimeout(f"no connection was free within {seconds:g} s")
 
 
 def sleep(seconds: float) -> None:
