@@ -39,6 +39,9 @@ from agent_tasks.pipeline.prompts import PromptError
 
 logger = get_logger("agent_tasks.batch.processing")
 
+LOOKED_AT_TOGETHER = 500
+"""Documents whose rows are looked up in one statement."""
+
 _RELEASED_TOGETHER = 20  # documents whose conversations are deleted together
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")

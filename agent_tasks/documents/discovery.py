@@ -69,12 +69,13 @@ def discover(
         ConfigurationError: The folder is not there or cannot be read.
     """
     root = folder.resolve()
+    inside = len(str(root)) + 1 if root != Path(root.anchor) else len(root.anchor)
     if not root.is_dir():
         raise ConfigurationError(f"{folder} is not a folder; give the folder that holds the documents.")
     excluded = {path.resolve() for path in exclude}
     found = [
         document
-        for document in _walk(root, excluded)
+        for document in _walk(root, inside, excluded)
         if not any(fnmatchcase(document.name, pattern) for pattern in ignore)
     ]
     return sorted(
@@ -82,7 +83,9 @@ def discover(
     )
 
 
-def _walk(root: Path, excluded: set[Path]) -> Iterator[DocumentFile]:
+def _walk(root: Path, inside: int, excluded: set[Path]) -> Iterator[DocumentFile]:
+    """What is below a folder; `inside` is where names below it begin in a path."""
+
     def refuse(error: OSError) -> None:
         raise ConfigurationError(f"folder {error.filename} cannot be read: {error.strerror}.")
 
@@ -97,7 +100,8 @@ def _walk(root: Path, excluded: set[Path]) -> Iterator[DocumentFile]:
         for name in [*files, *links]:
             path = here / name
             if not name.startswith(".") and path not in excluded:
-                yield DocumentFile(_display(path.relative_to(root).as_posix()), path)
+                below = str(path)[inside:].replace(os.sep, "/")
+                yield DocumentFile(_display(below), path)
 
 
 def _display(name: str) -> str:
@@ -114,16 +118,20 @@ def _problem(document: DocumentFile, root: Path, suffixes: tuple[str, ...]) -> D
     name = document.name
     if len(name) > MAX_NAME:
         return UnsupportedDocumentError(f"The path {name[:80]}... is longer than {MAX_NAME} characters.")
-    if document.path.is_symlink():
+    try:
+        mode = document.path.lstat().st_mode
+    except OSError as error:
+        return UnreadableDocumentError(f"{name} cannot be read: {error.strerror}.", document=name)
+    if stat.S_ISLNK(mode):
         target = document.path.resolve()
         if not target.is_relative_to(root):
             return UnsupportedDocumentError(f"{name} is a link out of the folder.", document=name)
         if target.is_dir():
             return UnsupportedDocumentError(f"{name} is a link to a folder.", document=name)
-    try:
-        mode = document.path.stat().st_mode
-    except OSError as error:
-        return UnreadableDocumentError(f"{name} cannot be read: {error.strerror}.", document=name)
+        try:
+            mode = document.path.stat().st_mode
+        except OSError as error:
+            return UnreadableDocumentError(f"{name} cannot be read: {error.strerror}.", document=name)
     if not stat.S_ISREG(mode):
         return UnsupportedDocumentError(f"{name} is not a regular file.", document=name)
     if document.path.suffix.lower() not in suffixes:
