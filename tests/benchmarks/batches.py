@@ -94,12 +94,20 @@ class BatchFolder:
         for number in range(first, first + count):
             (self.path / "documents" / f"{number:05}.txt").write_text(f"Paper P-{number}, as agreed.\n")
 
-    def run(self, endpoint: str, journal: str) -> dict[str, float]:
-        """Bring all documents to their states in a child process; returns what that took."""
+    def start(self, endpoint: str, journal: str) -> subprocess.Popen[str]:
+        """Begin to bring all documents to their states, in a child process."""
         command = [
             sys.executable, "-m", "tests.benchmarks.batch_worker", endpoint, journal, str(self.path),
         ]  # fmt: skip
-        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=900)
-        assert done.returncode == 0, done.stderr[-3000:]
-        measured: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+        return subprocess.Popen(
+            command, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True,
+        )  # fmt: skip
+
+    def run(self, endpoint: str, journal: str) -> dict[str, float]:
+        """Bring all documents to their states, in a child process; returns what that took."""
+        with self.start(endpoint, journal) as worker:
+            out, complaints = worker.communicate(timeout=900)
+        assert worker.returncode == 0, complaints[-3000:]
+        measured: dict[str, float] = json.loads(out.splitlines()[-1])
         return measured

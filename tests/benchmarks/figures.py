@@ -21,14 +21,6 @@ class Goal:
         return f"{'>=' if self.at_least else '<='} {self.limit:g}"
 
 
-@dataclass(frozen=True)
-class _Figure:
-    name: str
-    value: float
-    goal: Goal | None
-    ratio: str
-
-
 class Figures:
     """What has been measured so far.
 
