@@ -39,9 +39,9 @@ LARGEST_ANSWER = 64 * 1024 * 1024
 """Bytes of an answer in JSON: a page of a hundred of the longest messages has 26 MB."""
 LARGEST_ERROR = 64 * 1024
 """Bytes of an error's text that are read."""
-# Below the 5 seconds after which common servers close an idle connection: a request that meets a closing
-# connection fails with an unknown outcome.
-_KEEP_ALIVE = 4.0
+# Well below the 5 seconds after which common servers close an idle connection: a request that meets a closing
+# connection fails with an unknown outcome, and a busy process may take a while between choosing and sending.
+_KEEP_ALIVE = 2.0
 
 
 async def _wait(seconds: float) -> None:
