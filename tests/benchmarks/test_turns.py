@@ -37,7 +37,7 @@ async def test_a_durable_turn_against_a_bare_one(journal_url: str, tmp_path: Pat
             async def step(number: int) -> None:
                 async with ws.hold(f"step-{number}", "step", {"number": number}) as held:
                     assert not held.is_done
-                    await ws.journal.finish(ws.scope, f"step-{number}", {"number": number})
+                    await ws.journal.operations.finish(ws.scope, f"step-{number}", {"number": number})
 
             await _processor(range(10), bare)
             await _processor(range(-10, 0), durable)
