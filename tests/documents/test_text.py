@@ -10,7 +10,8 @@ import docx
 import pytest
 from pypdf import PdfReader, PdfWriter
 
-from agent_tasks.documents.text import DEFAULT_LIMITS, extract_text
+from agent_tasks.documents.limits import DEFAULT_LIMITS
+from agent_tasks.documents.text import extract_text
 from agent_tasks.errors import (
     DocumentTooLongError,
     EmptyDocumentError,
