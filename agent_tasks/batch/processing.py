@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-import unicodedata
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from typing import Any
@@ -18,9 +17,10 @@ from agent_tasks.batch.context import Batch
 from agent_tasks.batch.observer import observer
 from agent_tasks.batch.records import DocumentRow, DocumentStatus, Failure, Review, shortened
 from agent_tasks.crashpoints import crash_point
+from agent_tasks.documents.content import DocumentContent
 from agent_tasks.documents.discovery import DocumentFile
-from agent_tasks.documents.grounding import GroundingStatus, SourceText
-from agent_tasks.documents.text import extract_text
+from agent_tasks.documents.grounding import FieldGrounding, GroundingStatus, SourceText
+from agent_tasks.documents.reading_pool import shared_pool
 from agent_tasks.errors import (
     AgentTasksError,
     DocumentError,
@@ -197,6 +197,13 @@ def _fingerprint(batch: Batch, status: str) -> str:
     return pipeline.failure_fingerprint if status == DocumentStatus.FAILED else pipeline.fingerprint
 
 
+def _placed(entry: FieldGrounding, read: DocumentContent) -> FieldGrounding:
+    """Say where in the document a value stands that was found."""
+    if entry.offset is None or entry.end is None:
+        return entry
+    return entry.model_copy(update={"places": tuple(read.places(entry.offset, entry.end))})
+
+
 class _DocumentWork:
     """The state of working on one document."""
 
@@ -266,7 +273,9 @@ class _DocumentWork:
         self.is_kept = await self._keep()
         if self.is_kept:
             return
-        text = unicodedata.normalize("NFC", await asyncio.to_thread(extract_text, content, self.file.name))
+        read = await shared_pool().read_async(content, self.file.name, limits=pipeline.limits.reading)
+        text = read.text
+        self.row.notes = [*read.notes, *read.unread]
         tokens = estimate_tokens(text)
         if tokens > pipeline.limits.max_document_tokens:
             raise DocumentTooLongError(
@@ -281,11 +290,11 @@ class _DocumentWork:
         # In a fork, what comes before its step is there already.
         reasons = await self._extract(values) if self.row.fields is None else []
         if self.row.fields is not None:
-            reasons += await asyncio.to_thread(self._ground, text)
+            reasons += await asyncio.to_thread(self._ground, read)
             if pipeline.reviewer is not None:
                 reasons += await self._review(pipeline.reviewer, values)
-        self.row.reasons = reasons
-        self.row.status = DocumentStatus.NEEDS_REVIEW if reasons else DocumentStatus.DONE
+        self.row.reasons = [*reasons, *read.unread]
+        self.row.status = DocumentStatus.NEEDS_REVIEW if self.row.reasons else DocumentStatus.DONE
 
     async def _keep(self) -> bool:
         """In a fork: take what is kept from the original row; returns whether that is all of it."""
@@ -335,10 +344,11 @@ class _DocumentWork:
         after = f" after {repairs} repair turn{'s' if repairs != 1 else ''}" if repairs else ""
         return [f"the extraction is not valid{after}: {'; '.join(errors[:10])}"]
 
-    def _ground(self, text: str) -> list[str]:
-        """Look every value up in the text; returns reasons."""
+    def _ground(self, read: DocumentContent) -> list[str]:
+        """Look every value up in the text, and where that stands in the document; returns reasons."""
         assert self.row.fields is not None  # noqa: S101 - the caller asks only then
-        self.row.grounding = SourceText(text).ground(self.batch.pipeline.output.leaves(self.row.fields))
+        leaves = self.batch.pipeline.output.leaves(self.row.fields)
+        self.row.grounding = [_placed(entry, read) for entry in SourceText(read.text).ground(leaves)]
         return [
             f"{entry.path} {entry.value!r} is not in the document"
             for entry in self.row.grounding

@@ -19,6 +19,7 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
+from agent_tasks.documents.content import Place
 from agent_tasks.documents.dates import find_dates
 
 Ground: TypeAlias = Literal["exact", "number", "date", "none"]
@@ -58,8 +59,12 @@ class FieldGrounding(BaseModel):
     value: Any = None
     offset: int | None = None
     """Characters from the start of the document's text (in Unicode's NFC form) to the match."""
+    end: int | None = None
+    """Characters from the start of the document's text to the end of the match."""
     excerpt: str | None = None
     """The match and a little around it, on one line."""
+    places: tuple[Place, ...] = ()
+    """Where in the document the match stands: page and boxes, sheet and cell, ..."""
 
 
 class SourceText:
@@ -90,6 +95,7 @@ class SourceText:
             status=GroundingStatus.FOUND,
             value=value,
             offset=start,
+            end=end,
             excerpt=self._excerpt(start, end),
         )
 

@@ -1,8 +1,9 @@
 """The order in which a page is read: from words with boxes, drawn in any order, to lines of text.
 
 A word that directly follows the one before it, as drawn, stays with it in a *piece*. Pieces that stand side
-by side make a *row*, and are kept apart by two blanks. Where text runs in columns (several rows share a gutter,
-and both sides are prose) the left one is read before the right one; cells of a table are read row by row.
+by side make a *row*, and are kept apart by two blanks. Where text runs in columns (several rows share a
+gutter, and both sides are prose) the left one is read before the right one; cells of a table are read row by
+row.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Word:
     right: float
     bottom: float
     box: Edges
-    """Where it is shown, in shares of the page; the edges above are turned, so that its line runs from left to right."""
+    """Where it is shown, in shares of the page; the edges above are turned: lines run to the right."""
     is_glued: bool = False
     """No blank stands between it and the word before."""
     is_set_apart: bool = False

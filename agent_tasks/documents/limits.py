@@ -21,7 +21,9 @@ class ReadingLimits:
     max_ratio: float = 200.0
     """Of the unpacked to the packed size of an archive."""
     max_seconds: float = 120.0
-    """Of the clock, for one document."""
+    """Of processor time, so that it does not depend on what else the machine does."""
+    max_memory: int = 3 * 1024 * 1024 * 1024
+    """Bytes of address space of the process that reads; text recognition needs two of the three GiB."""
 
 
 DEFAULT_LIMITS = ReadingLimits()

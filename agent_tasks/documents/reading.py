@@ -26,8 +26,10 @@ from typing import Protocol, cast
 from agent_tasks.documents.content import DocumentContent, Section, WordBoxes
 from agent_tasks.documents.limits import DEFAULT_LIMITS, ReadingLimits, too_long
 from agent_tasks.errors import (
+    AgentTasksError,
     ConfigurationError,
     EmptyDocumentError,
+    UnreadableDocumentError,
     UnsupportedDocumentError,
 )
 
@@ -54,6 +56,9 @@ PLAIN_TEXT_EXTENSIONS = frozenset((
 ))
 # fmt: on
 """Files taken as they are: the plain-text types of the service's own list (recorded: unsupported_file)."""
+
+SOURCE_CODE_EXTENSIONS = PLAIN_TEXT_EXTENSIONS - {".txt", ".md"}
+"""What can be read, and is a document only where somebody says so."""
 
 BUILT_IN: dict[str, str] = {
     **dict.fromkeys(PLAIN_TEXT_EXTENSIONS, f"{_READERS}.plain:read_plain"),
@@ -90,7 +95,15 @@ def read_document(content: bytes, name: str, *, limits: ReadingLimits = DEFAULT_
         raise EmptyDocumentError(f"{name} is empty (0 bytes)", document=name)
     if len(content) > limits.max_bytes:
         raise too_long(name, f"has {len(content):,} bytes", f"{limits.max_bytes:,} bytes")
-    read = _well_formed(_reader(extension)(content, name, limits))
+    try:
+        read = _well_formed(_reader(extension)(content, name, limits))
+    except (AgentTasksError, MemoryError):
+        raise
+    except Exception as error:  # damaged files make the libraries below raise almost anything
+        raise UnreadableDocumentError(
+            f"{name} is damaged: {error or type(error).__name__} ({type(error).__name__}); export it again",
+            document=name,
+        ) from error
     if not read.text and not read.attachments:
         hint = " (a scan without a text layer? run text recognition on it)" if extension == ".pdf" else ""
         raise EmptyDocumentError(f"{name} contains no text{hint}", document=name)
@@ -105,6 +118,11 @@ def read_document(content: bytes, name: str, *, limits: ReadingLimits = DEFAULT_
 def supported_extensions() -> frozenset[str]:
     """Return every extension that a reader is registered for, those of other packages included."""
     return frozenset(BUILT_IN) | frozenset(_readers_of_others())
+
+
+def document_extensions() -> tuple[str, ...]:
+    """Return the extensions of what is a document unless somebody says otherwise: all but source code."""
+    return tuple(sorted(supported_extensions() - SOURCE_CODE_EXTENSIONS))
 
 
 @functools.cache
