@@ -60,9 +60,13 @@ PLAIN_TEXT_EXTENSIONS = frozenset((
 SOURCE_CODE_EXTENSIONS = PLAIN_TEXT_EXTENSIONS - {".txt", ".md"}
 """What can be read, and is a document only where somebody says so."""
 
+PICTURE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif")
+"""Scans and photographs, for text recognition."""
+
 BUILT_IN: dict[str, str] = {
     **dict.fromkeys(PLAIN_TEXT_EXTENSIONS, f"{_READERS}.plain:read_plain"),
     **dict.fromkeys((".html", ".htm"), f"{_READERS}.html:read_html"),
+    **dict.fromkeys(PICTURE_EXTENSIONS, f"{_READERS}.picture:read_picture"),
     ".pdf": f"{_READERS}.pdf:read_pdf",
     ".docx": f"{_READERS}.docx:read_docx",
 }
@@ -105,8 +109,7 @@ def read_document(content: bytes, name: str, *, limits: ReadingLimits = DEFAULT_
             document=name,
         ) from error
     if not read.text and not read.attachments:
-        hint = " (a scan without a text layer? run text recognition on it)" if extension == ".pdf" else ""
-        raise EmptyDocumentError(f"{name} contains no text{hint}", document=name)
+        raise EmptyDocumentError(f"{name} contains no text", document=name)
     if len(read.text) > limits.max_characters:
         raise too_long(name, f"has {len(read.text):,} characters", f"{limits.max_characters:,} characters")
     return read

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import io
 import logging
-import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
@@ -54,6 +53,16 @@ def recogniser() -> Recogniser | None:
         pass
     program = shutil.which("tesseract")
     return _Tesseract(program) if program is not None else None
+
+
+def recognition_note(pages: dict[int, float]) -> str:
+    """Return the sentence on pages that were recognised, and how surely each was."""
+    least = min(pages, key=lambda page: pages[page])
+    which = f" (page {least})" if len(pages) > 1 else ""
+    return (
+        f"The text of {listed('page', sorted(pages))} was recognised in a picture; at the least,"
+        f" it is {pages[least]:.0%} sure{which}."
+    )
 
 
 def listed(noun: str, numbers: Sequence[int]) -> str:
@@ -103,7 +112,7 @@ class _RapidOcr:
         self._engine = rapidocr.RapidOCR(
             params={
                 "Global.log_level": "critical",
-                "EngineConfig.onnxruntime.intra_op_num_threads": min(os.cpu_count() or 1, 4),
+                "EngineConfig.onnxruntime.intra_op_num_threads": 1,  # pages are read side by side
                 "EngineConfig.onnxruntime.inter_op_num_threads": 1,
             }
         )

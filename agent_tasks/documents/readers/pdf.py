@@ -18,7 +18,7 @@ from agent_tasks.documents.progress import alive
 from agent_tasks.documents.readers.legibility import is_garbage
 from agent_tasks.documents.readers.pdf_notes import words_on
 from agent_tasks.documents.readers.pdf_page import Frame, PageText
-from agent_tasks.documents.recognition import REMEDY, Recogniser, listed, recogniser
+from agent_tasks.documents.recognition import REMEDY, Recogniser, listed, recogniser, recognition_note
 from agent_tasks.errors import EmptyDocumentError, UnreadableDocumentError
 
 MAX_ATTACHMENTS = 200
@@ -27,7 +27,7 @@ MAX_ANNOTATIONS = 10_000
 """Fields and notes of one page that are read."""
 _FEW_CHARACTERS = 60  # on a page that is a picture: a stamp, a page number
 _MOST_OF_THE_PAGE = 0.6
-_PIXELS_PER_POINT, _MOST_PIXELS = 200 / 72, 20_000_000
+_PIXELS_PER_POINT, _MOST_PIXELS = 150 / 72, 5_000_000
 _MAX_OBJECTS = 2_000  # of a page that are looked at for pictures
 
 
@@ -149,11 +149,7 @@ class _Document:
             what = "are pictures" if self.unread else "have fonts that do not say which letters they show"
             raise _nothing_to_read(self.name, what)
         if self.recognised:
-            sureness = min(self.recognised.values())
-            builder.notes.append(
-                f"The text of {listed('page', sorted(self.recognised))} was recognised in a picture"
-                f" (surely to {sureness:.0%} at least)."
-            )
+            builder.notes.append(recognition_note(self.recognised))
         for pages, what in (
             (self.unread, f"holds a picture whose text was not read. {REMEDY}"),
             (self.garbled, f"has fonts that do not say which letters they show, and was not read. {REMEDY}"),
