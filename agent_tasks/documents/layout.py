@@ -142,6 +142,8 @@ def _follows(word: Word, last: Word) -> bool:
     """Whether a word stands right behind (or, from right to left, before) the one drawn before it."""
     if word.is_set_apart or word.part != last.part:
         return False
+    if word.part is not None:  # all words of a value share a box
+        return True
     height = min(word.height, last.height)
     if min(word.bottom, last.bottom) - max(word.top, last.top) < 0.5 * height:
         return False

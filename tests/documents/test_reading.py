@@ -58,9 +58,9 @@ class TestPlainText:
 
 
 class TestEveryFormat:
-    @pytest.mark.parametrize("name", ["a.exe", "a", "a.doc", "a.csv", ".txt/../x.zip"])
+    @pytest.mark.parametrize("name", ["a.exe", "a", "a.doc", ".txt/../x.zip"])
     def test_is_refused_if_unknown(self, name: str) -> None:
-        with pytest.raises(UnsupportedDocumentError, match=r"\.docx, \.go"):
+        with pytest.raises(UnsupportedDocumentError, match=r"\.docx, .*\.go"):
             text_of(b"text", name)
 
     @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def is_garbage(text: str, unmapped: float = 0.0) -> bool:
 def _has_no_vowels(text: str) -> bool:
     """Whether there are many words of Latin letters almost without vowels: their letters are other ones."""
     letters = "".join(_LATIN_WORD.findall(text)).lower()
-    return len(letters) >= 200 and sum(char in _VOWELS for char in letters) < 0.12 * len(letters)
+    return len(letters) >= 200 and sum(char in _VOWELS for char in letters) < 0.2 * len(letters)
 
 
 def _mixes_scripts(text: str) -> bool:

@@ -135,7 +135,8 @@ class _Document:
                 return [laid_on], place
             if means is None:
                 self.unread.append(number)
-        main = max(by_turns, key=lambda turns: len(by_turns[turns]), default=0)
+        counts = {turns: len(words) * (2 if turns == 0 else 1) for turns, words in by_turns.items()}
+        main = max(counts, key=lambda turns: counts[turns], default=0)
         first = by_turns.pop(main, [])
         return [[*first, *laid_on], *(by_turns[turns] for turns in sorted(by_turns))], place
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import random
 import re
@@ -46,11 +47,12 @@ PROSE = "the quick brown fox jumps over the lazy dog and"
 
 def columns(count: int = 2, rows: int = 12) -> list[tuple[float, float, str]]:
     width = 500 / count
+    line = PROSE[: int(width / 6)].rsplit(" ", 1)[0]
     return [
         (
             50 + width * column,
             770 - 12 * row,
-            f"{'ABC'[column]}{row} {PROSE[: int(width / 6)].rsplit(' ', 1)[0]}",
+            f"{'ABC'[column]}{row} {line}",
         )
         for column in range(count)
         for row in range(rows)
@@ -102,7 +104,8 @@ class TestOrder:
             random.Random(1).shuffle(placed)
         heading = (50.0, 800.0, "A heading over the whole width of the page and of all the columns on it")
         text = read(drawn(pieces(heading, *placed, (50, 500, "footer")))).text
-        assert text.startswith("A heading") and text.endswith("footer")
+        assert text.startswith("A heading")
+        assert text.endswith("footer")
         assert re.findall(r"[ABC]\d+", text) == wanted
 
     def test_upright_text_comes_before_text_on_its_side(self) -> None:
@@ -220,7 +223,7 @@ class TestWhatIsNotRead:
         )
         assert found.text.startswith("Cover letter")
         [sentence] = found.unread
-        assert sentence.startswith("Pages 2-3 of 3 holds") or "Pages 2-3 of 3" in sentence
+        assert sentence.startswith("Pages 2-3 of 3")
         assert "prefect-azure-agents[recognition]" in sentence
 
     def test_a_scan_alone_is_refused_with_the_remedy(self) -> None:
@@ -252,7 +255,7 @@ class TestWhatIsNotRead:
         [
             PROSE * 20,
             "Überweisung an Müller & Söhne, Größe 12 " * 20,
-            "Čtvrtek strč prst skrz krk vlk zmrzl " * 20,
+            "Faktura za dodané zboží, splatnost čtrnáct dnů, vystavil Krč " * 20,
             "Счет на оплату № 7 от 3 марта ООО Ромашка " * 20,
             "請求書 合計 12万3千円 東京都 " * 20,
             "• item one ✓ 12.00 € – “quoted” " * 20,
@@ -304,10 +307,8 @@ class TestHostile:
             pages = writer.root_object["/Pages"]
             pages[NameObject("/Kids")] = ArrayObject([pages["/Kids"][0], pages.indirect_reference])
 
-        try:
+        with contextlib.suppress(UnreadableDocumentError):
             assert "one" in read(changed(pdf(["one"]), loop)).text
-        except UnreadableDocumentError:
-            pass
 
     def test_a_table_of_objects_that_is_a_circle(self) -> None:
         content = pdf(["one"])
@@ -331,17 +332,15 @@ class TestHostile:
         stream = zlib.compress(b" " * 50_000_000 + b"BT /F1 12 Tf 50 700 Td (deep) Tj ET")
         out = io.BytesIO()
         out.write(
-            b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
+            b"%%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
             b"2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
             b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents 4 0 R"
             b"/Resources<</Font<</F1<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>>>>>>>endobj\n"
             b"4 0 obj<</Length %d/Filter/FlateDecode>>stream\n" % len(stream)
         )
         out.write(stream + b"\nendstream endobj\ntrailer<</Root 1 0 R>>")
-        try:
+        with contextlib.suppress(EmptyDocumentError, UnreadableDocumentError, DocumentTooLongError):
             assert read(out.getvalue()).text == "deep"
-        except (EmptyDocumentError, UnreadableDocumentError, DocumentTooLongError):
-            pass
 
 
 def test_pages_are_named_in_few_words() -> None:
