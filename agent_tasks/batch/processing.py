@@ -118,10 +118,12 @@ async def _settle(
     if row is not None:
         return row, known
     row = await work.new_row()
+    if row.status is DocumentStatus.FAILED:
+        await _take_time_from_before(batch, row)
     record = DocumentRecord(
         name=file.name,
         content_hash=row.content_hash,
-        fingerprint=_fingerprint(batch, row.status),
+        fingerprint=batch.fingerprint_of(row.status),
         status=row.status.value,
         body=row.model_dump(mode="json"),
     )
@@ -129,6 +131,15 @@ async def _settle(
     crash_point("batch.document")
     await work.release()
     return row, None
+
+
+async def _take_time_from_before(batch: Batch, row: DocumentRow) -> None:
+    """Leave the row of a document as it was, if it failed again in the same way: nothing new is known."""
+    before = await batch.ws.journal.get_document(batch.ws.scope, batch.key, row.document)
+    if before is not None:
+        earlier = DocumentRow.model_validate(before.body)
+        if earlier.model_copy(update={"seconds": row.seconds}) == row:
+            row.seconds = earlier.seconds
 
 
 async def settle_known(batch: Batch, files: Sequence[DocumentFile]) -> list[DocumentFile]:
@@ -145,7 +156,7 @@ async def settle_known(batch: Batch, files: Sequence[DocumentFile]) -> list[Docu
     records = {
         record.name: record
         for record in await journal.documents_since(scope, batch.key, names, 0.0)
-        if record.fingerprint == _fingerprint(batch, record.status)
+        if record.fingerprint == batch.fingerprint_of(record.status)
     }
     earlier = [file for file in files if file.name in records and not _by_other(batch, records[file.name])]
     hashes = await asyncio.to_thread(_hashes, earlier, batch.pipeline.limits.max_document_bytes)
@@ -191,12 +202,6 @@ def _count(batch: Batch, row: DocumentRow, *, reused: bool, by_other: bool) -> N
     observer().document_finished(row, reused=reused, by_other=by_other)
 
 
-def _fingerprint(batch: Batch, status: str) -> str:
-    """What a row in this state depends on, besides the document."""
-    pipeline = batch.pipeline
-    return pipeline.failure_fingerprint if status == DocumentStatus.FAILED else pipeline.fingerprint
-
-
 def _placed(entry: FieldGrounding, read: DocumentContent) -> FieldGrounding:
     """Say where in the document a value stands that was found."""
     if entry.offset is None or entry.end is None:
@@ -231,7 +236,7 @@ class _DocumentWork:
         if (
             known is None
             or known.content_hash != self.row.content_hash
-            or known.fingerprint != _fingerprint(self.batch, known.status)
+            or known.fingerprint != self.batch.fingerprint_of(known.status)
         ):
             return None
         return known

@@ -105,12 +105,16 @@ async def run_batch(
     async with joined(ws, batch.owner) as run:
         batch.started, batch.lead = run.started, run.key
         observer().phase_started("documents")
-        if ws.journal.is_shared:
-            await share_documents(run, batch, files, steps.process)
-        else:
-            batch.guard = lambda _: run.key
-            await _in_chunks(batch, files, steps)
-        summary, is_theirs = await _to_the_end(run, batch, files, steps)
+        try:
+            if ws.journal.is_shared:
+                await share_documents(run, batch, files, steps.process)
+            else:
+                batch.guard = lambda _: run.key
+                await _in_chunks(batch, files, steps)
+            summary, is_theirs = await _to_the_end(run, batch, files, steps)
+        except AgentTasksError as error:
+            await _publish_what_is_done(batch, error, steps)
+            raise
     if is_theirs:
         summary = await _follow(batch, summary, steps)
     all_failed = summary.total > 0 and summary.failed == summary.total
@@ -135,6 +139,16 @@ async def _is_unchanged(batch: Batch, origin: Origin, file: DocumentFile) -> boo
         return True
     batch.warn(f"{file.name} is left out: it has changed since the run that was forked.")
     return False
+
+
+async def _publish_what_is_done(batch: Batch, reason: AgentTasksError, steps: Steps) -> None:
+    """Write results and report of a batch that was stopped; what they lack is for the next run."""
+    batch.warn(f"The batch was stopped, and not all documents have results: {reason}")
+    observer().phase_started("results")
+    try:
+        await steps.publish(batch, _summary(batch, [], batch.warnings))
+    except Exception as error:  # why it was stopped is what has to be seen
+        logger.warning("Results of what is done could not be written: %s", error)
 
 
 async def _to_the_end(

@@ -64,10 +64,15 @@ def prepare_folder(out: Path, *, documents: Path) -> Path:
 
 
 async def write_results(batch: Batch) -> Written:
-    """Write results.jsonl from the journal, one document at a time, sorted by name."""
+    """Write results.jsonl from the journal, one document at a time, sorted by name.
+
+    Rows of a former pipeline, which are there still if the batch was stopped, are left out.
+    """
     written = Written()
     with replacing(batch.out / "results.jsonl") as file:
         async for record in batch.ws.journal.documents(batch.ws.scope, batch.key):
+            if record.fingerprint != batch.fingerprint_of(record.status):
+                continue
             row = DocumentRow.model_validate(record.body)
             file.write(in_json(row.model_dump_json()) + "\n")
             written.counts[row.status] += 1
