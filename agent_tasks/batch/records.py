@@ -92,6 +92,8 @@ class DocumentRow(_Record):
 
     document: str
     status: DocumentStatus
+    parent: str | None = None
+    """The document that this one is attached to."""
     reasons: list[str] = Field(default_factory=list)
     """Why it needs review or failed, one sentence each."""
     notes: list[str] = Field(default_factory=list)

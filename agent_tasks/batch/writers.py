@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from agent_tasks.batch.context import Batch
+from agent_tasks.batch.evidence import evidence
 from agent_tasks.batch.markdown import render
 from agent_tasks.batch.records import AnswerRow, BatchSummary, DocumentRow, DocumentStatus
 from agent_tasks.display import in_json
@@ -100,6 +101,11 @@ def write_report(batch: Batch, summary: BatchSummary, written: Written) -> str:
         failed=written.samples[DocumentStatus.FAILED],
         done=written.samples[DocumentStatus.DONE],
         cell=cell,
+        evidence=evidence(
+            [*written.samples[DocumentStatus.DONE], *written.samples[DocumentStatus.NEEDS_REVIEW]],
+            documents=batch.folder,
+            out=batch.out,
+        ),
         columns=list(batch.pipeline.output.fields)[:MAX_COLUMNS],
         cost={"documents": written.usage, "questions": questions},
     )

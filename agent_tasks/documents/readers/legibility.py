@@ -20,17 +20,17 @@ def is_garbage(text: str, unmapped: float = 0.0) -> bool:
 
     Args:
         text: What the fonts of the page say.
-        unmapped: The share of its characters whose font says nothing.
+        unmapped: The share of its characters whose font says nothing of Unicode. It may be the whole of a good
+            text: the names of glyphs, and old encodings, are understood too.
     """
     if text.isascii() and text.isprintable() and unmapped == 0.0:
         return _has_no_vowels(text[:_SAMPLE])
     signs = [char for char in text[:_SAMPLE] if not char.isspace() and char != "\ufffe"]
     if not signs:
         return False
-    if unmapped > 0.3:
-        return True
+    most = 0.05 if unmapped > 0.5 else 0.15
     meaningless = sum(char == "\ufffd" or unicodedata.category(char) in _MEANINGLESS for char in signs)
-    return meaningless > 0.15 * len(signs) or _has_no_vowels(text[:_SAMPLE]) or _mixes_scripts(text[:_SAMPLE])
+    return meaningless > most * len(signs) or _has_no_vowels(text[:_SAMPLE]) or _mixes_scripts(text[:_SAMPLE])
 
 
 def _has_no_vowels(text: str) -> bool:

@@ -151,13 +151,13 @@ class _Document:
             raise _nothing_to_read(self.name, what)
         if self.recognised:
             builder.notes.append(recognition_note(self.recognised))
-        for pages, what in (
-            (self.unread, f"holds a picture whose text was not read. {REMEDY}"),
-            (self.garbled, f"has fonts that do not say which letters they show, and was not read. {REMEDY}"),
-            (self.damaged, "is damaged and was not read. Export the PDF again."),
+        for pages, why in (
+            (self.unread, f"a picture, whose text has to be recognised. {REMEDY}"),
+            (self.garbled, f"fonts that do not say which letters they show. {REMEDY}"),
+            (self.damaged, "damaged. Export the PDF again."),
         ):
             if pages:
-                builder.unread.append(f"{listed('Page', pages)} of {len(self.document)} {what}")
+                builder.unread.append(f"Not read: {listed('page', pages)} of {len(self.document)}: {why}")
         if self.is_dynamic_form:
             builder.unread.append(
                 "It is a dynamic (XFA) form, of which only the fixed pages were read. Print it to a PDF."

@@ -20,6 +20,11 @@ _HYPHENS = re.compile("[\ufffe\x02]")
 """What PDFium writes for a hyphen at the end of a line."""
 _BULLETS = str.maketrans("\uf0b7\uf0a7\uf0d8\uf0fc\uf0fe\uf0a8", "•▪➢✓☒☐")
 """Signs of the fonts Symbol and Wingdings, which have no Unicode of their own in a PDF."""
+_OLD_TEX = str.maketrans(
+    {"\x15": "–", "\x16": "—", "\x1b": "ff", "\x1c": "fi", "\x1d": "fl", "\x1e": "ffi", "\x1f": "ffl"}
+)
+"""What fonts of TeX hold in place of control characters, if they say nothing of Unicode."""
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
 _LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"})
 
 
@@ -147,10 +152,9 @@ class PageText:
         if not (-1 < (left + right) / 2 < width + 1 and -1 < (top + bottom) / 2 < height + 1):
             return None
         text = self.text[start:end]
-        if not text.isascii():
-            text = _HYPHENS.sub("-", text).translate(_BULLETS).translate(_LIGATURES)
-        elif "\x02" in text:
-            text = text.replace("\x02", "-")
+        if not text.isascii() or not text.isprintable():
+            text = _HYPHENS.sub("-", text).translate(_BULLETS).translate(_LIGATURES).translate(_OLD_TEX)
+            text = _CONTROLS.sub("\ufffd", text)
         box = self._frame.share(left, top, right, bottom)
         if turns == 1:  # from top to bottom
             left, top, right, bottom = top, width - right, bottom, width - left
