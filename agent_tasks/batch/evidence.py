@@ -43,7 +43,7 @@ def evidence(rows: Iterable[DocumentRow], *, documents: Path, out: Path) -> list
             if len(found) >= MAX_LINES:
                 return found
             if entry.places:
-                address = quote(f"{folder}/{row.parent or row.document}")
+                address = quote(f"{folder}/{row.document if row.parent is None else row.parent}")
                 shown = Markup("; ").join(_linked(place, address) for place in entry.places)
                 found.append(Evidence(row.document, entry.path, entry.value, shown))
     return found

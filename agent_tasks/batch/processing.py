@@ -17,6 +17,7 @@ from agent_tasks.batch.context import Batch
 from agent_tasks.batch.observer import observer
 from agent_tasks.batch.records import DocumentRow, DocumentStatus, Failure, Review, shortened
 from agent_tasks.crashpoints import crash_point
+from agent_tasks.documents.attachments import AttachedFile, attached_files, unread_attachments
 from agent_tasks.documents.content import DocumentContent
 from agent_tasks.documents.discovery import DocumentFile
 from agent_tasks.documents.grounding import FieldGrounding, GroundingStatus, SourceText
@@ -25,6 +26,7 @@ from agent_tasks.errors import (
     AgentTasksError,
     DocumentError,
     DocumentTooLongError,
+    EmptyDocumentError,
     JournalError,
     LeaseLostError,
     NotFoundError,
@@ -115,10 +117,14 @@ async def _settle(
     work = _DocumentWork(batch, file)
     known = await work.known()
     row = _row_that_holds(batch, known) if known is not None else None
-    if row is not None:
+    if row is not None and (attached := await _attached_rows(batch, row)) is not None:
+        _count_attached(batch, attached)
         return row, known
     row = await work.new_row()
-    if row.status is DocumentStatus.FAILED:
+    # Before its own row: where that is committed, those of its attachments are there too.
+    for inner in work.attached:
+        await _settle_attached(batch, inner, held)
+    if row.status is DocumentStatus.FAILED or row.attachments:
         await _take_time_from_before(batch, row)
     record = DocumentRecord(
         name=file.name,
@@ -131,6 +137,36 @@ async def _settle(
     crash_point("batch.document")
     await work.release()
     return row, None
+
+
+async def _settle_attached(batch: Batch, file: AttachedFile, held: str | None) -> None:
+    """Bring a document that is attached to another one to its state, and count it."""
+    batch.tally.total += 1
+    row, known = await _settle(batch, file, held)
+    _count(batch, row, reused=known is not None, by_other=known is not None and _by_other(batch, known))
+
+
+async def _attached_rows(
+    batch: Batch, row: DocumentRow, *, by_other: bool = False
+) -> list[tuple[DocumentRecord, DocumentRow]] | None:
+    """The rows of all that is attached to a document; None if one has to be worked on again."""
+    found: list[tuple[DocumentRecord, DocumentRow]] = []
+    for name in row.attachments:
+        record = await batch.ws.journal.get_document(batch.ws.scope, batch.key, name)
+        if record is None or record.fingerprint != batch.fingerprint_of(record.status):
+            return None
+        attached = DocumentRow.model_validate(record.body) if by_other else _row_that_holds(batch, record)
+        below = await _attached_rows(batch, attached, by_other=by_other) if attached is not None else None
+        if attached is None or below is None:
+            return None
+        found += [(record, attached), *below]
+    return found
+
+
+def _count_attached(batch: Batch, attached: Sequence[tuple[DocumentRecord, DocumentRow]]) -> None:
+    batch.tally.total += len(attached)
+    for record, row in attached:
+        _count(batch, row, reused=True, by_other=_by_other(batch, record))
 
 
 async def _take_time_from_before(batch: Batch, row: DocumentRow) -> None:
@@ -168,8 +204,12 @@ async def settle_known(batch: Batch, files: Sequence[DocumentFile]) -> list[Docu
             row = DocumentRow.model_validate(record.body)
         elif record is not None and hashes.get(file.name) == record.content_hash:
             row = _row_that_holds(batch, record)
+        attached = None
         if record is not None and row is not None:
+            attached = await _attached_rows(batch, row, by_other=_by_other(batch, record))
+        if record is not None and row is not None and attached is not None:
             _count(batch, row, reused=True, by_other=_by_other(batch, record))
+            _count_attached(batch, attached)
         else:
             left.append(file)
     return left
@@ -220,7 +260,10 @@ class _DocumentWork:
         self.content: bytes | None = None
         self.is_kept = False
         """Whether the row is the original one, in a fork."""
-        self.row = DocumentRow(document=file.name, status=DocumentStatus.FAILED)
+        parent = file.parent.name if isinstance(file, AttachedFile) and file.parent is not None else None
+        self.row = DocumentRow(document=file.name, status=DocumentStatus.FAILED, parent=parent)
+        self.attached: list[AttachedFile] = []
+        """The documents that are attached to it."""
 
     async def known(self) -> DocumentRecord | None:
         """What is known of the document, if file and pipeline are as they were."""
@@ -276,11 +319,24 @@ class _DocumentWork:
     async def _work(self, content: bytes) -> None:
         pipeline = self.batch.pipeline
         self.is_kept = await self._keep()
-        if self.is_kept:
+        if self.is_kept and not self.row.attachments:
             return
         read = await shared_pool().read_async(content, self.file.name, limits=pipeline.limits.reading)
+        section = pipeline.file.documents
+        self.attached = attached_files(
+            self.file, read, suffixes=section.suffixes, ignore=section.ignore, limits=pipeline.limits.reading
+        )
+        if self.is_kept:
+            return
+        unread = [*read.unread, *unread_attachments(read)]
+        self.row.attachments = [attached.name for attached in self.attached]
+        self.row.notes = [*read.notes, *unread]
         text = read.text
-        self.row.notes = [*read.notes, *read.unread]
+        if not text:
+            raise EmptyDocumentError(
+                f"{self.file.name} contains no text of its own, only what is attached to it.",
+                document=self.file.name,
+            )
         tokens = estimate_tokens(text)
         if tokens > pipeline.limits.max_document_tokens:
             raise DocumentTooLongError(
@@ -298,7 +354,7 @@ class _DocumentWork:
             reasons += await asyncio.to_thread(self._ground, read)
             if pipeline.reviewer is not None:
                 reasons += await self._review(pipeline.reviewer, values)
-        self.row.reasons = [*reasons, *read.unread]
+        self.row.reasons = [*reasons, *unread]
         self.row.status = DocumentStatus.NEEDS_REVIEW if self.row.reasons else DocumentStatus.DONE
 
     async def _keep(self) -> bool:

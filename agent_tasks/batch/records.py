@@ -94,6 +94,8 @@ class DocumentRow(_Record):
     status: DocumentStatus
     parent: str | None = None
     """The document that this one is attached to."""
+    attachments: list[str] = Field(default_factory=list)
+    """The documents that are attached to this one."""
     reasons: list[str] = Field(default_factory=list)
     """Why it needs review or failed, one sentence each."""
     notes: list[str] = Field(default_factory=list)

@@ -52,6 +52,8 @@ async def publish(batch: Batch, summary: BatchSummary) -> BatchSummary:
     summary.done = written.counts[DocumentStatus.DONE]
     summary.needs_review = written.counts[DocumentStatus.NEEDS_REVIEW]
     summary.failed = written.counts[DocumentStatus.FAILED]
+    # Attached documents are known of when they have been met.
+    summary.total = max(summary.total, sum(written.counts.values()))
     summary.usage_total = written.usage + total_usage(summary.answers)
     write_report(batch, summary, written)
     return summary
@@ -286,8 +288,14 @@ async def _chunks(
 
 
 async def _forget_removed(batch: Batch, present: set[str]) -> None:
-    """Documents that are no longer in the folder leave the batch; one that came while it ran stays."""
+    """Documents that are no longer in the folder leave the batch; one that came while it ran stays.
+
+    What is attached to a document that is there is there too. Documents come sorted by name, each before what
+    is attached to it.
+    """
     journal, scope = batch.ws.journal, batch.ws.scope
     async for record in journal.documents(scope, batch.key):
-        if record.name not in present and record.updated_at < batch.started:
+        if record.name in present or record.updated_at >= batch.started:
+            present.update(record.body.get("attachments", ()))
+        else:
             await journal.drop_document(scope, batch.key, record.name)

@@ -20,8 +20,8 @@ def is_garbage(text: str, unmapped: float = 0.0) -> bool:
 
     Args:
         text: What the fonts of the page say.
-        unmapped: The share of its characters whose font says nothing of Unicode. It may be the whole of a good
-            text: the names of glyphs, and old encodings, are understood too.
+        unmapped: The share of its characters whose font says nothing of Unicode. It may be all of a good text,
+            since the names of glyphs, and old encodings, are understood too.
     """
     if text.isascii() and text.isprintable() and unmapped == 0.0:
         return _has_no_vowels(text[:_SAMPLE])
