@@ -20,7 +20,7 @@ def is_garbage(text: str, unmapped: float = 0.0) -> bool:
 
     Args:
         text: What the fonts of the page say.
-        unmapped: The share of its characters whose font says nothing of Unicode. It may be all of a good text,
+        unmapped: The share of its characters whose font says nothing of Unicode. It may be all of a good one,
             since the names of glyphs, and old encodings, are understood too.
     """
     if text.isascii() and text.isprintable() and unmapped == 0.0:
