@@ -32,7 +32,7 @@ FUNCTIONS_READY := $(VENV)/.ready-functions
 # `make constraints UPGRADE=` keeps the versions that are pinned, and adds what is new in pyproject.toml.
 UPGRADE := --upgrade
 
-.PHONY: help setup run run-queues dashboard functions test pinned durability security conformance queues official-preview lint types generate bench constraints clean
+.PHONY: help setup run run-queues dashboard functions test pinned durability security conformance queues documents official-preview lint types generate bench constraints clean
 
 help: ## List what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ conformance: $(DEV_READY) $(PREVIEW_READY) $(FUNCTIONS_READY) ## Check operation
 	@AGENTS_EMULATOR_FUZZ_REQUESTS=10000 $(BIN)/pytest -q tests/emulator/test_fuzzing.py tests/emulator/test_fuzzing_by_document.py
 	@$(BIN)/pytest -q --conformance tests/conformance $(wildcard tests/examples/test_guide*)
 
+documents: $(DEV_READY) ## Read documents and look values up; a line for each kind, grounding on the last
+	@AGENT_TASKS_DOCUMENT_LINES=1 $(BIN)/pytest -q tests/documents
+
 official-preview: $(PREVIEW_READY)
 
 lint: $(DEV_READY) ## Check style and format
@@ -80,9 +83,10 @@ types: $(DEV_READY) ## Check types; the Function App, which stands alone, by its
 	@$(BIN)/mypy
 	@cd azure_functions && ../$(BIN)/mypy --strict *.py
 
-generate: $(DEV_READY) ## Make the blocking client from the async one, and the Function App's copies of shared modules
+generate: $(DEV_READY) ## Make the blocking client, the Function App's copies of shared modules, the names for grounding
 	@$(BIN)/python agent_tasks/client/_generate.py
 	@$(BIN)/python azure_functions/copied.py
+	@$(BIN)/python -m agent_tasks.documents.grounding._generate
 
 bench: $(DEV_READY) ## Run the benchmarks
 	@$(BIN)/pytest -q -m benchmark tests/benchmarks

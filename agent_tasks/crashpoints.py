@@ -59,7 +59,7 @@ _ALL = (
     CrashPoint("store.found", "a lost store was found by its mark, not committed yet", after="store.created"),
     CrashPoint("store.attached", "the store's id is in the journal, files may be missing in it"),
     CrashPoint("store.files_added", "the service took a further portion of files, its answer is read"),
-    CrashPoint("store.taken_in", "every file is ingested or refused, the result is not committed"),
+    CrashPoint("store.ingested", "every file is ingested or refused, the result is not committed"),
     CrashPoint("store.committed", "the store's result is in the journal"),
     CrashPoint("turn.intended", "the intent of a turn is committed, nothing is sent"),
     CrashPoint("turn.absent", "a turn was not found by its mark, and is not sent again yet",
@@ -93,7 +93,7 @@ _ALL = (
     CrashPoint("batch.settled", "all documents have their outcomes, no question is asked"),
     CrashPoint("batch.published", "results and report are written, what the batch made is not deleted"),
     CrashPoint("batch.released", "what the batch made is deleted, the end of the run is not committed"),
-    CrashPoint("batch.ended", "the end of the run is committed, the leader's lease is not released"),
+    CrashPoint("batch.ended", "the end of the run is committed, and its leases are free"),
 )  # fmt: skip
 
 CRASH_POINTS: Final[dict[str, CrashPoint]] = {point.name: point for point in _ALL}

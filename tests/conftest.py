@@ -26,6 +26,7 @@ from tests.support.service import (
 _TOGETHER = {
     **dict.fromkeys(("tests/journal/", "tests/batch/test_workers.py"), "journal"),  # one PostgreSQL server
     "tests/conformance/": "conformance",  # one ledger tells of all that was checked
+    "tests/packaging/": "packaging",  # one environment with the wheel
     **dict.fromkeys(  # one Prefect server for all of them
         (
             "tests/cli/test_dashboard.py",
@@ -76,7 +77,7 @@ def prefect_server() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def usual_umask() -> Iterator[None]:
-    """Begin each test with the usual modes of new files, whatever the shell's, or a service in this process, are."""
+    """Begin each test with the usual modes of new files, whatever the shell or a test before has set."""
     before = os.umask(0o022)
     yield
     os.umask(before)

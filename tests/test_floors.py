@@ -163,6 +163,17 @@ def test_flows_to_copy_import_the_faces_only() -> None:
     assert {FLOOR_OF[unit_of(one.target)] for one in ours} == {NAMES.index("faces")}
 
 
+def test_no_module_is_longer_than_600_lines() -> None:
+    packages = ("agent_tasks", "agents_emulator", "azure_functions", "flows", "deployments")
+    lengths = {
+        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
+        for package in packages
+        for path in (ROOT / package).rglob("*.py")
+    }
+    assert len(lengths) > 200
+    assert {name: length for name, length in lengths.items() if length > 600} == {}
+
+
 @pytest.mark.parametrize(
     ("line", "check", "said"),
     [

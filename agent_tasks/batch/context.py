@@ -81,11 +81,6 @@ def batch_key(pipeline: str, folder: Path) -> str:
     return operation_key("batch", pipeline=pipeline, folder=str(folder.resolve()))
 
 
-def answers_key(batch: str) -> str:
-    """Under which key the journal keeps the answers of a batch."""
-    return operation_key("answers", batch=batch)
-
-
 def batch_owner(pipeline: str, folder: Path) -> str:
     """Under which name the ledger keeps what a batch makes; documents and questions add theirs to it."""
     return f"{pipeline}:{batch_key(pipeline, folder)[:12]}"
@@ -109,8 +104,8 @@ class Origin:
 
     async def row(self, ws: Workspace, name: str) -> DocumentRow | None:
         """The row of a document in the original batch."""
-        record = await ws.journal.get_document(ws.scope, self.key, name)
-        return DocumentRow.model_validate(record.body) if record is not None else None
+        record = await ws.journal.documents.get(ws.scope, self.key, name)
+        return record.read(DocumentRow) if record is not None else None
 
 
 class Batch:
@@ -134,7 +129,6 @@ class Batch:
         self.out = out
         self.origin = origin
         self.key = origin.fork_key(pipeline) if origin else batch_key(pipeline.name, folder)
-        self.answers_key = answers_key(self.key)
         self.owner = f"{pipeline.name}:{self.key[:12]}"
         """Owner of agents, files and the store in the ledger."""
         self.ttl = timedelta(hours=pipeline.file.resources.ttl_hours)
@@ -174,7 +168,7 @@ class Batch:
         Raises:
             JournalError: The ledger cannot be read or written.
         """
-        live = await self.ws.journal.live_resources(self.ws.scope, owner=owner, parts=True)
+        live = await self.ws.journal.resources.live(self.ws.scope, owner=owner, parts=True)
         keep = {found.remote_id for found in live if found.owner in self.retained}
         try:
             await release_owner(self.ws, owner, keep=keep)

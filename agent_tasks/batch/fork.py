@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agent_tasks.batch.context import Origin, answers_key
+from agent_tasks.batch.context import Origin
 from agent_tasks.batch.markdown import render
 from agent_tasks.batch.records import (
     MAX_LISTED,
@@ -27,7 +27,6 @@ from agent_tasks.batch.run import run_batch
 from agent_tasks.batch.writers import replacing
 from agent_tasks.errors import ConfigurationError
 from agent_tasks.operations import Usage, Workspace
-from agent_tasks.operations.cleanup import EXCLUSIVE
 from agent_tasks.pipeline.loader import STEPS, Pipeline, load_pipeline
 from agent_tasks.pipeline.overrides import Change
 
@@ -101,13 +100,11 @@ async def find_run(ws: Workspace, run: str) -> RunRecord:
     """
     folder = os.path.realpath(run)  # noqa: ASYNC240 - quick, and nothing else waits
     by_name: list[RunRecord] = []
-    for operation in await ws.journal.operations_of(ws.scope, EXCLUSIVE):
-        if not isinstance(operation.result, dict) or "batch" not in operation.result:
-            continue
-        record = RunRecord.model_validate(operation.result)
+    for ended in await ws.journal.runs.ended(ws.scope):
+        record = ended.read(RunRecord)
         if record.out == folder:
             return record
-        if run in (record.summary.pipeline, operation.fingerprint.get("name")):
+        if run in (record.summary.pipeline, ended.owner):
             by_name.append(record)
     if len(by_name) > 1:
         folders = ", ".join(record.out for record in by_name)
@@ -200,8 +197,8 @@ async def _compare(ws: Workspace, record: RunRecord, fork_key: str, comparison: 
             if comparison.changed <= MAX_LISTED:
                 comparison.differences += found
     earlier = {
-        answer.name: AnswerRow.model_validate(answer.body)
-        async for answer in ws.journal.documents(ws.scope, answers_key(record.batch))
+        answer.question: answer.read(AnswerRow)
+        for answer in await ws.journal.answers.of(ws.scope, record.batch)
     }
     for row in comparison.summary.answers:
         comparison.fork.count_answer(row)
@@ -215,10 +212,10 @@ async def _compare(ws: Workspace, record: RunRecord, fork_key: str, comparison: 
 
 async def _pairs(ws: Workspace, origin: str, fork_key: str) -> AsyncIterator[tuple[DocumentRow, DocumentRow]]:
     """The documents of a fork, each with its row in the original."""
-    async for record in ws.journal.documents(ws.scope, fork_key):
-        before = await ws.journal.get_document(ws.scope, origin, record.name)
+    async for record in ws.journal.documents.of(ws.scope, fork_key):
+        before = await ws.journal.documents.get(ws.scope, origin, record.name)
         if before is not None:
-            yield DocumentRow.model_validate(before.body), DocumentRow.model_validate(record.body)
+            yield before.read(DocumentRow), record.read(DocumentRow)
 
 
 def _differences(before: DocumentRow, after: DocumentRow) -> list[Difference]:

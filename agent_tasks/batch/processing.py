@@ -94,7 +94,7 @@ async def process_document(batch: Batch, file: DocumentFile) -> DocumentStatus |
     held = batch.guard(file.name) if batch.guard is not None else None
     try:
         # Each turn, call and deletion for the document is made only while it is this worker's.
-        with batch.ws.guarded(held) if held is not None else nullcontext():
+        with batch.ws.guarded_by_lease(held) if held is not None else nullcontext():
             row, known = await _settle(batch, file, held)
     except LeaseLostError as error:
         if not journal.is_shared:
@@ -133,7 +133,7 @@ async def _settle(
         status=row.status.value,
         body=row.model_dump(mode="json"),
     )
-    await batch.ws.journal.put_document(batch.ws.scope, batch.key, record, held=held)
+    await batch.ws.journal.documents.put(batch.ws.scope, batch.key, record, held=held)
     crash_point("batch.document")
     await work.release()
     return row, None
@@ -152,10 +152,10 @@ async def _attached_rows(
     """The rows of all that is attached to a document; None if one has to be worked on again."""
     found: list[tuple[DocumentRecord, DocumentRow]] = []
     for name in row.attachments:
-        record = await batch.ws.journal.get_document(batch.ws.scope, batch.key, name)
+        record = await batch.ws.journal.documents.get(batch.ws.scope, batch.key, name)
         if record is None or record.fingerprint != batch.fingerprint_of(record.status):
             return None
-        attached = DocumentRow.model_validate(record.body) if by_other else _row_that_holds(batch, record)
+        attached = record.read(DocumentRow) if by_other else _row_that_holds(batch, record)
         below = await _attached_rows(batch, attached, by_other=by_other) if attached is not None else None
         if attached is None or below is None:
             return None
@@ -171,9 +171,9 @@ def _count_attached(batch: Batch, attached: Sequence[tuple[DocumentRecord, Docum
 
 async def _take_time_from_before(batch: Batch, row: DocumentRow) -> None:
     """Leave the row of a document as it was, if it failed again in the same way: nothing new is known."""
-    before = await batch.ws.journal.get_document(batch.ws.scope, batch.key, row.document)
+    before = await batch.ws.journal.documents.get(batch.ws.scope, batch.key, row.document)
     if before is not None:
-        earlier = DocumentRow.model_validate(before.body)
+        earlier = before.read(DocumentRow)
         if earlier.model_copy(update={"seconds": row.seconds}) == row:
             row.seconds = earlier.seconds
 
@@ -191,7 +191,7 @@ async def settle_known(batch: Batch, files: Sequence[DocumentFile]) -> list[Docu
     names = [file.name for file in files]
     records = {
         record.name: record
-        for record in await journal.documents_since(scope, batch.key, names, 0.0)
+        for record in await journal.documents.since(scope, batch.key, names, 0.0)
         if record.fingerprint == batch.fingerprint_of(record.status)
     }
     earlier = [file for file in files if file.name in records and not _by_other(batch, records[file.name])]
@@ -201,7 +201,7 @@ async def settle_known(batch: Batch, files: Sequence[DocumentFile]) -> list[Docu
         record = records.get(file.name)
         row = None
         if record is not None and _by_other(batch, record):
-            row = DocumentRow.model_validate(record.body)
+            row = record.read(DocumentRow)
         elif record is not None and hashes.get(file.name) == record.content_hash:
             row = _row_that_holds(batch, record)
         attached = None
@@ -231,7 +231,7 @@ def _by_other(batch: Batch, record: DocumentRecord) -> bool:
 
 def _row_that_holds(batch: Batch, record: DocumentRecord) -> DocumentRow | None:
     """The row of an unchanged document, unless it has to be worked on again."""
-    row = DocumentRow.model_validate(record.body)
+    row = record.read(DocumentRow)
     # A failure that may pass is tried again, and so is one that cost nothing; but once in each run.
     again = row.error is not None and (row.error.retryable or not row.readable)
     return None if again and record.updated_at < batch.started else row
@@ -275,7 +275,7 @@ class _DocumentWork:
             self._fail(error, readable=False)
             return None
         self.row.content_hash = content_hash(self.content)
-        known = await self.batch.ws.journal.get_document(self.batch.ws.scope, self.batch.key, self.file.name)
+        known = await self.batch.ws.journal.documents.get(self.batch.ws.scope, self.batch.key, self.file.name)
         if (
             known is None
             or known.content_hash != self.row.content_hash

@@ -15,7 +15,7 @@ from agent_tasks.documents.discovery import DocumentFile
 from agent_tasks.documents.reading import SOURCE_CODE_EXTENSIONS
 from agent_tasks.documents.reading_pool import shared_pool
 from agent_tasks.errors import AgentTasksError, DocumentError, JournalError
-from agent_tasks.journal import DocumentRecord
+from agent_tasks.journal import AnswerRecord
 from agent_tasks.operations import (
     RemoteAgent,
     RemoteFile,
@@ -52,8 +52,8 @@ class Corpus:
 async def read_corpus(batch: Batch) -> Corpus:
     """The readable documents of a batch, as the journal has them."""
     corpus = Corpus()
-    async for record in batch.ws.journal.documents(batch.ws.scope, batch.key):
-        row = DocumentRow.model_validate(record.body)
+    async for record in batch.ws.journal.documents.of(batch.ws.scope, batch.key):
+        row = record.read(DocumentRow)
         if row.readable:
             corpus.documents[record.name] = record.content_hash
         if row.parent is not None:
@@ -117,14 +117,14 @@ def _fingerprint(batch: Batch, question: Question, status: str) -> str:
 
 
 async def _known_answer(batch: Batch, corpus: Corpus, question: Question) -> AnswerRow | None:
-    record = await batch.ws.journal.get_document(batch.ws.scope, batch.answers_key, question.id)
+    record = await batch.ws.journal.answers.get(batch.ws.scope, batch.key, question.id)
     if (
         record is None
-        or record.content_hash != corpus.key
+        or record.corpus != corpus.key
         or record.fingerprint != _fingerprint(batch, question, record.status)
     ):
         return None
-    row = AnswerRow.model_validate(record.body)
+    row = record.read(AnswerRow)
     return None if row.error is not None and row.error.retryable else row
 
 
@@ -172,8 +172,8 @@ async def _make_analyst(
 async def _with_attached(batch: Batch, corpus: Corpus, files: Sequence[DocumentFile]) -> list[DocumentFile]:
     """The files, and what is attached to them; the content of that is read when it is needed."""
     known = {file.name: file for file in files}
-    async for record in batch.ws.journal.documents(batch.ws.scope, batch.key):
-        for name in record.body.get("attachments", ()):
+    async for record in batch.ws.journal.documents.of(batch.ws.scope, batch.key):
+        for name in record.read(DocumentRow).attachments:
             if (parent := known.get(record.name)) is not None and name in corpus.parents:
                 limits = batch.pipeline.limits.reading
                 known[name] = AttachedFile(name, parent.path, parent=parent, limits=limits)
@@ -227,15 +227,15 @@ async def _answer(
         else:
             _fill(row, result, names)
         status = _FAILED if row.error else _ANSWERED
-        record = DocumentRecord(
-            name=question.id,
-            content_hash=corpus.key,
+        record = AnswerRecord(
+            question=question.id,
+            corpus=corpus.key,
             fingerprint=_fingerprint(batch, question, status),
             status=status,
             body=row.model_dump(mode="json"),
         )
         # Not by a worker that leads no more: what its successor has deleted is not an answer.
-        await batch.ws.journal.put_document(batch.ws.scope, batch.answers_key, record, held=batch.lead)
+        await batch.ws.journal.answers.put(batch.ws.scope, batch.key, record, held=batch.lead)
         if owner not in batch.retained:
             await batch.release(owner)
     return row

@@ -18,6 +18,7 @@ from agent_tasks.batch.records import (
     AllDocumentsFailedError,
     AnswerRow,
     BatchSummary,
+    DocumentRow,
     DocumentStatus,
     RunRecord,
 )
@@ -163,10 +164,10 @@ async def _to_the_end(
     """
     noted = len(batch.warnings)
     while True:
-        if not await run.take_the_lead() and (theirs := await run.wait_for_the_end()) is not None:
+        if not await run.become_leader() and (theirs := await run.wait_for_the_end()) is not None:
             return theirs, True
         try:
-            with batch.ws.guarded(run.key):  # once it leads no more it changes nothing
+            with batch.ws.guarded_by_lease(run.key):  # once it leads no more it changes nothing
                 summary = await _conclude(run, batch, files, steps)
             await run.end(_record(batch, summary))
         except AgentTasksError as error:
@@ -208,7 +209,7 @@ async def _follow(batch: Batch, theirs: BatchSummary, steps: Steps) -> BatchSumm
     if (
         deletes
         and batch.made_agents
-        and await batch.ws.journal.live_resources(batch.ws.scope, owner=batch.owner)
+        and await batch.ws.journal.resources.live(batch.ws.scope, owner=batch.owner)
     ):
         # Made when the leader had cleaned up already: this worker was silent, and its documents were taken
         # over. A run that is under way now cleans up itself.
@@ -294,8 +295,8 @@ async def _forget_removed(batch: Batch, present: set[str]) -> None:
     is attached to it.
     """
     journal, scope = batch.ws.journal, batch.ws.scope
-    async for record in journal.documents(scope, batch.key):
+    async for record in journal.documents.of(scope, batch.key):
         if record.name in present or record.updated_at >= batch.started:
-            present.update(record.body.get("attachments", ()))
+            present.update(record.read(DocumentRow).attachments)
         else:
-            await journal.drop_document(scope, batch.key, record.name)
+            await journal.documents.drop(scope, batch.key, record.name)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -21,11 +20,11 @@ from agent_tasks.batch.processing import process_documents, settle_known
 from agent_tasks.batch.records import BatchSummary, RunRecord
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.documents.discovery import DocumentFile
-from agent_tasks.errors import JournalError, LeaseLostError
-from agent_tasks.journal import Claim, Operation, OperationState
+from agent_tasks.errors import JournalError
+from agent_tasks.journal import LeaseKind, NewLease, Run
 from agent_tasks.logs import get_logger
 from agent_tasks.operations import Workspace, operation_key
-from agent_tasks.operations.cleanup import EXCLUSIVE, exclusive_key
+from agent_tasks.operations.cleanup import name_lease
 from agent_tasks.pauses import Pauses
 
 logger = get_logger("agent_tasks.batch.workers")
@@ -36,8 +35,6 @@ Work: TypeAlias = Callable[[], Awaitable[object]]
 Process: TypeAlias = Callable[[Work, str], Awaitable[Any]]
 """How a chunk of documents is worked on: what is to be done, and how it is called."""
 
-_CLAIM = "document"  # kind of the claims of documents
-_MEMBER = "member"  # kind of the claims by which workers are known that take part
 _LANES = 2  # portions under way at a time: while the last documents of one are done, the next has begun
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0  # seconds between looks at what other workers hold
 
@@ -53,7 +50,7 @@ async def joined(ws: Workspace, name: str) -> AsyncIterator[SharedRun]:
     Raises:
         JournalError: The journal is not shared, and another process has the batch.
     """
-    async with ws.alone(exclusive_key(name)):
+    async with ws.alone(name_lease(name).key):
         run = SharedRun(ws, name)
         await run.join()
         try:
@@ -70,15 +67,14 @@ class SharedRun:
         self.name = name
         self.started = 0.0
         """When the run began (seconds since the epoch); a document settled since then is not tried again."""
-        self.key = exclusive_key(name)
+        self._lease = name_lease(name)
+        self.key = self._lease.key
         """The key of the leader's lease."""
-        self._lead: Operation | None = None
-        self._member = _members_of(name) + operation_key("member", worker=ws.journal.worker)
-
-    @property
-    def leads(self) -> bool:
+        self.leads = False
         """Whether this worker does what is to be done once."""
-        return self._lead is not None
+        self._run = Run(name, 0, ws.journal.worker, 0.0)
+        member = _key("members", name) + operation_key("member", worker=ws.journal.worker)
+        self._member = NewLease(member, LeaseKind.MEMBER, name)
 
     async def keep(self) -> None:
         """Make sure, before anything is deleted, that this worker still leads.
@@ -86,98 +82,82 @@ class SharedRun:
         Raises:
             LeaseLostError: another worker leads now; what it uses must not be touched.
         """
-        if self._lead is not None:
-            await self.ws.journal.make_sure(self.ws.scope, self.key)
+        if self.leads:
+            await self.ws.journal.leases.held.make_sure(self.ws.scope, self.key)
 
     async def join(self) -> None:
         """Begin a run, or join the one that is under way."""
-        before = await self.ws.journal.operation(self.ws.scope, self.key)
-        operation, claim = await self._claim()
-        is_shared = self.ws.journal.is_shared
-        if not self.leads and not is_shared:
+        journal = self.ws.journal
+        # A run that nobody has carried on for a while is over, and always so if the journal is not shared:
+        # this is a new one then, which tries failures again.
+        patience = 2 * journal.lease_seconds if journal.is_shared else float("-inf")
+        joined = await journal.runs.join(self.ws.scope, self._lease, resume_within=patience)
+        self.leads, self._run = joined.hold.is_mine, joined.run
+        if not self.leads and not journal.is_shared:
             raise JournalError(
-                f"The batch {self.name} is held by worker {operation.worker}, which is alive. Wait for it, "
-                "or end it and try again. Several workers can share a batch if its journal is on PostgreSQL "
-                "(AGENT_TASKS_JOURNAL_URL)."
+                f"The batch {self.name} is held by worker {joined.hold.lease.worker}, which is alive. Wait "
+                "for it, or end it and try again. Several workers can share a batch if its journal is on "
+                "PostgreSQL (AGENT_TASKS_JOURNAL_URL)."
             )
-        if claim is Claim.ORPHAN:
-            # A run that nobody has carried on for a while is over: this is a new one, which tries failures
-            # again.
-            silent = time.time() - (before.lease_until if before is not None else 0.0)
-            if not is_shared or silent > 2 * self.ws.journal.lease_seconds:
-                operation = await self.ws.journal.next_attempt(self.ws.scope, self.key)
-        self.started = operation.intended_at
-        if is_shared:
+        self.started = joined.run.started_at
+        if journal.is_shared:
             # Also between two documents, or waiting for the others' last ones, it needs what was made.
-            await self.ws.journal.claims.take(self.ws.scope, _MEMBER, {self._member: {"owner": self.name}})
+            await journal.leases.take(self.ws.scope, [self._member])
 
-    async def take_the_lead(self) -> bool:
+    async def become_leader(self) -> bool:
         """Lead if nobody else does; returns whether this worker leads."""
-        if not self.leads:
-            found = await self.ws.journal.operation(self.ws.scope, self.key)
-            if found is None or (_result(found) is None and not self.ws.journal.is_held(found)):
-                await self._claim()
-                if self.leads:
-                    logger.info("This worker leads %s from now on", self.name)
+        if not self.leads and not await self._is_led():
+            run = await self.ws.journal.runs.lead(self.ws.scope, self._lease, self._run)
+            if run is not None:
+                self.leads, self._run = True, run
+                logger.info("This worker leads %s from now on", self.name)
         return self.leads
 
+    async def _is_led(self) -> bool:
+        """Whether a living worker leads, or the run is at its end."""
+        lease = await self.ws.journal.leases.get(self.ws.scope, self.key)
+        if lease is not None and self.ws.journal.leases.is_held(lease):
+            return True
+        return self._is_over(await self.ws.journal.runs.get(self.ws.scope, self.name))
+
+    def _is_over(self, last: Run | None) -> bool:
+        return last is not None and last.number >= self._run.number and last.ended_at is not None
+
     async def is_overtaken(self) -> bool:
-        """Whether another worker leads now, and this one does not any more."""
+        """Whether another worker leads now, or has led, and this one does not any more."""
         if not self.ws.journal.is_shared:
             return False
-        found = await self.ws.journal.operation(self.ws.scope, self.key)
-        if found is None or found.worker == self.ws.journal.worker:
+        lease = await self.ws.journal.leases.get(self.ws.scope, self.key)
+        if lease is not None and lease.worker == self.ws.journal.worker:
             return False
-        self._lead = None
+        self.leads = False
         return True
 
     async def wait_for_the_end(self) -> BatchSummary | None:
         """Wait until the run is at its end; None: its leader is gone, and this worker leads now."""
         async for _ in Pauses(_FIRST_PAUSE, _LONGEST_PAUSE):
-            found = await self.ws.journal.operation(self.ws.scope, self.key)
-            result = _result(found) if found is not None else None
-            if result is not None:
-                return RunRecord.model_validate(result).summary
-            if await self.take_the_lead():
+            last = await self.ws.journal.runs.get(self.ws.scope, self.name)
+            if last is not None and self._is_over(last):
+                return last.read(RunRecord).summary
+            if await self.become_leader():
                 return None
         raise AssertionError("the pauses have no end")
 
     async def end(self, record: RunRecord) -> None:
         """Commit that the run is at its end, for the workers that wait for it, and for those who fork it."""
-        journal, scope = self.ws.journal, self.ws.scope
         await self.keep()
-        await journal.claims.clear(scope, _CLAIM, _claims_of(self.name), held=self.key)
-        await journal.claims.clear(scope, _MEMBER, _members_of(self.name), held=self.key)
-        await journal.finish(scope, self.key, record.model_dump(mode="json"))
-        self._lead = None
+        await self.ws.journal.runs.end(self.ws.scope, self._lease, self._run, record.model_dump(mode="json"))
+        self.leads = False
         crash_point("batch.ended")
-        await journal.release(scope, self.key)
 
     async def leave(self) -> None:
         """Release the leader's lease if the run is not at its end: another worker, or run, resumes it."""
+        held = [self.key] if self.leads else []
         if self.ws.journal.is_shared:
-            await self.ws.journal.claims.give_up(self.ws.scope, {self._member})
-        if self.leads:
-            self._lead = None
-            try:
-                await self.ws.journal.finish(self.ws.scope, self.key, None)
-                await self.ws.journal.release(self.ws.scope, self.key)
-            except LeaseLostError:
-                logger.info("Another worker leads %s already", self.name)
-
-    async def _claim(self) -> tuple[Operation, Claim]:
-        while True:
-            claimed = await self.ws.journal.claim(self.ws.scope, self.key, EXCLUSIVE, {"name": self.name})
-            if claimed.claim is not Claim.DONE:
-                self._lead = claimed.operation if claimed.claim is not Claim.BUSY else None
-                return claimed.operation, claimed.claim
-            # A worker died between the two commits of its end.
-            await self.ws.journal.release(self.ws.scope, self.key)
-
-
-def _result(operation: Operation) -> Any:
-    """The summary of a run that is at its end; None of one that is running, or whose leader gave up."""
-    return operation.result if operation.state in (OperationState.DONE, OperationState.RELEASED) else None
+            held.append(self._member.key)
+        self.leads = False
+        if held:
+            await self.ws.journal.leases.give_up(self.ws.scope, held)
 
 
 async def share_documents(
@@ -194,7 +174,7 @@ async def share_documents(
     size = max(1, min(limits.chunk_size, limits.concurrency))
     order = random.Random(batch.ws.journal.worker)  # noqa: S311 - workers should not meet, that is all
     left = files
-    batch.guard = lambda name: _claim_key(batch, name)
+    batch.guard = lambda name: _document_lease(batch, name).key
     pauses = Pauses(_FIRST_PAUSE, _LONGEST_PAUSE)
     while True:
         starts = list(range(0, len(left), size))
@@ -202,7 +182,7 @@ async def share_documents(
         held = await _Pass(batch, (left[start : start + size] for start in starts), size).carry_out(process)
         if not held:
             return
-        await run.take_the_lead()
+        await run.become_leader()
         if len(held) == len(left):
             await pauses.wait()
         left = sorted(held, key=lambda file: file.name)
@@ -267,9 +247,10 @@ class _Pass:
         journal, scope = batch.ws.journal, batch.ws.scope
         for portion in self._portions:
             batch.breaker.check()
-            wanted = {_claim_key(batch, file.name): file for file in await settle_known(batch, portion)}
-            claims = {key: {"document": file.name, "owner": batch.owner} for key, file in wanted.items()}
-            free = await journal.claims.take(scope, _CLAIM, claims)
+            left = await settle_known(batch, portion)
+            leases = [_document_lease(batch, file.name) for file in left]
+            wanted = {lease.key: file for lease, file in zip(leases, left, strict=True)}
+            free = await journal.leases.take(scope, leases)
             self._held += [file for key, file in wanted.items() if key not in free]
             if free:
                 crash_point("batch.claimed")
@@ -277,18 +258,15 @@ class _Pass:
         return {}
 
     async def _give_up(self, claimed: dict[str, DocumentFile]) -> None:
-        await self._batch.ws.journal.claims.give_up(self._batch.ws.scope, claimed)
+        await self._batch.ws.journal.leases.give_up(self._batch.ws.scope, claimed)
 
 
-def _claims_of(name: str) -> str:
-    """How the keys of a batch's claims begin."""
-    return operation_key("documents", batch=name)[:24]
+def _key(kind: str, batch: str) -> str:
+    """How the keys of a batch's leases begin."""
+    return operation_key(kind, batch=batch)[:24]
 
 
-def _members_of(name: str) -> str:
-    """How the keys of a batch's members begin."""
-    return operation_key("members", batch=name)[:24]
-
-
-def _claim_key(batch: Batch, name: str) -> str:
-    return _claims_of(batch.owner) + operation_key("document", name=name)
+def _document_lease(batch: Batch, name: str) -> NewLease:
+    """The lease of a document of a batch."""
+    key = _key("documents", batch.owner) + operation_key("document", name=name)
+    return NewLease(key, LeaseKind.DOCUMENT, batch.owner, name)

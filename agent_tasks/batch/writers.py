@@ -71,10 +71,10 @@ async def write_results(batch: Batch) -> Written:
     """
     written = Written()
     with replacing(batch.out / "results.jsonl") as file:
-        async for record in batch.ws.journal.documents(batch.ws.scope, batch.key):
+        async for record in batch.ws.journal.documents.of(batch.ws.scope, batch.key):
             if record.fingerprint != batch.fingerprint_of(record.status):
                 continue
-            row = DocumentRow.model_validate(record.body)
+            row = record.read(DocumentRow)
             file.write(in_json(row.model_dump_json()) + "\n")
             written.counts[row.status] += 1
             written.usage = written.usage + row.usage

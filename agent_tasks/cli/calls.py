@@ -60,13 +60,13 @@ def repeat(call: CallId) -> None:
 
 
 async def _list() -> ExitCode:
-    from agent_tasks.operations import cut_off_calls
+    from agent_tasks.operations import list_interrupted_calls
     from agent_tasks.prefect.blocks import open_workspace
     from agent_tasks.settings import Settings
 
     async with open_workspace(Settings()) as ws:
-        found = await cut_off_calls(ws)
-        operations = [await ws.journal.operation(ws.scope, one.operation_key) for one in found]
+        found = await list_interrupted_calls(ws)
+        operations = [await ws.journal.operations.get(ws.scope, one.operation_key) for one in found]
     if not found:
         say("No call was interrupted.")
         return ExitCode.OK

@@ -83,7 +83,7 @@ async def _list(owner: str | None) -> ExitCode:
     from agent_tasks.settings import Settings
 
     async with open_workspace(Settings()) as ws:
-        found = await ws.journal.live_resources(ws.scope, owner=owner, parts=True)
+        found = await ws.journal.resources.live(ws.scope, owner=owner, parts=True)
     if not found:
         say("There is nothing in the ledger that is not deleted.")
         return ExitCode.OK

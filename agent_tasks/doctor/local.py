@@ -52,9 +52,9 @@ async def check_journal(settings: Settings) -> Finding:
             await database.close()
         async with Journal(settings.journal_url.get_secret_value()) as journal:
             record = DocumentRecord(name="probe", content_hash="", fingerprint="", status="probe")
-            await journal.put_document(_SCOPE, "doctor", record)
-            found = await journal.get_document(_SCOPE, "doctor", "probe")
-            await journal.drop_document(_SCOPE, "doctor", "probe")
+            await journal.documents.put(_SCOPE, "doctor", record)
+            found = await journal.documents.get(_SCOPE, "doctor", "probe")
+            await journal.documents.drop(_SCOPE, "doctor", "probe")
     except AgentTasksError as error:
         return failed(check, str(error), remedy)
     if found is None:

@@ -33,7 +33,7 @@ AgentTasksError
 │  ├─ ToolArgumentsError               the arguments do not fit the tool's schema
 │  ├─ ToolTimeoutError                 the tool took longer than it may
 │  ├─ ToolOutputError                  the result is too long, or cannot be written as JSON
-│  ├─ ToolOutcomeUnknownError          the tool was cut off in the middle; it may have had its effect
+│  ├─ ToolOutcomeUnknownError          the tool was interrupted; it may have had its effect
 │  └─ ApprovalNeededError              the turn waits for an approval that no tool decides on
 ├─ QueueError                          a storage queue did not do what it was asked
 │  ├─ QueueNotFoundError               there is no such queue

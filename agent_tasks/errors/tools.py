@@ -33,7 +33,7 @@ class ToolOutputError(ToolError):
 
 
 class ToolOutcomeUnknownError(ToolError):
-    """A call that is not idempotent was cut off in the middle: it may have had its effect."""
+    """A call that is not idempotent was interrupted: it may have had its effect."""
 
 
 class ApprovalNeededError(ToolError):

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from agent_tasks.journal.journal import LEASE_SECONDS, LOOK_SECONDS, Journal
+from agent_tasks.journal.held import LOOK_SECONDS, Held
+from agent_tasks.journal.journal import LEASE_SECONDS, Journal
 from agent_tasks.journal.records import (
+    AnswerRecord,
     Claim,
     Claimed,
     DocumentRecord,
+    Hold,
+    Lease,
+    LeaseKind,
+    NewLease,
     NewResource,
     Operation,
     OperationState,
     Resource,
+    Run,
     ToolCallRecord,
     ToolCallState,
 )
@@ -18,14 +25,21 @@ from agent_tasks.journal.records import (
 __all__ = [
     "LEASE_SECONDS",
     "LOOK_SECONDS",
+    "AnswerRecord",
     "Claim",
     "Claimed",
     "DocumentRecord",
+    "Held",
+    "Hold",
     "Journal",
+    "Lease",
+    "LeaseKind",
+    "NewLease",
     "NewResource",
     "Operation",
     "OperationState",
     "Resource",
+    "Run",
     "ToolCallRecord",
     "ToolCallState",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 
 import sqlalchemy as sa
 
@@ -12,15 +11,15 @@ from agent_tasks.journal.database import Database
 from agent_tasks.journal.records import ToolCallRecord, ToolCallState
 from agent_tasks.journal.rows import tool_call_of
 from agent_tasks.journal.schema import tool_calls
+from agent_tasks.journal.workers import Worker
 
 
 class ToolCalls:
     """The tool calls that one worker carries out; reached as `Journal.calls`."""
 
-    def __init__(self, database: Database, worker: str, clock: Callable[[], float]) -> None:
+    def __init__(self, database: Database, worker: Worker) -> None:
         self._database = database
         self._worker = worker
-        self._clock = clock
 
     async def begin(
         self,
@@ -44,7 +43,7 @@ class ToolCalls:
             arguments: the arguments as people may see them (`shown_arguments`).
 
         Returns:
-            None if the call is new; otherwise the row that was there: finished, or cut off in the middle.
+            None if the call is new; otherwise the row that was there: finished, or interrupted.
 
         Raises:
             LeaseLostError: another worker has taken the turn over, and may be in the middle of the call.
@@ -53,13 +52,13 @@ class ToolCalls:
         values = {
             "scope": scope, "turn_id": turn_id, "call_id": call_id, "operation_key": operation_key,
             "name": name[:200], "arguments_hash": arguments_hash, "state": ToolCallState.STARTED,
-            "started_at": self._clock(), "arguments": arguments,
+            "started_at": self._worker.clock(), "arguments": arguments,
         }  # fmt: skip
         tries = itertools.count()
 
         def work(connection: sa.Connection) -> ToolCallRecord | None:
             is_again = next(tries) > 0
-            self._database.statements.require_held(connection, scope, operation_key, self._worker)
+            self._database.statements.require_held(connection, scope, operation_key, self._worker.name)
             if self._database.statements.insert_new(connection, tool_calls, values):
                 return None
             row = connection.execute(tool_calls.select().where(*where)).mappings().one()
@@ -100,11 +99,13 @@ class ToolCalls:
         def work(connection: sa.Connection) -> None:
             row = connection.execute(tool_calls.select().where(*where)).mappings().one_or_none()
             if row is not None and not by_person:
-                self._database.statements.require_held(connection, scope, row["operation_key"], self._worker)
+                self._database.statements.require_held(
+                    connection, scope, row["operation_key"], self._worker.name
+                )
             finished = connection.execute(
                 tool_calls.update()
                 .where(*where, tool_calls.c.output.is_(None))
-                .values(state=state, output=output, error_type=error_type, finished_at=self._clock())
+                .values(state=state, output=output, error_type=error_type, finished_at=self._worker.clock())
             )
             if not finished.rowcount and (row is None or (row["state"], row["output"]) != (state, output)):
                 raise LeaseLostError(
@@ -121,9 +122,7 @@ class ToolCalls:
             .where(tool_calls.c.scope == scope, tool_calls.c.operation_key == operation_key)
             .order_by(tool_calls.c.started_at, tool_calls.c.call_id)
         )
-        return await self._database.read(
-            lambda connection: [tool_call_of(row) for row in connection.execute(query).mappings()]
-        )
+        return await self._database.rows(query, tool_call_of)
 
     async def unfinished(self, scope: str) -> list[ToolCallRecord]:
         """Tool calls that have begun and have no output, whoever began them, the oldest first.
@@ -135,9 +134,7 @@ class ToolCalls:
             .where(tool_calls.c.scope == scope, tool_calls.c.output.is_(None))
             .order_by(tool_calls.c.started_at)
         )
-        return await self._database.read(
-            lambda connection: [tool_call_of(row) for row in connection.execute(query).mappings()]
-        )
+        return await self._database.rows(query, tool_call_of)
 
     async def interrupt(self, scope: str, operation_key: str) -> None:
         """Commit that a turn is at its end: what has begun and not ended in it was interrupted.
@@ -147,8 +144,8 @@ class ToolCalls:
         """
 
         def work(connection: sa.Connection) -> None:
-            self._database.statements.require_held(connection, scope, operation_key, self._worker)
-            self._database.statements.interrupt_calls(connection, scope, operation_key, self._clock())
+            self._database.statements.require_held(connection, scope, operation_key, self._worker.name)
+            self._database.statements.interrupt_calls(connection, scope, operation_key, self._worker.clock())
 
         await self._database.write(work)
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
@@ -49,7 +50,7 @@ class Database(ABC):
         """The database file, or None for a server."""
         return None
 
-    @property
+    @cached_property
     def address(self) -> str:
         """The address without its password, wherever in it that stands: fit for messages."""
         return redacted(self.url.render_as_string(hide_password=True))
@@ -85,6 +86,12 @@ class Database(ABC):
     @abstractmethod
     async def read(self, work: Callable[[sa.Connection], T]) -> T:
         """Do work that only reads. Raises as `write` does."""
+
+    async def rows(self, query: sa.Select[Any], record: Callable[[sa.RowMapping, str], T]) -> list[T]:
+        """The rows of a query as records, which know this database's address. Raises as `write` does."""
+        return await self.read(
+            lambda connection: [record(row, self.address) for row in connection.execute(query).mappings()]
+        )
 
     @abstractmethod
     async def close(self) -> None:

@@ -1,76 +1,176 @@
-"""What this worker surely holds, known without asking the journal.
+"""Leases: what a worker holds while it works, and gives up: names, documents, its place in a batch.
 
-A lease that was committed a moment ago is this worker's whatever happens to the journal meanwhile. How long
-ago that was is read from a clock that goes on while the process is stopped and while the machine sleeps, and
-from the wall clock, by which the others judge: either of them ends the certainty.
+The lease of an operation stands in the operation's own row, so that a claim is one statement.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from typing import Any
 
-_SURE = 2 / 3
-"""The part of a lease for which nothing is asked. Workers renew at a third; what is left is for clocks that
-differ, and for a request on its way."""
+import sqlalchemy as sa
 
-# Linux counts a machine's sleep in BOOTTIME only, macOS in MONOTONIC (`time.monotonic` is another one there).
-_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+from agent_tasks.errors import LeaseLostError
+from agent_tasks.journal.database import Database
+from agent_tasks.journal.held import Held
+from agent_tasks.journal.records import Hold, Lease, NewLease
+from agent_tasks.journal.rows import lease_of
+from agent_tasks.journal.schema import leases
+from agent_tasks.journal.workers import Worker
 
+__all__ = ["Leases"]
 
-def steady() -> float:
-    """Seconds of a clock that nobody sets, and that goes on while the process or the machine stands still."""
-    return time.clock_gettime(_CLOCK)
-
-
-@dataclass(frozen=True)
-class Moment:
-    """When a transaction began, by both clocks."""
-
-    wall: float
-    """Seconds since the epoch: what the journal keeps and the others see."""
-    steady: float
+_LEASE = leases.select().where(
+    leases.c.scope == sa.bindparam("its_scope"), leases.c.key == sa.bindparam("its_key")
+)
+_LOCKED_LEASE = _LEASE.with_for_update()
 
 
 class Leases:
-    """The claims of one worker, each with the time until which nobody else can have it.
+    """The leases of one worker; reached as `Journal.leases`."""
 
-    Args:
-        seconds: how long a claim holds without renewal.
-        clock: seconds since the epoch.
-    """
+    def __init__(self, database: Database, worker: Worker) -> None:
+        self._database = database
+        self._worker = worker
+        self.held = Held(database, worker, self._prolong)
+        """What this worker holds, as far as it knows without asking."""
 
-    def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
-        self.seconds = seconds
-        self._clock = clock
-        self._since: dict[tuple[str, str], Moment] = {}
+    async def hold(self, scope: str, wanted: NewLease) -> Hold:
+        """Take one lease, unless a living worker has it; the answer says who."""
+        since = self.held.moment()
+        hold = await self._database.write(
+            lambda connection: self.hold_within(connection, scope, wanted, since.wall)
+        )
+        if hold.is_mine:
+            self.held.note(scope, [wanted.key], since)
+        return hold
 
-    def moment(self) -> Moment:
-        """Now: to be read before the transaction that commits a lease."""
-        return Moment(self._clock(), steady())
+    def hold_within(self, connection: sa.Connection, scope: str, wanted: NewLease, now: float) -> Hold:
+        """Take one lease within a transaction, which waits for those that want the same."""
+        values = self._values(scope, wanted, now)
+        while not self._database.statements.insert_new(connection, leases, values):
+            before = self._locked(connection, scope, wanted.key)
+            if before is None:
+                continue  # it has just been given up
+            if not self._worker.may_take(before.worker, before.lease_until, now):
+                return Hold(before, is_mine=False)
+            connection.execute(
+                leases.update().where(leases.c.scope == scope, leases.c.key == wanted.key).values(values)
+            )
+            return Hold(lease_of(values), is_mine=True, before=before)
+        return Hold(lease_of(values), is_mine=True)
 
-    def note(self, scope: str, keys: Iterable[str], since: Moment) -> None:
-        """These were committed as this worker's, from that moment on."""
-        for key in keys:
-            self._since[scope, key] = since
+    async def take(self, scope: str, wanted: Collection[NewLease]) -> set[str]:
+        """Take what no living worker holds, in one transaction; what others hold is passed over.
 
-    def drop(self, scope: str, keys: Iterable[str]) -> None:
-        """These are no longer this worker's, or it does not need them any more."""
-        for key in keys:
-            self._since.pop((scope, key), None)
+        Args:
+            scope: the service.
+            wanted: a few hundred at a time.
 
-    def is_sure(self, scope: str, key: str) -> bool:
-        """Whether nobody else can have it now. False means that the journal has to be asked."""
-        since = self._since.get((scope, key))
-        if since is None:
-            return False
-        passed = max(steady() - since.steady, self._clock() - since.wall)
-        return passed < _SURE * self.seconds
+        Returns:
+            The keys that this worker holds now.
+        """
+        if not wanted:
+            return set()
+        since = self.held.moment()
+        now = since.wall
+        # Sorted, so that two workers who want the same keys lock them in the same order.
+        rows = [self._values(scope, one, now) for one in sorted(wanted, key=lambda one: one.key)]
+        keys = {one.key for one in wanted}
+        insert = self._database.statements.insert(leases).values(rows).on_conflict_do_nothing()
 
-    def held(self) -> dict[str, list[str]]:
-        """The keys by scope, sorted."""
-        found: dict[str, list[str]] = {}
-        for scope, key in sorted(self._since):
-            found.setdefault(scope, []).append(key)
-        return found
+        def work(connection: sa.Connection) -> set[str]:
+            new = set(connection.execute(insert.returning(leases.c.key)).scalars())
+            return new | self._take_over(connection, scope, keys - new, now) if new != keys else new
+
+        mine = await self._database.write(work)
+        self.held.note(scope, mine, since)
+        return mine
+
+    def _take_over(self, connection: sa.Connection, scope: str, keys: set[str], now: float) -> set[str]:
+        """Take those of the leases that are there, and that no living worker holds."""
+        there = connection.execute(
+            sa.select(leases.c.key, leases.c.worker, leases.c.lease_until)
+            .where(leases.c.scope == scope, leases.c.key.in_(keys))
+            .order_by(leases.c.key)
+            .with_for_update(skip_locked=True)  # locked: another worker is just taking it
+        )
+        free = {row.key for row in there if self._worker.may_take(row.worker, row.lease_until, now)}
+        connection.execute(
+            leases.update()
+            .where(leases.c.scope == scope, leases.c.key.in_(free))
+            .values(worker=self._worker.name, lease_until=now + self._worker.lease_seconds, taken_at=now)
+        )
+        return free
+
+    async def give_up(self, scope: str, keys: Collection[str]) -> None:
+        """Give leases up that this worker still holds."""
+        self.held.drop(scope, keys)
+        query = leases.delete().where(
+            leases.c.scope == scope, leases.c.key.in_(keys), leases.c.worker == self._worker.name
+        )
+        await self._database.write(lambda connection: connection.execute(query), alone=True)
+
+    async def get(self, scope: str, key: str) -> Lease | None:
+        """The row of a lease, or None: nobody holds it."""
+        found = await self._database.rows(
+            leases.select().where(leases.c.scope == scope, leases.c.key == key), lease_of
+        )
+        return found[0] if found else None
+
+    async def of(self, scope: str) -> list[Lease]:
+        """All leases of a service, whoever holds or held them, the oldest first."""
+        return await self._database.rows(
+            leases.select().where(leases.c.scope == scope).order_by(leases.c.taken_at, leases.c.key), lease_of
+        )
+
+    def is_held(self, lease: Lease) -> bool:
+        """Whether a lease belongs to a living worker, this one included."""
+        return self._worker.is_alive(lease.worker, lease.lease_until)
+
+    # --- inside a transaction --------------------------------------------------------------------------
+
+    def require(self, connection: sa.Connection, scope: str, key: str) -> None:
+        """Make sure that a lease is this worker's; it stays so until the transaction ends.
+
+        Raises:
+            LeaseLostError: it is not.
+        """
+        if not self.is_mine(connection, scope, key):
+            raise LeaseLostError(
+                f"Another worker has taken over {key}; what this one did is not committed. "
+                "It was silent for longer than its lease."
+            )
+
+    def is_mine(self, connection: sa.Connection, scope: str, key: str) -> bool:
+        """Whether a lease is this worker's; it stays so until the transaction ends."""
+        found = self._locked(connection, scope, key)
+        return found is not None and found.worker == self._worker.name
+
+    def hand_over(self, connection: sa.Connection) -> None:
+        """End all of this worker's leases: whoever wants them next need not wait."""
+        connection.execute(
+            leases.update()
+            .where(leases.c.worker == self._worker.name)
+            .values(lease_until=self._worker.clock())
+        )
+
+    def _locked(self, connection: sa.Connection, scope: str, key: str) -> Lease | None:
+        rows = connection.execute(_LOCKED_LEASE, {"its_scope": scope, "its_key": key}).mappings()
+        row = rows.one_or_none()
+        return lease_of(row) if row is not None else None
+
+    def _prolong(self, scope: str, keys: Sequence[str], until: float) -> sa.UpdateBase:
+        return (
+            leases.update()
+            .where(leases.c.scope == scope, leases.c.key.in_(keys), leases.c.worker == self._worker.name)
+            .values(lease_until=until)
+            .returning(leases.c.key)
+        )
+
+    def _values(self, scope: str, wanted: NewLease, now: float) -> dict[str, Any]:
+        return {
+            "scope": scope, "key": wanted.key, "kind": wanted.kind, "owner": wanted.owner,
+            "document": wanted.document, "worker": self._worker.name,
+            "lease_until": now + self._worker.lease_seconds, "taken_at": now,
+        }  # fmt: skip

@@ -8,7 +8,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from agent_tasks.errors import JournalUnreadableError, JournalVersionError
-from agent_tasks.journal.schema import SCHEMA_REVISION
+from agent_tasks.journal.bodies import OTHER_JOURNAL, PACKAGE, this_version
+from agent_tasks.journal.schema import SCHEMA_REVISION, operations
 
 _MIGRATING = threading.Lock()
 """Alembic keeps what it is doing in module globals, which the threads of this process share."""
@@ -41,9 +42,11 @@ def create_or_migrate(connection: sa.Connection, address: str, path: Path | None
         return
     known = {file.name.split("_")[0] for file in (_MIGRATIONS / "versions").glob("[0-9]*.py")}
     if found is not None and found not in known:
+        newer = _last_version(connection)
         raise JournalVersionError(
-            f"The journal {address} has schema {found}, this version knows up to {SCHEMA_REVISION}. "
-            "Install the newer prefect-azure-agents that wrote it."
+            f"The journal {address} has schema {found}: a newer {PACKAGE} wrote it{newer and f', {newer}'}. "
+            f"This is {this_version()}, which knows schemas up to {SCHEMA_REVISION}. Upgrade {PACKAGE}"
+            f"{newer and f' to {newer}'}, or {OTHER_JOURNAL}. Nothing was read or sent."
         )
     if found is None and sa.inspect(connection).get_table_names():
         raise JournalUnreadableError(
@@ -58,6 +61,19 @@ def create_or_migrate(connection: sa.Connection, address: str, path: Path | None
         )
     with _MIGRATING:
         _upgrade(connection)
+
+
+def _last_version(connection: sa.Connection) -> str:
+    """The version of this package that wrote into a newer journal last; empty if it does not say."""
+    inspector = sa.inspect(connection)
+    if not inspector.has_table("operations"):
+        return ""
+    if not {"version", "updated_at"} <= {column["name"] for column in inspector.get_columns("operations")}:
+        return ""
+    found = connection.execute(
+        sa.select(operations.c.version).order_by(operations.c.updated_at.desc()).limit(1)
+    )
+    return found.scalar_one_or_none() or ""
 
 
 def _upgrade(connection: sa.Connection) -> None:

@@ -43,10 +43,10 @@ class PostgresqlDatabase(Database):
     """A database on a server."""
 
     is_shared = True
-    statements = PostgresqlStatements()
 
     def __init__(self, url: URL) -> None:
         super().__init__(url.set(drivername="postgresql+asyncpg"))
+        self.statements = PostgresqlStatements(self.address)
         self._engine = create_async_engine(
             self.url,
             pool_size=_POOL_SIZE,

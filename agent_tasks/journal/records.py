@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from agent_tasks.journal.bodies import Written
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def _by_hand() -> Written:
+    """Where a record is from that no journal has given."""
+    return Written("a record", "(none)")
 
 
 class OperationState(enum.StrEnum):
@@ -58,6 +69,8 @@ class Operation:
     """When the current attempt's intent was committed: a look-up need not go back further."""
     fingerprint: dict[str, Any] = field(default_factory=dict)
     """What the key was made of, for people; turns, uploads, stores and agents name their `owner`."""
+    written: Written = field(default_factory=_by_hand, compare=False)
+    """Reads `result` and `remote` as models."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +87,8 @@ class ToolCallState(enum.StrEnum):
     STARTED = "started"
     DONE = "done"
     UNKNOWN = "unknown"
-    """Cut off in the middle: its effect is not known. The output is what the agent was told; None if its turn
-    ended before anything was."""
+    """Interrupted: its effect is not known. The output is what the agent was told; None if its turn ended
+    before anything was."""
 
 
 @dataclass(frozen=True)
@@ -133,3 +146,94 @@ class DocumentRecord:
     body: dict[str, Any] = field(default_factory=dict)
     updated_at: float = field(default=0.0, compare=False)
     """When it was committed (seconds since the epoch); the journal fills it in."""
+    written: Written = field(default_factory=_by_hand, compare=False)
+
+    def read(self, model: type[_Model]) -> _Model:
+        """The body as a model. Raises JournalVersionError where it is not one."""
+        return self.written.read(model, self.body)
+
+
+@dataclass(frozen=True)
+class AnswerRecord:
+    """A row of `answers`: the latest answer to one question about all documents of a batch."""
+
+    question: str
+    """The question's id in its pipeline."""
+    corpus: str
+    """What the documents were that it is about."""
+    fingerprint: str
+    """What it depends on besides the documents."""
+    status: str
+    body: dict[str, Any] = field(default_factory=dict)
+    updated_at: float = field(default=0.0, compare=False)
+    """When it was committed (seconds since the epoch); the journal fills it in."""
+    written: Written = field(default_factory=_by_hand, compare=False)
+
+    def read(self, model: type[_Model]) -> _Model:
+        """The body as a model. Raises JournalVersionError where it is not one."""
+        return self.written.read(model, self.body)
+
+
+class LeaseKind(enum.StrEnum):
+    """What is held."""
+
+    NAME = "name"
+    """A name, such as a batch's: its holder does alone what is to be done once, as the batch's leader."""
+    DOCUMENT = "document"
+    """A document of a batch that several workers share."""
+    MEMBER = "member"
+    """A worker's place in such a batch, held between two documents too."""
+
+
+@dataclass(frozen=True)
+class NewLease:
+    """What a worker wants to hold."""
+
+    key: str
+    kind: LeaseKind
+    owner: str
+    """For whom: the name itself, or the batch's."""
+    document: str | None = None
+
+
+@dataclass(frozen=True)
+class Lease(NewLease):
+    """A row of `leases`."""
+
+    worker: str = ""
+    lease_until: float = 0.0
+    taken_at: float = 0.0
+
+
+@dataclass(frozen=True)
+class Hold:
+    """The answer to a worker that wants to hold one thing."""
+
+    lease: Lease
+    """The row as it is now: this worker's, or that of a living one that holds it."""
+    is_mine: bool
+    before: Lease | None = None
+    """The row of the worker that it was taken over from."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A row of `runs`: the last run of a batch."""
+
+    owner: str
+    """The batch's name in the ledger."""
+    number: int
+    """Counts the batch's runs from 1 on."""
+    worker: str
+    """Who began it, led it last, or brought it to its end."""
+    started_at: float
+    """When its first worker came (seconds since the epoch)."""
+    ended_at: float | None = None
+    """When its results were there; None while it is under way, or if nobody brought it to its end."""
+    body: dict[str, Any] | None = None
+    """What it came to; None before its end."""
+    written: Written = field(default_factory=_by_hand, compare=False)
+
+    def read(self, model: type[_Model]) -> _Model:
+        """The body of an ended run as a model. Raises JournalVersionError where it is not one."""
+        return self.written.read(model, self.body)

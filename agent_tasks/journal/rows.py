@@ -1,4 +1,4 @@
-"""From rows of the journal's tables to its records."""
+"""From rows of the journal's tables, at an address that is fit for messages, to its records."""
 
 from __future__ import annotations
 
@@ -6,17 +6,22 @@ from typing import Any
 
 from sqlalchemy import RowMapping
 
+from agent_tasks.journal.bodies import Written
 from agent_tasks.journal.records import (
+    AnswerRecord,
     DocumentRecord,
+    Lease,
+    LeaseKind,
     Operation,
     OperationState,
     Resource,
+    Run,
     ToolCallRecord,
     ToolCallState,
 )
 
 
-def operation_of(row: RowMapping | dict[str, Any]) -> Operation:
+def operation_of(row: RowMapping | dict[str, Any], address: str) -> Operation:
     """A row of `operations`."""
     return Operation(
         scope=row["scope"],
@@ -31,10 +36,11 @@ def operation_of(row: RowMapping | dict[str, Any]) -> Operation:
         error=row["error"],
         intended_at=row["intended_at"],
         fingerprint=row["fingerprint"],
+        written=Written.of(row, f"the {row['kind']} {row['key']}", address),
     )
 
 
-def tool_call_of(row: RowMapping) -> ToolCallRecord:
+def tool_call_of(row: RowMapping, address: str = "") -> ToolCallRecord:
     """A row of `tool_calls`."""
     return ToolCallRecord(
         operation_key=row["operation_key"],
@@ -50,7 +56,7 @@ def tool_call_of(row: RowMapping) -> ToolCallRecord:
     )
 
 
-def resource_of(row: RowMapping) -> Resource:
+def resource_of(row: RowMapping, address: str) -> Resource:
     """A row of `resources`."""
     return Resource(
         kind=row["kind"],
@@ -64,7 +70,7 @@ def resource_of(row: RowMapping) -> Resource:
     )
 
 
-def document_of(row: RowMapping) -> DocumentRecord:
+def document_of(row: RowMapping, address: str) -> DocumentRecord:
     """A row of `documents`."""
     return DocumentRecord(
         name=row["name"],
@@ -73,4 +79,44 @@ def document_of(row: RowMapping) -> DocumentRecord:
         status=row["status"],
         body=row["body"],
         updated_at=row["updated_at"],
+        written=Written.of(row, f"document {row['name']}", address),
+    )
+
+
+def answer_of(row: RowMapping, address: str) -> AnswerRecord:
+    """A row of `answers`."""
+    return AnswerRecord(
+        question=row["question"],
+        corpus=row["corpus"],
+        fingerprint=row["fingerprint"],
+        status=row["status"],
+        body=row["body"],
+        updated_at=row["updated_at"],
+        written=Written.of(row, f"the answer to {row['question']}", address),
+    )
+
+
+def lease_of(row: RowMapping | dict[str, Any], address: str = "") -> Lease:
+    """A row of `leases`."""
+    return Lease(
+        key=row["key"],
+        kind=LeaseKind(row["kind"]),
+        owner=row["owner"],
+        document=row["document"],
+        worker=row["worker"],
+        lease_until=row["lease_until"],
+        taken_at=row["taken_at"],
+    )
+
+
+def run_of(row: RowMapping, address: str) -> Run:
+    """A row of `runs`."""
+    return Run(
+        owner=row["owner"],
+        number=row["number"],
+        worker=row["worker"],
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+        body=row["body"],
+        written=Written.of(row, f"the run of {row['owner']}", address),
     )

@@ -5,17 +5,25 @@ journal can serve several endpoints without mixing up their ids. Nothing here is
 hashes, tool arguments as a hash and, shortened and without headers, for people who have to tell calls apart;
 results as the plain JSON that the caller gets.
 
-Change a table only together with a migration in `migrations/versions` and `SCHEMA_REVISION`.
+What a row of each table is: docs/durability.md, The journal. JSON bodies carry the number of their format and
+the version of this package that wrote them (`agent_tasks.journal.bodies`). Change a table only together with
+a migration in `migrations/versions` and `SCHEMA_REVISION`.
 """
 
 from __future__ import annotations
 
 from sqlalchemy import JSON, Column, Float, Index, Integer, MetaData, String, Table, Text
 
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 """The newest migration; a journal that names an unknown one was written by a newer version."""
 
 metadata = MetaData()
+
+
+def _written() -> tuple[Column[int], Column[str]]:
+    """Say how a row's JSON is to be read; `version` is unknown (null) in rows from before schema 0003."""
+    return Column("format", Integer, nullable=False, server_default="1"), Column("version", String(64))
+
 
 operations = Table(
     "operations",
@@ -33,6 +41,7 @@ operations = Table(
     Column("error", JSON),
     Column("intended_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
+    *_written(),
     Index("operations_by_worker", "worker", "state"),
 )
 
@@ -83,5 +92,54 @@ documents = Table(
     Column("status", String(32), nullable=False),
     Column("body", JSON, nullable=False),
     Column("updated_at", Float, nullable=False),
+    *_written(),
     Index("documents_by_status", "scope", "batch", "status"),
+)
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("scope", String(300), primary_key=True),
+    Column("batch", String(64), primary_key=True),
+    Column("question", String(1000), primary_key=True),
+    Column("corpus", String(64), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("status", String(32), nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    *_written(),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("scope", String(300), primary_key=True),
+    Column("key", String(64), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("document", String(1000)),
+    Column("worker", String(200), nullable=False),
+    Column("lease_until", Float, nullable=False),
+    Column("taken_at", Float, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("scope", String(300), primary_key=True),
+    Column("owner", String(300), primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("worker", String(200), nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("ended_at", Float),
+    Column("body", JSON(none_as_null=True)),
+    *_written(),
+)
+
+flow_runs = Table(
+    "flow_runs",
+    metadata,
+    Column("id", String(300), primary_key=True),
+    Column("owner", String(300), nullable=False),
+    Column("noted_at", Float, nullable=False),
 )

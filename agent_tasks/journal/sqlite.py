@@ -43,10 +43,10 @@ class SqliteDatabase(Database):
     """A file of this machine."""
 
     is_shared = False
-    statements = Statements()
 
     def __init__(self, url: URL) -> None:
         super().__init__(url.set(drivername="sqlite+pysqlite"))
+        self.statements = Statements(self.address)
         self._engine = _create_engine(self.url)
         self._writer = _Writer(self._engine, self.address, self._check_file)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="journal-reader")

@@ -45,7 +45,11 @@ def _change_held(columns: tuple[str, ...]) -> sa.Update:
 
 
 class Statements:
-    """What both kinds of database do alike, and SQLite in its own words."""
+    """What both kinds of database do alike, and SQLite in its own words.
+
+    Args:
+        address: The database, fit for messages.
+    """
 
     insert: Callable[[sa.Table], Any] = staticmethod(sqlite.insert)
     by_name: Callable[[sa.ColumnElement[str]], sa.ColumnElement[str]] = staticmethod(lambda column: column)
@@ -56,9 +60,11 @@ class Statements:
     )
     """A JSON object with the members of another, none of which is null, put into it."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str) -> None:
+        self._address = address
         self._attach = cache(self._attaching)
         self._insert_new = cache(lambda table: self.insert(table).on_conflict_do_nothing())
+        self._put = cache(self._putting)
 
     def insert_new(self, connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:
         """Insert a row unless there is one with its key; returns whether it was inserted.
@@ -68,10 +74,20 @@ class Statements:
         """
         return connection.execute(self._insert_new(table), values).rowcount > 0
 
+    def put(self, connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> None:
+        """Insert a row, or put it in place of the one with its key."""
+        connection.execute(self._put(table), values)
+
+    def _putting(self, table: sa.Table) -> Any:
+        insert = self.insert(table)
+        key = [column.name for column in table.primary_key]
+        others = {column.name: insert.excluded[column.name] for column in table.c if not column.primary_key}
+        return insert.on_conflict_do_update(index_elements=key, set_=others)
+
     def operation(self, connection: sa.Connection, scope: str, key: str) -> Operation | None:
         """The row of an operation, or None."""
         found = connection.execute(_OPERATION, {"its_scope": scope, "its_key": key}).mappings().one_or_none()
-        return operation_of(found) if found is not None else None
+        return operation_of(found, self._address) if found is not None else None
 
     def locked_operation(self, connection: sa.Connection, scope: str, key: str) -> Operation:
         """The row of an operation, which stays as it is until the transaction ends.
@@ -86,11 +102,14 @@ class Statements:
                 f"Operation {key} is no longer in the journal, so its outcome can't be committed. "
                 "Was the journal replaced while this worker ran?"
             )
-        return operation_of(found)
+        return operation_of(found, self._address)
 
     def require_held(self, connection: sa.Connection, scope: str, key: str, worker: str) -> None:
-        """Raises LeaseLostError unless an operation or claim is this worker's; it stays so until the
-        transaction ends."""
+        """Make sure that an operation is this worker's; it stays so until the transaction ends.
+
+        Raises:
+            LeaseLostError: it is not.
+        """
         rows = connection.execute(_LOCKED_OPERATION, {"its_scope": scope, "its_key": key}).mappings()
         found = rows.one_or_none()
         if found is None or found["worker"] != worker:
@@ -110,10 +129,11 @@ class Statements:
         found = self.operation(connection, values["scope"], values["key"])
         if found is not None:
             return False, found
-        return (True, operation_of(dict(values))) if self.insert_new(connection, operations, values) else None
+        is_new = self.insert_new(connection, operations, values)
+        return (True, operation_of(dict(values), self._address)) if is_new else None
 
     def interrupt_calls(self, connection: sa.Connection, scope: str, key: str, now: float) -> None:
-        """A turn has ended: calls of it that have begun and not ended will never be asked about again."""
+        """Commit, of a turn that has ended, that its open calls will never be asked about again."""
         connection.execute(_INTERRUPT, {"its_scope": scope, "its_key": key, "new_time": now})
 
     def change(self, connection: sa.Connection, scope: str, key: str, values: Mapping[str, Any]) -> None:
@@ -131,8 +151,10 @@ class Statements:
         now: float,
         made: Sequence[Mapping[str, Any]],
     ) -> Operation | None:
-        """Add remote ids to an operation that has not ended and is this worker's, and put into the ledger
-        what it has made; one statement on a server. None, and nothing changed, if it is not this worker's."""
+        """Add remote ids to an operation that has not ended and is this worker's; one statement on a server.
+
+        What it has made is put into the ledger. None, and nothing changed, if it is not this worker's.
+        """
         given = {
             "its_scope": scope, "its_key": key, "its_worker": worker, "new_remote": remote, "new_time": now,
         }  # fmt: skip
@@ -141,7 +163,7 @@ class Statements:
             return None
         for one in made:
             self.insert_new(connection, resources, one)
-        return operation_of(found)
+        return operation_of(found, self._address)
 
     def _attaching(self, made: int) -> Any:
         return self._attach_update()
@@ -167,8 +189,13 @@ class Statements:
         values: Mapping[str, Any],
         made: Sequence[Mapping[str, Any]] = (),
     ) -> bool:
-        """Change an operation that has not ended and is this worker's, and put into the ledger what it has
-        made; one statement on a server. Returns False, and changes nothing, if it is not this worker's."""
+        """Change an operation that has not ended and is this worker's; one statement on a server.
+
+        What it has made is put into the ledger.
+
+        Returns:
+            False, and nothing is changed, if it is not this worker's.
+        """
         given = {
             "its_scope": scope, "its_key": key, "its_worker": worker,
             **{f"new_{name}": one for name, one in values.items()},
@@ -239,7 +266,7 @@ class PostgresqlStatements(Statements):
         given = {"its_scope": values["scope"], "its_key": values["key"]}
         given |= {f"new_{name}": one for name, one in values.items()}
         found = connection.execute(_insert_or_read(tuple(values)), given).mappings().first()
-        return (bool(found["is_new"]), operation_of(found)) if found is not None else None
+        return (bool(found["is_new"]), operation_of(found, self._address)) if found is not None else None
 
     def change_held(
         self,
@@ -275,7 +302,7 @@ class PostgresqlStatements(Statements):
             **_named(made),
         }  # fmt: skip
         found = connection.execute(self._attach(len(made)), given).mappings().first()
-        return operation_of(found) if found is not None else None
+        return operation_of(found, self._address) if found is not None else None
 
     def _attaching(self, made: int) -> Any:
         return _owning(self._attach_update(), made)

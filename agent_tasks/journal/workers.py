@@ -14,6 +14,8 @@ import socket
 import tempfile
 import time
 import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from agent_tasks.errors import JournalUnreadableError
@@ -121,3 +123,23 @@ class WorkerPresence:
     def _path(self, worker: str) -> Path:
         assert self._folder is not None  # noqa: S101 - both callers checked
         return self._folder / f"{worker}.lock"
+
+
+@dataclass(frozen=True)
+class Worker:
+    """Who writes into the journal here, and how it judges the others."""
+
+    name: str
+    lease_seconds: float
+    """How long a claim holds without renewal."""
+    clock: Callable[[], float]
+    """Seconds since the epoch."""
+    presence: WorkerPresence
+
+    def may_take(self, holder: str, lease_until: float, now: float) -> bool:
+        """Whether what a worker holds, or held, is free for this one: its own, over, or of a dead one."""
+        return holder == self.name or now >= lease_until or self.presence.is_dead(holder)
+
+    def is_alive(self, holder: str, lease_until: float) -> bool:
+        """Whether what a worker holds is in good hands, this one's included."""
+        return holder == self.name or not self.may_take(holder, lease_until, self.clock())

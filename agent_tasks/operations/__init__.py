@@ -6,7 +6,7 @@ from agent_tasks.operations.agents import DEFAULT_TTL, agent_key, ensure_agent
 from agent_tasks.operations.cleanup import delete_conversation, delete_resource, exclusive, release_owner
 from agent_tasks.operations.dispatch import dispatch_tools
 from agent_tasks.operations.files import build_vector_store, upload_file
-from agent_tasks.operations.interrupted_calls import answer_call, cut_off_calls, repeat_call
+from agent_tasks.operations.interrupted_calls import answer_call, list_interrupted_calls, repeat_call
 from agent_tasks.operations.keys import content_hash, operation_key
 from agent_tasks.operations.models import (
     AgentSpec,
@@ -39,12 +39,12 @@ __all__ = [
     "answer_call",
     "build_vector_store",
     "content_hash",
-    "cut_off_calls",
     "delete_conversation",
     "delete_resource",
     "dispatch_tools",
     "ensure_agent",
     "exclusive",
+    "list_interrupted_calls",
     "operation_key",
     "release_owner",
     "repeat_call",

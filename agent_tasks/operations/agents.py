@@ -56,7 +56,9 @@ async def ensure_agent(
                     find=lambda mark, since: ws.backend.find("agent", mark, since=since),
                 )
                 made = NewResource("agent", agent_id, owner, spec.name, ttl.total_seconds())
-                await ws.journal.finish(ws.scope, operation, {"id": agent_id}, [made])
+                await ws.journal.operations.finish(ws.scope, operation, {"id": agent_id}, [made])
                 crash_point("agent.committed")
                 return RemoteAgent(id=agent_id, key=key, name=spec.name)
-        await ws.journal.mark_deleted(ws.scope, "agent", agent_id)  # somebody else deleted it: make it anew
+        await ws.journal.resources.mark_deleted(
+            ws.scope, "agent", agent_id
+        )  # somebody else deleted it: make it anew

@@ -156,7 +156,7 @@ class Attempts:
         self._failures = _Failures()
         self.operation = held.operation
         """Its row in the journal."""
-        self.usage = Usage.model_validate(held.operation.remote.get("usage") or {})
+        self.usage = held.operation.written.read(Usage, held.operation.remote.get("usage") or {})
         """What the attempts have cost that ended."""
         self.ref = known_ref(held.operation)
         """The turn on the service, as soon as the journal knows it."""
@@ -252,7 +252,7 @@ class Attempts:
         """
         await self._ws.make_sure()
         keep = ["conversation"] if conversation is not None else []
-        self.operation = await self._ws.journal.next_attempt(
+        self.operation = await self._ws.journal.operations.next_attempt(
             self._ws.scope, self.operation.key, keep=keep, note={"usage": self.usage.model_dump()}
         )
         crash_point("attempt.intended")
@@ -323,10 +323,12 @@ class Attempts:
                 return self._ws.backend.follow_turn(active.ref)
             if not is_cancelled:
                 other = (
-                    await self._ws.journal.operation(self._ws.scope, active.mark.key) if active.mark else None
+                    await self._ws.journal.operations.get(self._ws.scope, active.mark.key)
+                    if active.mark
+                    else None
                 )
                 is_own = other is not None and other.key == self.operation.key
-                if other is None or is_own or not self._ws.journal.is_held(other):
+                if other is None or is_own or not self._ws.journal.operations.is_held(other):
                     logger.warning("The turn %s, which nobody waits for, is cancelled", active.ref.turn_id)
                     await self._ws.backend.cancel_turn(active.ref)
                     is_cancelled = True
@@ -343,7 +345,7 @@ class Attempts:
         made = []
         if self._turn.conversation is None:
             made.append(new_conversation(ref.conversation, owner=self._turn.owner, step=self._turn.step))
-        self.operation = await self._ws.journal.attach(
+        self.operation = await self._ws.journal.operations.attach(
             self._ws.scope,
             self.operation.key,
             {"conversation": ref.conversation, "turn_id": ref.turn_id},

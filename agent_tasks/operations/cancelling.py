@@ -37,7 +37,7 @@ async def cancel_owner(ws: Workspace, owner: str) -> int:
     slots = asyncio.Semaphore(_AT_ONCE)
     mine = [
         operation
-        for operation in await ws.journal.unsettled(ws.scope)
+        for operation in await ws.journal.operations.unsettled(ws.scope)
         if operation.kind == "turn" and belongs_to(operation.fingerprint.get("owner"), owner)
     ]
     settled = await asyncio.gather(
@@ -51,7 +51,7 @@ async def cancel_owner(ws: Workspace, owner: str) -> int:
 
 async def _cancel(ws: Workspace, listed: Operation, slots: asyncio.Semaphore) -> bool:
     async with slots:
-        claimed = await ws.journal.claim(ws.scope, listed.key, listed.kind, listed.fingerprint)
+        claimed = await ws.journal.operations.claim(ws.scope, listed.key, listed.kind, listed.fingerprint)
         if claimed.claim is not Claim.ORPHAN:
             if claimed.claim is Claim.FRESH:  # it failed meanwhile; nothing is sent for the new attempt
                 await ws.fail(listed.key, _error(listed, None))
@@ -62,7 +62,7 @@ async def _cancel(ws: Workspace, listed: Operation, slots: asyncio.Semaphore) ->
                 ref = await _find(ws, operation)
                 if ref is not None and not await ws.backend.cancel_turn(ref):
                     # It has completed, and is paid for: the next run takes its answer.
-                    await ws.journal.let_go(ws.scope, operation.key)
+                    await ws.journal.operations.let_go(ws.scope, operation.key)
                     return False
         except LeaseLostError:
             return False
@@ -70,7 +70,7 @@ async def _cancel(ws: Workspace, listed: Operation, slots: asyncio.Semaphore) ->
             raise
         except AgentTasksError as error:
             logger.warning("The turn %s could not be cancelled: %s", operation.key, error)
-            await ws.journal.let_go(ws.scope, operation.key)
+            await ws.journal.operations.let_go(ws.scope, operation.key)
             return False
         await ws.fail(operation.key, _error(operation, ref))
         return True
@@ -85,7 +85,7 @@ async def _find(ws: Workspace, operation: Operation) -> TurnRef | None:
         return None
     step = str(operation.fingerprint.get("step", ""))
     made = new_conversation(found.conversation, owner=operation.fingerprint["owner"], step=step)
-    await ws.journal.attach(ws.scope, operation.key, {"conversation": found.conversation}, [made])
+    await ws.journal.operations.attach(ws.scope, operation.key, {"conversation": found.conversation}, [made])
     return TurnRef(found.conversation, found.turn_id) if found.turn_id is not None else None
 
 

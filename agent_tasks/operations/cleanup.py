@@ -7,15 +7,19 @@ from contextlib import asynccontextmanager
 
 from agent_tasks.backends.base import ResourceKind
 from agent_tasks.crashpoints import crash_point
-from agent_tasks.errors import ServiceError
+from agent_tasks.errors import JournalError, ServiceError
+from agent_tasks.journal import LeaseKind, NewLease
 from agent_tasks.operations.keys import operation_key
 from agent_tasks.operations.workspace import Workspace
+from agent_tasks.pauses import Pauses
 
 _ORDER: tuple[ResourceKind, ...] = ("conversation", "agent", "store", "file")
 """Users before what they use."""
 
-EXCLUSIVE = "exclusive"
-"""Kind of the operations that stand for a held name."""
+_BUSY_POLL = (
+    0.2,
+    3.0,
+)  # seconds between looks at a name that another worker holds: the first, and the longest
 
 
 async def delete_resource(ws: Workspace, kind: ResourceKind, remote_id: str) -> None:
@@ -27,7 +31,7 @@ async def delete_resource(ws: Workspace, kind: ResourceKind, remote_id: str) -> 
     """
     await ws.backend.delete(kind, remote_id)
     crash_point("cleanup.deleted")
-    await ws.journal.mark_deleted(ws.scope, kind, remote_id)
+    await ws.journal.resources.mark_deleted(ws.scope, kind, remote_id)
     crash_point("cleanup.committed")
 
 
@@ -51,7 +55,7 @@ async def release_owner(ws: Workspace, owner: str, *, keep: Collection[str] = ()
         ServiceError: the service refused one; the others are deleted, it stays in the ledger.
         TransportError: the service could not be reached; what is left stays in the ledger.
     """
-    live = await ws.journal.live_resources(ws.scope, owner=owner, parts=True)
+    live = await ws.journal.resources.live(ws.scope, owner=owner, parts=True)
     found = [resource for resource in live if resource.remote_id not in keep]
     crash_point("cleanup.listed")
     refused: list[ServiceError] = []
@@ -67,9 +71,9 @@ async def release_owner(ws: Workspace, owner: str, *, keep: Collection[str] = ()
     return len(found)
 
 
-def exclusive_key(name: str) -> str:
-    """The key under which a name is held."""
-    return operation_key(EXCLUSIVE, name=name)
+def name_lease(name: str) -> NewLease:
+    """The lease by which a name is held."""
+    return NewLease(operation_key("exclusive", name=name), LeaseKind.NAME, name)
 
 
 @asynccontextmanager
@@ -85,16 +89,27 @@ async def exclusive(ws: Workspace, name: str, *, wait: float | None = None) -> A
         wait: seconds to wait for the worker that holds it; None means not at all.
 
     Raises:
+        LeaseLostError: another worker has taken it over meanwhile.
         JournalError: another living worker holds it.
     """
-    key = exclusive_key(name)
-    while True:
-        async with ws.hold(key, EXCLUSIVE, {"name": name}, wait=wait) as held:
-            if not held.is_done:
-                try:
-                    yield
-                finally:
-                    await ws.journal.finish(ws.scope, key, None)
-                    await ws.journal.release(ws.scope, key)
-                return
-        await ws.journal.release(ws.scope, key)  # a worker died between the two commits of its end
+    lease = name_lease(name)
+    async with ws.alone(lease.key):
+        await ws.make_sure()  # nothing is begun for what is no longer this worker's
+        await _hold(ws, lease, wait)
+        try:
+            with ws.guarded_by_lease(lease.key):
+                yield
+                await ws.make_sure()  # who did this without it has to know
+        finally:
+            await ws.journal.leases.give_up(ws.scope, [lease.key])
+
+
+async def _hold(ws: Workspace, lease: NewLease, wait: float | None) -> None:
+    async for _ in Pauses(*_BUSY_POLL, within=wait or 0.0):
+        hold = await ws.journal.leases.hold(ws.scope, lease)
+        if hold.is_mine:
+            return
+    raise JournalError(
+        f"The name {lease.owner} is held by worker {hold.lease.worker}, which is alive. "
+        "Wait for it, or end it and try again."
+    )

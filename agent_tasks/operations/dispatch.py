@@ -123,8 +123,8 @@ async def _dispatch(
             await _commit(ws, turn_id, outcome, done.state)
         return outcome
     tool = tools.functions.get(call.name) if tools is not None else None
-    cut_off = known or earlier
-    if cut_off is not None and tool is not None and not tool.idempotent:
+    interrupted = known or earlier
+    if interrupted is not None and tool is not None and not tool.idempotent:
         return await _of_unknown_outcome(ws, turn_id, call, tool)
     # A repeated call is known to the function's other side by the key of the first.
     first = earlier.call_id if earlier is not None else call.call_id

@@ -19,7 +19,7 @@ FILES_A_REQUEST = 500
 """How many files the service takes into a store at once (documented limit)."""
 
 INGESTION_DEADLINE = timedelta(minutes=30)
-"""How long a store may take its files in."""
+"""How long a store may take to ingest its files."""
 
 
 async def upload_file(
@@ -64,10 +64,12 @@ async def upload_file(
                     find=lambda mark, since: ws.backend.find("file", mark, since=since),
                 )
                 made = NewResource("file", file_id, owner, name, ttl.total_seconds())
-                await ws.journal.finish(ws.scope, operation, {"id": file_id}, [made])
+                await ws.journal.operations.finish(ws.scope, operation, {"id": file_id}, [made])
                 crash_point("upload.committed")
                 return RemoteFile(id=file_id, key=key, name=name, bytes=len(content))
-        await ws.journal.mark_deleted(ws.scope, "file", file_id)  # somebody else deleted it: send it anew
+        await ws.journal.resources.mark_deleted(
+            ws.scope, "file", file_id
+        )  # somebody else deleted it: send it anew
 
 
 async def build_vector_store(
@@ -118,8 +120,12 @@ async def build_vector_store(
                     store_id = held.operation.remote.get("store")
                     if store_id is None or await ws.backend.exists("store", store_id):
                         raise
-                    await ws.journal.fail(ws.scope, operation, error)  # the next attempt makes another
-        await ws.journal.mark_deleted(ws.scope, "store", store_id)  # somebody else deleted it: build it anew
+                    await ws.journal.operations.fail(
+                        ws.scope, operation, error
+                    )  # the next attempt makes another
+        await ws.journal.resources.mark_deleted(
+            ws.scope, "store", store_id
+        )  # somebody else deleted it: build it anew
 
 
 async def _build(
@@ -143,14 +149,14 @@ async def _build(
             find=lambda mark, since: ws.backend.find("store", mark, since=since),
         )
         made = NewResource("store", store_id, owner, name, ttl.total_seconds())
-        await ws.journal.attach(ws.scope, operation.key, {"store": store_id}, [made])
+        await ws.journal.operations.attach(ws.scope, operation.key, {"store": store_id}, [made])
         crash_point("store.attached")
     if is_orphan or len(file_ids) > FILES_A_REQUEST:
         await _add_missing(ws, operation, store_id, file_ids)
-    failed = await _wait_until_taken_in(ws, store_id, deadline)
-    crash_point("store.taken_in")
+    failed = await _wait_until_ingested(ws, store_id, deadline)
+    crash_point("store.ingested")
     result = {"id": store_id, "file_ids": file_ids, "failed": failed}
-    await ws.journal.finish(ws.scope, operation.key, result)
+    await ws.journal.operations.finish(ws.scope, operation.key, result)
     crash_point("store.committed")
     return RemoteStore(id=store_id, key=key, name=name, file_ids=file_ids, failed=failed)
 
@@ -172,11 +178,11 @@ async def _add_missing(ws: Workspace, operation: Operation, store_id: str, file_
             return
 
 
-async def _wait_until_taken_in(ws: Workspace, store_id: str, deadline: timedelta) -> dict[str, str]:
+async def _wait_until_ingested(ws: Workspace, store_id: str, deadline: timedelta) -> dict[str, str]:
     async for _ in Pauses(0.1, 5.0, within=deadline.total_seconds()):
         status = await ws.backend.store_status(store_id)
         if not status.pending:
             return status.failed
     raise TransportError(
-        f"The store {store_id} did not take its files in within {deadline}. The next call goes on waiting."
+        f"The store {store_id} did not ingest its files within {deadline}. The next call goes on waiting."
     )

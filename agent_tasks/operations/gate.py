@@ -8,7 +8,7 @@ from typing import Any
 
 from agent_tasks.client import Gate
 from agent_tasks.errors import JournalUnreadableError
-from agent_tasks.journal import LOOK_SECONDS, Journal
+from agent_tasks.journal import LOOK_SECONDS, Held
 
 _HOP_SECONDS = 5.0  # beyond the look itself, for another thread's event loop to take it up
 
@@ -20,14 +20,14 @@ class ClaimGate:
     prolonged.
 
     Args:
-        journal: where the claim is.
+        held: what the worker holds in the claim's table.
         scope: its service.
         key: its key.
         outer: the gate around: a turn's is a document's, and so on.
     """
 
-    def __init__(self, journal: Journal, scope: str, key: str, outer: Gate | None) -> None:
-        self._journal = journal
+    def __init__(self, held: Held, scope: str, key: str, outer: Gate | None) -> None:
+        self._held = held
         self._scope = scope
         self._key = key
         self._outer = outer
@@ -35,9 +35,7 @@ class ClaimGate:
 
     def is_open(self) -> bool:
         """Whether all of it is this worker's for sure."""
-        return self._journal.leases.is_sure(self._scope, self._key) and (
-            self._outer is None or self._outer.is_open()
-        )
+        return self._held.is_sure(self._scope, self._key) and (self._outer is None or self._outer.is_open())
 
     async def enter(self) -> None:
         """Make sure of all of it.
@@ -50,9 +48,9 @@ class ClaimGate:
             if self._outer is not None:
                 await self._outer.enter()
             if asyncio.get_running_loop() is self._home:
-                await self._journal.make_sure(self._scope, self._key)
+                await self._held.make_sure(self._scope, self._key)
             else:  # a task in another thread, such as Prefect's task runners have
-                await asyncio.wrap_future(self._at_home(self._journal.make_sure(self._scope, self._key)))
+                await asyncio.wrap_future(self._at_home(self._held.make_sure(self._scope, self._key)))
 
     def enter_blocking(self) -> None:
         """The same from a thread without an event loop, such as that of a blocking function.

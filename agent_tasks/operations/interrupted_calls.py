@@ -8,7 +8,7 @@ from agent_tasks.operations.approvals import APPROVAL
 from agent_tasks.operations.workspace import Workspace
 
 
-async def cut_off_calls(ws: Workspace) -> list[ToolCallRecord]:
+async def list_interrupted_calls(ws: Workspace) -> list[ToolCallRecord]:
     """Calls that have begun and not ended, and that no living worker is carrying out; the oldest first.
 
     One whose turn has ended is not among them: if the step runs again and its agent asks for the same, then
@@ -20,8 +20,8 @@ async def cut_off_calls(ws: Workspace) -> list[ToolCallRecord]:
 async def _undecided(ws: Workspace) -> list[ToolCallRecord]:
     found = []
     for record in await ws.journal.calls.unfinished(ws.scope):
-        operation = await ws.journal.operation(ws.scope, record.operation_key)
-        is_at_work = operation is not None and ws.journal.is_held(operation)
+        operation = await ws.journal.operations.get(ws.scope, record.operation_key)
+        is_at_work = operation is not None and ws.journal.operations.is_held(operation)
         if not is_at_work and not record.name.startswith(APPROVAL):  # a decision is simply made again
             found.append(record)
     return found
@@ -36,23 +36,23 @@ async def answer_call(ws: Workspace, call_id: str, output: str) -> None:
         output: what the agent is told.
 
     Raises:
-        JournalError: there is no such cut-off call.
+        JournalError: there is no such interrupted call.
     """
-    for record in await _cut_off(ws, call_id):
+    for record in await _interrupted(ws, call_id):
         await ws.journal.calls.finish(ws.scope, record.turn_id, record.call_id, output, by_person=True)
 
 
 async def repeat_call(ws: Workspace, call_id: str) -> None:
-    """Commit that a cut-off call had no effect: the function runs again when the step does.
+    """Commit that an interrupted call had no effect: the function runs again when the step does.
 
     Raises:
-        JournalError: there is no such cut-off call.
+        JournalError: there is no such interrupted call.
     """
-    for record in await _cut_off(ws, call_id):
+    for record in await _interrupted(ws, call_id):
         await ws.journal.calls.forget(ws.scope, record.turn_id, record.call_id)
 
 
-async def _cut_off(ws: Workspace, call_id: str) -> list[ToolCallRecord]:
+async def _interrupted(ws: Workspace, call_id: str) -> list[ToolCallRecord]:
     """The call, and the same call of the step's other attempts: a turn that expired was asked anew."""
     found = await _undecided(ws)
     for record in found:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from agent_tasks.journal import Operation
 from agent_tasks.logs import get_logger
-from agent_tasks.operations.cleanup import exclusive, exclusive_key, release_owner
+from agent_tasks.operations.cleanup import exclusive, name_lease, release_owner
 from agent_tasks.operations.workspace import Workspace
 
 logger = get_logger("agent_tasks.operations")
@@ -16,8 +18,31 @@ def belongs_to(owner: object, to: str) -> bool:
 
 
 def owner_of(operation: Operation) -> str:
-    """For whom an operation is; whoever holds a name exclusively does so for the owner of that name."""
-    return str(operation.fingerprint.get("owner") or operation.fingerprint.get("name") or "")
+    """For whom an operation is."""
+    return str(operation.fingerprint.get("owner") or "")
+
+
+@dataclass(frozen=True)
+class UnderWay:
+    """What a living worker, this one included, carries out or holds."""
+
+    key: str
+    owner: str
+    """For whom."""
+
+
+async def under_way(ws: Workspace) -> list[UnderWay]:
+    """All operations and leases that living workers have.
+
+    Raises:
+        JournalError: the journal can't be read.
+    """
+    operations, leases = ws.journal.operations, ws.journal.leases
+    begun = [one for one in await operations.unsettled(ws.scope) if operations.is_held(one)]
+    held = [one for one in await leases.of(ws.scope) if leases.is_held(one)]
+    return [UnderWay(one.key, owner_of(one)) for one in begun] + [
+        UnderWay(one.key, one.owner) for one in held
+    ]
 
 
 async def in_use(ws: Workspace, owner: str, *, besides: str | None = None) -> bool:
@@ -26,15 +51,12 @@ async def in_use(ws: Workspace, owner: str, *, besides: str | None = None) -> bo
     Args:
         ws: where to look.
         owner: the owner.
-        besides: key of an operation that does not count.
+        besides: key of an operation or lease that does not count.
 
     Raises:
         JournalError: the journal can't be read.
     """
-    return any(
-        belongs_to(owner_of(operation), owner) and ws.journal.is_held(operation) and operation.key != besides
-        for operation in await ws.journal.unsettled(ws.scope)
-    )
+    return any(belongs_to(one.owner, owner) and one.key != besides for one in await under_way(ws))
 
 
 async def release_ended(ws: Workspace, owner: str) -> int:
@@ -50,7 +72,7 @@ async def release_ended(ws: Workspace, owner: str) -> int:
     """
     unheard = {
         str(found.remote["conversation"])
-        for found in await ws.journal.unsettled(ws.scope)
+        for found in await ws.journal.operations.unsettled(ws.scope)
         if belongs_to(owner_of(found), owner) and "turn_id" in found.remote
     }
     return await release_owner(ws, owner, keep=unheard)
@@ -69,7 +91,7 @@ async def release_unused(ws: Workspace, owner: str) -> int | None:
     if not await in_use(ws, owner):
         async with exclusive(ws, owner):
             # Again, now that nobody can take the name: this worker may have stood still in between.
-            if not await in_use(ws, owner, besides=exclusive_key(owner)):
+            if not await in_use(ws, owner, besides=name_lease(owner).key):
                 return await release_ended(ws, owner)
     logger.info("What belongs to %s is in use by a living worker and stays", owner)
     return None

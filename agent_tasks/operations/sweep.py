@@ -10,9 +10,9 @@ from enum import StrEnum
 
 from agent_tasks.backends.base import MarkedResource, ResourceKind
 from agent_tasks.errors import AgentTasksError, JournalError
-from agent_tasks.journal import Operation, OperationState, Resource
+from agent_tasks.journal import OperationState, Resource
 from agent_tasks.operations.cleanup import delete_resource
-from agent_tasks.operations.ownership import belongs_to, owner_of
+from agent_tasks.operations.ownership import UnderWay, belongs_to, under_way
 from agent_tasks.operations.workspace import Workspace
 
 KINDS: tuple[ResourceKind, ...] = ("conversation", "agent", "store", "file")
@@ -82,14 +82,14 @@ async def find_leftovers(
     for kind in KINDS:
         listed = [resource async for resource in ws.backend.marked(kind, limit=limit)]
         # Read after the list: what was made meanwhile is not in the list, what is in the list has its intent.
-        held = [found for found in await ws.journal.unsettled(ws.scope) if ws.journal.is_held(found)]
-        in_ledger = await ws.journal.live_resources(ws.scope, kind=kind)
+        held = await under_way(ws)
+        in_ledger = await ws.journal.resources.live(ws.scope, kind=kind)
         leftovers += [
             Leftover(kind, known.remote_id, known.name, known.owner, known.created_at, Reason.EXPIRED)
             for known in in_ledger
             if known.expires_at <= moment and not _is_protected(known, held)
         ]
-        states = await ws.journal.resource_states(ws.scope, kind, [found.remote_id for found in listed])
+        states = await ws.journal.resources.states(ws.scope, kind, [found.remote_id for found in listed])
         for found in listed:
             reason = await _reason(
                 ws, found, states.get(found.remote_id), held, moment - unknown_ttl.total_seconds()
@@ -140,23 +140,23 @@ async def sweep(
     return swept
 
 
-def _is_protected(resource: Resource, held: Iterable[Operation]) -> bool:
+def _is_protected(resource: Resource, held: Iterable[UnderWay]) -> bool:
     return any(
-        operation.key == resource.operation_key
-        or belongs_to(owner_of(operation), resource.owner)
-        or belongs_to(resource.owner, owner_of(operation))
-        for operation in held
+        one.key == resource.operation_key
+        or belongs_to(one.owner, resource.owner)
+        or belongs_to(resource.owner, one.owner)
+        for one in held
     )
 
 
 async def _reason(
-    ws: Workspace, found: MarkedResource, state: str | None, held: Iterable[Operation], unknown_before: float
+    ws: Workspace, found: MarkedResource, state: str | None, held: Iterable[UnderWay], unknown_before: float
 ) -> Reason | None:
-    if state == "live" or any(operation.key.startswith(found.key_start) for operation in held):
+    if state == "live" or any(one.key.startswith(found.key_start) for one in held):
         return None
     if state == "deleted":
         return Reason.SURVIVED
-    makers = await ws.journal.operations_marked(ws.scope, found.key_start)
+    makers = await ws.journal.operations.marked(ws.scope, found.key_start)
     open_states = (OperationState.INTENDED, OperationState.ATTACHED)
     if makers and all(maker.state not in open_states for maker in makers):
         return Reason.DUPLICATE

@@ -73,7 +73,8 @@ async def run_turn(
                    "prompt": content_hash(turn.prompt)}  # fmt: skip
     async with ws.hold(key, "turn", fingerprint) as held:
         if held.is_done:
-            return TurnResult.model_validate({**held.operation.result, "reused": True})
+            found = held.operation
+            return found.written.read(TurnResult, {**found.result, "reused": True})
         attempts = Attempts(ws, turn, held, tools=tools, on_text=on_text)
         agent = turn.agent
         with agent_span(agent.id, agent.name, prompt=turn.prompt, step=turn.step, owner=turn.owner) as span:
@@ -127,7 +128,7 @@ async def _committed(ws: Workspace, attempts: Attempts, ended: TurnEnded, *, may
     crash_point("turn.ended")
     if any(record.state is ToolCallState.STARTED for record in records):  # of attempts that expired
         await ws.journal.calls.interrupt(ws.scope, key)
-    await ws.journal.finish(ws.scope, key, result.model_dump(mode="json", exclude={"reused"}))
+    await ws.journal.operations.finish(ws.scope, key, result.model_dump(mode="json", exclude={"reused"}))
     crash_point("turn.committed")
     return result
 
@@ -137,7 +138,7 @@ async def _named(ws: Workspace, citations: tuple[Citation, ...]) -> list[Citatio
     ids = sorted({citation.file_id for citation in citations if citation.file_id})
     if not ids:
         return list(citations)
-    names = await ws.journal.names(ws.scope, "file", ids)
+    names = await ws.journal.resources.names(ws.scope, "file", ids)
     return [
         citation.model_copy(update={"file_name": names.get(citation.file_id or "", citation.file_name)})
         for citation in citations

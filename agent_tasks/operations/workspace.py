@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -92,11 +92,35 @@ class Workspace:
             ConfigurationError: the endpoint or the journal's address can't be used.
             JournalError: the journal can't be read.
         """
-        instrument_unless_watched()
         async with (
             Journal(journal_url, lease_seconds=lease_seconds) as journal,
-            AgentsBackend.open(endpoint, credential) as backend,
+            cls.over(journal, endpoint, credential, scope=scope) as workspace,
         ):
+            yield workspace
+
+    @classmethod
+    @asynccontextmanager
+    async def over(
+        cls,
+        journal: Journal,
+        endpoint: str,
+        credential: AsyncTokenCredential | TokenCredential | SecretStr | None,
+        *,
+        scope: str | None = None,
+    ) -> AsyncIterator[Self]:
+        """Open the Agents service over a journal that is open, and keep this worker's leases.
+
+        Args:
+            journal: the durable memory.
+            endpoint: as for `open`, like all that follows.
+            credential: see there.
+            scope: see there.
+
+        Raises:
+            ConfigurationError: the endpoint can't be used.
+        """
+        instrument_unless_watched()
+        async with AgentsBackend.open(endpoint, credential) as backend:
             workspace = cls(backend, journal, scope=scope)
             heartbeat = asyncio.create_task(workspace._keep_leases(), name="journal-heartbeat")
             try:
@@ -144,21 +168,27 @@ class Workspace:
                 try:
                     yield held
                 except BaseException:
-                    await self.journal.let_go(self.scope, key)
+                    await self.journal.operations.let_go(self.scope, key)
                     raise
 
-    @contextmanager
-    def guarded(self, key: str) -> Iterator[None]:
-        """What is sent inside, and each function that is called, is done on behalf of a claim.
+    def guarded(self, key: str) -> AbstractContextManager[None]:
+        """What is sent inside, and each function that is called, is done on behalf of an operation.
 
         It is done only while that is this worker's, and what is around it: the operation's document, the name
         that is held exclusively.
 
         Args:
-            key: the operation's or the claim's.
+            key: the operation's.
         """
-        with guarded_by(ClaimGate(self.journal, self.scope, key, current_gate())):
-            yield
+        return guarded_by(ClaimGate(self.journal.operations.held, self.scope, key, current_gate()))
+
+    def guarded_by_lease(self, key: str) -> AbstractContextManager[None]:
+        """The same on behalf of what a lease is for: a document, a name.
+
+        Args:
+            key: the lease's.
+        """
+        return guarded_by(ClaimGate(self.journal.leases.held, self.scope, key, current_gate()))
 
     async def make_sure(self) -> None:
         """Make sure that all on whose behalf something is done here is still this worker's.
@@ -186,7 +216,7 @@ class Workspace:
 
     async def _claim(self, key: str, kind: str, fingerprint: dict[str, Any], wait: float | None) -> Held:
         async for _ in Pauses(*_BUSY_POLL, within=wait or 0.0):
-            claimed = await self.journal.claim(self.scope, key, kind, fingerprint)
+            claimed = await self.journal.operations.claim(self.scope, key, kind, fingerprint)
             if claimed.claim is not Claim.BUSY:
                 return Held(claimed.operation, claimed.claim)
         raise JournalError(
@@ -197,6 +227,6 @@ class Workspace:
     async def fail(self, key: str, error: BaseException) -> None:
         """Commit a failure; a journal that refuses is logged, so that it does not hide the failure itself."""
         try:
-            await self.journal.fail(self.scope, key, error)
+            await self.journal.operations.fail(self.scope, key, error)
         except AgentTasksError as refused:
             logger.warning("The failure of %s could not be journaled: %s", key, refused)

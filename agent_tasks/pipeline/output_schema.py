@@ -35,7 +35,7 @@ _DEFAULT_GROUND: dict[str, Ground] = {
     "date": "date",
 }
 _GROUNDS_OF_TYPE: dict[str, tuple[Ground, ...]] = {
-    "string": ("exact", "number", "date", "none"),
+    "string": ("exact", "number", "date", "currency", "unit", "enum", "none"),
     "integer": ("number", "exact", "none"),
     "number": ("number", "exact", "none"),
     "date": ("date", "exact", "none"),
@@ -100,13 +100,15 @@ class FieldSpec(BaseModel):
             raise ValueError("`max_items` is for lists: add `list: true`")
         if self.ground is not None and self.ground not in _GROUNDS_OF_TYPE.get(self.type, ("none",)):
             raise ValueError(f"`ground: {self.ground}` does not fit a {self.type} field")
+        if self.ground == "enum" and self.enum is None:
+            raise ValueError("`ground: enum` is for fields with an `enum`: list its words, or use `ground: exact`")
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
             raise ValueError("`minimum` is above `maximum`")
         return self
 
     @property
     def grounding_kind(self) -> Ground:
-        """How the value is grounded; the words of an enum need not be in the text."""
+        """How the value is grounded; the words of an enum need not be in the text, unless `ground` says so."""
         if self.ground is not None:
             return self.ground
         return "none" if self.enum else _DEFAULT_GROUND.get(self.type, "none")

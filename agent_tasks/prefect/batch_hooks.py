@@ -15,7 +15,6 @@ from agent_tasks.errors import AgentTasksError
 from agent_tasks.journal import Journal
 from agent_tasks.logs import get_logger
 from agent_tasks.operations import Workspace
-from agent_tasks.operations.runs import note_owner, noted_owner
 from agent_tasks.prefect.blocks import AgentsProject, load_project
 from agent_tasks.prefect.hooks import HOOK_SECONDS, end_owner
 
@@ -41,7 +40,7 @@ async def note_run(ws: Workspace, flow_run_id: str | None, project: AgentsProjec
         JournalError: the journal can't be written.
     """
     if flow_run_id is not None:
-        await note_owner(ws.journal, flow_run_id, owner)
+        await ws.journal.flow_runs.note(flow_run_id, owner)
         remember_run(flow_run_id, project)
 
 
@@ -66,7 +65,7 @@ async def _end(flow_run: FlowRun, *, release: bool) -> None:
         async with asyncio.timeout(HOOK_SECONDS):
             project = _projects.get(run_id) or await _project_of(flow_run)
             async with Journal(project.settings().journal_url.get_secret_value()) as journal:
-                owner = await noted_owner(journal, run_id)
+                owner = await journal.flow_runs.owner(run_id)
     except (AgentTasksError, ValueError, TimeoutError) as error:
         logger.warning("Not all of the batch was ended on the service (the sweep will): %s", error)
         return

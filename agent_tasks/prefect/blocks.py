@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field, HttpUrl, SecretStr, field_validator, mod
 from agent_tasks.client import AsyncAgentsClient
 from agent_tasks.credentials import make_credential
 from agent_tasks.errors import ConfigurationError
+from agent_tasks.journal import Journal
 from agent_tasks.known_names import refuse_unknown
 from agent_tasks.local.servers import local_service
 from agent_tasks.operations import Workspace
@@ -280,13 +281,8 @@ async def open_workspace(settings: Settings) -> AsyncIterator[Workspace]:
             yield workspace
         return
     async with (
+        Journal(journal_url, lease_seconds=settings.lease_seconds) as journal,  # before anything is started
         local_service(settings) as endpoint,
-        Workspace.open(
-            endpoint,
-            None,
-            journal_url,
-            scope=local_scope(settings),
-            lease_seconds=settings.lease_seconds,
-        ) as workspace,
+        Workspace.over(journal, endpoint, None, scope=local_scope(settings)) as workspace,
     ):
         yield workspace

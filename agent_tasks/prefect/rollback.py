@@ -47,7 +47,7 @@ async def undo(transaction: Transaction) -> None:
     project, kind, remote_id, owner = note
     try:
         async with project.workspace() as ws:
-            live = await ws.journal.live_resources(ws.scope, owner=owner, kind=kind)
+            live = await ws.journal.resources.live(ws.scope, owner=owner, kind=kind)
             if not any(resource.remote_id == remote_id for resource in live):
                 return
             if await in_use(ws, owner):

@@ -14,7 +14,7 @@ from agent_tasks.batch.run import run_batch
 from agent_tasks.errors import LeaseLostError
 from agent_tasks.operations import Workspace
 from agent_tasks.operations.cancelling import cancel_owner
-from agent_tasks.operations.cleanup import exclusive_key
+from agent_tasks.operations.cleanup import name_lease
 from agent_tasks.operations.ownership import release_unused
 from agent_tasks.pipeline.loader import load_pipeline
 from tests.batch.support import PIPELINE, RULES, Bench
@@ -96,10 +96,7 @@ async def test_a_leader_that_stood_still_deletes_nothing_of_its_successors(
             summary = await publish(worker, summary)
             await asyncio.sleep(1.5)
             async with Workspace.open(batch.service.endpoint, None, url, scope=scope) as other:
-                lead = await other.journal.operation(scope, exclusive_key(worker.owner))
-                assert lead is not None
-                claimed = await other.journal.claim(scope, lead.key, lead.kind, lead.fingerprint)
-                assert claimed.operation.worker == other.journal.worker
+                assert (await other.journal.leases.hold(scope, name_lease(worker.owner))).is_mine
             return summary
 
         steps = run_module.Steps(run_module.PLAIN_STEPS.process, run_module.PLAIN_STEPS.answer, stands_still)

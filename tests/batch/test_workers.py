@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import Context, ContextVar
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +21,7 @@ from agent_tasks.errors import JournalError, LeaseLostError
 from agent_tasks.journal import DocumentRecord
 from agent_tasks.operations import Workspace
 from agent_tasks.operations.cancelling import cancel_owner
-from agent_tasks.operations.cleanup import exclusive_key
+from agent_tasks.operations.cleanup import name_lease
 from agent_tasks.operations.ownership import release_unused
 from agent_tasks.pipeline.loader import load_pipeline
 from tests.batch.support import RULES, Bench
@@ -60,8 +59,8 @@ class Shared:
     async def leader(self) -> str | None:
         """The worker that leads now."""
         async with self.worker() as ws:
-            key = exclusive_key(batch_owner("papers", self.bench.documents))
-            found = await ws.journal.operation(ws.scope, key)
+            key = name_lease(batch_owner("papers", self.bench.documents)).key
+            found = await ws.journal.leases.get(ws.scope, key)
         return found.worker if found is not None else None
 
 
@@ -90,7 +89,8 @@ async def test_workers_share_a_batch_and_write_the_same_results_each_where_it_wa
         assert one.read_bytes() == two.read_bytes()
     assert batch.bench.left() == {"agents": 0, "files": 0, "stores": 0, "threads": 0}
     async with batch.worker() as ws:
-        assert await ws.journal.unsettled(ws.scope) == []
+        assert await ws.journal.operations.unsettled(ws.scope) == []
+        assert await ws.journal.leases.of(ws.scope) == []
     later = await batch.run("three")
     assert (later.turns, later.reused) == (0, 6)
 
@@ -187,7 +187,8 @@ async def test_a_leader_that_is_overtaken_follows_whoever_has_overtaken_it(
         one, two = (batch.bench.folder / out / name for out in ("one", "two"))
         assert one.read_bytes() == two.read_bytes()
     async with batch.worker() as ws:
-        assert [one for one in await ws.journal.unsettled(ws.scope) if one.kind != "turn"] == []
+        assert [one for one in await ws.journal.operations.unsettled(ws.scope) if one.kind != "turn"] == []
+        assert await ws.journal.leases.of(ws.scope) == []
 
 
 async def _nothing() -> int:
@@ -264,7 +265,7 @@ async def test_what_a_waiting_worker_needs_stays_when_another_is_cancelled(
         await asyncio.sleep(0.05)
     follower = asyncio.create_task(batch.run("two"))
     async with batch.worker() as ws, asyncio.timeout(30):
-        while len(await ws.journal.operations_of(ws.scope, "member")) < 2:
+        while len([one for one in await ws.journal.leases.of(ws.scope) if one.kind == "member"]) < 2:
             await asyncio.sleep(0.05)
     await asyncio.sleep(0.3)  # it has looked, and waits
     leader.cancel()
@@ -277,7 +278,8 @@ async def test_what_a_waiting_worker_needs_stays_when_another_is_cancelled(
     assert (summary.done, summary.failed) == (2, 0)
     assert batch.bench.left() == {"agents": 0, "files": 0, "stores": 0, "threads": 0}
     async with batch.worker() as ws:
-        assert await ws.journal.unsettled(ws.scope) == []
+        assert await ws.journal.operations.unsettled(ws.scope) == []
+        assert await ws.journal.leases.of(ws.scope) == []
 
 
 async def test_a_document_that_was_taken_over_is_not_the_end_of_its_worker(
@@ -285,7 +287,7 @@ async def test_a_document_that_was_taken_over_is_not_the_end_of_its_worker(
 ) -> None:
     batch = shared(documents=3)
     async with batch.worker() as ws:
-        put, lost = ws.journal.put_document, []
+        put, lost = ws.journal.documents.put, []
 
         async def silent_once(
             scope: str, key: str, record: DocumentRecord, *, held: str | None = None
@@ -295,7 +297,7 @@ async def test_a_document_that_was_taken_over_is_not_the_end_of_its_worker(
                 raise LeaseLostError("Another worker has taken over.")
             await put(scope, key, record, held=held)
 
-        monkeypatch.setattr(ws.journal, "put_document", silent_once)
+        monkeypatch.setattr(ws.journal.documents, "put", silent_once)
         plan = load_pipeline(batch.bench.pipeline_file)
         summary = await run_batch(ws, plan, batch.bench.documents, batch.bench.out)
     assert lost == ["1.txt"]
@@ -316,7 +318,7 @@ async def test_a_journal_in_a_file_is_one_workers_at_a_time(bench: Callable[...,
     assert (await first).done == 1
 
 
-def test_the_claims_of_a_batch_fit_the_journal(tmp_path: Path) -> None:
-    from agent_tasks.batch.workers import _claims_of
+def test_the_leases_of_a_batch_fit_the_journal() -> None:
+    from agent_tasks.batch.workers import _key
 
-    assert len(_claims_of("papers:" + "0" * 12)) + 40 <= 64
+    assert len(_key("documents", "papers:" + "0" * 12)) + 40 <= 64

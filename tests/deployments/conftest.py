@@ -14,11 +14,12 @@ from typing import Any
 import httpx
 import pytest
 
-from agent_tasks.local.server_access import auth_string, basic
+from agent_tasks.local.server_access import auth_string
 from agent_tasks.local.servers import prefect_environment, prefect_server
 from agent_tasks.local.supervisor import read_record
 from agent_tasks.settings import Settings
 from tests.batch.support import PIPELINE, RULES, TOOLS
+from tests.support.prefect_api import prefect_api
 from tests.support.service import write_rules
 
 ROOT = Path(__file__).parents[2]
@@ -101,8 +102,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
             "AGENT_TASKS_STATE_DIR": str(settings.state_dir),
             "AGENT_TASKS_LOCAL_MODEL": model,
         }
-        headers = {"Authorization": basic(auth_string(settings.state_dir))}
-        with httpx.Client(base_url=api_url, timeout=30, trust_env=False, headers=headers) as api:
+        with prefect_api(api_url, auth_string(settings.state_dir)) as api:
             made = Ground(folder, settings, environment, api)
             made.ask("POST", "/work_pools/", {"name": POOL, "type": "process"})
             yield made

@@ -129,7 +129,7 @@ async def test_a_journal_is_left_as_it_was(settings: Settings) -> None:
     assert finding.status is Status.OK
     assert "takes what is written" in finding.detail
     async with Journal(settings.journal_url.get_secret_value()) as journal:
-        assert await journal.document_counts("agent-tasks doctor", "doctor") == {}
+        assert await journal.documents.counts("agent-tasks doctor", "doctor") == {}
 
 
 async def test_missing_weights_and_a_wrong_pipeline_file(

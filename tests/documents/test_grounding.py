@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent_tasks.documents.dates import find_dates
+from agent_tasks.documents.grounding.dates import find_dates
 from agent_tasks.documents.grounding import GroundingStatus, SourceText
 
 TEXT = unicodedata.normalize(
@@ -167,7 +167,7 @@ def test_looking_up_never_fails_and_offsets_lie_in_the_text(text: str, value: st
     for kind in ("exact", "number", "date"):
         found = source.look_up("x", kind, value)  # type: ignore[arg-type]
         assert found.offset is None or 0 <= found.offset < len(text)
-    assert all(0 <= start < end <= len(text) for _, start, end in find_dates(text))
+    assert all(0 <= written.start < written.end <= len(text) for written in find_dates(text))
 
 
 def test_a_large_text_is_quick() -> None:

@@ -93,10 +93,10 @@ async def pipeline(
 ) -> dict[str, Any]:
     """Do it all, keep the outcome, remove everything; returns the outcome."""
     async with open_workspace(endpoint, folder, lease_seconds) as ws:
-        document = await ws.journal.get_document(ws.scope, case, "document")
+        document = await ws.journal.documents.get(ws.scope, case, "document")
         if document is None:
             outcome = await carry_out(ws, Path(folder), case)
-            await ws.journal.put_document(
+            await ws.journal.documents.put(
                 ws.scope,
                 case,
                 DocumentRecord(
@@ -106,7 +106,7 @@ async def pipeline(
         else:
             outcome = document.body
         await release_owner(ws, case)
-        left = await ws.journal.live_resources(ws.scope, owner=case)
+        left = await ws.journal.resources.live(ws.scope, owner=case)
         return {**outcome, "left": [resource.remote_id for resource in left]}
 
 

@@ -12,7 +12,7 @@ from agent_tasks import crashpoints
 from agent_tasks.batch.run import run_batch
 from agent_tasks.client._async import _runtime
 from agent_tasks.errors import AgentTasksError
-from agent_tasks.journal import journal as journal_module
+from agent_tasks.journal import held
 from agent_tasks.journal import postgresql as database
 from agent_tasks.operations import (
     AgentSpec,
@@ -102,7 +102,7 @@ async def batch(
 
 
 def _stand_still(folder: Path, pause: str, gate: bool) -> None:
-    journal_module.LOOK_SECONDS = LOOK_SECONDS
+    held.LOOK_SECONDS = LOOK_SECONDS
     # Cut off in the middle of a transaction it keeps the other one out until the server ends its session.
     database._SESSION_LIMITS["idle_in_transaction_session_timeout"] = "2s"
     if gate:

@@ -11,10 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import httpx
-
-from agent_tasks.local.server_access import basic
 from tests.batch.support import Bench
+from tests.support.prefect_api import prefect_api
 
 ROOT = Path(__file__).parents[2]
 SERVE = (
@@ -95,8 +93,7 @@ class Api:
     """A Prefect server's API, and the deployment on it."""
 
     def __init__(self, url: str, auth: str = "") -> None:
-        headers = {"Authorization": basic(auth)} if auth else {}
-        self.http = httpx.Client(base_url=url, timeout=30, trust_env=False, headers=headers)
+        self.http = prefect_api(url, auth)
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
         """A request; returns the answer's JSON."""

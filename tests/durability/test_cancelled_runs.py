@@ -69,8 +69,8 @@ async def test_a_cancelled_flow_run_leaves_no_active_turn_and_no_resource(
         finally:
             _count_leaks(batch, pytestconfig)
     async with Journal(batch.journal_url) as journal:
-        assert await journal.unsettled(batch.service.endpoint) == []
-        assert await journal.live_resources(batch.service.endpoint) == []
+        assert await journal.operations.unsettled(batch.service.endpoint) == []
+        assert await journal.resources.live(batch.service.endpoint) == []
     assert processes_of(batch.folder) == []
 
 
@@ -106,8 +106,8 @@ async def test_a_run_of_the_terminal_is_cancelled_on_the_server(
     assert api.flow_run(run["id"])["state"]["type"] == "CANCELLED"
     assert batch.left() == {"agents": 0, "files": 0, "stores": 0, "threads": 0}
     async with Journal(batch.journal_url) as journal:
-        assert await journal.unsettled(batch.service.endpoint) == []
-        assert await journal.live_resources(batch.service.endpoint) == []
+        assert await journal.operations.unsettled(batch.service.endpoint) == []
+        assert await journal.resources.live(batch.service.endpoint) == []
 
 
 @pytest.mark.slow
@@ -130,8 +130,8 @@ async def test_a_command_interrupted_by_ctrl_c_leaves_no_active_turn(bench: Call
     assert process.returncode == 128 + signal.SIGINT, shown
     assert len(batch.service.requests("runs.cancel")) == 1
     async with Journal(batch.journal_url) as journal:
-        assert await journal.unsettled(batch.service.endpoint) == []
-        known = {one.remote_id for one in await journal.live_resources(batch.service.endpoint)}
+        assert await journal.operations.unsettled(batch.service.endpoint) == []
+        known = {one.remote_id for one in await journal.resources.live(batch.service.endpoint)}
     with batch.service.http() as http:
         left = {one["id"] for path in ("/assistants", "/threads") for one in http.get(path).json()["data"]}
     assert left <= known
@@ -144,7 +144,9 @@ SLOWLY: dict[str, Any] = {**RULES, "rules": [{**rule, "delay": 6} for rule in RU
 async def _is_handed_over(batch: Bench) -> None:
     """Turns go on, and their leases are over."""
     async with Journal(batch.journal_url) as journal:
-        turns = [one for one in await journal.unsettled(batch.service.endpoint) if one.kind == "turn"]
+        turns = [
+            one for one in await journal.operations.unsettled(batch.service.endpoint) if one.kind == "turn"
+        ]
     assert turns
     assert all(one.lease_until <= time.time() for one in turns)
     assert batch.service.requests("runs.cancel") == []

@@ -53,7 +53,7 @@ MEETINGS = (
     ("tools.needed", "tools.ready"),
     ("tools.ready", "tools.submitted"),
     ("attempt.ended", "attempt.intended"),
-    ("store.attached", "store.taken_in"),
+    ("store.attached", "store.ingested"),
     ("approvals.needed", "approvals.ready"),
 )
 """Where a worker is frozen, and where its successor is when it wakes."""

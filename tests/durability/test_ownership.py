@@ -81,7 +81,7 @@ async def test_a_transaction_that_is_rolled_back_takes_what_it_made_and_no_more(
         await fails_in_a_transaction(project, is_async)
     assert there(running) == {**NOTHING, "agents": ["b"]}
     async with project.workspace() as ws:
-        assert [one.name for one in await ws.journal.live_resources(ws.scope)] == ["b"]
+        assert [one.name for one in await ws.journal.resources.live(ws.scope)] == ["b"]
 
 
 async def test_a_commit_that_fails_deletes_nothing(running: RunningService, project: AgentsProject) -> None:
@@ -111,7 +111,7 @@ async def at_work(running: RunningService, project: AgentsProject, owner: str) -
     """A living worker elsewhere that carries something out for an owner."""
     url = project.settings().journal_url.get_secret_value()
     async with Journal(url) as other:
-        await other.claim(running.endpoint, "theirs", "turn", {"owner": owner, "step": "s"})
+        await other.operations.claim(running.endpoint, "theirs", "turn", {"owner": owner, "step": "s"})
         yield
 
 
@@ -123,7 +123,7 @@ async def test_what_a_living_worker_uses_is_not_rolled_back(
             await fails_in_a_transaction(project, True)
     assert there(running)["agents"] == ["a", "b"]
     async with project.workspace() as ws:
-        assert len(await ws.journal.live_resources(ws.scope, owner=OWNER)) == 4
+        assert len(await ws.journal.resources.live(ws.scope, owner=OWNER)) == 4
 
 
 async def test_hooks_release_what_a_failed_flow_made_unless_it_is_in_use(
@@ -141,6 +141,6 @@ async def test_hooks_release_what_a_failed_flow_made_unless_it_is_in_use(
             with pytest.raises(LookupError):
                 await fails(name)
         async with project.workspace() as ws:
-            live = await ws.journal.live_resources(ws.scope)
+            live = await ws.journal.resources.live(ws.scope)
     assert [one.owner for one in live] == [f"{OWNER}-one"]
     assert there(running)["agents"] == ["a"]

@@ -1,8 +1,8 @@
 """Whatever workers, crashes and clocks do, in any order, the journal keeps its promises.
 
 Promises: an operation that is done stays done, with its first result, until it is released. No two workers
-hold one at the same time. Who lost an operation commits nothing. Attempts only grow, so no two attempts share
-a mark. A tool call begins once, and its first outcome is its only one.
+hold one, or a lease, at the same time. Who lost an operation commits nothing. Attempts only grow, so no two
+attempts share a mark. A tool call begins once, and its first outcome is its only one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from agent_tasks.errors import LeaseLostError
-from agent_tasks.journal import Claim, Journal, NewResource, OperationState, ToolCallState
+from agent_tasks.journal import (
+    Claim,
+    DocumentRecord,
+    Journal,
+    LeaseKind,
+    NewLease,
+    NewResource,
+    OperationState,
+    ToolCallState,
+)
 from tests.journal.conftest import Clock
 from tests.support.postgresql import PostgresServer
 
@@ -31,6 +40,7 @@ _Result = TypeVar("_Result")
 SCOPE = "s"
 WORKERS = st.integers(0, 2)
 KEYS = st.sampled_from(["a", "b"])
+LEASES = {key: NewLease(key, LeaseKind.DOCUMENT, "batch", f"{key}.txt") for key in ("a", "b")}
 CALLS = st.sampled_from(["call_1", "call_2"])
 LEASE = 60.0
 OPEN = (OperationState.INTENDED, OperationState.ATTACHED)
@@ -48,6 +58,14 @@ class Model:
     remote: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass
+class Held:
+    """What a lease must look like."""
+
+    worker: str
+    lease_until: float
+
+
 class JournalMachine(RuleBasedStateMachine):
     """Three workers on one journal, and the model of it."""
 
@@ -62,6 +80,7 @@ class JournalMachine(RuleBasedStateMachine):
         self.model: dict[str, Model] = {}
         self.calls: dict[str, tuple[ToolCallState, str | None]] = {}
         self.dead: set[str] = set()
+        self.leases: dict[str, Held] = {}
         self.live: dict[str, str] = {}
         """Live resources, and the key of the operation that made each."""
 
@@ -87,9 +106,10 @@ class JournalMachine(RuleBasedStateMachine):
     def renews(self, worker: int) -> None:
         journal = self.workers[worker]
         held = [op for op in self.model.values() if op.state in OPEN and op.worker == journal.worker]
-        assert self.do(journal.renew_leases()) == len(held)
-        for operation in held:
-            operation.lease_until = self.clock.now + LEASE
+        leases = [lease for lease in self.leases.values() if lease.worker == journal.worker]
+        assert self.do(journal.renew_leases()) == len(held) + len(leases)
+        for one in (*held, *leases):
+            one.lease_until = self.clock.now + LEASE
 
     @rule(worker=WORKERS)
     def is_killed_and_started_again(self, worker: int) -> None:
@@ -109,12 +129,15 @@ class JournalMachine(RuleBasedStateMachine):
         for operation in self.model.values():
             if operation.state in OPEN and operation.worker == journal.worker:
                 operation.lease_until = self.clock.now
+        for lease in self.leases.values():
+            if lease.worker == journal.worker:
+                lease.lease_until = self.clock.now
         self.workers[worker] = self.start()
 
     @rule(worker=WORKERS, key=KEYS)
     def claims(self, worker: int, key: str) -> None:
         journal = self.workers[worker]
-        claimed = self.do(journal.claim(SCOPE, key, "agent", {}))
+        claimed = self.do(journal.operations.claim(SCOPE, key, "agent", {}))
         known = self.model.get(key)
         if known is None:
             assert claimed.claim is Claim.FRESH
@@ -152,7 +175,9 @@ class JournalMachine(RuleBasedStateMachine):
     def attaches(self, worker: int, key: str) -> None:
         remote = {"id": f"r{next(self.numbers)}"}
         made = NewResource("agent", remote["id"], "owner", "n", 60)
-        if known := self.commit(worker, key, self.workers[worker].attach(SCOPE, key, remote, [made])):
+        if known := self.commit(
+            worker, key, self.workers[worker].operations.attach(SCOPE, key, remote, [made])
+        ):
             known.state = OperationState.ATTACHED
             known.remote = known.remote | remote
             self.live[remote["id"]] = key
@@ -163,7 +188,7 @@ class JournalMachine(RuleBasedStateMachine):
         if known is not None and known.state not in OPEN and known.worker == self.workers[worker].worker:
             return  # the same end again is a lost answer, which `test_journal.py` looks at
         result = next(self.numbers)
-        if known := self.commit(worker, key, self.workers[worker].finish(SCOPE, key, result)):
+        if known := self.commit(worker, key, self.workers[worker].operations.finish(SCOPE, key, result)):
             known.state, known.result = OperationState.DONE, result
 
     @rule(worker=WORKERS, key=KEYS)
@@ -171,12 +196,14 @@ class JournalMachine(RuleBasedStateMachine):
         known = self.model.get(key)
         if known is not None and known.state not in OPEN and known.worker == self.workers[worker].worker:
             return
-        if known := self.commit(worker, key, self.workers[worker].fail(SCOPE, key, ValueError("no"))):
+        if known := self.commit(
+            worker, key, self.workers[worker].operations.fail(SCOPE, key, ValueError("no"))
+        ):
             known.state = OperationState.FAILED
 
     @rule(worker=WORKERS, key=KEYS)
     def tries_again(self, worker: int, key: str) -> None:
-        if known := self.commit(worker, key, self.workers[worker].next_attempt(SCOPE, key)):
+        if known := self.commit(worker, key, self.workers[worker].operations.next_attempt(SCOPE, key)):
             known.state, known.remote = OperationState.INTENDED, {}
             known.attempt += 1
 
@@ -185,7 +212,7 @@ class JournalMachine(RuleBasedStateMachine):
         if not self.live:
             return
         remote_id, key = self.live.popitem()
-        self.do(self.workers[worker].mark_deleted(SCOPE, "agent", remote_id))
+        self.do(self.workers[worker].resources.mark_deleted(SCOPE, "agent", remote_id))
         if self.model[key].state is OperationState.DONE:
             self.model[key].state = OperationState.RELEASED
 
@@ -222,6 +249,46 @@ class JournalMachine(RuleBasedStateMachine):
             with pytest.raises(LeaseLostError):
                 self.do(work)
 
+    def takes(self, worker: int, key: str) -> bool:
+        """Whether a worker gets a lease, which it has then."""
+        name, known = self.workers[worker].worker, self.leases.get(key)
+        if (
+            known is not None
+            and known.worker not in (name, *self.dead)
+            and self.clock.now < known.lease_until
+        ):
+            return False
+        self.leases[key] = Held(name, self.clock.now + LEASE)
+        return True
+
+    @rule(worker=WORKERS, key=KEYS)
+    def wants_a_lease(self, worker: int, key: str) -> None:
+        hold = self.do(self.workers[worker].leases.hold(SCOPE, LEASES[key]))
+        assert hold.is_mine == self.takes(worker, key)
+        assert hold.lease.worker == self.leases[key].worker
+
+    @rule(worker=WORKERS)
+    def wants_all_leases(self, worker: int) -> None:
+        taken = self.do(self.workers[worker].leases.take(SCOPE, list(LEASES.values())))
+        assert taken == {key for key in LEASES if self.takes(worker, key)}
+
+    @rule(worker=WORKERS, key=KEYS)
+    def gives_a_lease_up(self, worker: int, key: str) -> None:
+        self.do(self.workers[worker].leases.give_up(SCOPE, [key]))
+        if key in self.leases and self.leases[key].worker == self.workers[worker].worker:
+            del self.leases[key]
+
+    @rule(worker=WORKERS, key=KEYS)
+    def puts_a_document(self, worker: int, key: str) -> None:
+        record = DocumentRecord(key, "h", "f", f"by {worker}")
+        work = self.workers[worker].documents.put(SCOPE, "b", record, held=key)
+        if key in self.leases and self.leases[key].worker == self.workers[worker].worker:
+            self.do(work)
+            assert self.do(self.workers[worker].documents.get(SCOPE, "b", key)) == record
+        else:
+            with pytest.raises(LeaseLostError):
+                self.do(work)
+
     # --- what must be true all the time ----------------------------------------------------------------
 
     @invariant()
@@ -230,12 +297,16 @@ class JournalMachine(RuleBasedStateMachine):
             return
         journal = self.workers[0]
         for key, known in self.model.items():
-            found = self.do(journal.operation(SCOPE, key))
+            found = self.do(journal.operations.get(SCOPE, key))
             assert found is not None
             assert (found.state, found.worker, found.attempt) == (known.state, known.worker, known.attempt)
             if known.state is OperationState.DONE:
                 assert found.result == known.result
-        listed = self.do(journal.live_resources(SCOPE))
+        there = {
+            lease.key: Held(lease.worker, lease.lease_until) for lease in self.do(journal.leases.of(SCOPE))
+        }
+        assert there == self.leases
+        listed = self.do(journal.resources.live(SCOPE))
         assert {resource.remote_id for resource in listed} == set(self.live)
 
     def teardown(self) -> None:

@@ -21,34 +21,34 @@ SCOPE = "https://example.com/api/projects/p"
 
 
 async def test_the_first_claim_is_fresh_and_a_finished_one_gives_its_result(journal: Journal) -> None:
-    first = await journal.claim(SCOPE, "k", "turn", {"step": "extract"})
+    first = await journal.operations.claim(SCOPE, "k", "turn", {"step": "extract"})
     assert (first.claim, first.operation.attempt) == (Claim.FRESH, 1)
-    await journal.attach(SCOPE, "k", {"turn_id": "run_1"})
-    await journal.finish(SCOPE, "k", {"text": "42"})
-    again = await journal.claim(SCOPE, "k", "turn", {})
+    await journal.operations.attach(SCOPE, "k", {"turn_id": "run_1"})
+    await journal.operations.finish(SCOPE, "k", {"text": "42"})
+    again = await journal.operations.claim(SCOPE, "k", "turn", {})
     assert again.claim is Claim.DONE
     assert again.operation.result == {"text": "42"}
     assert again.operation.remote == {"turn_id": "run_1"}
 
 
 async def test_scopes_do_not_share_operations(journal: Journal) -> None:
-    await journal.claim(SCOPE, "k", "turn", {})
-    assert (await journal.claim("other", "k", "turn", {})).claim is Claim.FRESH
+    await journal.operations.claim(SCOPE, "k", "turn", {})
+    assert (await journal.operations.claim("other", "k", "turn", {})).claim is Claim.FRESH
 
 
 async def test_an_unsettled_claim_of_the_same_worker_is_an_orphan(journal: Journal) -> None:
-    await journal.claim(SCOPE, "k", "turn", {})
-    assert (await journal.claim(SCOPE, "k", "turn", {})).claim is Claim.ORPHAN
+    await journal.operations.claim(SCOPE, "k", "turn", {})
+    assert (await journal.operations.claim(SCOPE, "k", "turn", {})).claim is Claim.ORPHAN
 
 
 async def test_a_failed_operation_is_a_fresh_attempt_without_the_old_ids(
     journal: Journal, clock: Clock
 ) -> None:
-    await journal.claim(SCOPE, "k", "turn", {})
-    await journal.attach(SCOPE, "k", {"turn_id": "run_1"})
-    await journal.fail(SCOPE, "k", ValueError("no"))
+    await journal.operations.claim(SCOPE, "k", "turn", {})
+    await journal.operations.attach(SCOPE, "k", {"turn_id": "run_1"})
+    await journal.operations.fail(SCOPE, "k", ValueError("no"))
     clock.now += 5
-    again = await journal.claim(SCOPE, "k", "turn", {})
+    again = await journal.operations.claim(SCOPE, "k", "turn", {})
     assert (again.claim, again.operation.attempt, again.operation.remote) == (Claim.FRESH, 2, {})
     assert again.operation.intended_at == clock.now
 
@@ -56,38 +56,38 @@ async def test_a_failed_operation_is_a_fresh_attempt_without_the_old_ids(
 async def test_a_living_worker_keeps_others_waiting_until_its_lease_ends(
     journal: Journal, address: str, clock: Clock
 ) -> None:
-    await journal.claim(SCOPE, "k", "turn", {})
+    await journal.operations.claim(SCOPE, "k", "turn", {})
     async with Journal(address, clock=clock) as other:
-        assert (await other.claim(SCOPE, "k", "turn", {})).claim is Claim.BUSY
+        assert (await other.operations.claim(SCOPE, "k", "turn", {})).claim is Claim.BUSY
         clock.now += journal.lease_seconds - 1
         await journal.renew_leases()
         clock.now += journal.lease_seconds - 1
-        assert (await other.claim(SCOPE, "k", "turn", {})).claim is Claim.BUSY
+        assert (await other.operations.claim(SCOPE, "k", "turn", {})).claim is Claim.BUSY
         clock.now += 2
-        assert (await other.claim(SCOPE, "k", "turn", {})).claim is Claim.ORPHAN
+        assert (await other.operations.claim(SCOPE, "k", "turn", {})).claim is Claim.ORPHAN
 
 
 @pytest.mark.parametrize(
     "commit",
     [
-        lambda j: j.attach(SCOPE, "k", {"turn_id": "late"}),
-        lambda j: j.finish(SCOPE, "k", "late"),
-        lambda j: j.fail(SCOPE, "k", ValueError("late")),
-        lambda j: j.next_attempt(SCOPE, "k"),
+        lambda j: j.operations.attach(SCOPE, "k", {"turn_id": "late"}),
+        lambda j: j.operations.finish(SCOPE, "k", "late"),
+        lambda j: j.operations.fail(SCOPE, "k", ValueError("late")),
+        lambda j: j.operations.next_attempt(SCOPE, "k"),
     ],
     ids=["attach", "finish", "fail", "next_attempt"],
 )
 async def test_a_worker_past_its_lease_cannot_commit(
     journal: Journal, address: str, clock: Clock, commit: Callable[[Journal], object]
 ) -> None:
-    await journal.claim(SCOPE, "k", "turn", {})
+    await journal.operations.claim(SCOPE, "k", "turn", {})
     clock.now += journal.lease_seconds + 1
     async with Journal(address, clock=clock) as other:
-        assert (await other.claim(SCOPE, "k", "turn", {})).claim is Claim.ORPHAN
+        assert (await other.operations.claim(SCOPE, "k", "turn", {})).claim is Claim.ORPHAN
         with pytest.raises(LeaseLostError, match="taken over"):
             await commit(journal)  # type: ignore[misc]
-        await other.finish(SCOPE, "k", "mine")
-        assert (await journal.claim(SCOPE, "k", "turn", {})).operation.result == "mine"
+        await other.operations.finish(SCOPE, "k", "mine")
+        assert (await journal.operations.claim(SCOPE, "k", "turn", {})).operation.result == "mine"
 
 
 async def test_a_killed_worker_is_succeeded_at_once(sqlite_address: str) -> None:
@@ -96,7 +96,7 @@ async def test_a_killed_worker_is_succeeded_at_once(sqlite_address: str) -> None
         "from agent_tasks.journal import Journal\n"
         "async def main():\n"
         "    async with Journal(sys.argv[1]) as journal:\n"
-        "        await journal.claim(sys.argv[2], 'k', 'turn', {})\n"
+        "        await journal.operations.claim(sys.argv[2], 'k', 'turn', {})\n"
         "        print('claimed', flush=True)\n"
         "        time.sleep(60)\n"
         "asyncio.run(main())\n"
@@ -106,10 +106,10 @@ async def test_a_killed_worker_is_succeeded_at_once(sqlite_address: str) -> None
         assert worker.stdout is not None
         assert await asyncio.to_thread(worker.stdout.readline) == b"claimed\n"
         async with Journal(sqlite_address) as other:
-            assert (await other.claim(SCOPE, "k", "turn", {})).claim is Claim.BUSY
+            assert (await other.operations.claim(SCOPE, "k", "turn", {})).claim is Claim.BUSY
             os.kill(worker.pid, signal.SIGKILL)
             worker.wait(10)
-            assert (await other.claim(SCOPE, "k", "turn", {})).claim is Claim.ORPHAN
+            assert (await other.operations.claim(SCOPE, "k", "turn", {})).claim is Claim.ORPHAN
     finally:
         worker.kill()
         worker.wait(10)
@@ -117,12 +117,12 @@ async def test_a_killed_worker_is_succeeded_at_once(sqlite_address: str) -> None
 
 
 async def test_a_tool_call_begins_once_and_keeps_its_output(journal: Journal) -> None:
-    await journal.claim(SCOPE, "op", "turn", {})
+    await journal.operations.claim(SCOPE, "op", "turn", {})
     begin = ("op", "run_1", "call_1", "lookup", "hash")
     assert await journal.calls.begin(SCOPE, *begin) is None
-    cut_off = await journal.calls.begin(SCOPE, *begin)
-    assert cut_off is not None
-    assert cut_off.state is ToolCallState.STARTED
+    interrupted = await journal.calls.begin(SCOPE, *begin)
+    assert interrupted is not None
+    assert interrupted.state is ToolCallState.STARTED
     await journal.calls.finish(SCOPE, "run_1", "call_1", "7", error_type=None)
     done = await journal.calls.begin(SCOPE, *begin)
     assert done is not None
@@ -132,15 +132,15 @@ async def test_a_tool_call_begins_once_and_keeps_its_output(journal: Journal) ->
 
 async def test_deleting_a_resource_releases_what_made_it_but_keeps_turns(journal: Journal) -> None:
     for key, kind, resource in (("a", "agent", "agent"), ("t", "turn", "conversation")):
-        await journal.claim(SCOPE, key, kind, {})
+        await journal.operations.claim(SCOPE, key, kind, {})
         made = NewResource(resource, f"{key}_1", owner="batch", name="n", time_to_live=60)
-        await journal.finish(SCOPE, key, {"id": f"{key}_1"}, [made])
-    assert [r.remote_id for r in await journal.live_resources(SCOPE, owner="batch")] == ["a_1", "t_1"]
-    await journal.mark_deleted(SCOPE, "agent", "a_1")
-    await journal.mark_deleted(SCOPE, "conversation", "t_1")
-    assert await journal.live_resources(SCOPE) == []
-    assert (await journal.claim(SCOPE, "t", "turn", {})).claim is Claim.DONE
-    remade = await journal.claim(SCOPE, "a", "agent", {})
+        await journal.operations.finish(SCOPE, key, {"id": f"{key}_1"}, [made])
+    assert [r.remote_id for r in await journal.resources.live(SCOPE, owner="batch")] == ["a_1", "t_1"]
+    await journal.resources.mark_deleted(SCOPE, "agent", "a_1")
+    await journal.resources.mark_deleted(SCOPE, "conversation", "t_1")
+    assert await journal.resources.live(SCOPE) == []
+    assert (await journal.operations.claim(SCOPE, "t", "turn", {})).claim is Claim.DONE
+    remade = await journal.operations.claim(SCOPE, "a", "agent", {})
     assert (remade.claim, remade.operation.attempt) == (Claim.FRESH, 2)
     assert remade.operation.state is OperationState.INTENDED
 
@@ -150,27 +150,27 @@ NO_PARTS = ("job2", "job2/doc-1", "Job/doc-1", "a/job", "job-1/x", "j_b/x", "j%/
 
 
 async def test_parts_are_told_from_owners_with_similar_names(journal: Journal) -> None:
-    await journal.claim(SCOPE, "k", "turn", {})
+    await journal.operations.claim(SCOPE, "k", "turn", {})
     owners = [*PARTS, *NO_PARTS, "j_b", "j%", "%"]
     made = [NewResource("conversation", f"t_{owner}", owner, "n", 60) for owner in owners]
-    await journal.finish(SCOPE, "k", {}, made)
+    await journal.operations.finish(SCOPE, "k", {}, made)
 
     async def listed(owner: str) -> set[str]:
-        return {one.owner for one in await journal.live_resources(SCOPE, owner=owner, parts=True)}
+        return {one.owner for one in await journal.resources.live(SCOPE, owner=owner, parts=True)}
 
     assert await listed("job") == set(PARTS)
     assert await listed("j_b") == {"j_b", "j_b/x"}
     assert await listed("j%") == {"j%", "j%/x"}
     assert await listed("%") == {"%"}
-    assert [one.owner for one in await journal.live_resources(SCOPE, owner="job")] == ["job"]
+    assert [one.owner for one in await journal.resources.live(SCOPE, owner="job")] == ["job"]
 
 
 async def test_calls_in_the_middle_of_which_a_turn_ended_are_not_under_way(journal: Journal) -> None:
-    await journal.claim(SCOPE, "op", "turn", {})
+    await journal.operations.claim(SCOPE, "op", "turn", {})
     for number, arguments in ((1, '{"n": 1}'), (2, None)):
         await journal.calls.begin(SCOPE, "op", "run_1", f"call_{number}", "pay", "hash", arguments)
     await journal.calls.finish(SCOPE, "run_1", "call_1", "paid")
-    await journal.fail(SCOPE, "op", ValueError("cancelled"))
+    await journal.operations.fail(SCOPE, "op", ValueError("cancelled"))
     paid, interrupted = await journal.calls.of(SCOPE, "op")
     assert (paid.state, paid.output, paid.arguments) == (ToolCallState.DONE, "paid", '{"n": 1}')
     assert (interrupted.state, interrupted.output) == (ToolCallState.UNKNOWN, None)
@@ -178,23 +178,23 @@ async def test_calls_in_the_middle_of_which_a_turn_ended_are_not_under_way(journ
 
 
 async def test_names_are_found_for_known_files(journal: Journal) -> None:
-    await journal.claim(SCOPE, "u", "upload", {})
+    await journal.operations.claim(SCOPE, "u", "upload", {})
     made = NewResource("file", "assistant-1", owner="b", name="Rechnung März.pdf", time_to_live=60)
-    await journal.finish(SCOPE, "u", {}, [made])
-    names = await journal.names(SCOPE, "file", ["assistant-1", "assistant-2"])
+    await journal.operations.finish(SCOPE, "u", {}, [made])
+    names = await journal.resources.names(SCOPE, "file", ["assistant-1", "assistant-2"])
     assert names == {"assistant-1": "Rechnung März.pdf"}
 
 
 async def test_documents_are_replaced_counted_and_read_in_pages(journal: Journal) -> None:
     for number in range(7):
         record = DocumentRecord(f"{number}.txt", "h", "f", "failed", {"number": number})
-        await journal.put_document(SCOPE, "b", record)
-    await journal.put_document(SCOPE, "b", DocumentRecord("3.txt", "h2", "f", "done", {"number": 33}))
-    names = [record.name async for record in journal.documents(SCOPE, "b", page_size=2)]
+        await journal.documents.put(SCOPE, "b", record)
+    await journal.documents.put(SCOPE, "b", DocumentRecord("3.txt", "h2", "f", "done", {"number": 33}))
+    names = [record.name async for record in journal.documents.of(SCOPE, "b", page_size=2)]
     assert names == [f"{number}.txt" for number in range(7)]
-    assert await journal.document_counts(SCOPE, "b") == {"failed": 6, "done": 1}
-    await journal.drop_document(SCOPE, "b", "3.txt")
-    assert await journal.get_document(SCOPE, "b", "3.txt") is None
+    assert await journal.documents.counts(SCOPE, "b") == {"failed": 6, "done": 1}
+    await journal.documents.drop(SCOPE, "b", "3.txt")
+    assert await journal.documents.get(SCOPE, "b", "3.txt") is None
 
 
 async def test_writers_in_several_processes_do_not_disturb_each_other(address: str) -> None:
@@ -205,8 +205,8 @@ async def test_writers_in_several_processes_do_not_disturb_each_other(address: s
         "    async with Journal(sys.argv[1]) as journal:\n"
         "        async def one(n):\n"
         "            key = f'{sys.argv[2]}-{n}'\n"
-        "            await journal.claim('s', key, 'turn', {})\n"
-        "            await journal.finish('s', key, n)\n"
+        "            await journal.operations.claim('s', key, 'turn', {})\n"
+        "            await journal.operations.finish('s', key, n)\n"
         "        await asyncio.gather(*(one(n) for n in range(40)))\n"
         "asyncio.run(main())\n"
     )
@@ -214,7 +214,11 @@ async def test_writers_in_several_processes_do_not_disturb_each_other(address: s
     codes = await asyncio.gather(*(asyncio.to_thread(worker.wait, 60) for worker in workers))
     assert codes == [0, 0, 0]
     async with Journal(address) as journal:
-        done = [await journal.claim("s", f"{name}-{n}", "turn", {}) for name in "abc" for n in range(40)]
+        done = [
+            await journal.operations.claim("s", f"{name}-{n}", "turn", {})
+            for name in "abc"
+            for n in range(40)
+        ]
     assert {claimed.claim for claimed in done} == {Claim.DONE}
 
 
@@ -254,10 +258,10 @@ async def test_a_locked_journal_is_an_error_that_says_so(
         blocker = sqlite3.connect(tmp_path / "state" / "journal.db", isolation_level=None)
         blocker.execute("BEGIN IMMEDIATE")
         with pytest.raises(JournalUnreadableError, match="locked"):
-            await journal.claim(SCOPE, "k", "turn", {})
+            await journal.operations.claim(SCOPE, "k", "turn", {})
         blocker.execute("ROLLBACK")
         blocker.close()
-        assert (await journal.claim(SCOPE, "k", "turn", {})).claim is Claim.FRESH
+        assert (await journal.operations.claim(SCOPE, "k", "turn", {})).claim is Claim.FRESH
 
 
 async def test_new_journals_are_made_side_by_side(tmp_path: Path) -> None:

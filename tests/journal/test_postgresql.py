@@ -10,7 +10,16 @@ import sqlalchemy as sa
 from sqlalchemy.util import await_only
 
 from agent_tasks.errors import JournalUnreadableError, LeaseLostError
-from agent_tasks.journal import Claim, DocumentRecord, Journal, NewResource, OperationState, ToolCallState
+from agent_tasks.journal import (
+    Claim,
+    DocumentRecord,
+    Journal,
+    LeaseKind,
+    NewLease,
+    NewResource,
+    OperationState,
+    ToolCallState,
+)
 from agent_tasks.journal import postgresql as database_module
 from agent_tasks.journal.postgresql import PostgresqlDatabase
 from agent_tasks.journal.records import Operation
@@ -26,7 +35,7 @@ async def test_one_of_many_first_claims_is_fresh(address: str) -> None:
     async with Journal(address) as one, Journal(address) as two:
         for number in range(20):
             claims = await asyncio.gather(
-                *(journal.claim(SCOPE, f"k{number}", "turn", {}) for journal in (one, two) * 2)
+                *(journal.operations.claim(SCOPE, f"k{number}", "turn", {}) for journal in (one, two) * 2)
             )
             kinds = [claimed.claim for claimed in claims]
             assert kinds.count(Claim.FRESH) == 1
@@ -37,16 +46,16 @@ async def test_one_of_many_first_claims_is_fresh(address: str) -> None:
 
 async def test_one_of_many_take_overs_succeeds(address: str, clock: Clock) -> None:
     async with Journal(address, clock=clock) as gone:
-        await gone.claim(SCOPE, "k", "turn", {})
+        await gone.operations.claim(SCOPE, "k", "turn", {})
         clock.now += gone.lease_seconds + 1
         async with Journal(address, clock=clock) as one, Journal(address, clock=clock) as two:
-            claims = await asyncio.gather(*(j.claim(SCOPE, "k", "turn", {}) for j in (one, two)))
+            claims = await asyncio.gather(*(j.operations.claim(SCOPE, "k", "turn", {}) for j in (one, two)))
     assert sorted(claimed.claim.value for claimed in claims) == ["busy", "orphan"]
 
 
 async def test_a_tool_call_that_is_begun_twice_is_new_once(address: str) -> None:
     async with Journal(address) as journal:
-        await journal.claim(SCOPE, "op", "turn", {})
+        await journal.operations.claim(SCOPE, "op", "turn", {})
         for number in range(20):
             call = ("op", "run_1", f"call_{number}", "lookup", "hash")
             begun = await asyncio.gather(*(journal.calls.begin(SCOPE, *call) for _ in range(2)))
@@ -58,9 +67,9 @@ async def test_the_calls_of_a_turn_that_was_taken_over_are_its_new_workers(
 ) -> None:
     call = ("op", "run_1", "call_1", "pay", "hash")
     async with Journal(address, clock=clock) as silent, Journal(address, clock=clock) as other:
-        await silent.claim(SCOPE, "op", "turn", {})
+        await silent.operations.claim(SCOPE, "op", "turn", {})
         clock.now += silent.lease_seconds + 1
-        assert (await other.claim(SCOPE, "op", "turn", {})).claim is Claim.ORPHAN
+        assert (await other.operations.claim(SCOPE, "op", "turn", {})).claim is Claim.ORPHAN
         assert await other.calls.begin(SCOPE, *call) is None
         with pytest.raises(LeaseLostError):
             await silent.calls.begin(SCOPE, *call)
@@ -73,25 +82,26 @@ async def test_the_calls_of_a_turn_that_was_taken_over_are_its_new_workers(
 
 async def test_a_document_is_its_holders(address: str, clock: Clock) -> None:
     ours, theirs = (DocumentRecord("a.txt", "h", "f", status) for status in ("failed", "done"))
+    lease = NewLease("k", LeaseKind.DOCUMENT, "b", "a.txt")
     async with Journal(address, clock=clock) as silent, Journal(address, clock=clock) as other:
-        await silent.claims.take(SCOPE, "document", {"k": {}})
+        await silent.leases.take(SCOPE, [lease])
         clock.now += silent.lease_seconds + 1
-        assert await other.claims.take(SCOPE, "document", {"k": {}}) == {"k"}
-        await other.put_document(SCOPE, "b", theirs, held="k")
-        await other.claims.give_up(SCOPE, {"k"})
+        assert await other.leases.take(SCOPE, [lease]) == {"k"}
+        await other.documents.put(SCOPE, "b", theirs, held="k")
+        await other.leases.give_up(SCOPE, {"k"})
         with pytest.raises(LeaseLostError):
-            await silent.put_document(SCOPE, "b", ours, held="k")
-        assert await silent.get_document(SCOPE, "b", "a.txt") == theirs
+            await silent.documents.put(SCOPE, "b", ours, held="k")
+        assert await silent.documents.get(SCOPE, "b", "a.txt") == theirs
 
 
 async def test_what_is_known_to_be_gone_releases_nothing_again(address: str) -> None:
     async with Journal(address) as journal:
         for remote_id in ("asst_1", "asst_2"):
-            await journal.claim(SCOPE, "k", "agent", {})
+            await journal.operations.claim(SCOPE, "k", "agent", {})
             made = NewResource("agent", remote_id, "owner", "n", 60)
-            await journal.finish(SCOPE, "k", {"id": remote_id}, [made])
-            await journal.mark_deleted(SCOPE, "agent", "asst_1")
-        found = await journal.operation(SCOPE, "k")
+            await journal.operations.finish(SCOPE, "k", {"id": remote_id}, [made])
+            await journal.resources.mark_deleted(SCOPE, "agent", "asst_1")
+        found = await journal.operations.get(SCOPE, "k")
         assert found is not None
         assert (found.state, found.result) == (OperationState.DONE, {"id": "asst_2"})
 
@@ -100,16 +110,18 @@ async def test_the_same_document_and_resource_are_put_at_the_same_time(address: 
     async with Journal(address) as one, Journal(address) as two:
         made = NewResource("agent", "asst_1", "o", "n" * 600, 60)
         for journal, key in ((one, "a"), (two, "b")):
-            await journal.claim(SCOPE, key, "agent", {})
+            await journal.operations.claim(SCOPE, key, "agent", {})
             record = DocumentRecord("ä.txt", "h", "f", "done", {"text": "NUL \0 and ☃"})
-            await asyncio.gather(*(j.put_document(SCOPE, "b", record) for j in (one, two)))
-        await asyncio.gather(one.finish(SCOPE, "a", {}, [made]), two.finish(SCOPE, "b", {}, [made]))
-        assert len(await one.live_resources(SCOPE)) == 1
-        assert await one.get_document(SCOPE, "b", "ä.txt") == record
+            await asyncio.gather(*(j.documents.put(SCOPE, "b", record) for j in (one, two)))
+        await asyncio.gather(
+            one.operations.finish(SCOPE, "a", {}, [made]), two.operations.finish(SCOPE, "b", {}, [made])
+        )
+        assert len(await one.resources.live(SCOPE)) == 1
+        assert await one.documents.get(SCOPE, "b", "ä.txt") == record
 
 
 async def test_an_output_may_hold_any_character(journal: Journal) -> None:
-    await journal.claim(SCOPE, "op", "turn", {})
+    await journal.operations.claim(SCOPE, "op", "turn", {})
     await journal.calls.begin(SCOPE, "op", "run_1", "c", "tool" * 100, "hash")
     await journal.calls.finish(SCOPE, "run_1", "c", "a\0b")
     (call,) = await journal.calls.of(SCOPE, "op")
@@ -119,15 +131,15 @@ async def test_an_output_may_hold_any_character(journal: Journal) -> None:
 async def test_documents_have_one_order_on_every_database(journal: Journal) -> None:
     names = ["b", "B", "a b", "a-b", "Ä", "ab", "_", "1"]
     for name in names:
-        await journal.put_document(SCOPE, "b", DocumentRecord(name, "h", "f", "done"))
-    listed = [record.name async for record in journal.documents(SCOPE, "b", page_size=3)]
+        await journal.documents.put(SCOPE, "b", DocumentRecord(name, "h", "f", "done"))
+    listed = [record.name async for record in journal.documents.of(SCOPE, "b", page_size=3)]
     assert listed == sorted(names)
 
 
 async def test_workers_that_start_together_migrate_once(address: str) -> None:
     journals = [Journal(address) for _ in range(5)]
     await asyncio.gather(*(journal.__aenter__() for journal in journals))
-    claims = await asyncio.gather(*(journal.claim(SCOPE, "k", "turn", {}) for journal in journals))
+    claims = await asyncio.gather(*(journal.operations.claim(SCOPE, "k", "turn", {}) for journal in journals))
     await asyncio.gather(*(journal.__aexit__(None, None, None) for journal in journals))
     assert [claimed.claim for claimed in claims].count(Claim.FRESH) == 1
 
@@ -141,7 +153,7 @@ async def test_a_worker_that_stands_still_in_a_transaction_loses_its_session_bef
     for name in ("idle_in_transaction_session_timeout", "lock_timeout"):  # in the same order, but faster
         monkeypatch.setitem(database_module._SESSION_LIMITS, name, f"{_seconds(limits[name]) / 15:g}s")
     async with Journal(postgresql_address) as silent, Journal(postgresql_address) as other:
-        await silent.claim(SCOPE, "k", "turn", {})
+        await silent.operations.claim(SCOPE, "k", "turn", {})
         stood_still = asyncio.Event()
 
         class Statements(PostgresqlStatements):
@@ -152,45 +164,73 @@ async def test_a_worker_that_stands_still_in_a_transaction_loses_its_session_bef
                     await_only(asyncio.sleep(2.5))
                 return found
 
-        monkeypatch.setattr(silent, "_statements", Statements())
-        frozen = asyncio.create_task(silent.next_attempt(SCOPE, "k", note={"usage": 1}))
+        monkeypatch.setattr(silent.operations, "_statements", Statements(postgresql_address))
+        frozen = asyncio.create_task(silent.operations.next_attempt(SCOPE, "k", note={"usage": 1}))
         await stood_still.wait()
-        assert (await other.claim(SCOPE, "k", "turn", {})).claim is Claim.BUSY
+        assert (await other.operations.claim(SCOPE, "k", "turn", {})).claim is Claim.BUSY
         assert not frozen.done()
         assert (await frozen).remote == {"usage": 1}  # it did its transaction again
 
 
 async def test_whoever_gives_up_says_why(postgresql_address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with Journal(postgresql_address) as silent:
-        await silent.claim(SCOPE, "k", "turn", {})
+        await silent.operations.claim(SCOPE, "k", "turn", {})
         assert isinstance(silent._database, PostgresqlDatabase)
         async with silent._database._engine.begin() as connection:
             await connection.execute(operations.update().values(lease_until=0.0))
             monkeypatch.setitem(database_module._SESSION_LIMITS, "lock_timeout", "300ms")
             async with Journal(postgresql_address) as other:
                 with pytest.raises(JournalUnreadableError, match=r"lock timeout.*holds the row"):
-                    await other.claim(SCOPE, "k", "turn", {})
+                    await other.operations.claim(SCOPE, "k", "turn", {})
             monkeypatch.setitem(database_module._SESSION_LIMITS, "lock_timeout", "45s")
             monkeypatch.setattr(database_module, "_COMMAND_TIMEOUT", 0.3)
             async with Journal(postgresql_address) as other:
                 with pytest.raises(JournalUnreadableError, match=r"used: the server did not answer in time"):
-                    await other.claim(SCOPE, "k", "turn", {})
+                    await other.operations.claim(SCOPE, "k", "turn", {})
 
 
 def _seconds(limit: str) -> float:
     return float(limit.removesuffix("s"))
 
 
+async def test_a_state_change_is_one_statement(postgresql_address: str) -> None:
+    """Each one more is a round trip to the server, in every turn."""
+    async with Journal(postgresql_address) as journal:
+        assert isinstance(journal._database, PostgresqlDatabase)
+        sent: list[str] = []
+
+        def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+            sent.append(statement)
+
+        sa.event.listen(journal._database._engine.sync_engine, "before_cursor_execute", note)
+        made = NewResource("conversation", "thread_1", "o", "n", 60)
+        lease = NewLease("lease", LeaseKind.DOCUMENT, "b", "a.txt")
+        for change in (
+            journal.operations.claim(SCOPE, "k", "turn", {}),
+            journal.operations.attach(SCOPE, "k", {"turn_id": "run_1"}, [made]),
+            journal.operations.finish(SCOPE, "k", {"text": "42"}),
+            journal.operations.claim(SCOPE, "k", "turn", {}),
+            journal.leases.take(SCOPE, [lease]),
+            journal.documents.put(SCOPE, "b", DocumentRecord("a.txt", "h", "f", "done")),
+            journal.documents.put(SCOPE, "b", DocumentRecord("a.txt", "h", "f", "failed")),
+            journal.leases.give_up(SCOPE, ["lease"]),
+            journal.flow_runs.note("run", "o"),
+        ):
+            sent.clear()
+            await change
+            assert len(sent) == 1, sent
+
+
 async def test_a_restarted_server_is_waited_for(postgresql: PostgresServer, postgresql_address: str) -> None:
     async with Journal(postgresql_address) as journal:
-        await journal.claim(SCOPE, "before", "turn", {})
+        await journal.operations.claim(SCOPE, "before", "turn", {})
         postgresql.stop()
-        claim = asyncio.create_task(journal.claim(SCOPE, "after", "turn", {}))
+        claim = asyncio.create_task(journal.operations.claim(SCOPE, "after", "turn", {}))
         await asyncio.sleep(0.1)
         assert not claim.done()
         postgresql.start()
         assert (await claim).claim is Claim.FRESH
-        assert (await journal.claim(SCOPE, "before", "turn", {})).claim is Claim.ORPHAN
+        assert (await journal.operations.claim(SCOPE, "before", "turn", {})).claim is Claim.ORPHAN
 
 
 async def test_a_server_that_stays_away_is_an_error_and_not_an_empty_journal(
@@ -201,7 +241,7 @@ async def test_a_server_that_stays_away_is_an_error_and_not_an_empty_journal(
         postgresql.stop()
         try:
             with pytest.raises(JournalUnreadableError, match="can't be used"):
-                await journal.claim(SCOPE, "k", "turn", {})
+                await journal.operations.claim(SCOPE, "k", "turn", {})
         finally:
             postgresql.start()
 
@@ -248,7 +288,7 @@ async def test_a_wrong_user_or_host_is_an_error_at_once(
 
 async def _claim(address: str) -> Claim:
     async with Journal(address) as journal:
-        return (await journal.claim(SCOPE, "k", "turn", {})).claim
+        return (await journal.operations.claim(SCOPE, "k", "turn", {})).claim
 
 
 async def test_a_database_that_does_not_exist_is_an_error_at_once(postgresql: PostgresServer) -> None:

@@ -79,7 +79,11 @@ DAMAGES: list[tuple[Callable[[Path], None], type[JournalError], str]] = [
     (_middle_overwritten, JournalUnreadableError, "restore a copy"),
     (_replaced_by_a_foreign_one, JournalUnreadableError, "not a journal"),
     (_a_folder, JournalUnreadableError, "AGENT_TASKS_JOURNAL_URL"),
-    (_from_a_newer_version, JournalVersionError, "newer prefect-azure-agents"),
+    (
+        _from_a_newer_version,
+        JournalVersionError,
+        r"schema 9999.*Upgrade prefect-azure-agents.*AGENT_TASKS_JOURNAL_URL",
+    ),
 ]
 
 
@@ -129,7 +133,7 @@ async def use_as_nobody(endpoint: str, address: str) -> str:
     """`use` without the rights of root."""
     with tempfile.TemporaryDirectory() as folder:
         async with Workspace.open(endpoint, None, f"sqlite+aiosqlite:///{folder}/journal.db") as ws:
-            await ws.journal.unsettled(ws.scope)  # all that is imported late is there now
+            await ws.journal.operations.unsettled(ws.scope)  # all that is imported late is there now
     if os.geteuid() == 0:
         os.seteuid(65534)
     return await use(endpoint, address)

@@ -53,7 +53,7 @@ async def turn_of(ws: Workspace, tools: ToolSet | None = None, **more: Any) -> T
 
 
 async def held(ws: Workspace, turn: TurnSpec) -> Held:
-    claimed = await ws.journal.claim(ws.scope, turn_key(turn), "turn", {"owner": "doc"})
+    claimed = await ws.journal.operations.claim(ws.scope, turn_key(turn), "turn", {"owner": "doc"})
     return Held(claimed.operation, claimed.claim)
 
 
@@ -116,12 +116,12 @@ async def test_where_an_attempt_begins_is_what_the_journal_says(journal: Journal
     turn = await turn_of(ws)
     fresh = await held(ws, turn)
     assert attempts_at(ws, turn, fresh).state is AttemptState.INTENDED
-    await journal.let_go(ws.scope, fresh.operation.key)
+    await journal.operations.let_go(ws.scope, fresh.operation.key)
     orphan = await held(ws, turn)
     assert attempts_at(ws, turn, orphan).state is AttemptState.SENT
     where = {"conversation": "c", "turn_id": "t"}
-    await journal.attach(ws.scope, fresh.operation.key, where)
-    await journal.let_go(ws.scope, fresh.operation.key)
+    await journal.operations.attach(ws.scope, fresh.operation.key, where)
+    await journal.operations.let_go(ws.scope, fresh.operation.key)
     known = attempts_at(ws, turn, await held(ws, turn))
     assert (known.state, known.ref) == (AttemptState.ATTACHED, TurnRef("c", "t"))
 
@@ -177,7 +177,7 @@ async def test_a_turn_beyond_its_deadline_is_cancelled_and_committed(journal: Jo
     turn = await turn_of(ws, deadline=0.2)
     with pytest.raises(RunExpiredError, match="and cancelled"):
         await run_turn(ws, turn)
-    assert await ws.journal.unsettled(ws.scope) == []
+    assert await ws.journal.operations.unsettled(ws.scope) == []
 
 
 async def test_a_turn_that_cannot_be_cancelled_stays_open(journal: Journal) -> None:
@@ -191,7 +191,7 @@ async def test_a_turn_that_cannot_be_cancelled_stays_open(journal: Journal) -> N
     turn = await turn_of(ws, deadline=0.2)
     with pytest.raises(RunExpiredError, match="may have completed"):
         await run_turn(ws, turn)
-    (open_one,) = await ws.journal.unsettled(ws.scope)
+    (open_one,) = await ws.journal.operations.unsettled(ws.scope)
     assert open_one.remote["turn_id"]
 
 
@@ -206,7 +206,7 @@ async def test_a_turn_that_is_gone_from_a_callers_conversation_is_refused(journa
         await attempts.to_an_answer()
     assert attempts.state is AttemptState.REFUSED
     await attempts.commit_failure(gone.value)
-    assert await ws.journal.unsettled(ws.scope) == []
+    assert await ws.journal.operations.unsettled(ws.scope) == []
 
 
 async def test_a_lost_answer_is_found_by_its_mark(journal: Journal) -> None:

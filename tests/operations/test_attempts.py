@@ -18,8 +18,8 @@ from agent_tasks.operations import (
     TurnSpec,
     Workspace,
     answer_call,
-    cut_off_calls,
     ensure_agent,
+    list_interrupted_calls,
     repeat_call,
     run_turn,
 )
@@ -268,7 +268,7 @@ async def stopped(running: RunningService, open_workspace: OpenWorkspace, bookin
             with pytest.raises(ToolOutcomeUnknownError, match="agent-tasks calls answer"):
                 await run_turn(ws, turn(await clerk(ws)), tools=booking.tools)
     async with open_workspace(running) as ws:
-        [call] = await cut_off_calls(ws)
+        [call] = await list_interrupted_calls(ws)
         assert (call.name, call.state) == ("book", ToolCallState.STARTED)
         assert call.arguments_hash == content_hash('{"name": "Oak"}')
         return call.call_id
@@ -283,7 +283,7 @@ async def test_a_person_answers_a_call_that_was_cut_off(
     async with open_workspace(running) as ws:
         await answer_call(ws, call_id, "booked, number 4711")
         result = await run_turn(ws, turn(await clerk(ws)), tools=booking.tools)
-        assert await cut_off_calls(ws) == []
+        assert await list_interrupted_calls(ws) == []
     assert result.text == "It says: booked, number 4711"
     assert len(booking.keys) == 1
 
@@ -307,15 +307,15 @@ async def test_a_person_decides_on_the_call_of_all_attempts(
     asked = ToolCallRequest(call_id="call_2", name="book", arguments='{"name": "Oak"}')
     stopping = Booking(when_unknown="stop")
     async with open_workspace(service(rules=BOOKING)) as ws:
-        await ws.journal.claim(ws.scope, "k", "turn", {})
+        await ws.journal.operations.claim(ws.scope, "k", "turn", {})
         hashed = content_hash(asked.arguments)
         await ws.journal.calls.begin(ws.scope, "k", "run_1", "call_1", "book", hashed)
         with pytest.raises(ToolOutcomeUnknownError):
             await dispatch_tools(ws, "k", "run_2", [asked], stopping.tools)
-        await ws.journal.fail(ws.scope, "k", ValueError("cut off"))
+        await ws.journal.operations.fail(ws.scope, "k", ValueError("cut off"))
         await by(ws, "call_2", *(["booked"] if by is answer_call else []))
-        assert await cut_off_calls(ws) == []
-        await ws.journal.claim(ws.scope, "k", "turn", {})
+        assert await list_interrupted_calls(ws) == []
+        await ws.journal.operations.claim(ws.scope, "k", "turn", {})
         (outcome,) = await dispatch_tools(ws, "k", "run_2", [asked], stopping.tools)
     assert outcome.output == ("booked" if by is answer_call else "Oak booked")
     assert len(stopping.keys) == (0 if by is answer_call else 1)
@@ -370,7 +370,7 @@ async def test_three_cut_off_calls_of_one_function_are_told_apart_by_their_argum
         await cli_calls._answer(ids[name], f"{name} has it")
     async with open_workspace(running) as ws:
         result = await run_turn(ws, turn(await clerk(ws)), tools=tools)
-        assert await cut_off_calls(ws) == []
+        assert await list_interrupted_calls(ws) == []
     assert result.text == "Ada has it and Bea has it and Cleo has it"
     assert begun == ["Ada", "Bea", "Cleo"]
 
@@ -401,7 +401,7 @@ async def test_calls_at_work_are_not_for_a_person(
         while not booking.keys:
             await asyncio.sleep(0.02)
         assert len(await ws.journal.calls.unfinished(ws.scope)) == 1
-        assert await cut_off_calls(ws) == []
+        assert await list_interrupted_calls(ws) == []
         await task
         assert len(await ws.journal.calls.of(ws.scope, turn_key(spec))) == 1
 

@@ -15,7 +15,7 @@ from agent_tasks import detaching
 from agent_tasks.detaching import detach, hearing_sigterm, is_detaching
 from agent_tasks.errors import ToolOutcomeUnknownError
 from agent_tasks.journal import Claim, ToolCallState
-from agent_tasks.operations import Workspace, answer_call, cut_off_calls, run_turn
+from agent_tasks.operations import Workspace, answer_call, list_interrupted_calls, run_turn
 from agent_tasks.operations.cancelling import cancel_owner
 from agent_tasks.operations.turns import turn_key
 from tests.conftest import ServiceFactory
@@ -36,7 +36,7 @@ async def _begun(running: RunningService, ws: Workspace, **more: Any) -> asyncio
     """A turn that the journal knows."""
     spec = turn(await clerk(ws))
     task = asyncio.create_task(run_turn(ws, spec, **more))
-    while (found := await ws.journal.operation(ws.scope, turn_key(spec))) is None or not found.remote:
+    while (found := await ws.journal.operations.get(ws.scope, turn_key(spec))) is None or not found.remote:
         await asyncio.sleep(0.02)
     return task
 
@@ -57,7 +57,9 @@ async def test_a_turn_of_a_process_that_detaches_goes_on_and_its_successor_need_
         await _cancelled(task)
     async with open_workspace(running) as ws:
         agent = await clerk(ws)
-        assert (await ws.journal.claim(ws.scope, turn_key(turn(agent)), "turn", {})).claim is Claim.ORPHAN
+        assert (
+            await ws.journal.operations.claim(ws.scope, turn_key(turn(agent)), "turn", {})
+        ).claim is Claim.ORPHAN
         result = await run_turn(ws, turn(agent))
     assert (result.text, result.attempts) == ("At last.", 1)
     assert running.requests("runs.cancel") == []
@@ -119,7 +121,7 @@ async def test_a_call_interrupted_in_a_cancelled_turn_is_not_under_way_for_ever(
         await _cancelled(task)
         (call,) = await ws.journal.calls.of(ws.scope, turn_key(turn(await clerk(ws))))
         assert (call.state, call.output) == (ToolCallState.UNKNOWN, None)
-        assert await cut_off_calls(ws) == []
+        assert await list_interrupted_calls(ws) == []
     async with open_workspace(running) as ws:
         agent = await clerk(ws)
         if when_unknown == "stop":
@@ -128,7 +130,7 @@ async def test_a_call_interrupted_in_a_cancelled_turn_is_not_under_way_for_ever(
     async with open_workspace(running) as ws:
         agent = await clerk(ws)
         if when_unknown == "stop":
-            (again,) = await cut_off_calls(ws)
+            (again,) = await list_interrupted_calls(ws)
             assert again.call_id != call.call_id
             await answer_call(ws, again.call_id, "booked, number 4711")
         result = await run_turn(ws, turn(agent), tools=booking.tools)
@@ -145,7 +147,7 @@ async def test_a_turn_that_has_just_completed_is_cancelled_once_at_most_and_its_
     running = service(rules={"default": {"reply": {"text": "At last."}, "delay": 0.5}})
     async with open_workspace(running) as ws:
         task = await _begun(running, ws)
-        (operation,) = await ws.journal.unsettled(ws.scope)
+        (operation,) = await ws.journal.operations.unsettled(ws.scope)
         path = f"/threads/{operation.remote['conversation']}/runs/{operation.remote['turn_id']}"
         with running.http() as http:  # it blocks the loop, so that nobody hears of the end
             while http.get(path).json()["status"] != "completed":

@@ -13,8 +13,7 @@ import pytest
 from agent_tasks.backends.classic import AgentsBackend
 from agent_tasks.client import AgentsClient, AsyncAgentsClient, current_gate
 from agent_tasks.errors import JournalUnreadableError, LeaseLostError
-from agent_tasks.journal import Journal
-from agent_tasks.journal import journal as journal_module
+from agent_tasks.journal import Journal, LeaseKind, NewLease, held
 from agent_tasks.operations import (
     AgentSpec,
     TurnSpec,
@@ -25,7 +24,7 @@ from agent_tasks.operations import (
     run_turn,
     upload_file,
 )
-from agent_tasks.operations.cleanup import exclusive_key
+from agent_tasks.operations.cleanup import name_lease
 from agent_tasks.tools import ToolSet, function_tool
 from tests.conftest import ServiceFactory
 from tests.journal.conftest import Clock
@@ -67,22 +66,22 @@ def worker(running: RunningService, tmp_path: Path, clock: Clock) -> Open:
     return open_
 
 
-def count_looks(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def count_looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The keys that the journal is asked for."""
     looks: list[str] = []
-    prolong = ws.journal._prolong
+    prolong = held.Held._prolong
 
-    async def counted(scope: str, keys: list[str]) -> int:
+    async def counted(self: held.Held, scope: str, keys: list[str]) -> int:
         looks.extend(keys)
-        return await prolong(scope, keys)
+        return await prolong(self, scope, keys)
 
-    monkeypatch.setattr(ws.journal, "_prolong", counted)
+    monkeypatch.setattr(held.Held, "_prolong", counted)
     return looks
 
 
 async def test_within_the_lease_nothing_is_asked(worker: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     async with worker() as ws:
-        looks = count_looks(ws, monkeypatch)
+        looks = count_looks(monkeypatch)
         async with exclusive(ws, "batch"):
             await upload_file(ws, b"hello", "a.txt", owner="batch")
             await release_owner(ws, "batch")
@@ -108,7 +107,7 @@ async def test_nothing_is_begun_or_deleted_for_a_name_that_another_worker_has_ta
         async def late() -> None:
             async with exclusive(one, "batch"):
                 clock.now += 2 * LEASE
-                await _take(two, exclusive_key("batch"))
+                await _take(two, name_lease("batch"))
                 for attempt in (
                     release_owner(one, "batch"),
                     upload_file(one, b"more", "b.txt", owner="batch"),
@@ -119,7 +118,8 @@ async def test_nothing_is_begun_or_deleted_for_a_name_that_another_worker_has_ta
 
         with pytest.raises(LeaseLostError):
             await late()
-        assert [op.kind for op in await two.journal.unsettled("test")] == ["exclusive"]
+        assert await two.journal.operations.unsettled("test") == []
+        assert [lease.owner for lease in await two.journal.leases.of("test")] == ["batch"]
     assert len(running.requests("files.upload")) == 1
     assert running.requests("files.delete") == running.requests("runs.create_thread_and_run") == []
 
@@ -129,6 +129,7 @@ async def test_a_function_is_not_called_for_a_name_that_another_worker_has_taken
 ) -> None:
     called: list[str] = []
     taken = asyncio.Event()
+    document = NewLease("the document", LeaseKind.DOCUMENT, "batch", "a.txt")
 
     @function_tool
     async def book(name: str) -> str:
@@ -142,14 +143,14 @@ async def test_a_function_is_not_called_for_a_name_that_another_worker_has_taken
         async def taken_over(*args: Any) -> Any:
             begun = await begin(*args)
             clock.now += 2 * LEASE
-            await _take(two, "the document")
+            await _take(two, document)
             taken.set()
             return begun
 
         one.journal.calls.begin = taken_over  # type: ignore[method-assign]
-        await one.journal.claim("test", "the document", "document", {})
+        assert await one.journal.leases.take("test", [document]) == {"the document"}
         clerk = await _clerk(one, [*ToolSet([book]).definitions])
-        with one.guarded("the document"), pytest.raises(LeaseLostError):
+        with one.guarded_by_lease("the document"), pytest.raises(LeaseLostError):
             await run_turn(
                 one, TurnSpec(step="s", agent=clerk, prompt="book", owner="x"), tools=ToolSet([book])
             )
@@ -170,9 +171,10 @@ async def test_what_is_left_unsettled_is_free_for_others_at_once(worker: Open) -
 async def test_a_journal_that_does_not_tell_means_no(
     worker: Open, clock: Clock, running: RunningService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal_module, "LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(held, "LOOK_SECONDS", 0.2)
     async with worker() as ws:
-        prolong = ws.journal._prolong
+        leases = ws.journal.leases.held
+        prolong = leases._prolong
 
         async def for_ever(*_args: object) -> int:
             await asyncio.sleep(60)
@@ -180,10 +182,10 @@ async def test_a_journal_that_does_not_tell_means_no(
 
         async with exclusive(ws, "batch"):
             clock.now += 2 * LEASE
-            monkeypatch.setattr(ws.journal, "_prolong", for_ever)
+            monkeypatch.setattr(leases, "_prolong", for_ever)
             with pytest.raises(JournalUnreadableError, match="did not say within"):
                 await upload_file(ws, b"hello", "a.txt", owner="batch")
-            monkeypatch.setattr(ws.journal, "_prolong", prolong)
+            monkeypatch.setattr(leases, "_prolong", prolong)
     assert running.requests("files.upload") == []
 
 
@@ -191,13 +193,11 @@ async def test_a_stopped_machine_is_noticed_though_the_wall_clock_stands_still(
     worker: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A machine that slept, its wall clock not set yet: the other clock went on."""
-    from agent_tasks.journal import leases
-
     async with worker() as ws:
-        looks = count_looks(ws, monkeypatch)
+        looks = count_looks(monkeypatch)
         async with exclusive(ws, "batch"):
-            now = leases.steady()
-            monkeypatch.setattr(leases, "steady", lambda: now + 2 * LEASE)
+            now = held.steady()
+            monkeypatch.setattr(held, "steady", lambda: now + 2 * LEASE)
             await ws.make_sure()
     assert len(looks) >= 1
 
@@ -221,7 +221,7 @@ async def test_the_blocking_client_in_a_thread_passes_the_gate_too(
                 clock.now += 2 * LEASE
                 with pytest.raises(JournalUnreadableError, match=r"asyncio\.to_thread"):
                     gate.enter_blocking()
-                await _take(two, exclusive_key("batch"))
+                await _take(two, name_lease("batch"))
                 with pytest.raises(LeaseLostError):
                     await asyncio.to_thread(create)
 
@@ -230,10 +230,9 @@ async def test_the_blocking_client_in_a_thread_passes_the_gate_too(
     assert len(running.requests("agents.create")) == 1
 
 
-async def _take(ws: Workspace, key: str) -> None:
-    """Take a claim over whose lease has run out."""
-    claimed = await ws.journal.claim("test", key, "exclusive", {})
-    assert claimed.operation.worker == ws.journal.worker
+async def _take(ws: Workspace, lease: NewLease) -> None:
+    """Take over what another worker holds whose lease has run out."""
+    assert (await ws.journal.leases.hold("test", lease)).is_mine
 
 
 async def _clerk(ws: Workspace, tools: list[dict[str, Any]] | None = None) -> Any:

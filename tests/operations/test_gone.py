@@ -49,7 +49,7 @@ async def test_a_store_that_is_deleted_while_it_takes_its_files_in_is_built_anew
         return {}
 
     with monkeypatch.context() as patch:
-        patch.setattr(files, "_wait_until_taken_in", for_ever)
+        patch.setattr(files, "_wait_until_ingested", for_ever)
         async with open_workspace(running) as ws:
             file = await upload_file(ws, b"hello", "a.txt", owner="batch")
             building = asyncio.create_task(build_vector_store(ws, "papers", [file], owner="batch"))
@@ -96,7 +96,7 @@ async def test_a_turn_that_completed_unheard_is_not_cancelled_and_not_paid_again
         ws.backend.start_turn = cut_off  # type: ignore[method-assign]
         with pytest.raises(TransportError):
             await run_turn(ws, turn)
-        (operation,) = await ws.journal.unsettled(ws.scope)
+        (operation,) = await ws.journal.operations.unsettled(ws.scope)
         ref = TurnRef(operation.remote["conversation"], operation.remote["turn_id"])
     with running.http() as http:
         path = f"/threads/{ref.conversation}/runs/{ref.turn_id}"
@@ -124,10 +124,12 @@ async def test_a_later_attempt_whose_conversation_is_gone_begins_anew(
     async with open_workspace(running) as ws:
         turn = await _turn(ws)
         key = (await run_turn(ws, turn)).key
-        await ws.journal.release(ws.scope, key)
-        assert (await ws.journal.claim(ws.scope, key, "turn", {"owner": "batch/doc"})).claim is Claim.FRESH
-        await ws.journal.attach(ws.scope, key, {"conversation": "thread_gone", "turn_id": "run_1"})
-        await ws.journal.next_attempt(ws.scope, key, keep=["conversation"])
+        await ws.journal.operations.release(ws.scope, key)
+        assert (
+            await ws.journal.operations.claim(ws.scope, key, "turn", {"owner": "batch/doc"})
+        ).claim is Claim.FRESH
+        await ws.journal.operations.attach(ws.scope, key, {"conversation": "thread_gone", "turn_id": "run_1"})
+        await ws.journal.operations.next_attempt(ws.scope, key, keep=["conversation"])
     async with open_workspace(running) as ws:
         result = await run_turn(ws, turn)
     assert result.text
@@ -141,7 +143,7 @@ async def test_a_look_up_that_is_answered_not_found_sends_nothing(
     running = service()
     async with open_workspace(running) as ws:
         turn = await _turn(ws)
-        await ws.journal.claim(ws.scope, turn_key(turn), "turn", {"owner": "batch/doc"})
+        await ws.journal.operations.claim(ws.scope, turn_key(turn), "turn", {"owner": "batch/doc"})
     async with open_workspace(running) as ws:
 
         async def no_such_path(*_args: object, **_more: object) -> None:
@@ -150,7 +152,7 @@ async def test_a_look_up_that_is_answered_not_found_sends_nothing(
         ws.backend.find_turn = no_such_path  # type: ignore[method-assign,assignment]
         with pytest.raises(NotFoundError):
             await run_turn(ws, turn)
-        (operation,) = await ws.journal.unsettled(ws.scope)
+        (operation,) = await ws.journal.operations.unsettled(ws.scope)
     assert operation.attempt == 1
     assert running.requests("runs.create_thread_and_run") == []
 
@@ -171,7 +173,7 @@ async def test_a_look_up_is_patient_however_old_the_intent_is(
         return "made" if loop.time() > sent[0] + 0.5 else None
 
     async with open_workspace(running) as ws:
-        claimed = await ws.journal.claim(ws.scope, "k", "upload", {})
+        claimed = await ws.journal.operations.claim(ws.scope, "k", "upload", {})
         old = claimed.operation.__class__(
             **{**vars(claimed.operation), "intended_at": claimed.operation.intended_at - 60}
         )

@@ -144,7 +144,7 @@ async def test_a_conversation_goes_on_and_is_deleted(
         await delete_conversation(ws, first.conversation)
         assert not await ws.backend.exists("conversation", first.conversation)
         assert (await run_turn(ws, turn(agent, "one"))).reused
-        kinds = [resource.kind for resource in await ws.journal.live_resources("test")]
+        kinds = [resource.kind for resource in await ws.journal.resources.live("test")]
         assert kinds == ["agent"]
 
 
@@ -421,7 +421,7 @@ async def test_parts_go_with_their_owner_also_when_the_service_refuses_one(
         ws.backend.delete = refusing  # type: ignore[method-assign]
         with pytest.raises(ServiceError, match="Not now"):
             await release_owner(ws, "job")
-        left = {one.owner for one in await ws.journal.live_resources(ws.scope, kind="conversation")}
+        left = {one.owner for one in await ws.journal.resources.live(ws.scope, kind="conversation")}
         assert left == {"job/doc-1", "job2/doc-1"}
         ws.backend.delete = delete  # type: ignore[method-assign]
         assert await release_owner(ws, "job") == 1

@@ -43,7 +43,7 @@ async def test_a_dry_run_deletes_nothing_and_a_sweep_deletes_and_forgets(
         assert [left.error for left in await sweep(ws, dry_run=False, now=later)] == [None, None]
         assert not await ws.backend.exists("agent", agent.id)
         assert not await ws.backend.exists("file", file.id)
-        assert await ws.journal.live_resources("test") == []
+        assert await ws.journal.resources.live("test") == []
         assert await sweep(ws, dry_run=False, now=later) == []
 
 
@@ -54,7 +54,7 @@ async def test_what_a_living_worker_is_at_stays(
     async with open_workspace(service()) as ws:
         await ensure_agent(ws, SPEC, owner="papers:1", ttl=HOUR)
         async with Journal(f"sqlite+aiosqlite:///{tmp_path}/journal.db", clock=lambda: later) as other:
-            await other.claim("test", "turn", "turn", {"owner": "papers:1/a.txt"})
+            await other.operations.claim("test", "turn", "turn", {"owner": "papers:1/a.txt"})
             assert await find_leftovers(ws, now=later) == []
         assert len(await find_leftovers(ws, now=later)) == 1  # the other worker is gone
 
@@ -64,7 +64,7 @@ async def test_a_resource_believed_deleted_is_found_on_the_service(
 ) -> None:
     async with open_workspace(service()) as ws:
         file = await upload_file(ws, b"text", "a.b.txt", owner="o")
-        await ws.journal.mark_deleted("test", "file", file.id)
+        await ws.journal.resources.mark_deleted("test", "file", file.id)
         (found,) = await sweep(ws, dry_run=False)
         assert (found.remote_id, found.reason) == (file.id, Reason.SURVIVED)
         assert not await ws.backend.exists("file", file.id)
@@ -95,7 +95,7 @@ async def test_a_second_effect_of_a_finished_operation_is_found_at_once(
     running = service()
     async with open_workspace(running) as ws:
         await ensure_agent(ws, SPEC, owner="o")
-        (resource,) = await ws.journal.live_resources("test")
+        (resource,) = await ws.journal.resources.live("test")
         twin = {"model": "test-model", "metadata": {"agent_tasks_key": resource.operation_key}}
         with running.http() as http:
             twin_id = http.post("/assistants", json=twin).json()["id"]
@@ -132,7 +132,7 @@ async def test_one_that_cannot_be_deleted_does_not_stop_the_others(
         ws.backend.delete = refuse_agents  # type: ignore[method-assign, assignment]
         swept = await sweep(ws, dry_run=False, now=time.time() + 3700)
         assert [left.error is None for left in swept] == [False, True]
-        assert [left.kind for left in await ws.journal.live_resources("test")] == ["agent"]
+        assert [left.kind for left in await ws.journal.resources.live("test")] == ["agent"]
 
 
 async def test_the_sweep_of_one_journal_leaves_what_another_journal_keeps(
@@ -159,6 +159,6 @@ async def test_one_journal_of_two_projects_sweeps_them_apart(service: ServiceFac
         for ws in (one, two):
             await upload_file(ws, b"text", "a.txt", owner="o", ttl=timedelta(seconds=-1))
         assert len(await sweep(one, dry_run=False)) == 1
-        assert await one.journal.live_resources(one.scope) == []
-        assert len(await two.journal.live_resources(two.scope)) == 1
+        assert await one.journal.resources.live(one.scope) == []
+        assert len(await two.journal.resources.live(two.scope)) == 1
         assert len(await find_leftovers(two)) == 1

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -164,32 +165,44 @@ class Project:
     installed: Installation
     folder: Path
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """The folder is on the path, and the model is a fake one."""
+        return {
+            "PYTHONPATH": str(self.folder),
+            "AGENT_TASKS_LOCAL_MODEL": f"scripted:{self.folder / 'rules.yaml'}",
+        }
+
     def run(self, *arguments: str) -> str:
-        """Run a program in the folder, which is on the path; returns what it printed."""
-        done = self.installed.command(
-            *arguments,
-            where=self.folder,
-            PYTHONPATH=str(self.folder),
-            AGENT_TASKS_LOCAL_MODEL=f"scripted:{self.folder / 'rules.yaml'}",
-        )
+        """Run a program in the folder; returns what it printed."""
+        done = self.installed.command(*arguments, where=self.folder, **self.variables)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     @contextmanager
-    def server(self) -> Iterator[None]:
-        """Keep the Prefect server of the state folder running."""
-        program = str(self.installed.python.parent / "agent-tasks")
-        kept = subprocess.Popen(
-            [program, "dashboard", "--no-browser"],
-            cwd=self.folder,
-            env=self.installed.environment,
-            stdout=subprocess.DEVNULL,
-        )
+    def started(self, *arguments: str) -> Iterator[None]:
+        """Keep a program running in the folder: the server of the state folder, or a worker."""
+        program = str(self.installed.python.parent / arguments[0])
+        with (self.folder / "log.txt").open("ab") as log:
+            kept = subprocess.Popen(
+                [program, *arguments[1:]],
+                cwd=self.folder,
+                env=self.installed.environment | self.variables,
+                stdout=log,
+                stderr=log,
+            )
         try:
             yield
         finally:
             kept.send_signal(signal.SIGINT)
             kept.wait(60)
+
+    def await_results(self, out: str, *, seconds: float) -> None:
+        """Wait for the results of a run."""
+        until = time.monotonic() + seconds
+        while not (self.folder / out / "results.jsonl").exists():
+            assert time.monotonic() < until, (self.folder / "log.txt").read_text()
+            time.sleep(0.5)
 
     def row(self, out: str) -> dict[str, object]:
         """What became of the document."""
@@ -228,17 +241,18 @@ def test_flows_are_deployed_from_the_installed_package(project: Project) -> None
     """The commands of docs/deploying.md, with our flow and with the user's own over it."""
     prefect = ("agent-tasks", "prefect", "--no-prompt")
     files = ("--param", "documents=documents", "--param", "pipeline=pipeline.yaml")
-    with project.server():
+    with project.started("agent-tasks", "dashboard", "--no-browser"):
         project.run(*prefect, "work-pool", "create", "documents", "--type", "process")
-        for name, entrypoint, given in (
-            ("ours", ENTRYPOINT, files),
-            ("own", "flows/document_batch.py:document_batch", ()),
-        ):
-            project.run(*prefect, "deploy", entrypoint, "--name", name, "--pool", "documents")
-            run = ("deployment", "run", f"document-batch/{name}", *given, "--param", f"out={name}")
-            project.run(*prefect, *run)
-        log = project.run(*prefect, "worker", "start", "--pool", "documents", "--run-once")
-    assert [project.row(name)["status"] for name in ("ours", "own")] == ["done", "done"], log
+        with project.started(*prefect, "worker", "start", "--pool", "documents"):
+            for name, entrypoint, given in (
+                ("ours", ENTRYPOINT, files),
+                ("own", "flows/document_batch.py:document_batch", ()),
+            ):
+                project.run(*prefect, "deploy", entrypoint, "--name", name, "--pool", "documents")
+                run = ("deployment", "run", f"document-batch/{name}", *given, "--param", f"out={name}")
+                project.run(*prefect, *run)
+                project.await_results(name, seconds=120)
+    assert [project.row(name)["status"] for name in ("ours", "own")] == ["done", "done"]
 
 
 @pytest.mark.slow

@@ -17,7 +17,6 @@ from agent_tasks.batch.context import batch_owner
 from agent_tasks.journal import Journal
 from agent_tasks.operations import Workspace
 from agent_tasks.operations.cancelling import cancel_owner
-from agent_tasks.operations.runs import note_owner, noted_owner
 from agent_tasks.prefect.batch_hooks import cancel_and_release, cancel_turns, remember_run
 from agent_tasks.prefect.blocks import AgentsProject
 from agent_tasks.prefect.document_batch import document_batch
@@ -79,8 +78,8 @@ async def test_a_flow_that_is_cancelled_mid_batch_leaves_no_active_run(
     await _until(lambda: not _active(batch), 10)
     assert time.monotonic() - cancelled < 10
     async with Journal(batch.journal_url) as journal:
-        assert await journal.unsettled(batch.service.endpoint) == []
-        known = {one.remote_id for one in await journal.live_resources(batch.service.endpoint)}
+        assert await journal.operations.unsettled(batch.service.endpoint) == []
+        known = {one.remote_id for one in await journal.resources.live(batch.service.endpoint)}
     with batch.service.http() as http:
         left = [one["id"] for path in ("/assistants", "/threads") for one in http.get(path).json()["data"]]
     assert set(left) <= known
@@ -134,11 +133,11 @@ async def test_the_owner_of_a_run_is_kept_and_may_change(
 ) -> None:
     batch = bench()
     async with Journal(batch.journal_url) as journal:
-        assert await noted_owner(journal, "run") is None
+        assert await journal.flow_runs.owner("run") is None
         for owner in ("papers:1", "papers:1", "letters:2"):
-            await note_owner(journal, "run", owner)
-            assert await noted_owner(journal, "run") == owner
-        assert await noted_owner(journal, "other") is None
+            await journal.flow_runs.note("run", owner)
+            assert await journal.flow_runs.owner("run") == owner
+        assert await journal.flow_runs.owner("other") is None
 
 
 async def test_turns_of_a_living_worker_and_of_other_owners_go_on(bench: Callable[..., Bench]) -> None:
@@ -147,10 +146,12 @@ async def test_turns_of_a_living_worker_and_of_other_owners_go_on(bench: Callabl
         Workspace.open(batch.service.endpoint, None, batch.journal_url) as ours,
         Journal(batch.journal_url) as other,
     ):
-        await other.claim(ours.scope, "theirs", "turn", {"owner": "papers:1/a", "step": "s"})
-        await ours.journal.claim(ours.scope, "neighbours", "turn", {"owner": "papers:12/a", "step": "s"})
+        await other.operations.claim(ours.scope, "theirs", "turn", {"owner": "papers:1/a", "step": "s"})
+        await ours.journal.operations.claim(
+            ours.scope, "neighbours", "turn", {"owner": "papers:12/a", "step": "s"}
+        )
         assert await cancel_owner(ours, "papers:1") == 0
-        assert len(await ours.journal.unsettled(ours.scope)) == 2
+        assert len(await ours.journal.operations.unsettled(ours.scope)) == 2
 
 
 async def _leave_running(batch: Bench, owner: str) -> None:
@@ -159,11 +160,11 @@ async def _leave_running(batch: Bench, owner: str) -> None:
     from agent_tasks.operations import AgentSpec, ensure_agent
 
     async with Workspace.open(batch.service.endpoint, None, batch.journal_url) as ws:
-        await note_owner(ws.journal, "gone", owner)
+        await ws.journal.flow_runs.note("gone", owner)
         spec = AgentSpec(name="a", model="test-model", instructions="Answer.")
         agent = await ensure_agent(ws, spec, owner=owner)
         fingerprint = {"owner": f"{owner}/a.txt", "step": "extract"}
-        await ws.journal.claim(ws.scope, "key", "turn", fingerprint)
+        await ws.journal.operations.claim(ws.scope, "key", "turn", fingerprint)
         updates = ws.backend.start_turn(TurnRequest(agent_id=agent.id, prompt="Go."), Mark("key", 1))
         async for update in updates:
             assert isinstance(update, TurnStarted)

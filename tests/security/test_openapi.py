@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -209,22 +210,23 @@ def test_many_operations_with_one_large_schema() -> None:
 
 
 @attack
-def test_the_loop_goes_on_while_a_document_is_read() -> None:
-    async def longest_pause() -> float:
-        longest, last = 0.0, time.monotonic()
-        work = asyncio.create_task(made.prepare([]))
-        while not work.done():
-            await asyncio.sleep(0.001)
-            longest, last = max(longest, time.monotonic() - last), time.monotonic()
-        await asyncio.gather(work, return_exceptions=True)
-        return longest
+def test_the_loop_goes_on_while_a_document_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, reading, may_end, seen = tool("/items", []), threading.Event(), threading.Event(), []
 
-    made = tool("/items", [])
-    made._document = {**made._document, **exploding(10)}
-    reference = {"$ref": "#/components/schemas/s0"}
-    item = {"operationId": "get", "parameters": [{"name": "q", "in": "query", "schema": reference}]}
-    made._document["paths"] = {"/items": {"get": item}}
-    assert asyncio.run(longest_pause()) < 1
+    def read() -> None:
+        reading.set()
+        seen.append(may_end.wait(10))  # for the loop, which could not set it if it stood
+
+    async def prepare() -> None:
+        work = asyncio.create_task(made.prepare([]))
+        while not reading.is_set():
+            await asyncio.sleep(0.001)
+        may_end.set()
+        await work
+
+    monkeypatch.setattr(made, "_read", read)
+    asyncio.run(prepare())
+    assert seen == [True]
 
 
 @attack

@@ -17,6 +17,7 @@ from websockets.typing import Origin, Subprotocol
 from agent_tasks.local.server_access import auth_path, auth_string, basic, ui_folder
 from agent_tasks.local.servers import prefect_server
 from agent_tasks.settings import Settings
+from tests.support.prefect_api import prefect_api
 from tests.support.processor import descendants
 
 FOREIGN = "https://evil.example"
@@ -30,7 +31,7 @@ class Target:
     def __init__(self, url: str, settings: Settings) -> None:
         self.settings = settings
         self.auth = auth_string(settings.state_dir)
-        self.http = httpx.Client(base_url=url, timeout=30, trust_env=False)
+        self.http = prefect_api(url)
         self.ours = {"Authorization": basic(self.auth)}
 
     @property

@@ -1,4 +1,4 @@
-"""Claims of many things at once: nobody gets what a living worker holds."""
+"""Leases of many things at once, and of one: nobody gets what a living worker holds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent_tasks.errors import JournalUnreadableError
-from agent_tasks.journal import Journal, ToolCallState
+from agent_tasks.journal import Journal, LeaseKind, NewLease, ToolCallState
 from agent_tasks.journal.workers import shared_folder
 from tests.journal.conftest import Clock
 from tests.support.postgresql import PostgresServer
@@ -19,48 +19,71 @@ from tests.support.postgresql import PostgresServer
 SCOPE = "s"
 
 
-def wanted(*keys: str) -> dict[str, dict[str, str]]:
-    return {key: {"document": key} for key in keys}
+def wanted(*keys: str) -> list[NewLease]:
+    return [NewLease(key, LeaseKind.DOCUMENT, "batch", f"{key}.txt") for key in keys]
 
 
 async def test_what_a_living_worker_holds_is_passed_over(address: str, clock: Clock) -> None:
     async with Journal(address, clock=clock) as one, Journal(address, clock=clock) as two:
-        assert await one.claims.take(SCOPE, "document", wanted("a", "b")) == {"a", "b"}
-        assert await two.claims.take(SCOPE, "document", wanted("a", "b", "c")) == {"c"}
-        assert await one.claims.take(SCOPE, "document", wanted("a")) == {"a"}
-        assert await one.claims.take(SCOPE, "document", {}) == set()
-        assert await one.claims.take("other", "document", wanted("c")) == {"c"}
-        await one.claims.give_up(SCOPE, ["a", "c"])  # c is not this worker's to give up
-        assert await two.claims.take(SCOPE, "document", wanted("a", "b", "c")) == {"a", "c"}
+        assert await one.leases.take(SCOPE, wanted("a", "b")) == {"a", "b"}
+        assert await two.leases.take(SCOPE, wanted("a", "b", "c")) == {"c"}
+        assert await one.leases.take(SCOPE, wanted("a")) == {"a"}
+        assert await one.leases.take(SCOPE, []) == set()
+        assert await one.leases.take("other", wanted("c")) == {"c"}
+        await one.leases.give_up(SCOPE, ["a", "c"])  # c is not this worker's to give up
+        assert await two.leases.take(SCOPE, wanted("a", "b", "c")) == {"a", "c"}
 
 
 async def test_a_silent_workers_claims_go_to_another_and_a_renewed_one_stays(
     address: str, clock: Clock
 ) -> None:
     async with Journal(address, clock=clock) as one, Journal(address, clock=clock) as two:
-        await one.claims.take(SCOPE, "document", wanted("a", "b"))
+        await one.leases.take(SCOPE, wanted("a", "b"))
         clock.now += one.lease_seconds - 1
         assert await one.renew_leases() == 2
         clock.now += 2
-        assert await two.claims.take(SCOPE, "document", wanted("a")) == set()
+        assert await two.leases.take(SCOPE, wanted("a")) == set()
         clock.now += one.lease_seconds
-        assert await two.claims.take(SCOPE, "document", wanted("a")) == {"a"}
-        await one.claims.give_up(SCOPE, ["a"])  # too late: it is the other's
-        assert await one.claims.take(SCOPE, "document", wanted("a", "b")) == {"b"}
+        assert await two.leases.take(SCOPE, wanted("a")) == {"a"}
+        await one.leases.give_up(SCOPE, ["a"])  # too late: it is the other's
+        assert await one.leases.take(SCOPE, wanted("a", "b")) == {"b"}
 
 
 async def test_a_worker_that_leaves_leaves_its_claims_free(address: str, clock: Clock) -> None:
     async with Journal(address, clock=clock) as gone:
-        await gone.claims.take(SCOPE, "document", wanted("a"))
+        await gone.leases.take(SCOPE, wanted("a"))
     async with Journal(address, clock=clock) as journal:
-        assert await journal.claims.take(SCOPE, "document", wanted("a")) == {"a"}
+        assert await journal.leases.take(SCOPE, wanted("a")) == {"a"}
 
 
-async def test_claims_are_cleared_by_the_beginning_of_their_keys(journal: Journal) -> None:
-    await journal.claims.take(SCOPE, "document", wanted("xa1", "xa2", "xb1"))
-    await journal.claim(SCOPE, "xa3", "turn", {})
-    await journal.claims.clear(SCOPE, "document", "xa")
-    assert {operation.key for operation in await journal.unsettled(SCOPE)} == {"xa3", "xb1"}
+async def test_one_lease_says_who_has_it_and_who_had_it(address: str, clock: Clock) -> None:
+    (lease,) = wanted("a")
+    async with Journal(address, clock=clock) as one, Journal(address, clock=clock) as two:
+        mine = await one.leases.hold(SCOPE, lease)
+        assert (mine.is_mine, mine.lease.worker, mine.before) == (True, one.worker, None)
+        refused = await two.leases.hold(SCOPE, lease)
+        assert (refused.is_mine, refused.lease.worker) == (False, one.worker)
+        assert two.leases.is_held(refused.lease)
+        clock.now += one.lease_seconds + 1
+        assert not two.leases.is_held(refused.lease)
+        taken = await two.leases.hold(SCOPE, lease)
+        assert (taken.is_mine, taken.before) == (True, mine.lease)
+        assert await one.leases.get(SCOPE, "a") == taken.lease
+        assert (taken.lease.owner, taken.lease.document) == ("batch", "a.txt")
+        await two.leases.give_up(SCOPE, ["a"])
+        assert await one.leases.get(SCOPE, "a") is None
+
+
+async def test_one_of_many_who_want_to_hold_the_same_has_it(address: str) -> None:
+    (lease,) = wanted("a")
+    async with Journal(address) as one, Journal(address) as two, Journal(address) as three:
+        for _ in range(10):
+            journals = (one, two, three)
+            holds = await asyncio.gather(*(journal.leases.hold(SCOPE, lease) for journal in journals))
+            assert [hold.is_mine for hold in holds].count(True) == 1
+            assert len({hold.lease.worker for hold in holds}) == 1
+            for journal in journals:
+                await journal.leases.give_up(SCOPE, ["a"])
 
 
 async def test_many_who_want_the_same_get_each_thing_once(address: str) -> None:
@@ -73,7 +96,7 @@ async def test_many_who_want_the_same_get_each_thing_once(address: str) -> None:
     async def grab(journal: Journal) -> list[str]:
         got: list[str] = []
         for _ in range(12):
-            got += await journal.claims.take(SCOPE, "document", wanted(*chance.sample(keys, 20)))
+            got += await journal.leases.take(SCOPE, wanted(*chance.sample(keys, 20)))
         return got
 
     grabbed = await asyncio.gather(*(grab(journal) for journal in journals))
@@ -89,15 +112,15 @@ async def test_a_dead_worker_of_this_machine_is_known_at_once(
     """Its lock file lies in the machine's temporary folder, with nobody who holds the lock."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     async with Journal(postgresql_address) as gone:
-        await gone.claims.take(SCOPE, "document", wanted("a"))
+        await gone.leases.take(SCOPE, wanted("a"))
         lock = shared_folder() / f"{gone.worker}.lock"
         assert lock.exists()
         async with Journal(postgresql_address) as journal:
-            assert await journal.claims.take(SCOPE, "document", wanted("a")) == set()
+            assert await journal.leases.take(SCOPE, wanted("a")) == set()
             lock.unlink()  # as seen from another machine
-            assert await journal.claims.take(SCOPE, "document", wanted("a")) == set()
+            assert await journal.leases.take(SCOPE, wanted("a")) == set()
             lock.touch()  # as after SIGKILL
-            assert await journal.claims.take(SCOPE, "document", wanted("a")) == {"a"}
+            assert await journal.leases.take(SCOPE, wanted("a")) == {"a"}
 
 
 async def test_lock_files_of_the_long_dead_are_cleared_and_a_strangers_folder_is_not_used(
@@ -115,7 +138,7 @@ async def test_lock_files_of_the_long_dead_are_cleared_and_a_strangers_folder_is
     monkeypatch.setattr(os, "getuid", lambda: 12345)
     shared_folder().mkdir()
     async with Journal(postgresql_address) as journal:
-        assert await journal.claims.take(SCOPE, "document", wanted("a")) == {"a"}
+        assert await journal.leases.take(SCOPE, wanted("a")) == {"a"}
     assert "known by their leases alone" in caplog.text
 
 
@@ -130,10 +153,10 @@ async def test_transactions_go_on_through_crashes_of_the_server(
             count = 0
             while not is_over:
                 key = f"{name}-{count}"
-                await journal.claim(SCOPE, key, "turn", {})
+                await journal.operations.claim(SCOPE, key, "turn", {})
                 assert await journal.calls.begin(SCOPE, key, key, "c", "tool", "hash") is None
                 await journal.calls.finish(SCOPE, key, "c", "output")
-                await journal.finish(SCOPE, key, {"count": count})
+                await journal.operations.finish(SCOPE, key, {"count": count})
                 count += 1
             return count
 
@@ -148,7 +171,7 @@ async def test_transactions_go_on_through_crashes_of_the_server(
         assert all(counts)
         for number, count in enumerate(counts):
             for done in range(count):
-                found = await journal.operation(SCOPE, f"{number}-{done}")
+                found = await journal.operations.get(SCOPE, f"{number}-{done}")
                 assert found is not None
                 assert (found.result, found.attempt) == ({"count": done}, 1)
                 (call,) = await journal.calls.of(SCOPE, f"{number}-{done}")
@@ -160,10 +183,10 @@ async def test_a_server_that_stays_away_in_the_middle_is_an_error(
 ) -> None:
     monkeypatch.setattr("agent_tasks.journal.database.RECONNECT_SECONDS", 0.5)
     async with Journal(postgresql_address) as journal:
-        await journal.claims.take(SCOPE, "document", wanted("a"))
+        await journal.leases.take(SCOPE, wanted("a"))
         postgresql.stop(immediate=True)
         try:
             with pytest.raises(JournalUnreadableError):
-                await journal.claims.take(SCOPE, "document", wanted("b"))
+                await journal.leases.take(SCOPE, wanted("b"))
         finally:
             postgresql.start()

@@ -1,0 +1,83 @@
+"""Currencies and units: found beside a number, by any of their names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import regex
+
+from agent_tasks.documents.grounding.folding import Folded, fold
+from agent_tasks.documents.grounding.names import currency_codes, currency_spellings, multipliers, unit_spellings
+from agent_tasks.documents.grounding.records import MAX_OCCURRENCES, How, Match
+
+
+def find_currency(value: str, text: Folded) -> Match | None:
+    """Find a currency, given by code, sign or name: beside a number, or by its code in brackets or after a colon."""
+    spellings = currency_spellings()
+    meant = spellings.get(fold(value).strip(" ."), frozenset())
+    names = [name for name, codes in spellings.items() if codes & meant]
+    match = _find(text, [*names, fold(value).strip()], _beside_number)
+    if match is None:
+        codes = [code for code in meant if code in currency_codes()]
+        match = _find(text, map(fold, codes), _as_heading)
+    if match is None:
+        return None
+    called = spellings.get(fold(text.source[match.start : match.end]).strip(" ."), frozenset())
+    if len(called) > len(meant) or called - meant:
+        quote = text.source[match.start : match.end]
+        return match._replace(how=How.AMBIGUOUS, note=f"{quote} may be {' or '.join(sorted(called))}")
+    return _named(value, text, match)
+
+
+def find_unit(value: str, text: Folded) -> Match | None:
+    """Find a unit, given by sign or name: after a number, or in brackets or after a colon."""
+    spellings = unit_spellings()
+    own = fold(value).strip(" .")
+    meant = spellings.get(own, frozenset())
+    names = [name for name, units in spellings.items() if units & meant]
+    match = _find(text, [*names, own], _after_number) or _find(text, [*names, own], _as_heading)
+    return _named(value, text, match) if match else None
+
+
+def _named(value: str, text: Folded, match: Match) -> Match:
+    quote = text.source[match.start : match.end]
+    if quote == value.strip():
+        return match._replace(how=How.EXACT)
+    return match._replace(how=How.FORM if fold(quote) == fold(value).strip() else How.NAME)
+
+
+def _beside_number(names: str) -> regex.Pattern[str]:
+    """After a number (a word for a large one may stand between) or before it, on its line; no part of a word."""
+    large = "|".join(sorted(map(regex.escape, _large()), key=len, reverse=True))
+    after = rf"[\d½¼¾.-] ?(?:(?:{large})(?![\p{{L}}\p{{M}}])\.? ?(?:de |d'|di )?|[km](?=\p{{Sc}}))?\K(?P<name>{names})(?![\p{{L}}\p{{M}}²³])"
+    before = rf"(?<![\p{{L}}\p{{M}}])(?P<name>{names})\.? ?(?=-?[.]?\d)"
+    unspaced = rf"[\d万億千亿만억천] ?\K(?P<name>(?:{names})(?<=[\p{{Han}}\p{{Hangul}}\p{{Thai}}\p{{Lao}}\p{{Khmer}}\p{{Myanmar}}]))"
+    return regex.compile(f"{after}|{before}|{unspaced}")
+
+
+def _after_number(names: str) -> regex.Pattern[str]:
+    return regex.compile(rf"[\d½¼¾%.-] ?\K(?P<name>{names})(?![\p{{L}}\p{{M}}\d²³])")
+
+
+def _as_heading(names: str) -> regex.Pattern[str]:
+    return regex.compile(rf"[(\[:] ?\K(?P<name>{names})(?=[)\]\n]|\Z)")
+
+
+def _large() -> list[str]:
+    return [word for word in multipliers() if len(word) > 1]
+
+
+def _find(text: Folded, names: Iterable[str], pattern_of: object) -> Match | None:
+    known = sorted({name for name in names if name and name in text.text}, key=len, reverse=True)
+    if not known:
+        return None
+    pattern = pattern_of("|".join(map(re.escape, known)))  # type: ignore[operator]
+    first: tuple[int, int] | None = None
+    count = 0
+    for match in pattern.finditer(text.text):
+        first = first or text.span(*match.span("name"))
+        count += 1
+        if count == MAX_OCCURRENCES:
+            break
+    return Match(*first, How.NAME, count) if first else None

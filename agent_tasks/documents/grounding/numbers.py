@@ -1,0 +1,314 @@
+"""Numbers in running text, in every usual spelling: 1,234.50, 1.234,5, 1 234.50, .50, 10½, 1.5e6, 12.5m, 12万3千.
+
+All readings of a number are given; where a text can mean two (1.250), both are in it.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import NamedTuple
+
+import regex
+
+from agent_tasks.documents.grounding import numerals
+from agent_tasks.documents.grounding.folding import Folded
+from agent_tasks.documents.grounding.names import currency_spellings, is_written_to_numbers
+from agent_tasks.documents.grounding.records import MAX_OCCURRENCES, How, Match
+
+MAX_DIGITS = 40
+"""Digits of a number; longer rows of digits are none."""
+LONG_WORD = 4
+"""Letters of a word that may be glued to a number (Total120); fewer are part of an identifier."""
+
+_PIECE = re.compile(r"\d+(?:[.,']\d+)*+")
+_SPACED = re.compile(r"(?<![\d.,'])\d{1,3}(?: \d{3})++(?:[.,]\d+)?(?![\d']|[.,]\d)")
+_BROKEN = re.compile(r"(?<![\d.,'])(\d+(?:[.,']\d+)*+)([.,])[ ]{0,8}\n[ ]{0,8}(\d{2,3})(?![\d']|[.,]\d)")
+_FRACTION = re.compile(r"[¼-¾⅐-⅞]")
+_SLASHED = re.compile(r"/(2|3|4|5|8|16)(?![\d/]|[.,]\d)")
+_WHOLE = re.compile(r"(?<![\d.,/])(\d{1,6})[ -]?\Z")
+_EXPONENT = re.compile(r"e([+-]?\d{1,2})(?![a-z0-9])| ?[×x·*] ?10(?:\^([+-]?\d{1,2})|([⁰¹²³⁴-⁹]+))")
+_PERCENT = re.compile(r" ?[%‰]")
+_CREDIT = re.compile(
+    r" {0,3}(?:[a-z]{3}|[€$£¥₹])? {0,2}cr(?![a-z0-9])|(?: ?(?:[a-z]{3}|[€$£¥₹]))?-(?![\w-]| *\d)| {1,2}-(?= *(?:\n|\Z))"
+)
+_CLOSED = re.compile(r" ?(?:[a-z]{3}|[€$£¥₹])? ?\)")
+_LETTERS_BEFORE = regex.compile(r"(?r)[\p{Latin}\p{Cyrillic}\p{Greek}]{1,40}")
+_LETTERS_AFTER = regex.compile(r"[\p{Latin}\p{Cyrillic}\p{Greek}]{1,40}")
+_SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+
+
+class Reading(NamedTuple):
+    """One reading of a number."""
+
+    number: Decimal
+    """Its absolute value."""
+    start: int
+    end: int
+    is_negative: bool
+
+
+@dataclass
+class _Place:
+    start: int
+    end: int
+    count: int = 1
+
+
+class Numbers:
+    """The numbers of a folded text, looked up by value."""
+
+    def __init__(self, text: Folded) -> None:
+        self._text = text
+        # By absolute value and whether it must be negative.
+        self._places: dict[tuple[Decimal, bool], _Place] = {}
+        for number, start, end, is_negative in readings(text):
+            self._add((number, False), start, end)
+            if is_negative:
+                self._add((number, True), start, end)
+
+    def _add(self, key: tuple[Decimal, bool], start: int, end: int) -> None:
+        place = self._places.get(key)
+        if place is None:
+            self._places[key] = _Place(start, end)
+        elif start >= place.end and place.count < MAX_OCCURRENCES:
+            place.count += 1
+        elif start < place.start:
+            place.start, place.end = start, end
+
+    def find(self, number: Decimal) -> Match | None:
+        """The first place that has the number. A negative one needs a sign; a positive one doesn't mind one."""
+        if not number.is_finite():
+            return None
+        place = self._places.get((abs(number), number < 0))
+        if place is None:
+            return None
+        start, end = self._text.span(place.start, place.end)
+        quote = self._text.source[start:end]
+        how = How.EXACT if quote == str(abs(number)) else How.NUMBER
+        return Match(start, end, how, place.count, _doubt(quote))
+
+
+def _doubt(quote: str) -> str | None:
+    """What else the quote may mean: 1.250 is one and a quarter, or one thousand two hundred and fifty."""
+    if not re.fullmatch(r"\d{1,3}[.,]\d{3}", quote) or quote.startswith("0"):
+        return None
+    others = [f"{reading.normalize():f}" for reading in sorted(_plain(quote))]
+    return f"{quote} may be {' or '.join(others)}" if len(others) > 1 else None
+
+
+def in_value(value: str) -> list[list[Decimal]]:
+    """The numbers of a value that is a text, each with its readings."""
+    by_place: dict[tuple[int, int], list[Decimal]] = {}
+    covered = 0
+    for reading in sorted(readings(Folded(value)), key=lambda reading: (reading.start, -reading.end)):
+        place = reading.start, reading.end
+        if place in by_place or reading.start >= covered:
+            by_place.setdefault(place, []).append(-reading.number if reading.is_negative else reading.number)
+            covered = max(covered, reading.end)
+    return list(by_place.values())
+
+
+def readings(text: Folded) -> Iterator[Reading]:
+    """All numbers that can be read in a text, each reading by itself. Places are those of the folded text."""
+    folded = text.text
+    whole: list[tuple[int, int]] = []  # their parts are no numbers of their own
+    for start, end, number in (*numerals.mixed(folded), *_fractions(folded)):
+        whole.append((start, end))
+        yield Reading(number, start, end, _is_negative(folded, start, end))
+    is_part = _Parts(whole)
+    for match in _SPACED.finditer(folded):
+        if len(match[0]) > 2 * MAX_DIGITS or is_part(match.start()) or folded[match.start() - 1 : match.start()] == "%":
+            continue
+        yield from _extended(folded, *match.span(), _plain(match[0].replace(" ", "")))
+        if _is_one_number(folded, match):
+            whole.append(match.span())
+    for match in _BROKEN.finditer(folded):
+        if len(match[0]) <= 2 * MAX_DIGITS:
+            yield from _extended(folded, *match.span(), _plain(f"{match[1]}{match[2]}{match[3]}"))
+    is_part = _Parts(whole)
+    for match in _PIECE.finditer(folded):
+        if not is_part(match.start()):
+            yield from _piece(text, *match.span())
+
+
+class _Parts:
+    """Tells, for places in rising order, whether they are part of a larger number."""
+
+    def __init__(self, spans: list[tuple[int, int]]) -> None:
+        self._spans = sorted(spans, reverse=True)
+
+    def __call__(self, at: int) -> bool:
+        while self._spans and self._spans[-1][1] <= at:
+            self._spans.pop()
+        return bool(self._spans) and self._spans[-1][0] <= at
+
+
+def _is_one_number(folded: str, match: re.Match[str]) -> bool:
+    """Whether blanks group the digits of one number for sure: "2 150.00" may be two columns."""
+    if match[0].count(" ") > 1 or re.search(r",\d{1,2}\Z", match[0]):
+        return True
+    return _is_money(folded, *match.span())
+
+
+def _is_money(folded: str, start: int, end: int) -> bool:
+    """Whether a currency stands beside a number, and none that is written with three decimals."""
+    around = _WORD_AFTER.match(folded, end), _WORD_BEFORE.match(folded, 0, start)
+    known = [currency_spellings()[word[1]] for word in around if word is not None and word[1] in currency_spellings()]
+    return bool(known) and not any(codes & _THREE_DECIMALS for codes in known)
+
+
+_THREE_DECIMALS = frozenset(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"))
+_WORD_AFTER = regex.compile(r" ?([\p{L}\p{M}]{1,12}|\p{Sc})")
+_WORD_BEFORE = regex.compile(r"(?r)([\p{L}\p{M}]{1,12}|\p{Sc}) ?")
+
+
+def _fractions(folded: str) -> Iterator[tuple[int, int, Decimal]]:
+    for match in _FRACTION.finditer(folded):
+        part = Decimal(str(unicodedata.numeric(match[0])))
+        yield _mixed_fraction(folded, match.start(), match.end(), part)
+    for match in _SLASHED.finditer(folded):
+        above = folded[match.start() - 1 : match.start()]
+        is_apart = folded[max(0, match.start() - 2) : match.start() - 1] not in tuple("0123456789.,/-")
+        if above.isdigit() and is_apart and 0 < int(above) < int(match[1]):
+            yield _mixed_fraction(folded, match.start() - 1, match.end(), Decimal(above) / Decimal(match[1]))
+
+
+def _mixed_fraction(folded: str, start: int, end: int, part: Decimal) -> tuple[int, int, Decimal]:
+    """A fraction with the whole number before it: 10½, 10 1/2."""
+    whole = _WHOLE.search(folded[max(0, start - 9) : start])
+    if whole is None:
+        return start, end, part
+    return start - len(whole[0]), end, Decimal(whole[1]) + part
+
+
+def _piece(text: Folded, start: int, end: int) -> Iterator[Reading]:
+    """Digits with signs between them: one number, or several (dates, versions, lists)."""
+    folded = text.text
+    piece = folded[start:end]
+    numbers = _plain(piece) if end - start <= 2 * MAX_DIGITS else []
+    if piece.isdigit():
+        is_code = len(piece) > MAX_DIGITS or (len(piece) > 2 and piece[0] == "0" and piece.strip("0") != "")
+        if is_code or _is_in_identifier(text, start, end):
+            return
+        numbers = _with_leading_point(folded, start, piece)
+    if len(numbers) > 1 and _is_money(folded, start, end):
+        numbers = [max(numbers)]
+    if numbers:
+        yield from _extended(folded, start, end, numbers)
+        return
+    for part in _DIGITS.finditer(piece):
+        if len(part[0]) <= MAX_DIGITS:
+            at = start + part.start()
+            yield Reading(Decimal(part[0]), at, at + len(part[0]), part.start() == 0 and _is_negative(folded, at, end))
+
+
+_DIGITS = re.compile(r"\d+")
+
+
+def _with_leading_point(folded: str, start: int, digits: str) -> list[Decimal]:
+    """What digits mean: .50 is a half, and no 50; ",50" may be either."""
+    sign, before = folded[start - 1 : start], folded[max(0, start - 2) : max(0, start - 1)]
+    if sign not in (".", ",") or before.isalnum() or before in (".", ",", ")", "]"):
+        return [Decimal(digits)]
+    half = Decimal(f"0.{digits}")
+    return [half] if sign == "." else [half, Decimal(digits)]
+
+
+def _is_in_identifier(text: Folded, start: int, end: int) -> bool:
+    """Whether letters are written to the digits that are no word or unit: A4, 7A3B9C, INV2024."""
+    folded = text.text
+    before = _LETTERS_BEFORE.match(folded, 0, start)
+    if before and not _is_word(text, *before.span(), folded[max(0, before.start() - 1) : before.start()], is_after=False):
+        return True
+    after = _LETTERS_AFTER.match(folded, end)
+    if after is None or _EXPONENT.match(folded, end):
+        return False
+    return not _is_word(text, *after.span(), folded[after.end() : after.end() + 1], is_after=True)
+
+
+def _is_word(text: Folded, start: int, end: int, beyond: str, *, is_after: bool) -> bool:
+    if end - start >= LONG_WORD:
+        return True
+    run = text.quote(start, end)
+    is_times = run in ("x", "X") and (is_after or _TIMES.search(text.text[max(0, end - 8) : end]) is not None)
+    return is_times or (not beyond.isdigit() and is_written_to_numbers(run, is_after=is_after))
+
+
+# 3x4, but not M8x40.
+_TIMES = re.compile(r"(?<![^\W_])\d+x\Z")
+
+
+def _extended(folded: str, start: int, end: int, numbers: list[Decimal]) -> Iterator[Reading]:
+    """A number with what belongs to it: its sign, an exponent, a word for a large number, a percent sign."""
+    is_negative = _is_negative(folded, start, end)
+    exponent = _EXPONENT.match(folded, end)
+    if exponent:
+        power = int(exponent[1] or exponent[2] or exponent[3].translate(_SUPERSCRIPT))
+        for number in numbers:
+            yield Reading(number.scaleb(power), start, exponent.end(), is_negative)
+        return
+    multiplier = numerals.multiplier_at(folded, end)
+    if multiplier:
+        for number in numbers:
+            for power in multiplier.powers:
+                yield Reading(number.scaleb(power), start, multiplier.end, is_negative)
+        if multiplier.is_sure:
+            return
+    percent = _PERCENT.match(folded, end)
+    stop = percent.end() if percent else end
+    scale = -3 if percent and percent[0].endswith("‰") else -2
+    is_share = percent is not None or folded[max(0, start - 2) : start].rstrip().endswith("%")  # Turkish: %20
+    for number in numbers:
+        yield Reading(number, start, end, is_negative)
+        if is_share:
+            yield Reading(number.scaleb(scale), start, stop, is_negative)
+
+
+def _is_negative(folded: str, start: int, end: int) -> bool:
+    """Whether there is a minus sign before or after, CR after, or brackets around; a currency may stand between."""
+    before = _BEFORE.search(folded[max(0, start - 16) : start])
+    if before is None:
+        return _CREDIT.match(folded, end) is not None
+    if before[2] == "(":
+        return _CLOSED.match(folded, end) is not None
+    is_range = before[1].strip()[-1:].isdigit() and before[3] != ""
+    return not is_range and not before[1][-1:].isalnum()
+
+
+_BEFORE = re.compile(r"(.?.?.?)([-(])( {0,2})(?:(?<![^\W\d_])[a-z]{3} ?|[€$£¥₹] ?)?\Z", re.DOTALL)
+
+
+def _plain(piece: str) -> list[Decimal]:
+    """What digits with signs between them can mean as one number; nothing, if they cannot be one.
+
+    Args:
+        piece: Digits, points, commas and apostrophes.
+    """
+    separators = [char for char in piece if not char.isdigit()]
+    if not separators:
+        return [Decimal(piece)]
+    groups = re.split(r"[.,']", piece)
+    last = separators[-1]
+    found: list[Decimal] = []
+    whole, fraction = "".join(groups[:-1]), groups[-1]
+    is_decimal = last != "'" and separators.count(last) == 1 and len(set(separators[:-1])) <= 1
+    if is_decimal and _are_groups(groups[:-1]):
+        found.append(Decimal(f"{whole}.{fraction}"))
+    if len(set(separators)) == 1 and _are_groups(groups):
+        found.append(Decimal(whole + fraction))
+    return found
+
+
+def _are_groups(groups: list[str]) -> bool:
+    """Whether digits are grouped as thousands are (the Indian way has pairs before the last three)."""
+    if len(groups) == 1:
+        return True
+    return (
+        1 <= len(groups[0]) <= 3
+        and len(groups[-1]) == 3
+        and all(2 <= len(group) <= 3 for group in groups[1:-1])
+    )

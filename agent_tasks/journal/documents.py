@@ -1,0 +1,108 @@
+"""Documents of batches: the latest outcome of each."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection
+
+import sqlalchemy as sa
+
+from agent_tasks.journal.bodies import as_written
+from agent_tasks.journal.database import Database
+from agent_tasks.journal.leases import Leases
+from agent_tasks.journal.records import DocumentRecord
+from agent_tasks.journal.rows import document_of
+from agent_tasks.journal.schema import documents
+from agent_tasks.journal.workers import Worker
+
+__all__ = ["Documents"]
+
+
+class Documents:
+    """The documents of batches; reached as `Journal.documents`."""
+
+    def __init__(self, database: Database, worker: Worker, held: Leases) -> None:
+        self._database = database
+        self._worker = worker
+        self._leases = held
+
+    async def get(self, scope: str, batch: str, name: str) -> DocumentRecord | None:
+        """The latest outcome of a document of a batch, or None."""
+        found = await self._database.rows(documents.select().where(*_key(scope, batch, name)), document_of)
+        return found[0] if found else None
+
+    async def since(
+        self, scope: str, batch: str, names: Collection[str], since: float
+    ) -> list[DocumentRecord]:
+        """Those of the named documents whose outcome was committed at `since` or later."""
+        return await self._database.rows(
+            documents.select().where(
+                documents.c.scope == scope,
+                documents.c.batch == batch,
+                documents.c.name.in_(names),
+                documents.c.updated_at >= since,
+            ),
+            document_of,
+        )
+
+    async def put(self, scope: str, batch: str, record: DocumentRecord, *, held: str | None = None) -> None:
+        """Commit a document's outcome in place of the one before.
+
+        Args:
+            scope: the service.
+            batch: the batch.
+            record: the outcome.
+            held: the key of a lease that this worker must still hold; None: of none.
+
+        Raises:
+            LeaseLostError: another worker has taken it over; nothing is committed.
+        """
+        values = {
+            "scope": scope, "batch": batch, "name": record.name, "content_hash": record.content_hash,
+            "fingerprint": record.fingerprint, "status": record.status, "body": record.body,
+            "updated_at": self._worker.clock(), **as_written(),
+        }  # fmt: skip
+
+        def work(connection: sa.Connection) -> None:
+            if held is not None:
+                self._leases.require(connection, scope, held)
+            self._database.statements.put(connection, documents, values)
+
+        await self._database.write(work, alone=held is None)
+
+    async def drop(self, scope: str, batch: str, name: str) -> None:
+        """Forget a document that is no longer part of its batch."""
+        query = documents.delete().where(*_key(scope, batch, name))
+        await self._database.write(lambda connection: connection.execute(query), alone=True)
+
+    async def of(self, scope: str, batch: str, *, page_size: int = 500) -> AsyncIterator[DocumentRecord]:
+        """The documents of a batch by name, read in pages so that memory does not grow with their number."""
+        after = ""
+        by_name = self._database.statements.by_name(documents.c.name)
+        while True:
+            page = await self._database.rows(
+                documents.select()
+                .where(documents.c.scope == scope, documents.c.batch == batch, by_name > after)
+                .order_by(by_name)
+                .limit(page_size),
+                document_of,
+            )
+            for record in page:
+                yield record
+            if len(page) < page_size:
+                return
+            after = page[-1].name
+
+    async def counts(self, scope: str, batch: str) -> dict[str, int]:
+        """How many documents of a batch are in which status."""
+        query = (
+            sa.select(documents.c.status, sa.func.count().label("documents"))
+            .where(documents.c.scope == scope, documents.c.batch == batch)
+            .group_by(documents.c.status)
+        )
+        return await self._database.read(
+            lambda connection: {row.status: row.documents for row in connection.execute(query)}
+        )
+
+
+def _key(scope: str, batch: str, name: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return documents.c.scope == scope, documents.c.batch == batch, documents.c.name == name
