@@ -196,16 +196,18 @@ def _ordered(rows: list[_Row]) -> Iterator[_Row]:
 def _columns_from(rows: list[_Row], i: int) -> tuple[int, float | None]:
     """Return where columns that begin with a row end, and the middle of their gutter; None: no columns."""
     best_end, best = i, None
-    for begin, stop in _gaps(rows[i]):
+    for begin, stop in _gaps(rows[i : i + 2]):
         end, middle = _extent(rows, i, begin, stop)
         if end > best_end and _are_prose(rows[i:end], middle):
             best_end, best = end, middle
     return best_end, best
 
 
-def _gaps(row: _Row) -> Iterator[tuple[float, float]]:
-    """Yield the gaps between the pieces of a row that may be gutters."""
-    pieces = sorted(row.pieces, key=lambda piece: piece.left)
+def _gaps(rows: list[_Row]) -> Iterator[tuple[float, float]]:
+    """Yield the gaps between the pieces of a row, and of the next if it begins beside it: gutters, perhaps."""
+    row = rows[0]
+    beside = [piece for piece in rows[-1].pieces if rows[-1].top < row.bottom - 0.2 * row.height]
+    pieces = sorted({id(piece): piece for piece in (*row.pieces, *beside)}.values(), key=lambda p: p.left)
     right = pieces[0].right
     for piece in pieces[1:]:
         if piece.left - right >= 0.7 * row.height:
@@ -215,7 +217,7 @@ def _gaps(row: _Row) -> Iterator[tuple[float, float]]:
 
 def _extent(rows: list[_Row], i: int, begin: float, stop: float) -> tuple[int, float]:
     """Follow a gap downwards, as long as no piece stands in it; returns the end and its middle."""
-    end = last_both = i
+    end, met = i, [0, 0]
     narrowest = 0.5 * rows[i].height
     bottoms = [rows[i].bottom, rows[i].bottom]  # how far down text reaches on the left and on the right
     for j in range(i, len(rows)):
@@ -236,9 +238,9 @@ def _extent(rows: list[_Row], i: int, begin: float, stop: float) -> tuple[int, f
         for side in (0, 1):
             if sides[side]:
                 bottoms[side] = max(bottoms[side], rows[j].bottom)
+                met[side] += 1
         end = j + 1
-        last_both = end if all(sides) else last_both
-    return (end if last_both - i >= 1 else i), (begin + stop) / 2
+    return (end if min(met) > 1 else i), (begin + stop) / 2
 
 
 def _split(rows: list[_Row], middle: float) -> tuple[list[_Row], list[_Row]]:
@@ -253,10 +255,16 @@ def _split(rows: list[_Row], middle: float) -> tuple[list[_Row], list[_Row]]:
 
 
 def _are_prose(rows: list[_Row], middle: float) -> bool:
-    """Whether both sides of a gutter are running text: lines of several words that fill their column."""
-    if len(rows) < 3:
-        return False
-    return all(_is_prose(side) for side in _split(rows, middle))
+    """Whether the sides of a gutter are read one after the other, and not across.
+
+    So it is with running text, whose lines fill their column, and with lines that do not stand beside each
+    other: the rows of a table do, or some of its cells have further lines, and these are all on one side.
+    """
+    sides = _split(rows, middle)
+    alone = [len(rows) - len(side) for side in reversed(sides)]  # rows with nothing on the other side
+    if len(rows) >= 12 and min(alone) >= 0.2 * len(rows):
+        return True
+    return all(_is_prose(side) for side in sides)
 
 
 def _is_prose(rows: list[_Row]) -> bool:

@@ -34,9 +34,16 @@ def is_garbage(text: str, unmapped: float = 0.0) -> bool:
 
 
 def _has_no_vowels(text: str) -> bool:
-    """Whether there are many words of Latin letters almost without vowels: their letters are other ones."""
-    letters = "".join(_LATIN_WORD.findall(text)).lower()
-    return len(letters) >= 200 and sum(char in _VOWELS for char in letters) < 0.2 * len(letters)
+    """Whether there are many words of Latin letters almost without vowels: their letters are other ones.
+
+    The names of functions in a manual have few, too. In capitals alone, as a common shift of codes gives
+    them, there may be more.
+    """
+    letters = "".join(_LATIN_WORD.findall(text))
+    capitals = sum(char.isupper() for char in letters)
+    vowels = sum(char in _VOWELS for char in letters.lower())
+    least = 0.2 if capitals > 0.8 * len(letters) else 0.12
+    return len(letters) >= 200 and vowels < least * len(letters)
 
 
 def _mixes_scripts(text: str) -> bool:

@@ -108,6 +108,24 @@ class TestOrder:
         assert text.endswith("footer")
         assert re.findall(r"[ABC]\d+", text) == wanted
 
+    def test_columns_of_short_lines_that_are_not_level_are_read_one_after_the_other(self) -> None:
+        left = [(50.0, 770 - 14.0 * row, f"L{row} f({row})") for row in range(14)]
+        right = [(300.0, 763 - 14.0 * row, f"R{row} g({row})") for row in range(14)]
+        text = read(drawn(pieces(*left, *right))).text
+        assert re.findall(r"[LR]\d+", text) == [piece[2].split()[0] for piece in (*left, *right)]
+
+    def test_cells_with_further_lines_stay_in_their_rows(self) -> None:
+        placed = []
+        for row in range(8):
+            top = 770 - 42 * row
+            placed += [
+                (50, top, f"item{row}"),
+                (50, top - 14, "described at length"),
+                (300, top, f"{row}.00"),
+            ]
+        text = read(drawn(pieces(*placed))).text
+        assert all(f"item{row}  {row}.00" in text for row in range(8))
+
     def test_upright_text_comes_before_text_on_its_side(self) -> None:
         def draw(canvas: Canvas) -> None:
             canvas.rotate(90)
@@ -264,6 +282,7 @@ class TestWhatIsNotRead:
             "請求書 合計 12万3千円 東京都 " * 20,
             "• item one ✓ 12.00 € – “quoted” " * 20,
             "0123456789 12.00 3,000.50 " * 50,
+            "gsubst bnrclassno hclassno znprimroot lfunmf gcvtop dgesv strtrs " * 20,
             "IBAN DE89 3704 0044 0532 0130 00 BIC COBADEFFXXX " * 20,
         ],
     )
