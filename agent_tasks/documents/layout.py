@@ -270,11 +270,8 @@ def _are_prose(rows: list[_Row], middle: float) -> bool:
 def _is_prose(rows: list[_Row]) -> bool:
     if len(rows) < 3:
         return False
-    left = min(piece.left for row in rows for piece in row.pieces)
-    right = max(piece.right for row in rows for piece in row.pieces)
-    lengths, filled = [], []
-    for row in rows:
-        lengths.append(sum(len(word.text) for piece in row.pieces for word in piece.words))
-        reach = max(piece.right for piece in row.pieces) - min(piece.left for piece in row.pieces)
-        filled.append(reach / (right - left or 1.0))
+    pieces = [piece for row in rows for piece in row.pieces]
+    width = max(piece.right for piece in pieces) - min(piece.left for piece in pieces) or 1.0
+    lengths = [sum(len(word.text) for word in piece.words) for piece in pieces]
+    filled = [sum(piece.right - piece.left for piece in row.pieces) / width for row in rows]
     return statistics.median(lengths) >= 18 and statistics.median(filled) >= 0.75

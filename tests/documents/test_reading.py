@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import docx
 import pytest
 
+from agent_tasks.documents import reading
+from agent_tasks.documents.content import DocumentContent, Place, Section, WordBoxes
 from agent_tasks.documents.limits import DEFAULT_LIMITS
 from agent_tasks.documents.reading import read_document
 from agent_tasks.errors import (
+    ConfigurationError,
     DocumentTooLongError,
     EmptyDocumentError,
     UnreadableDocumentError,
@@ -151,3 +155,66 @@ class TestDocx:
             archive.writestr("word/document.xml", b"0" * 30_000_000)
         with pytest.raises(DocumentTooLongError, match="unpacks from"):
             text_of(bomb.getvalue(), "a.docx")
+
+
+class _Package:
+    """An entry point of another package."""
+
+    def __init__(self, name: str, value: object) -> None:
+        self.name = name
+        self.value = repr(value)
+        self.dist = None
+        self._loaded = value
+
+    def load(self) -> object:
+        if isinstance(self._loaded, Exception):
+            raise self._loaded
+        return self._loaded
+
+
+class TestReadersOfOthers:
+    @pytest.fixture
+    def offer(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+        def clear() -> None:
+            reading._reader.cache_clear()
+            reading._readers_of_others.cache_clear()
+
+        def offer(*points: _Package) -> None:
+            monkeypatch.setattr("importlib.metadata.entry_points", lambda group: list(points))
+            clear()
+
+        yield offer
+        clear()
+
+    def test_read_their_kind(self, offer: Callable[..., None]) -> None:
+        offer(_Package("dwg", lambda content, name, limits: DocumentContent(f"{name} {len(content)}")))
+        assert text_of(b"abc", "a.DWG") == "a.DWG 3"
+        assert ".dwg" in reading.document_extensions()
+
+    @pytest.mark.parametrize(
+        ("points", "message"),
+        [
+            ([_Package("pdf", len)], r"for \.pdf, which has a built-in reader"),
+            ([_Package("dwg", len), _Package(".dwg", str)], r"both for \.dwg"),
+            ([_Package("dwg", ImportError("no cad"))], "cannot be loaded: ImportError: no cad"),
+            ([_Package("dwg", "text")], "is not a function"),
+        ],
+    )
+    def test_that_are_broken_are_everybodys_failure(
+        self, offer: Callable[..., None], points: list[_Package], message: str
+    ) -> None:
+        offer(*points)
+        with pytest.raises(ConfigurationError, match=message):
+            text_of(b"abc", "a.dwg")
+
+    def test_that_give_odd_text_are_put_right(self, offer: Callable[..., None]) -> None:
+        words = WordBoxes()
+        words.add(0, 5, (0, 0, 1, 1))
+        words.add(6, 8, (0, 0, 1, 1))
+        sections = (Section(6, 8, Place(page=2)),)
+        offer(_Package("dwg", lambda *_: DocumentContent("cafe\u0301 \ud83dx", sections, words)))
+        found = read_document(b"abc", "a.dwg")
+        assert found.text == "café \ufffdx"
+        assert [found.text[part.start : part.end] for part in found.sections] == ["\ufffdx"]
+        assert found.words is not None
+        assert list(found.words.ends) == [4, 7]

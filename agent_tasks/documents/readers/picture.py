@@ -17,7 +17,7 @@ from agent_tasks.errors import EmptyDocumentError, UnreadableDocumentError
 MAX_PIXELS = 200_000_000
 """Of one page; a sheet A0 at 200 dpi has 62 million."""
 _WORKING_PIXELS = 5_000_000  # a sheet A4 at 230 dpi
-_FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "BMP", "WEBP", "GIF")
+_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF")
 _ANIMATED = ("GIF", "WEBP", "PNG", "MPO")  # their frames are no pages
 
 
