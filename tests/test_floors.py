@@ -19,6 +19,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
             "logs",
             "loopback",
             "pauses",
+            "base_environment",
             "pool",
             "redaction",
             "secret_arguments",

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+
 from agent_tasks.errors import (
     AgentTasksError,
     AuthenticationError,
+    BadRequestError,
     ConfigurationError,
     DocumentError,
     EmbeddedServiceError,
+    EmptyAnswerError,
     JournalError,
+    PayloadTooLargeError,
     PermissionDeniedError,
     RunCancelledError,
     RunFailedError,
@@ -24,6 +29,19 @@ _ALWAYS_STOP = (
     PermissionDeniedError,
     JournalError,
     EmbeddedServiceError,
+)
+_ITS_OWN = (
+    DocumentError,
+    ToolError,
+    RunIncompleteError,
+    RunCancelledError,
+    EmptyAnswerError,
+    BadRequestError,
+    PayloadTooLargeError,
+)
+"""What a document brings upon itself: by what it is, says, or has an agent do."""
+_MACHINE_FAILURES = frozenset(
+    (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)
 )
 _DEPLOYMENT_CODES = frozenset(
     {"invalid_engine_error", "DeploymentNotFound", "deployment_not_found", "model_not_found", "unknown_model"}
@@ -105,7 +123,8 @@ def _names_missing_deployment(error: Exception) -> bool:
 
 def _is_shared(error: Exception) -> bool:
     """Whether a failure may come from something that all documents share."""
-    if isinstance(error, DocumentError | ToolError | RunIncompleteError | RunCancelledError):
+    if isinstance(error, _ITS_OWN):
         return False
-    ours = isinstance(error, AgentTasksError)
-    return not ours or isinstance(error, TransportError | ServiceError | RunFailedError)
+    if isinstance(error, OSError):
+        return error.errno in _MACHINE_FAILURES
+    return isinstance(error, TransportError | ServiceError | RunFailedError | MemoryError)

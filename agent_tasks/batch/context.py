@@ -152,6 +152,11 @@ class Batch:
         self._agents: dict[str, RemoteAgent] = {}
         self._agents_lock = asyncio.Lock()
 
+    def fingerprint_of(self, status: str) -> str:
+        """Return what a row in this state depends on, besides the document."""
+        pipeline = self.pipeline
+        return pipeline.failure_fingerprint if status == DocumentStatus.FAILED else pipeline.fingerprint
+
     def owner_of(self, what: str) -> str:
         """Owner of the conversations about a document or question; the ledger holds 300 characters."""
         owner = f"{self.owner}/{what}"

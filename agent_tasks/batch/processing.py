@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-import unicodedata
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from typing import Any
@@ -18,13 +17,16 @@ from agent_tasks.batch.context import Batch
 from agent_tasks.batch.observer import observer
 from agent_tasks.batch.records import DocumentRow, DocumentStatus, Failure, Review, shortened
 from agent_tasks.crashpoints import crash_point
+from agent_tasks.documents.attachments import AttachedFile, attached_files, unread_attachments
+from agent_tasks.documents.content import DocumentContent
 from agent_tasks.documents.discovery import DocumentFile
-from agent_tasks.documents.grounding import GroundingStatus, SourceText
-from agent_tasks.documents.text import extract_text
+from agent_tasks.documents.grounding import FieldGrounding, GroundingStatus, SourceText
+from agent_tasks.documents.reading_pool import shared_pool
 from agent_tasks.errors import (
     AgentTasksError,
     DocumentError,
     DocumentTooLongError,
+    EmptyDocumentError,
     JournalError,
     LeaseLostError,
     NotFoundError,
@@ -165,19 +167,64 @@ async def _settle(
     work = _DocumentWork(batch, file)
     known = await work.known()
     row = _row_that_holds(batch, known) if known is not None else None
-    if row is not None:
+    if row is not None and (attached := await _attached_rows(batch, row)) is not None:
+        _count_attached(batch, attached)
         return row, known
     row = await work.new_row()
+    # Before its own row: where that is committed, those of its attachments are there too.
+    for inner in work.attached:
+        await _settle_attached(batch, inner, held)
+    if row.status is DocumentStatus.FAILED or row.attachments:
+        await _take_time_from_before(batch, row)
     record = DocumentRecord(
         name=file.name,
         content_hash=row.content_hash,
-        fingerprint=_fingerprint(batch, row.status),
+        fingerprint=batch.fingerprint_of(row.status),
         status=row.status.value,
         body=row.model_dump(mode="json"),
     )
     await batch.ws.journal.documents.put(batch.ws.scope, batch.key, record, held=held)
     crash_point("batch.document")
     return row, None
+
+
+async def _settle_attached(batch: Batch, file: AttachedFile, held: str | None) -> None:
+    """Bring a document that is attached to another one to its state, and count it."""
+    batch.tally.total += 1
+    row, known = await _settle(batch, file, held)
+    _count(batch, row, reused=known is not None, by_other=known is not None and _by_other(batch, known))
+
+
+async def _attached_rows(
+    batch: Batch, row: DocumentRow, *, by_other: bool = False
+) -> list[tuple[DocumentRecord, DocumentRow]] | None:
+    """The rows of all that is attached to a document; None if one has to be worked on again."""
+    found: list[tuple[DocumentRecord, DocumentRow]] = []
+    for name in row.attachments:
+        record = await batch.ws.journal.documents.get(batch.ws.scope, batch.key, name)
+        if record is None or record.fingerprint != batch.fingerprint_of(record.status):
+            return None
+        attached = record.read(DocumentRow) if by_other else _row_that_holds(batch, record)
+        below = await _attached_rows(batch, attached, by_other=by_other) if attached is not None else None
+        if attached is None or below is None:
+            return None
+        found += [(record, attached), *below]
+    return found
+
+
+def _count_attached(batch: Batch, attached: Sequence[tuple[DocumentRecord, DocumentRow]]) -> None:
+    batch.tally.total += len(attached)
+    for record, row in attached:
+        _count(batch, row, reused=True, by_other=_by_other(batch, record))
+
+
+async def _take_time_from_before(batch: Batch, row: DocumentRow) -> None:
+    """Leave the row of a document as it was, if it failed again in the same way: nothing new is known."""
+    before = await batch.ws.journal.documents.get(batch.ws.scope, batch.key, row.document)
+    if before is not None:
+        earlier = before.read(DocumentRow)
+        if earlier.model_copy(update={"seconds": row.seconds}) == row:
+            row.seconds = earlier.seconds
 
 
 async def settle_known(batch: Batch, files: Sequence[DocumentFile]) -> list[DocumentFile]:
@@ -194,7 +241,7 @@ async def settle_known(batch: Batch, files: Sequence[DocumentFile]) -> list[Docu
     records = {
         record.name: record
         for record in await journal.documents.since(scope, batch.key, names, 0.0)
-        if record.fingerprint == _fingerprint(batch, record.status)
+        if record.fingerprint == batch.fingerprint_of(record.status)
     }
     earlier = [file for file in files if file.name in records and not _by_other(batch, records[file.name])]
     hashes = await asyncio.to_thread(_hashes, earlier, batch.pipeline.limits.max_document_bytes)
@@ -206,8 +253,12 @@ async def settle_known(batch: Batch, files: Sequence[DocumentFile]) -> list[Docu
             row = record.read(DocumentRow)
         elif record is not None and hashes.get(file.name) == record.content_hash:
             row = _row_that_holds(batch, record)
+        attached = None
         if record is not None and row is not None:
+            attached = await _attached_rows(batch, row, by_other=_by_other(batch, record))
+        if record is not None and row is not None and attached is not None:
             _count(batch, row, reused=True, by_other=_by_other(batch, record))
+            _count_attached(batch, attached)
         else:
             left.append(file)
     return left
@@ -240,10 +291,11 @@ def _count(batch: Batch, row: DocumentRow, *, reused: bool, by_other: bool) -> N
     observer().document_finished(row, reused=reused, by_other=by_other)
 
 
-def _fingerprint(batch: Batch, status: str) -> str:
-    """What a row in this state depends on, besides the document."""
-    pipeline = batch.pipeline
-    return pipeline.failure_fingerprint if status == DocumentStatus.FAILED else pipeline.fingerprint
+def _placed(entry: FieldGrounding, read: DocumentContent) -> FieldGrounding:
+    """Say where in the document a value stands that was found."""
+    if entry.offset is None or entry.end is None:
+        return entry
+    return entry.model_copy(update={"places": tuple(read.places(entry.offset, entry.end))})
 
 
 class _DocumentWork:
@@ -257,7 +309,10 @@ class _DocumentWork:
         self.content: bytes | None = None
         self.is_kept = False
         """Whether the row is the original one, in a fork."""
-        self.row = DocumentRow(document=file.name, status=DocumentStatus.FAILED)
+        parent = file.parent.name if isinstance(file, AttachedFile) and file.parent is not None else None
+        self.row = DocumentRow(document=file.name, status=DocumentStatus.FAILED, parent=parent)
+        self.attached: list[AttachedFile] = []
+        """The documents that are attached to it."""
 
     async def known(self) -> DocumentRecord | None:
         """What is known of the document, if file and pipeline are as they were."""
@@ -273,7 +328,7 @@ class _DocumentWork:
         if (
             known is None
             or known.content_hash != self.row.content_hash
-            or known.fingerprint != _fingerprint(self.batch, known.status)
+            or known.fingerprint != self.batch.fingerprint_of(known.status)
         ):
             return None
         return known
@@ -308,9 +363,24 @@ class _DocumentWork:
     async def _work(self, content: bytes) -> None:
         pipeline = self.batch.pipeline
         self.is_kept = await self._keep()
+        if self.is_kept and not self.row.attachments:
+            return
+        read = await shared_pool().read_async(content, self.file.name, limits=pipeline.limits.reading)
+        section = pipeline.file.documents
+        self.attached = attached_files(
+            self.file, read, suffixes=section.suffixes, ignore=section.ignore, limits=pipeline.limits.reading
+        )
         if self.is_kept:
             return
-        text = unicodedata.normalize("NFC", await asyncio.to_thread(extract_text, content, self.file.name))
+        unread = [*read.unread, *unread_attachments(read)]
+        self.row.attachments = [attached.name for attached in self.attached]
+        self.row.notes = [*read.notes, *unread]
+        text = read.text
+        if not text:
+            raise EmptyDocumentError(
+                f"{self.file.name} contains no text of its own, only what is attached to it.",
+                document=self.file.name,
+            )
         tokens = estimate_tokens(text)
         if tokens > pipeline.limits.max_document_tokens:
             raise DocumentTooLongError(
@@ -325,11 +395,11 @@ class _DocumentWork:
         # In a fork, what comes before its step is there already.
         reasons = await self._extract(values) if self.row.fields is None else []
         if self.row.fields is not None:
-            reasons += await asyncio.to_thread(self._ground, text)
+            reasons += await asyncio.to_thread(self._ground, read)
             if pipeline.reviewer is not None:
                 reasons += await self._review(pipeline.reviewer, values)
-        self.row.reasons = reasons
-        self.row.status = DocumentStatus.NEEDS_REVIEW if reasons else DocumentStatus.DONE
+        self.row.reasons = [*reasons, *unread]
+        self.row.status = DocumentStatus.NEEDS_REVIEW if self.row.reasons else DocumentStatus.DONE
 
     async def _keep(self) -> bool:
         """In a fork: take what is kept from the original row; returns whether that is all of it."""
@@ -379,10 +449,11 @@ class _DocumentWork:
         after = f" after {repairs} repair turn{'s' if repairs != 1 else ''}" if repairs else ""
         return [f"the extraction is not valid{after}: {'; '.join(errors[:10])}"]
 
-    def _ground(self, text: str) -> list[str]:
-        """Look every value up in the text; returns reasons."""
+    def _ground(self, read: DocumentContent) -> list[str]:
+        """Look every value up in the text, and where that stands in the document; returns reasons."""
         assert self.row.fields is not None  # noqa: S101 - the caller asks only then
-        self.row.grounding = SourceText(text).ground(self.batch.pipeline.output.leaves(self.row.fields))
+        leaves = self.batch.pipeline.output.leaves(self.row.fields)
+        self.row.grounding = [_placed(entry, read) for entry in SourceText(read.text).ground(leaves)]
         return [
             f"{entry.path} {entry.value!r} is not in the document"
             for entry in self.row.grounding

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 from agent_tasks.batch.context import Batch
 from agent_tasks.batch.observer import observer
 from agent_tasks.batch.records import AnswerRow, DocumentRow, Failure, shortened
+from agent_tasks.documents.attachments import AttachedFile
 from agent_tasks.documents.discovery import DocumentFile
+from agent_tasks.documents.reading import SOURCE_CODE_EXTENSIONS
+from agent_tasks.documents.reading_pool import shared_pool
 from agent_tasks.errors import AgentTasksError, DocumentError, JournalError
 from agent_tasks.journal import AnswerRecord
 from agent_tasks.operations import (
@@ -23,6 +27,9 @@ from agent_tasks.operations import (
 )
 from agent_tasks.pipeline.loader import Question
 
+SEARCHABLE = frozenset((".docx", ".html", ".json", ".md", ".pdf", ".txt", *SOURCE_CODE_EXTENSIONS))
+"""What the service reads itself, of what is read here (recorded: unsupported_file)."""
+
 _ANSWERED = "answered"
 _FAILED = "failed"
 
@@ -33,6 +40,8 @@ class Corpus:
 
     documents: dict[str, str] = field(default_factory=dict)
     """Name to content hash."""
+    parents: dict[str, str] = field(default_factory=dict)
+    """Name of what is attached to another document, to that one's."""
 
     @property
     def key(self) -> str:
@@ -44,8 +53,11 @@ async def read_corpus(batch: Batch) -> Corpus:
     """The readable documents of a batch, as the journal has them."""
     corpus = Corpus()
     async for record in batch.ws.journal.documents.of(batch.ws.scope, batch.key):
-        if record.read(DocumentRow).readable:
+        row = record.read(DocumentRow)
+        if row.readable:
             corpus.documents[record.name] = record.content_hash
+        if row.parent is not None:
+            corpus.parents[record.name] = row.parent
     return corpus
 
 
@@ -127,7 +139,11 @@ async def _make_analyst(
     plan = batch.pipeline.analyst
     assert plan is not None  # noqa: S101 - a pipeline with questions has one
     uploads = await asyncio.gather(
-        *(_upload(batch, corpus, file) for file in files if file.name in corpus.documents),
+        *(
+            _upload(batch, corpus, file)
+            for file in await _with_attached(batch, corpus, files)
+            if file.name in corpus.documents
+        ),
         return_exceptions=True,
     )
     batch.breaker.check()
@@ -153,6 +169,17 @@ async def _make_analyst(
     return analyst, names
 
 
+async def _with_attached(batch: Batch, corpus: Corpus, files: Sequence[DocumentFile]) -> list[DocumentFile]:
+    """The files, and what is attached to them; the content of that is read when it is needed."""
+    known = {file.name: file for file in files}
+    async for record in batch.ws.journal.documents.of(batch.ws.scope, batch.key):
+        for name in record.read(DocumentRow).attachments:
+            if (parent := known.get(record.name)) is not None and name in corpus.parents:
+                limits = batch.pipeline.limits.reading
+                known[name] = AttachedFile(name, parent.path, parent=parent, limits=limits)
+    return list(known.values())
+
+
 async def _upload(batch: Batch, corpus: Corpus, file: DocumentFile) -> tuple[str, RemoteFile] | None:
     async with batch.slots:
         batch.breaker.check()
@@ -165,6 +192,11 @@ async def _upload(batch: Batch, corpus: Corpus, file: DocumentFile) -> tuple[str
             batch.warn(f"{file.name} cannot be searched: it changed while the batch ran; run it again.")
             return None
         name = file.name.replace("/", "_")
+        if (
+            PurePosixPath(name).suffix.lower() not in SEARCHABLE
+        ):  # the service gets the text of what it cannot read itself
+            read = await shared_pool().read_async(content, file.name, limits=batch.pipeline.limits.reading)
+            content, name = read.text.encode(), f"{name}.txt"
         try:
             return file.name, await upload_file(batch.ws, content, name, owner=batch.owner, ttl=batch.ttl)
         except AgentTasksError as error:

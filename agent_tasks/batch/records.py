@@ -92,8 +92,14 @@ class DocumentRow(_Record):
 
     document: str
     status: DocumentStatus
+    parent: str | None = None
+    """The document that this one is attached to."""
+    attachments: list[str] = Field(default_factory=list)
+    """The documents that are attached to this one."""
     reasons: list[str] = Field(default_factory=list)
     """Why it needs review or failed, one sentence each."""
+    notes: list[str] = Field(default_factory=list)
+    """What is to be known of how it was read, one sentence each, such as which pages were recognised."""
     fields: dict[str, Any] | None = None
     """What was extracted, as the pipeline's output schema has it; None if nothing valid was."""
     answer: str | None = None

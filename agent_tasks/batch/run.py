@@ -18,6 +18,7 @@ from agent_tasks.batch.records import (
     AllDocumentsFailedError,
     AnswerRow,
     BatchSummary,
+    DocumentRow,
     DocumentStatus,
     RunRecord,
 )
@@ -52,6 +53,8 @@ async def publish(batch: Batch, summary: BatchSummary) -> BatchSummary:
     summary.done = written.counts[DocumentStatus.DONE]
     summary.needs_review = written.counts[DocumentStatus.NEEDS_REVIEW]
     summary.failed = written.counts[DocumentStatus.FAILED]
+    # Attached documents are known of when they have been met.
+    summary.total = max(summary.total, sum(written.counts.values()))
     summary.usage_total = written.usage + total_usage(summary.answers)
     write_report(batch, summary, written)
     return summary
@@ -105,12 +108,16 @@ async def run_batch(
     async with joined(ws, batch.owner) as run:
         batch.started, batch.lead = run.started, run.key
         observer().phase_started("documents")
-        if ws.journal.is_shared:
-            await share_documents(run, batch, files, steps.process)
-        else:
-            batch.guard = lambda _: run.key
-            await _in_chunks(batch, files, steps)
-        summary, is_theirs = await _to_the_end(run, batch, files, steps)
+        try:
+            if ws.journal.is_shared:
+                await share_documents(run, batch, files, steps.process)
+            else:
+                batch.guard = lambda _: run.key
+                await _in_chunks(batch, files, steps)
+            summary, is_theirs = await _to_the_end(run, batch, files, steps)
+        except AgentTasksError as error:
+            await _publish_what_is_done(batch, error, steps)
+            raise
     if is_theirs:
         summary = await _follow(batch, summary, steps)
     all_failed = summary.total > 0 and summary.failed == summary.total
@@ -135,6 +142,16 @@ async def _is_unchanged(batch: Batch, origin: Origin, file: DocumentFile) -> boo
         return True
     batch.warn(f"{file.name} is left out: it has changed since the run that was forked.")
     return False
+
+
+async def _publish_what_is_done(batch: Batch, reason: AgentTasksError, steps: Steps) -> None:
+    """Write results and report of a batch that was stopped; what they lack is for the next run."""
+    batch.warn(f"The batch was stopped, and not all documents have results: {reason}")
+    observer().phase_started("results")
+    try:
+        await steps.publish(batch, _summary(batch, [], batch.warnings))
+    except Exception as error:  # why it was stopped is what has to be seen
+        logger.warning("Results of what is done could not be written: %s", error)
 
 
 async def _to_the_end(
@@ -272,8 +289,18 @@ async def _chunks(
 
 
 async def _forget_removed(batch: Batch, present: set[str]) -> None:
-    """Documents that are no longer in the folder leave the batch; one that came while it ran stays."""
+    """Documents that are no longer in the folder leave the batch; one that came while it ran stays.
+
+    What is attached to a document that is there is there too; a document's name sorts before those of its
+    attachments.
+    """
     journal, scope = batch.ws.journal, batch.ws.scope
-    for name in await journal.documents.names(scope, batch.key, before=batch.started):
-        if name not in present:
+    parent, attached = "", frozenset[str]()
+    for name in sorted(await journal.documents.names(scope, batch.key, before=batch.started)):
+        if name in present:
+            continue
+        if (owner := name.rpartition("/")[0]) != parent:
+            record = await journal.documents.get(scope, batch.key, owner)
+            parent, attached = owner, frozenset(record.read(DocumentRow).attachments if record else ())
+        if name not in attached:
             await journal.documents.drop(scope, batch.key, name)

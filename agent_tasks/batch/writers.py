@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from agent_tasks.batch.context import Batch
+from agent_tasks.batch.evidence import evidence
 from agent_tasks.batch.markdown import render
 from agent_tasks.batch.records import AnswerRow, BatchSummary, DocumentRow, DocumentStatus
 from agent_tasks.display import in_json
@@ -63,10 +64,15 @@ def prepare_folder(out: Path, *, documents: Path) -> Path:
 
 
 async def write_results(batch: Batch) -> Written:
-    """Write results.jsonl from the journal, one document at a time, sorted by name."""
+    """Write results.jsonl from the journal, one document at a time, sorted by name.
+
+    Rows of a former pipeline, which are there still if the batch was stopped, are left out.
+    """
     written = Written()
     with replacing(batch.out / "results.jsonl") as file:
         async for record in batch.ws.journal.documents.of(batch.ws.scope, batch.key):
+            if record.fingerprint != batch.fingerprint_of(record.status):
+                continue
             row = record.read(DocumentRow)
             file.write(in_json(row.model_dump_json()) + "\n")
             written.counts[row.status] += 1
@@ -94,6 +100,11 @@ def write_report(batch: Batch, summary: BatchSummary, written: Written) -> str:
         failed=written.samples[DocumentStatus.FAILED],
         done=written.samples[DocumentStatus.DONE],
         cell=cell,
+        evidence=evidence(
+            [*written.samples[DocumentStatus.DONE], *written.samples[DocumentStatus.NEEDS_REVIEW]],
+            documents=batch.folder,
+            out=batch.out,
+        ),
         columns=list(batch.pipeline.output.fields)[:MAX_COLUMNS],
         cost={"documents": written.usage, "questions": questions},
     )

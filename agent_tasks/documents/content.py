@@ -11,8 +11,12 @@ import bisect
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from pydantic import BaseModel, ConfigDict
+
+Edges: TypeAlias = tuple[float, float, float, float]
+"""Left, top, right and bottom."""
 
 
 class Box(BaseModel):
@@ -66,12 +70,12 @@ class WordBoxes:
     ends: array[int] = field(default_factory=lambda: array("I"))
     edges: array[int] = field(default_factory=lambda: array("H"))
 
-    def add(self, start: int, end: int, box: Box) -> None:
+    def add(self, start: int, end: int, box: Box | Edges) -> None:
         """Append the box of the next word."""
         self.starts.append(start)
         self.ends.append(end)
-        for edge in (box.left, box.top, box.right, box.bottom):
-            self.edges.append(round(min(max(edge, 0.0), 1.0) * 65_535))
+        edges = (box.left, box.top, box.right, box.bottom) if isinstance(box, Box) else box
+        self.edges.extend([min(max(int(65_535 * edge + 0.5), 0), 65_535) for edge in edges])
 
     def between(self, start: int, end: int) -> Iterator[Box]:
         """Yield the boxes of the words that ``text[start:end]`` touches."""
@@ -99,7 +103,9 @@ class DocumentContent:
     words: WordBoxes | None = None
     attachments: tuple[Attachment, ...] = ()
     notes: tuple[str, ...] = ()
-    """What a person should know, one sentence each: pages that were recognised or could not be read."""
+    """What a person should know, one sentence each, such as which pages were recognised."""
+    unread: tuple[str, ...] = ()
+    """What is in the document and not in the text, one sentence each: a person has to look at it there."""
 
     def places(self, start: int, end: int) -> list[Place]:
         """Return where ``text[start:end]`` stands: a place, with boxes, for each section that it touches."""

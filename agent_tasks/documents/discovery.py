@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -40,12 +43,14 @@ class DocumentFile:
         if self.problem is not None:
             raise self.problem
         try:
-            with self.path.open("rb") as file:
+            # It may have become a pipe since it was found, which would be waited for without end.
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            with open(descriptor, "rb") as file:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise UnsupportedDocumentError(f"{self.name} is not a regular file.", document=self.name)
                 content = file.read(max_bytes + 1)
         except OSError as error:
-            raise UnreadableDocumentError(
-                f"{self.name} cannot be read: {error.strerror}.", document=self.name
-            ) from error
+            raise _unreadable(self.name, self.name, error) from error
         if len(content) > max_bytes:
             raise DocumentTooLongError(
                 f"{self.name} has more than {max_bytes:,} bytes (limits.max_document_bytes).",
@@ -57,81 +62,134 @@ class DocumentFile:
 def discover(
     folder: Path, *, suffixes: tuple[str, ...], ignore: tuple[str, ...] = (), exclude: Sequence[Path] = ()
 ) -> list[DocumentFile]:
-    """All files below a folder, sorted by name; hidden ones are left out, links are never followed out of it.
+    """Find all files below a folder, sorted by name.
+
+    Hidden ones are left out, and links are never followed out of it. A folder that cannot be read is found as
+    a document with that problem.
 
     Args:
         folder: Where to look.
         suffixes: Supported endings, lower case with the dot; other files come with a problem.
-        ignore: Patterns of names to leave out.
+        ignore: Patterns of names to leave out; what they match is not opened.
         exclude: Files and folders to leave out, such as the one for results.
 
     Raises:
-        ConfigurationError: The folder is not there or cannot be read.
+        ConfigurationError: The folder itself is not there or cannot be read.
     """
-    root = folder.resolve()
-    inside = len(str(root)) + 1 if root != Path(root.anchor) else len(root.anchor)
-    if not root.is_dir():
+    try:
+        root = folder.resolve()
+        is_folder = root.is_dir()
+    except (OSError, RuntimeError) as error:  # a loop of links
+        raise ConfigurationError(f"{folder} cannot be read: {error}.") from error
+    if not is_folder:
         raise ConfigurationError(f"{folder} is not a folder; give the folder that holds the documents.")
     excluded = {path.resolve() for path in exclude}
-    found = [
-        document
-        for document in _walk(root, inside, excluded)
-        if not any(fnmatchcase(document.name, pattern) for pattern in ignore)
-    ]
+    found = _walk(root, excluded, ignore)
     return sorted(
         (_checked(document, root, suffixes) for document in found), key=lambda document: document.name
     )
 
 
-def _walk(root: Path, inside: int, excluded: set[Path]) -> Iterator[DocumentFile]:
-    """What is below a folder; `inside` is where names below it begin in a path."""
+def _walk(root: Path, excluded: set[Path], ignore: tuple[str, ...]) -> Iterator[DocumentFile]:
+    todo = [(root, "")]
+    while todo:
+        here, below = todo.pop()
+        try:
+            entries = list(os.scandir(here))
+        except OSError as error:
+            if here == root:
+                raise ConfigurationError(f"folder {here} cannot be read: {error.strerror}.") from error
+            name = _display(below.removesuffix("/"))
+            yield DocumentFile(name, here, _unreadable(name, f"the folder {name}", error))
+            continue
+        for entry in entries:
+            path = here / entry.name
+            if entry.name.startswith(".") or path in excluded:
+                continue
+            name = _display(below + entry.name)
+            is_folder = _is_folder(entry)
+            if _is_ignored(name, ignore, is_folder=is_folder):
+                continue
+            if is_folder:
+                todo.append((path, f"{below}{entry.name}/"))
+            else:
+                yield DocumentFile(name, path, _too_long(name, below + entry.name))
 
-    def refuse(error: OSError) -> None:
-        raise ConfigurationError(f"folder {error.filename} cannot be read: {error.strerror}.")
 
-    for parent, folders, files in os.walk(root, onerror=refuse, followlinks=False):
-        here = Path(parent)
-        links = [name for name in folders if (here / name).is_symlink()]
-        folders[:] = [
-            name
-            for name in folders
-            if not name.startswith(".") and name not in links and here / name not in excluded
-        ]
-        for name in [*files, *links]:
-            path = here / name
-            if not name.startswith(".") and path not in excluded:
-                below = str(path)[inside:].replace(os.sep, "/")
-                yield DocumentFile(_display(below), path)
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
+
+
+def _is_ignored(name: str, ignore: tuple[str, ...], *, is_folder: bool) -> bool:
+    """Whether a pattern leaves a file out, or all that a folder could hold."""
+    return any(
+        fnmatchcase(name, pattern)
+        or (is_folder and pattern.endswith("*") and fnmatchcase(f"{name}/", pattern))
+        for pattern in ignore
+    )
+
+
+_LIKE_AN_ESCAPE = re.compile(r"\\(?=x[0-9a-f]{2})")
 
 
 def _display(name: str) -> str:
-    """A file name as text; bytes that are no UTF-8 are shown escaped, since JSON could not hold them."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    """Return a file name as text, another one for each name.
+
+    Bytes that are no UTF-8 are shown escaped, since JSON could not hold them; a backslash that would look
+    like the beginning of such a byte is escaped too. A name that is too long ends with its hash.
+    """
+    shown = _escaped(name)
+    if len(shown) <= MAX_NAME:
+        return shown
+    return f"{shown[: MAX_NAME - 40]}~{hashlib.sha256(os.fsencode(name)).hexdigest()[:32]}"
+
+
+def _escaped(name: str) -> str:
+    return os.fsencode(_LIKE_AN_ESCAPE.sub(r"\\x5c", name)).decode("utf-8", "backslashreplace")
+
+
+def _too_long(name: str, path: str) -> UnsupportedDocumentError | None:
+    if len(_escaped(path)) <= MAX_NAME:
+        return None
+    return UnsupportedDocumentError(
+        f"The path {name[:80]}... is longer than {MAX_NAME} characters; shorten it.", document=name
+    )
+
+
+def _unreadable(name: str, what: str, error: OSError) -> UnreadableDocumentError:
+    return UnreadableDocumentError(f"{what} cannot be read: {error.strerror or error}.", document=name)
 
 
 def _checked(document: DocumentFile, root: Path, suffixes: tuple[str, ...]) -> DocumentFile:
+    if document.problem is not None:
+        return document
     problem = _problem(document, root, suffixes)
     return document if problem is None else DocumentFile(document.name, document.path, problem)
 
 
 def _problem(document: DocumentFile, root: Path, suffixes: tuple[str, ...]) -> DocumentError | None:
     name = document.name
-    if len(name) > MAX_NAME:
-        return UnsupportedDocumentError(f"The path {name[:80]}... is longer than {MAX_NAME} characters.")
     try:
         mode = document.path.lstat().st_mode
     except OSError as error:
-        return UnreadableDocumentError(f"{name} cannot be read: {error.strerror}.", document=name)
+        return _unreadable(name, name, error)
     if stat.S_ISLNK(mode):
-        target = document.path.resolve()
+        try:
+            target = document.path.resolve()
+            mode = target.stat().st_mode
+        except RuntimeError:
+            return UnreadableDocumentError(f"{name} is a link to itself.", document=name)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                return UnreadableDocumentError(f"{name} is a link to itself.", document=name)
+            return _unreadable(name, name, error)
         if not target.is_relative_to(root):
             return UnsupportedDocumentError(f"{name} is a link out of the folder.", document=name)
         if target.is_dir():
             return UnsupportedDocumentError(f"{name} is a link to a folder.", document=name)
-        try:
-            mode = document.path.stat().st_mode
-        except OSError as error:
-            return UnreadableDocumentError(f"{name} cannot be read: {error.strerror}.", document=name)
     if not stat.S_ISREG(mode):
         return UnsupportedDocumentError(f"{name} is not a regular file.", document=name)
     if document.path.suffix.lower() not in suffixes:

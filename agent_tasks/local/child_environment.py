@@ -6,6 +6,7 @@ A caller's environment holds tokens and passwords of many things. A child gets w
 - Local Agents service: with an `openai:` model that model's key and proxies; with storage accounts in its
   tools file proxies too; the variables that the file names as `value_env`; those of an Azure identity, where
   the file has an `identity`.
+- Reading process of documents (`agent_tasks.documents.reading_pool`): nothing more.
 - Azurite: nothing more. npm, which installs it: proxies, `NPM_*`, `npm_config_*`.
 - App process of the functions host: proxies, the app's settings by their names in `local.settings.json`,
   those of an Azure identity where one's name has `__`.
@@ -19,10 +20,11 @@ read those.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from agent_tasks.base_environment import picked
 from agent_tasks.secret_arguments import MODEL_KEY, MODEL_VARIABLE
 
 __all__ = [
@@ -33,34 +35,6 @@ __all__ = [
     "for_service",
 ]
 
-BASE = frozenset(
-    (
-        *(
-            "PATH",
-            "HOME",
-            "USER",
-            "LOGNAME",
-            "SHELL",
-            "LANG",
-            "LANGUAGE",
-            "TZ",
-            "TMPDIR",
-            "TEMP",
-            "TMP",
-            "TERM",
-        ),
-        *("XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "VIRTUAL_ENV"),
-        *("PYTHONPATH", "PYTHONHOME", "PYTHONUTF8", "PYTHONIOENCODING", "PYTHONHASHSEED", "PYTHONWARNINGS"),
-        *("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "PYTHONFAULTHANDLER", "PYTHONASYNCIODEBUG"),
-        *("LD_LIBRARY_PATH", "LD_PRELOAD", "DYLD_LIBRARY_PATH", "MALLOC_ARENA_MAX"),
-        *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
-        *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"),
-        *("NO_PROXY", "no_proxy"),
-    )
-)
-"""Where programs, files, languages and trusted certificates are; none of it is a secret."""
-
-_BASE_PREFIXES = ("LC_",)
 PROXIES = frozenset(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"))
 """Proxies; their addresses may hold passwords, so only what speaks to other machines gets them."""
 _IDENTITY_PREFIXES = ("AZURE_", "IDENTITY_", "MSI_", "IMDS_")
@@ -69,7 +43,7 @@ _APP_PREFIXES = ("FUNCTIONS_", "AzureWebJobs", "AzureFunctionsJobHost__", "WEBSI
 
 def for_prefect_server() -> dict[str, str]:
     """The environment of the Prefect server of a state folder."""
-    return _picked(os.environ, PROXIES)
+    return picked(os.environ, PROXIES)
 
 
 def for_service(model: str, tools_file: Path | None) -> dict[str, str]:
@@ -88,17 +62,17 @@ def for_service(model: str, tools_file: Path | None) -> dict[str, str]:
         *_values_of(tools, "value_env"),
     }
     prefixes = _IDENTITY_PREFIXES if _has_key(tools, "identity") else ()
-    return _picked(os.environ, names, prefixes) | {MODEL_VARIABLE: model}
+    return picked(os.environ, names, prefixes) | {MODEL_VARIABLE: model}
 
 
 def for_azurite() -> dict[str, str]:
     """The environment of Azurite."""
-    return _picked(os.environ)
+    return picked(os.environ)
 
 
 def for_npm() -> dict[str, str]:
     """The environment of npm: its own settings may name a registry and how to sign in there."""
-    return _picked(os.environ, PROXIES, ("NPM_", "npm_config_"))
+    return picked(os.environ, PROXIES, ("NPM_", "npm_config_"))
 
 
 def for_function_app(values: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
@@ -113,21 +87,10 @@ def for_function_app(values: Mapping[str, str], environment: Mapping[str, str]) 
     prefixes = (*_APP_PREFIXES, *(f"{name.partition('__')[0]}__" for name in values))
     names = {*PROXIES, *values}
     given = {name: value for name, value in values.items() if value}
-    app = {**given, **_picked(environment, names, prefixes)}
+    app = {**given, **picked(environment, names, prefixes)}
     if any("__" in name for name in app):
-        app = {**_picked(environment, (), _IDENTITY_PREFIXES), **app}
+        app = {**picked(environment, (), _IDENTITY_PREFIXES), **app}
     return app
-
-
-def _picked(
-    environment: Mapping[str, str], names: Collection[str] = (), prefixes: tuple[str, ...] = ()
-) -> dict[str, str]:
-    wanted = (*_BASE_PREFIXES, *prefixes)
-    return {
-        name: value
-        for name, value in environment.items()
-        if name in BASE or name in names or name.startswith(wanted)
-    }
 
 
 def _read(path: Path) -> Any:

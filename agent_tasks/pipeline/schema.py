@@ -6,11 +6,13 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
+from agent_tasks.documents.limits import ReadingLimits
+from agent_tasks.documents.reading import document_extensions
 from agent_tasks.pipeline.output_schema import FieldName, FieldSpec
 
 Slug: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 
-DEFAULT_SUFFIXES = (".txt", ".md", ".html", ".htm", ".pdf", ".docx")
+Suffix: TypeAlias = Annotated[str, StringConstraints(pattern=r"^\.[a-z0-9]+$")]
 
 
 class _Section(BaseModel):
@@ -20,8 +22,8 @@ class _Section(BaseModel):
 class DocumentsSection(_Section):
     """Which files of the folder are documents."""
 
-    suffixes: tuple[Annotated[str, StringConstraints(pattern=r"^\.[a-z0-9]+$")], ...] = DEFAULT_SUFFIXES
-    """File name endings that are worked on; others are reported as failed."""
+    suffixes: tuple[Suffix, ...] = Field(default_factory=document_extensions)
+    """File name endings that are worked on; others are reported as failed. Default: all that can be read."""
     ignore: tuple[str, ...] = ()
     """Patterns (``*``, ``?``) of paths relative to the folder that are no documents at all."""
 
@@ -166,6 +168,12 @@ class LimitsSection(_Section):
     max_document_tokens: int = Field(50_000, ge=1)
     """Estimated tokens of a document's text; longer ones fail."""
     max_document_bytes: int = Field(20_000_000, ge=1)
+    max_document_pages: int = Field(2_000, ge=1)
+    """Pages of a PDF, or of a picture that has several."""
+    max_reading_seconds: float = Field(120.0, gt=0)
+    """Processor time that reading a document may take; a page that is recognised may take as much more."""
+    max_reading_memory: int = Field(3 * 1024**3, ge=512 * 1024**2)
+    """Bytes of address space of the process that reads a document."""
     concurrency: int = Field(4, ge=1, le=256)
     """Documents in flight at a time."""
     chunk_size: int = Field(50, ge=1, le=10_000)
@@ -178,6 +186,16 @@ class LimitsSection(_Section):
     """Tokens of one turn's answers, for agents that set none."""
     max_consecutive_failures: int = Field(5, ge=1)
     """Failures of the service in a row, all of one kind, after which the batch stops."""
+
+    @property
+    def reading(self) -> ReadingLimits:
+        """What reading a document may cost."""
+        return ReadingLimits(
+            max_bytes=self.max_document_bytes,
+            max_pages=self.max_document_pages,
+            max_seconds=self.max_reading_seconds,
+            max_memory=self.max_reading_memory,
+        )
 
 
 class ResourcesSection(_Section):

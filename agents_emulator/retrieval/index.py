@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agent_tasks.documents.text import extract_text
+from agent_tasks.documents.reading_pool import shared_pool
 from agents_emulator.private import private_file
 from agents_emulator.retrieval.chunking import split_into_chunks
 from agents_emulator.retrieval.embeddings import DIMENSIONS, embed
@@ -109,9 +109,9 @@ class RetrievalIndex:
         """Read, cut, embed and store a file, wholly or not at all; replaces an earlier version of it.
 
         Returns the bytes it takes (texts and embeddings). Raises the document errors of
-        :func:`agent_tasks.documents.text.extract_text`.
+        :func:`agent_tasks.documents.reading.read_document`.
         """
-        text = extract_text(content, file_name)
+        text = shared_pool().read(content, file_name).text
         chunks = split_into_chunks(text, max_tokens=max_chunk_tokens, overlap_tokens=overlap_tokens)
         vectors = embed(chunks)
         rows = [

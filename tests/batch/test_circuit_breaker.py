@@ -1,5 +1,7 @@
 """Which failures are one document's, and which are everybody's."""
 
+import errno
+
 import pytest
 
 from agent_tasks.batch.circuit_breaker import BatchStoppedError, CircuitBreaker
@@ -72,8 +74,25 @@ def test_a_documents_own_failures_never_stop() -> None:
     breaker.check()
 
 
-def test_bugs_in_a_row_stop_too() -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyError("a"),
+        UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates"),
+        BadRequestError("too long", status=400),
+        FileNotFoundError(2, "gone"),
+    ],
+)
+def test_odd_documents_in_a_row_do_not_stop_the_rest(error: Exception) -> None:
     breaker = CircuitBreaker(2)
-    breaker.failed(KeyError("a"))
+    for _ in range(10):
+        breaker.failed(error)
+    breaker.check()
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), MemoryError()])
+def test_what_the_machine_lacks_stops(error: Exception) -> None:
+    breaker = CircuitBreaker(2)
+    breaker.failed(error)
     with pytest.raises(BatchStoppedError):
-        breaker.failed(KeyError("a"))
+        breaker.failed(error)

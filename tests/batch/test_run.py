@@ -1,6 +1,7 @@
 """A whole batch against the local service, without Prefect."""
 
 import asyncio
+import os
 import pickle
 from collections.abc import Callable
 
@@ -13,7 +14,7 @@ from agent_tasks.batch.run import PLAIN_STEPS, Steps, run_batch
 from agent_tasks.batch.workers import Work
 from agent_tasks.errors import ConfigurationError
 from agent_tasks.pipeline.loader import load_pipeline
-from tests.batch.support import PIPELINE, SMALL, TOOLS, Bench
+from tests.batch.support import PIPELINE, RULES, SMALL, TOOLS, Bench
 
 MakeBench = Callable[..., Bench]
 
@@ -192,6 +193,39 @@ async def test_a_service_that_fails_everybody_stops_the_batch(bench: MakeBench) 
     with pytest.raises(BatchStoppedError, match="3 failures of the same kind"):
         await batch.run()
     assert batch.turns() == 3
+
+
+async def test_a_batch_that_is_stopped_writes_what_is_done(bench: MakeBench) -> None:
+    error = {"code": "rate_limit_exceeded", "message": "Quota. Try again in 86400 seconds."}
+    refuse = {"when": {"message": "total 99"}, "reply": {"error": error}}
+    batch = bench(
+        rules={"rules": [refuse, *RULES["rules"]]},
+        pipeline=PIPELINE.replace("concurrency: 2", "concurrency: 1, max_consecutive_failures: 3"),
+    )
+    for number in range(8):
+        batch.write(f"{number}.txt", f"Paper P-{number} of 2026-03-01, total {10 if number < 2 else 99}")
+    with pytest.raises(BatchStoppedError):
+        await batch.run()
+    rows = batch.rows()
+    assert [rows[f"{number}.txt"]["status"] for number in range(4)] == ["done", "done", "failed", "failed"]
+    assert set(rows) <= {f"{number}.txt" for number in range(5)}
+    report = (batch.out / "report.md").read_text()
+    assert "The batch was stopped, and not all documents have results" in report
+
+
+async def test_odd_documents_in_a_row_stop_nothing_and_change_nothing(bench: MakeBench) -> None:
+    batch = bench(pipeline=PIPELINE.replace("concurrency: 2", "concurrency: 1, max_consecutive_failures: 2"))
+    for number in range(6):
+        (batch.documents / f"{number}.pdf").write_bytes(b"%PDF-1.4 odd")
+    (batch.documents / "7.txt").symlink_to(batch.documents / "7.txt")
+    os.mkfifo(batch.documents / "8.txt")
+    batch.write("9.txt", "Paper P-9 of 2026-03-01, total 10")
+    summary = await batch.run()
+    assert (summary.done, summary.failed) == (1, 8)
+    files = [batch.out / "results.jsonl", batch.out / "report.md"]
+    before = [file.read_bytes() for file in files]
+    await batch.run()
+    assert [file.read_bytes() for file in files] == before
 
 
 async def test_a_missing_deployment_stops_the_batch_at_the_first_document(bench: MakeBench) -> None:

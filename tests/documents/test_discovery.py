@@ -93,3 +93,85 @@ def test_names_that_are_no_text_are_shown_escaped(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="not a folder"):
         discover(tmp_path / "absent", suffixes=(".txt",))
+
+
+def test_two_files_never_have_one_name(tmp_path: Path) -> None:
+    folder = os.fsencode(tmp_path)
+    names = [
+        b"bad\xff.txt",
+        b"bad\\xff.txt",
+        b"bad\\x5cxff.txt",
+        b"bad\\\xff.txt",
+        b"a\\b.txt",
+        b"x" * 200 + b".txt",
+    ]
+    for number, name in enumerate(names):
+        with open(folder + b"/" + name, "w") as file:
+            file.write(str(number))
+    found = discover(tmp_path, suffixes=(".txt",))
+    assert len({file.name for file in found}) == len(names)
+    assert sorted(file.read(5) for file in found) == [b"%d" % number for number in range(len(names))]
+    assert "a\\b.txt" in _names(found)
+
+
+def test_paths_that_are_too_long_keep_rows_of_their_own(tmp_path: Path) -> None:
+    deep = tmp_path
+    for _ in range(5):
+        deep = deep / ("d" * 220)
+    deep.mkdir(parents=True)
+    for name in ("a.txt", "b.txt"):
+        (deep / name).write_text("x")
+    found = discover(tmp_path, suffixes=(".txt",))
+    assert len({file.name for file in found}) == 2
+    assert all(len(file.name) <= 1000 for file in found)
+    assert set(_names(found).values()) == {"UnsupportedDocumentError"}
+
+
+def test_links_to_themselves_are_failures_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").symlink_to(tmp_path / "b.txt")
+    (tmp_path / "b.txt").symlink_to(tmp_path / "a.txt")
+    (tmp_path / "good.txt").write_text("x")
+    assert _names(discover(tmp_path, suffixes=(".txt",))) == {
+        "a.txt": "UnreadableDocumentError",
+        "b.txt": "UnreadableDocumentError",
+        "good.txt": None,
+    }
+
+
+@pytest.fixture
+def closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that cannot be read, whoever we are."""
+    folder = tmp_path / "closed"
+    folder.mkdir()
+    (folder / "x.txt").write_text("x")
+    (tmp_path / "good.txt").write_text("x")
+    scandir = os.scandir
+
+    def refuse(path: Path) -> object:
+        if Path(path) == folder:
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    return tmp_path
+
+
+def test_a_folder_that_cannot_be_read_is_a_failure_of_its_own(closed: Path) -> None:
+    found = discover(closed, suffixes=(".txt",))
+    assert _names(found) == {"closed": "UnreadableDocumentError", "good.txt": None}
+    with pytest.raises(UnreadableDocumentError, match="folder closed cannot be read: Permission denied"):
+        found[0].read(5)
+
+
+@pytest.mark.parametrize("pattern", ["closed", "closed/*", "clo*", "*ed/*"])
+def test_what_is_ignored_is_not_opened(closed: Path, pattern: str) -> None:
+    assert list(_names(discover(closed, suffixes=(".txt",), ignore=(pattern,)))) == ["good.txt"]
+
+
+def test_a_file_that_became_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("x")
+    [file] = discover(tmp_path, suffixes=(".txt",))
+    file.path.unlink()
+    os.mkfifo(file.path)
+    with pytest.raises(UnsupportedDocumentError, match="not a regular file"):
+        file.read(5)

@@ -16,7 +16,7 @@ import docx
 import pytest
 
 from agent_tasks.documents.grounding import GroundingStatus, Leaf, SourceText
-from agent_tasks.documents.text import extract_text
+from agent_tasks.documents.reading import read_document
 from agent_tasks.errors import DocumentError
 from agent_tasks.pipeline.loader import Pipeline, load_pipeline
 
@@ -45,7 +45,7 @@ def pipeline() -> Pipeline:
 
 
 def text_of(name: str) -> str:
-    return extract_text((DOCUMENTS / name).read_bytes(), name)
+    return read_document((DOCUMENTS / name).read_bytes(), name).text
 
 
 def test_every_document_has_its_right_values_and_every_format_is_there() -> None:
@@ -106,7 +106,7 @@ def test_the_binary_documents_are_what_the_script_writes() -> None:
         committed = (DOCUMENTS / name).read_bytes()
         if name.endswith(".docx"):  # its packing depends on the versions of zlib and python-docx
             assert _cells(committed) == _cells(content)
-            assert extract_text(committed, name) == extract_text(content, name)
+            assert read_document(committed, name).text == read_document(content, name).text
         else:
             assert committed == content
 

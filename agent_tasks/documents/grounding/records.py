@@ -8,6 +8,8 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
+from agent_tasks.documents.content import Place
+
 Ground: TypeAlias = Literal["exact", "number", "date", "currency", "unit", "enum", "none"]
 """How a value is looked for."""
 
@@ -94,3 +96,5 @@ class FieldGrounding(BaseModel):
     """What is doubtful about the match: the other readings of a date, say."""
     excerpt: str | None = None
     """The match and a little around it, on one line."""
+    places: tuple[Place, ...] = ()
+    """Where in the document the match stands: page and boxes, sheet and cell, ..."""

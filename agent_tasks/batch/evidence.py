@@ -1,0 +1,83 @@
+"""Where the values of documents stand, as the report tells it: with a link to the page, and the box on it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from agent_tasks.batch.markdown import escape
+from agent_tasks.batch.records import DocumentRow
+from agent_tasks.documents.content import Box, Place
+
+MAX_LINES = 2_000
+"""Values whose place the report tells; results.jsonl has all."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A value, and where it stands."""
+
+    document: str
+    field: str
+    value: object
+    place: Markup
+
+
+def evidence(rows: Iterable[DocumentRow], *, documents: Path, out: Path) -> list[Evidence]:
+    """Return the places of grounded values, by document and field.
+
+    Args:
+        rows: The documents.
+        documents: The folder that they lie in.
+        out: The folder of the report, from which links lead to the documents.
+    """
+    folder = os.path.relpath(documents.resolve(), out.resolve())
+    found: list[Evidence] = []
+    for row in rows:
+        for entry in row.grounding:
+            if len(found) >= MAX_LINES:
+                return found
+            if entry.places:
+                address = quote(f"{folder}/{row.document if row.parent is None else row.parent}")
+                shown = Markup("; ").join(_linked(place, address) for place in entry.places)
+                found.append(Evidence(row.document, entry.path, entry.value, shown))
+    return found
+
+
+def _linked(place: Place, address: str) -> Markup:
+    """Return a place in words, with a link where it has a page: browsers open a PDF there."""
+    words = escape(place_in_words(place))
+    if place.page is None:
+        return words
+    return Markup("[{}]({}#page={})").format(words, Markup(address), place.page)  # noqa: S704 - it is quoted
+
+
+def place_in_words(place: Place) -> str:
+    """Return such as ``page 2, form field total, 50-55% across, 16-17% down``."""
+    return ", ".join(_parts(place))
+
+
+def _parts(place: Place) -> Iterator[str]:
+    if place.page is not None:
+        yield f"page {place.page}"
+    if place.slide is not None:
+        yield f"slide {place.slide}"
+    if place.sheet is not None:
+        yield f"sheet {place.sheet}"
+    if place.cell is not None:
+        yield f"cell {place.cell}"
+    if place.part is not None:
+        yield place.part
+    if place.recognised is not None:
+        yield f"recognised, {place.recognised:.0%} sure"
+    if place.boxes:
+        yield _box_in_words(place.boxes[0])
+
+
+def _box_in_words(box: Box) -> str:
+    return f"{box.left:.0%} to {box.right:.0%} across, {box.top:.0%} to {box.bottom:.0%} down"

@@ -1,0 +1,60 @@
+"""Whether what a page's fonts say is text: some say nothing, or something that nobody wrote."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_MEANINGLESS = ("Co", "Cn", "Cc", "Cs")
+_LATIN_WORD = re.compile("[A-Za-zÀ-ÖØ-öø-ž]{4,}")
+_VOWELS = frozenset("aeiouyàáâãäåæèéêëìíîïòóôõöøùúûüýÿāăąēĕėęěīĭįıōŏőœūŭůűų")
+_LETTERS = re.compile(r"[^\W\d_]{2,}")
+_SCRIPTS = frozenset(
+    ["LATIN", "CYRILLIC", "GREEK", "ARABIC", "HEBREW", "HANGUL", "THAI", "DEVANAGARI", "ARMENIAN", "GEORGIAN"]
+)
+_SAMPLE = 20_000
+
+
+def is_garbage(text: str, unmapped: float = 0.0) -> bool:
+    """Whether the text of a page is not what the page shows.
+
+    Args:
+        text: What the fonts of the page say.
+        unmapped: The share of its characters whose font says nothing of Unicode. It may be all of a good one,
+            since the names of glyphs, and old encodings, are understood too.
+    """
+    if text.isascii() and text.isprintable() and unmapped == 0.0:
+        return _has_no_vowels(text[:_SAMPLE])
+    signs = [char for char in text[:_SAMPLE] if not char.isspace() and char != "\ufffe"]
+    if not signs:
+        return False
+    most = 0.05 if unmapped > 0.5 else 0.15
+    meaningless = sum(char == "\ufffd" or unicodedata.category(char) in _MEANINGLESS for char in signs)
+    return meaningless > most * len(signs) or _has_no_vowels(text[:_SAMPLE]) or _mixes_scripts(text[:_SAMPLE])
+
+
+def _has_no_vowels(text: str) -> bool:
+    """Whether there are many words of Latin letters almost without vowels: their letters are other ones.
+
+    The names of functions in a manual have few, too. In capitals alone, as a common shift of codes gives
+    them, there may be more.
+    """
+    letters = "".join(_LATIN_WORD.findall(text))
+    capitals = sum(char.isupper() for char in letters)
+    vowels = sum(char in _VOWELS for char in letters.lower())
+    least = 0.2 if capitals > 0.8 * len(letters) else 0.12
+    return len(letters) >= 200 and vowels < least * len(letters)
+
+
+def _mixes_scripts(text: str) -> bool:
+    """Whether most words have letters of several scripts in them."""
+    if text.isascii():
+        return False
+    words = _LETTERS.findall(text)
+    mixed = sum(not word.isascii() and len(_scripts(word)) > 1 for word in words)
+    return len(words) >= 20 and mixed > 0.3 * len(words)
+
+
+def _scripts(word: str) -> set[str]:
+    names = (unicodedata.name(char, "").split(" ", 1)[0] for char in word)
+    return {name for name in names if name in _SCRIPTS}

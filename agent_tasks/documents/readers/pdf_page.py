@@ -1,0 +1,200 @@
+"""The words of a page of a PDF, each with its box as the page is shown."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pypdfium2.raw as pdfium
+
+from agent_tasks.documents.content import Edges
+from agent_tasks.documents.layout import Word
+
+_WORD = re.compile(r"[^\s\x00]+")
+_ALONE = re.compile("[\u2e80-\u2fdf\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef]")
+"""Characters of scripts that put no blanks between words: each gets a box of its own."""
+_HYPHENS = re.compile("[\ufffe\x02]")
+"""What PDFium writes for a hyphen at the end of a line."""
+_BULLETS = str.maketrans("\uf0b7\uf0a7\uf0d8\uf0fc\uf0fe\uf0a8", "•▪➢✓☒☐")
+"""Signs of the fonts Symbol and Wingdings, which have no Unicode of their own in a PDF."""
+_OLD_TEX = str.maketrans(
+    {"\x15": "–", "\x16": "—", "\x1b": "ff", "\x1c": "fi", "\x1d": "fl", "\x1e": "ffi", "\x1f": "ffl"}
+)
+"""What fonts of TeX hold in place of control characters, if they say nothing of Unicode."""
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
+_LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"})
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """How the plane of a page is shown: what part of it, turned by how many right angles."""
+
+    left: float
+    bottom: float
+    width: float
+    height: float
+    turns: int
+    """Quarters of a turn, clockwise."""
+
+    @classmethod
+    def of(cls, page: Any) -> Frame:
+        """Return the frame of a page: its crop box, as far as it is on the sheet."""
+        left, bottom, right, top = page.get_bbox()
+        width, height = max(right - left, 1.0), max(top - bottom, 1.0)
+        return cls(left, bottom, width, height, page.get_rotation() // 90 % 4)
+
+    @property
+    def shown_size(self) -> tuple[float, float]:
+        """Width and height of the page as it is shown, in points."""
+        return (self.height, self.width) if self.turns % 2 else (self.width, self.height)
+
+    def shown(self, left: float, bottom: float, right: float, top: float) -> Edges:
+        """Return a rectangle in points from the top left corner of the page as it is shown."""
+        left, right = left - self.left, right - self.left
+        bottom, top = bottom - self.bottom, top - self.bottom
+        if self.turns == 0:
+            return left, self.height - top, right, self.height - bottom
+        if self.turns == 1:
+            return bottom, left, top, right
+        if self.turns == 2:
+            return self.width - right, bottom, self.width - left, top
+        return self.height - top, self.width - right, self.height - bottom, self.width - left
+
+    def share(self, left: float, top: float, right: float, bottom: float) -> Edges:
+        """Return a rectangle of the page as it is shown as shares of its size."""
+        width, height = self.shown_size
+        return left / width, top / height, right / width, bottom / height
+
+
+class PageText:
+    """The text of a page.
+
+    Args:
+        page: The page, as pypdfium2 has it.
+        frame: How it is shown.
+    """
+
+    def __init__(self, page: Any, frame: Frame) -> None:
+        self._frame = frame
+        self._page = page.get_textpage()  # kept: the handle lives as long as it
+        self._handle = self._page.raw
+        self._rectangle = pdfium.FS_RECTF()
+        self.text = _characters(self._handle)
+        """A character for each that PDFium counts."""
+
+    def unmapped_share(self) -> float:
+        """Return the share of characters whose font does not say what they mean, of a sample."""
+        places = [i for i in range(len(self.text)) if not self.text[i].isspace()]
+        sample = places[:: max(1, len(places) // 200)]
+        errors = sum(pdfium.FPDFText_HasUnicodeMapError(self._handle, i) == 1 for i in sample)
+        return errors / len(sample) if sample else 0.0
+
+    def words(self) -> dict[int, list[Word]]:
+        """Return the words by the direction of their lines: quarters of a turn, as the page is shown."""
+        by_turns: dict[int, list[Word]] = {}
+        for start, end in self._spans():
+            angle = pdfium.FPDFText_GetCharAngle(self._handle, start)
+            turns = (round(angle / 1.5707963) + self._frame.turns) % 4 if angle > 0 else self._frame.turns
+            for word in self._placed(start, end, turns):
+                by_turns.setdefault(turns, []).append(word)
+        return by_turns
+
+    def _spans(self) -> Iterator[tuple[int, int]]:
+        """Yield the words as PDFium has them; a word that runs over the end of a line is two."""
+        for match in _WORD.finditer(self.text):
+            start, end = match.span()
+            hyphen = _HYPHENS.search(self.text, start, end)
+            while hyphen is not None and hyphen.end() < end:
+                yield start, hyphen.end()
+                start = hyphen.end()
+                hyphen = _HYPHENS.search(self.text, start, end)
+            yield start, end
+
+    def _placed(self, start: int, end: int, turns: int) -> Iterator[Word]:
+        """Yield a word with its box; in pieces, where its characters do not stand on one line."""
+        first = self._shown(start)
+        last = self._shown(end - 1) if end - start > 1 else first
+        if _is_run(first, last, end - start, turns) and not _ALONE.search(self.text, start, end):
+            if (word := self._word(start, end, _around(first, last), turns)) is not None:
+                yield word
+            return
+        yield from self._character_by_character(start, end, turns)
+
+    def _character_by_character(self, start: int, end: int, turns: int) -> Iterator[Word]:
+        begin, edges, is_glued = start, self._shown(start), False
+        for i in range(start + 1, end + 1):
+            shown = self._shown(i) if i < end else None
+            is_alone = _ALONE.search(self.text, i - 1, i + 1) is not None
+            if shown is not None and not is_alone and _is_run(edges, shown, 1 + i - begin, turns):
+                edges = _around(edges, shown)
+                continue
+            if (word := self._word(begin, i, edges, turns)) is not None:
+                word.is_glued = is_glued
+                yield word
+                is_glued = True
+            if shown is not None:
+                begin, edges = i, shown
+
+    def _shown(self, i: int) -> Edges:
+        """Return the box of a character, as the page is shown."""
+        found = self._rectangle
+        if not pdfium.FPDFText_GetLooseCharBox(self._handle, i, found):
+            return (0.0, 0.0, 0.0, 0.0)
+        return self._frame.shown(found.left, found.bottom, found.right, found.top)
+
+    def _word(self, start: int, end: int, edges: Edges, turns: int) -> Word | None:
+        """Return a word, unless it stands outside of what is shown of the page."""
+        left, top, right, bottom = edges
+        width, height = self._frame.shown_size
+        if not (-1 < (left + right) / 2 < width + 1 and -1 < (top + bottom) / 2 < height + 1):
+            return None
+        text = self.text[start:end]
+        if not text.isascii() or not text.isprintable():
+            text = _HYPHENS.sub("-", text).translate(_BULLETS).translate(_LIGATURES).translate(_OLD_TEX)
+            text = _CONTROLS.sub("\ufffd", text)
+        box = self._frame.share(left, top, right, bottom)
+        if turns == 1:  # from top to bottom
+            left, top, right, bottom = top, width - right, bottom, width - left
+        elif turns == 2:
+            left, top, right, bottom = width - right, height - bottom, width - left, height - top
+        elif turns == 3:  # from bottom to top
+            left, top, right, bottom = height - bottom, left, height - top, right
+        return Word(text, left, top, right, bottom, box)
+
+
+def _around(first: Edges, last: Edges) -> Edges:
+    """Return the edges of a rectangle around two."""
+    return (min(first[0], last[0]), min(first[1], last[1]), max(first[2], last[2]), max(first[3], last[3]))
+
+
+def _is_run(
+    first: Edges,
+    last: Edges,
+    length: int,
+    turns: int,
+) -> bool:
+    """Whether two characters can be the first and the last of a word on one line."""
+    if turns % 2:
+        along, across = (first[1], first[3], last[1], last[3]), (first[0], first[2], last[0], last[2])
+    else:
+        along, across = (first[0], first[2], last[0], last[2]), (first[1], first[3], last[1], last[3])
+    height = max(min(across[1] - across[0], across[3] - across[2]), 0.1)
+    if min(across[1], across[3]) - max(across[0], across[2]) < 0.4 * height:
+        return False
+    return max(along[1], along[3]) - min(along[0], along[2]) <= 1.4 * length * height
+
+
+def _characters(handle: Any) -> str:
+    """Return the characters of a page, as many as PDFium counts."""
+    count = max(pdfium.FPDFText_CountChars(handle), 0)
+    buffer = (ctypes.c_ushort * (count + 1))()
+    written = pdfium.FPDFText_GetText(handle, 0, count, buffer)
+    text = bytes(buffer)[: 2 * max(written - 1, 0)].decode("utf-16-le", "surrogatepass")
+    if len(text) == count:
+        return text
+    # It leaves out those that it has no Unicode for, and writes others in two halves.
+    codes = (pdfium.FPDFText_GetUnicode(handle, i) for i in range(count))
+    return "".join(chr(code) if code < 0x110000 else "\ufffd" for code in codes)

@@ -1,0 +1,119 @@
+"""The process that reads documents, one after the other: ``python -m agent_tasks.documents.reading_process``.
+
+Requests come on the standard input, answers leave on the standard output. It ends when the input does, also
+in the midst of a document: its owner is gone then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import resource
+import sys
+import threading
+from typing import NoReturn
+
+from agent_tasks.documents import progress, transfer
+from agent_tasks.documents.limits import ReadingLimits
+from agent_tasks.documents.reading import read_document
+from agent_tasks.errors import AgentTasksError, DocumentTooLongError
+
+RECOGNITION_SECONDS = 120
+"""Of processor time that a page may take on top, whose text is recognised."""
+_MAX_REQUEST = 1 << 31
+_MAX_FILE_BYTES = 1 << 28  # of a temporary file
+
+
+def main() -> None:
+    """Read documents until nobody asks for more."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(ValueError):  # it is lower already
+        resource.setrlimit(resource.RLIMIT_FSIZE, (_MAX_FILE_BYTES, _MAX_FILE_BYTES))
+    output = os.dup(1)
+    os.dup2(2, 1)  # what a library prints is no answer
+    requests: queue.SimpleQueue[tuple[str, bytes, ReadingLimits]] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(requests,), daemon=True).start()
+    progress.watch(lambda is_recognising: _sign_of_life(output, is_recognising))
+    _send(output, transfer.packed({"kind": "ready"}))
+    while True:
+        name, content, limits = requests.get()
+        _limit(limits)
+        _send(output, _read(name, content, limits))
+
+
+def _listen(requests: queue.SimpleQueue[tuple[str, bytes, ReadingLimits]]) -> NoReturn:
+    """Take requests; end the process when its owner is gone."""
+    while True:
+        try:
+            head, parts = transfer.received(_read_exactly, _MAX_REQUEST)
+        except (EOFError, OSError, MemoryError, transfer.TransferError):
+            os._exit(0)
+        requests.put((head["name"], parts[0], ReadingLimits(**head["limits"])))
+
+
+def _read_exactly(size: int) -> bytes:
+    pieces, left = [], size
+    while left:
+        piece = os.read(0, min(left, 1 << 20))
+        if not piece:
+            raise EOFError
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)
+
+
+def _read(name: str, content: bytes, limits: ReadingLimits) -> list[bytes | memoryview]:
+    try:
+        return transfer.answer(read_document(content, name, limits=limits), _memory())
+    except MemoryError:
+        error = DocumentTooLongError(
+            f"{name} needs more than {limits.max_memory:,} bytes of memory to be read"
+            " (limits.max_reading_memory); split the document",
+            document=name,
+        )
+        return transfer.failure(error, is_spent=True)
+    except AgentTasksError as error:
+        return transfer.failure(error, is_spent=False)
+
+
+def _limit(limits: ReadingLimits) -> None:
+    """Bound memory, and the processor time of the next document."""
+    _bound(resource.RLIMIT_AS, limits.max_memory)
+    _bound(resource.RLIMIT_CPU, int(_used()) + 1 + int(limits.max_seconds))
+
+
+def _bound(kind: int, value: int) -> None:
+    hard = resource.getrlimit(kind)[1]
+    resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
+
+
+def _used() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def _sign_of_life(output: int, is_recognising: bool) -> None:
+    if is_recognising:
+        _bound(resource.RLIMIT_CPU, resource.getrlimit(resource.RLIMIT_CPU)[0] + RECOGNITION_SECONDS)
+    _send(output, transfer.packed({"kind": "alive"}))
+
+
+def _memory() -> int:
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
+def _send(output: int, frame: list[bytes | memoryview]) -> None:
+    try:
+        for piece in frame:
+            view = memoryview(piece)
+            while view:
+                view = view[os.write(output, view) :]
+    except BrokenPipeError:
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    sys.setrecursionlimit(2_000)
+    main()
