@@ -101,14 +101,16 @@ class FieldSpec(BaseModel):
         if self.ground is not None and self.ground not in _GROUNDS_OF_TYPE.get(self.type, ("none",)):
             raise ValueError(f"`ground: {self.ground}` does not fit a {self.type} field")
         if self.ground == "enum" and self.enum is None:
-            raise ValueError("`ground: enum` is for fields with an `enum`: list its words, or use `ground: exact`")
+            raise ValueError(
+                "`ground: enum` is for fields with an `enum`: list its words, or use `ground: exact`"
+            )
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
             raise ValueError("`minimum` is above `maximum`")
         return self
 
     @property
     def grounding_kind(self) -> Ground:
-        """How the value is grounded; the words of an enum need not be in the text, unless `ground` says so."""
+        """How the value is grounded; words of an enum need not be in the text, unless `ground` says so."""
         if self.ground is not None:
             return self.ground
         return "none" if self.enum else _DEFAULT_GROUND.get(self.type, "none")

@@ -24,6 +24,7 @@ COVERED = {
     "azure_functions/README.md": 1,  # tests/functions/test_docs.py
     "docs/pipeline.md": 1,  # tests/pipeline/test_docs.py
     "docs/tools.md": 17,  # tests/tools/test_docs.py
+    "docs/grounding.md": 1,
     "docs/tracing.md": 6,
 }
 """How many examples a page has; those of a page that is not named here are run by nobody."""
@@ -49,6 +50,11 @@ def run(name: str, *numbers: int, **given: Any) -> tuple[dict[str, Any], str]:
         for number in numbers:
             exec(compile(blocks[number], name, "exec", dont_inherit=True), names)  # noqa: S102
     return names, printed.getvalue()
+
+
+def test_values_are_found_in_a_text() -> None:
+    _, printed = run("docs/grounding.md", 0)
+    assert printed.splitlines() == ["1.409,56", "03/04/2026 may be 2026-03-04 or 2026-04-03"]
 
 
 def test_every_example_has_its_test() -> None:

@@ -20,7 +20,7 @@ MAX_FALSE_REJECTS = 0.03
 """Of what is there."""
 
 KNOWN_FALSE_ACCEPTS = {
-    # Without a dictionary nobody can tell where a word of Han or Thai ends: 京都 is not in 東京都 for a reader.
+    # Without a dictionary nobody can tell where a word of Han or Thai ends (京都 in 東京都).
     ("Japanese", "exact", "京都"),
     ("Thai", "exact", "สมชาย ใจ"),
 }

@@ -20,22 +20,140 @@ from babel.numbers import get_territory_currencies
 
 NAMES = Path(__file__).with_name("names.json")
 
-LANGUAGES = (
-    "en de fr es it pt nl da nb sv fi is et lv lt pl cs sk sl hr sr bs mk bg ro hu el sq tr az kk uk ru be hy ka "
-    "ar fa ur he hi mr ne bn pa gu ta te kn ml si th lo km my vi id ms fil sw am zh zh_Hant ja ko mn af zu ca eu gl cy ga"
-).split()
+LANGUAGES = [
+    "en",
+    "de",
+    "fr",
+    "es",
+    "it",
+    "pt",
+    "nl",
+    "da",
+    "nb",
+    "sv",
+    "fi",
+    "is",
+    "et",
+    "lv",
+    "lt",
+    "pl",
+    "cs",
+    "sk",
+    "sl",
+    "hr",
+    "sr",
+    "bs",
+    "mk",
+    "bg",
+    "ro",
+    "hu",
+    "el",
+    "sq",
+    "tr",
+    "az",
+    "kk",
+    "uk",
+    "ru",
+    "be",
+    "hy",
+    "ka",
+    "ar",
+    "fa",
+    "ur",
+    "he",
+    "hi",
+    "mr",
+    "ne",
+    "bn",
+    "pa",
+    "gu",
+    "ta",
+    "te",
+    "kn",
+    "ml",
+    "si",
+    "th",
+    "lo",
+    "km",
+    "my",
+    "vi",
+    "id",
+    "ms",
+    "fil",
+    "sw",
+    "am",
+    "zh",
+    "zh_Hant",
+    "ja",
+    "ko",
+    "mn",
+    "af",
+    "zu",
+    "ca",
+    "eu",
+    "gl",
+    "cy",
+    "ga",
+]
 """Whose units and short names of months are taken."""
 
 UNITS = frozenset(
-    "mass-gram mass-kilogram mass-milligram mass-tonne mass-pound mass-ounce length-meter length-kilometer "
-    "length-centimeter length-millimeter length-inch length-foot length-yard length-mile area-square-meter "
-    "area-square-kilometer area-square-centimeter area-square-foot area-hectare area-acre volume-liter "
-    "volume-milliliter volume-centiliter volume-hectoliter volume-cubic-meter volume-cubic-centimeter "
-    "volume-gallon duration-second duration-minute duration-hour duration-day duration-week duration-month "
-    "duration-year energy-kilowatt-hour energy-joule energy-kilojoule energy-kilocalorie power-watt "
-    "power-kilowatt power-megawatt electric-volt electric-ampere frequency-hertz temperature-celsius "
-    "temperature-fahrenheit concentr-percent concentr-permille digital-megabyte digital-gigabyte "
-    "digital-kilobyte speed-kilometer-per-hour pressure-bar graphics-pixel".split()
+    [
+        "mass-gram",
+        "mass-kilogram",
+        "mass-milligram",
+        "mass-tonne",
+        "mass-pound",
+        "mass-ounce",
+        "length-meter",
+        "length-kilometer",
+        "length-centimeter",
+        "length-millimeter",
+        "length-inch",
+        "length-foot",
+        "length-yard",
+        "length-mile",
+        "area-square-meter",
+        "area-square-kilometer",
+        "area-square-centimeter",
+        "area-square-foot",
+        "area-hectare",
+        "area-acre",
+        "volume-liter",
+        "volume-milliliter",
+        "volume-centiliter",
+        "volume-hectoliter",
+        "volume-cubic-meter",
+        "volume-cubic-centimeter",
+        "volume-gallon",
+        "duration-second",
+        "duration-minute",
+        "duration-hour",
+        "duration-day",
+        "duration-week",
+        "duration-month",
+        "duration-year",
+        "energy-kilowatt-hour",
+        "energy-joule",
+        "energy-kilojoule",
+        "energy-kilocalorie",
+        "power-watt",
+        "power-kilowatt",
+        "power-megawatt",
+        "electric-volt",
+        "electric-ampere",
+        "frequency-hertz",
+        "temperature-celsius",
+        "temperature-fahrenheit",
+        "concentr-percent",
+        "concentr-permille",
+        "digital-megabyte",
+        "digital-gigabyte",
+        "digital-kilobyte",
+        "speed-kilometer-per-hour",
+        "pressure-bar",
+        "graphics-pixel",
+    ]
 )
 
 # A pattern of the CLDR for large numbers: zeros for the digits kept, and a word.
@@ -74,7 +192,7 @@ def _months() -> dict[str, list[int]]:
 
 
 def _is_month_word(name: str, *, is_common: bool) -> bool:
-    """Not "3月", which is no word, nor the short names of small languages: "de" and "no" are words in large ones."""
+    """Not "3月", which is no word, nor the short names of small languages: "de" is a word in large ones."""
     if re.search(r"[\d\u6708]", name):
         return False
     return len(name) > 3 or (is_common and len(name) > 1 and (len(name) > 2 or not name.isascii()))
@@ -92,15 +210,17 @@ def _multipliers() -> dict[str, list[int]]:
                         continue
                     word = pattern.pattern.split(";")[0][zeros.end() :].replace("'", "")
                     word = word.strip(" .\u00a0\u200f").lower()
-                    if word and " " not in word and "\u00a0" not in word and not word.isascii() or len(word) > 1:
+                    if (word and " " not in word and "\u00a0" not in word and not word.isascii()) or len(
+                        word
+                    ) > 1:
                         found[word].add(len(size) - len(zeros[0]))
     return {word: sorted(powers) for word, powers in sorted(found.items())}
 
 
 def _currencies() -> dict[str, dict[str, list[str]]]:
-    """Of each currency in use: its signs in any language, its names where it is paid with and in large languages."""
+    """Of each currency in use: its signs in any language, its names where it is paid with and others."""
     english = Locale("en")
-    codes = {code for territory in english.territories for code in get_territory_currencies(territory)}
+    codes = {code for territory in english.territories for code in get_territory_currencies(str(territory))}
     signs: dict[str, set[str]] = defaultdict(set)
     words: dict[str, set[str]] = defaultdict(set)
     for locale in _all_locales():
@@ -113,7 +233,9 @@ def _currencies() -> dict[str, dict[str, list[str]]]:
             plurals = locale._data["currency_names_plural"]
             full = {locale.currencies.get(code, ""), *plurals.get(code, {}).values()}
             # "dollars" for "Canadian dollars": what it shares with others is found out where it is read.
-            words[code] |= full | {name.split()[-1].lower() for name in full if name and language in languages}
+            words[code] |= full | {
+                name.split()[-1].lower() for name in full if name and language in languages
+            }
     return {
         code: {"signs": sorted(signs[code] - {code, ""}), "names": sorted(words[code] - {code, ""})}
         for code in sorted(codes)
@@ -125,31 +247,41 @@ def _spoken_where_paid(english: Locale) -> dict[str, set[str]]:
     found: dict[str, set[str]] = defaultdict(lambda: {"en"})
     known = set(localedata.locale_identifiers())
     for territory in english.territories:
-        for code in get_territory_currencies(territory):
-            found[code] |= known & set(get_official_languages(territory, de_facto=True))
+        for code in get_territory_currencies(str(territory)):
+            found[code] |= known & set(get_official_languages(str(territory), de_facto=True))
     return found
 
 
 def _units() -> dict[str, list[str]]:
-    """Of each unit its names and signs in `LANGUAGES`."""
+    """Of each unit its names and signs in `LANGUAGES`; what English calls a unit by is no other's."""
+    english = _unit_words("en")
     found: dict[str, set[str]] = defaultdict(set)
     for language in LANGUAGES:
-        for unit, lengths in Locale.parse(language)._data["unit_patterns"].items():
-            if unit in UNITS:
-                for forms in lengths.values():
-                    found[unit] |= set(_words_of(forms))
+        for unit, words in _unit_words(language).items():
+            found[unit] |= words - set().union(*(english[other] for other in english if other != unit))
     return {unit: sorted(filter(None, _distinct(unit, words))) for unit, words in sorted(found.items())}
+
+
+def _unit_words(language: str) -> dict[str, set[str]]:
+    return {
+        # The narrow names are those of a list of its own: "m" for a month.
+        unit: {word for size in ("long", "short") for word in _words_of(lengths.get(size, {}))}
+        for unit, lengths in Locale.parse(language)._data["unit_patterns"].items()
+        if unit in UNITS
+    }
 
 
 def _distinct(unit: str, words: set[str]) -> set[str]:
     """Without the single letters by which some language or other calls a month or a minute."""
-    return {word for word in words if len(word.strip(".")) > 1 or not unit.startswith("duration") or word in "hs"}
+    return {
+        word for word in words if len(word.strip(".")) > 1 or not unit.startswith("duration") or word in "hs"
+    }
 
 
 def _words_of(forms: Any) -> Iterator[str]:
     for form in forms.values() if hasattr(forms, "values") else ():
         if isinstance(form, str):
-            yield form.replace("{0}", "").strip(" \u00a0\u200f\u200e./")
+            yield form.replace("{0}", "").strip(" \u00a0\u202f\u200f\u200e./")
         else:
             yield from _words_of(form)
 
@@ -158,7 +290,9 @@ def main() -> None:
     """Write the file."""
     text = json.dumps(names(), ensure_ascii=False, indent=0, separators=(",", ":"))
     # One name a line where a line is long, so that a change of the CLDR can be read as a difference.
-    NAMES.write_text(re.sub(r"\[\n([^\[\]{}]*?)\n\]", lambda m: f"[{m[1].replace(chr(10), '')}]", text) + "\n", "utf-8")
+    NAMES.write_text(
+        re.sub(r"\[\n([^\[\]{}]*?)\n\]", lambda m: f"[{m[1].replace(chr(10), '')}]", text) + "\n", "utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import regex
 
@@ -20,9 +19,7 @@ from agent_tasks.documents.grounding.scripts import (
     is_mark,
     kind_of,
 )
-
-if TYPE_CHECKING:
-    from agent_tasks.documents.grounding.words import Wanted
+from agent_tasks.documents.grounding.skeleton import Wanted
 
 LONG_WORD = 4
 """Letters of a word that is no prefix or suffix of an identifier: "Rechnung2024", but not "INV2024"."""
@@ -39,7 +36,10 @@ _PARTICLES = re.compile(
 # Articles, conjunctions and prepositions of one letter, and the Arabic article.
 _PREFIXES = re.compile("[וכבלמשה]{1,2}|[وفبكل]{1,2}|[وفبك]{0,2}ال")
 _PREFIXED_SIZE = 5
-_POSTAL = frozenset("a b bg ch cz d de dk e ee es f fi fin fl fr gr h hr hu i it l lt lu lv n nl p pl pt ro s se si sk".split())
+# Countries before a postal code: D-10115.
+_POSTAL = re.compile(
+    "a|b|bg|ch|cz|d|de|dk|e|ee|es|f|fi|fin|fl|fr|gr|h|hr|hu|i|it|l|lt|lu|lv|n|nl|p|pl|pt|ro|s|se|si|sk"
+)
 _RUN_BEFORE = regex.compile(r"(?r)[\p{L}\p{M}]{1,40}")
 _RUN_AFTER = regex.compile(r"[\p{L}\p{M}]{1,40}")
 
@@ -109,7 +109,11 @@ def _ends(text: Folded, end: int, sought: Wanted) -> How | None:
 def _prefixed(folded: str, start: int, sought: Wanted) -> How | None:
     """Whether what stands before in the same word is a particle of Arabic or Hebrew."""
     run = _RUN_BEFORE.match(folded, 0, start)
-    if run is None or len(sought.letters) < _PREFIXED_SIZE or kind_of(folded[run.start() - 1 : run.start()]) is Kind.DIGIT:
+    if (
+        run is None
+        or len(sought.letters) < _PREFIXED_SIZE
+        or kind_of(folded[run.start() - 1 : run.start()]) is Kind.DIGIT
+    ):
         return None
     return How.PARTICLE if _PREFIXES.fullmatch(run[0]) else None
 
@@ -126,7 +130,7 @@ def _run_after(text: Folded, end: int) -> str:
 
 
 def _is_apart(run: str, text: Folded, at: int) -> bool:
-    """Whether letters written to a number are a word of their own (EUR120, 5kg, Total120), no part of an identifier."""
+    """Whether letters written to a number are a word of their own: EUR120, 5kg, Total120."""
     if kind_of(text.text[at : at + 1]) is Kind.LETTER:
         far, is_after = text.text[at + len(run) : at + len(run) + 1], True
     else:
@@ -142,7 +146,11 @@ def _is_joined_before(text: Folded, start: int, sought: Wanted) -> bool:
     sign, far = folded[start - 1 : start], folded[start - 2 : start - 1] if start > 1 else ""
     if sign == "'" and _IRISH.search(text.quote(max(0, start - 3), start)):
         return True
-    if sought.traits.is_digits and sought.traits.size > LONG_WORD and _AREA_CODE.search(folded[max(0, start - 8) : start]):
+    if (
+        sought.traits.is_digits
+        and sought.traits.size > LONG_WORD
+        and _AREA_CODE.search(folded[max(0, start - 8) : start])
+    ):
         return True
     if not sought.traits.has_digit or kind_of(far) is Kind.OTHER:
         return False
@@ -151,7 +159,7 @@ def _is_joined_before(text: Folded, start: int, sought: Wanted) -> bool:
     if sign not in _JOINTS or kind_of(far) is not Kind.LETTER:
         return False
     run = _run_before(text, start - 1)
-    if sought.traits.is_digits and run.casefold() in _POSTAL and sign == "-":
+    if sought.traits.is_digits and _POSTAL.fullmatch(run.casefold()) and sign == "-":
         return False
     return len(run) <= LONG_WORD and run.isupper()
 

@@ -22,7 +22,9 @@ _LETTERS = {"r": 2018, "h": 1988, "s": 1925, "t": 1911, "m": 1867}
 _HAN = "〇零一二三四五六七八九十"
 _DIGITS = rf"(?:\d{{1,2}}|[{_HAN}]{{1,3}})"
 _END = "(?:日|号|號)"
-_WITH_CHARACTERS = re.compile(rf"(?<!\d)(\d{{4}}|[{_HAN}]{{4}})\s?年\s?({_DIGITS})\s?月\s?({_DIGITS})\s?{_END}")
+_WITH_CHARACTERS = re.compile(
+    rf"(?<!\d)(\d{{4}}|[{_HAN}]{{4}})\s?年\s?({_DIGITS})\s?月\s?({_DIGITS})\s?{_END}"
+)
 _OF_ERA = re.compile(
     rf"({'|'.join(_ERAS)})\s?({_DIGITS}|\d{{3}}|元)\s?年\s?({_DIGITS})\s?月\s?({_DIGITS})\s?{_END}"
 )
@@ -52,7 +54,11 @@ def is_minguo(text: str) -> bool:
 @functools.cache
 def unspaced_month_pattern() -> re.Pattern[str]:
     """Month names in scripts that put no blanks between words, the longest first."""
-    names = [name for name in months() if re.match("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]", name) and len(name) > 2]
+    names = [
+        name
+        for name in months()
+        if re.match("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]", name) and len(name) > 2
+    ]
     return re.compile("|".join(sorted(map(re.escape, names), key=len, reverse=True)))
 
 

@@ -25,20 +25,36 @@ PIVOT = 70
 _ISO = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
 # The sign between is the same twice; blanks and one end of a line may stand beside it.
 _SIGN = r"\s{0,2}([./-])\s{0,2}"
-_NUMERIC = re.compile(rf"(?<!\d)(?<!\d[./-])(\d{{1,4}}){_SIGN}(\d{{1,2}})\s{{0,2}}\2\s{{0,2}}(\d{{1,4}})(?!\d|[/-]\d|\.\d)")
+_NUMERIC = re.compile(
+    rf"(?<!\d)(?<!\d[./-])(\d{{1,4}}){_SIGN}(\d{{1,2}})\s{{0,2}}\2\s{{0,2}}(\d{{1,4}})(?!\d|[/-]\d|\.\d)"
+)
 _COMPACT = re.compile(r"(?<!\d)((?:19|20)\d{2})(\d{2})(\d{2})(?!\d)")
 _ROMAN = re.compile(
     r"(?<![\d./-])(\d{1,2})\s?[./-]?\s?\b(x{1}i{0,2}|i?v|vi{0,3}|i{1,3}|ix)\b\s?[./-]?\s?((?:19|20)\d{2})(?!\d|[/-]\d)"
 )
-_ROMANS = {"i": 1, "ii": 2, "iii": 3, "iv": 4, "v": 5, "vi": 6, "vii": 7, "viii": 8, "ix": 9, "x": 10, "xi": 11, "xii": 12}
+_ROMANS = {
+    "i": 1,
+    "ii": 2,
+    "iii": 3,
+    "iv": 4,
+    "v": 5,
+    "vi": 6,
+    "vii": 7,
+    "viii": 8,
+    "ix": 9,
+    "x": 10,
+    "xi": 11,
+    "xii": 12,
+}
 _VIETNAMESE = re.compile(r"(?<!\d)(\d{1,2}) tháng (\d{1,2})(?: ?,? năm |[ ,/-]{1,2})(\d{4})(?!\d)")
 
 _WORD = regex.compile(r"[\p{L}\p{M}]{2,20}(?:-\n {0,8}[\p{L}\p{M}]{2,12})?")
 _UNSPACED = regex.compile(r"[\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
 # What stands between day, month and year in the languages of the world.
 _FILLERS = (
-    "day of|th day of|of|the|de|del|di|den|d'|do|da|dal|ta'|ng|dhen|na|m|г|р|рік|року|год|года|թ|թթ|წ|წლის|წელი|"
-    "gada|năm|ปี|พ\\.ศ|ค\\.ศ|ب|في|سنة|سال|ל|של|को|के|ঈসায়ী|ខែ|ឆ្នាំ|ថ្ងៃទី|ປີ|ເດືອນ|เดือน|ရက်|ខែ|жылғы|жылы|жыл|yil|yili|ж|il|anul|al|a|hó|e|ko"
+    "day of|th day of|of|the|de|del|di|den|d'|do|da|dal|ta'|ng|dhen|na|m|г|р|рік|року|год|года|թ|թթ|წ|"
+    "წლის|წელი|gada|năm|ปี|พ\\.ศ|ค\\.ศ|ب|في|سنة|سال|ל|של|को|के|ঈসায়ী|ខែ|ឆ្នាំ|ថ្ងៃទី|ປີ|ເດືອນ|เดือน|ရက်|ខែ|жылғы|жылы|жыл|"
+    "yil|yili|ж|il|anul|al|a|hó|e|ko"
 )
 _GAP = rf"(?:\s{{0,2}}[.,/'-]?\s{{0,2}}(?:(?:{_FILLERS})(?![^\W\d_])\.?)?){{0,2}}\s{{0,2}}[.,/'-]?\s{{0,2}}"
 _SUFFIX = r"(?:st|nd|rd|th|er|re|eme|ème|de|te|a|o|º|ª|°|an|-?(?:го|е|ше|й|ե|ին|os|as|oji))?"

@@ -21,7 +21,7 @@ _OWN = {
     **dict.fromkeys(map(ord, "⁄∕／"), "/"),
     ord("−"): "-",
     ord("٪"): "%",
-    # The Arabic decimal sign is a point; the one between thousands is never one, and neither is an apostrophe.
+    # The Arabic decimal sign is a point; the one between thousands never is, as an apostrophe never is.
     ord("٫"): ".",
     ord("٬"): "'",
     ord("،"): ",",
@@ -129,7 +129,9 @@ class Folded:
 def fold(text: str) -> str:
     """A short text, folded: a value, a name."""
     text = unicodedata.normalize("NFC", text)
-    return "".join(folded for *_, folded in _pieces(text)) if _SEQUENCE.search(text) else text.translate(_TABLE)
+    return (
+        "".join(folded for *_, folded in _pieces(text)) if _SEQUENCE.search(text) else text.translate(_TABLE)
+    )
 
 
 def _pieces(source: str) -> Iterator[tuple[int, int, str]]:

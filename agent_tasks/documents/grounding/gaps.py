@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from typing import TYPE_CHECKING
 
 from agent_tasks.documents.grounding.boundaries import Edges, is_telling
 from agent_tasks.documents.grounding.identifiers import BROKEN_SIZE, JOINED_SIZE, Traits
 from agent_tasks.documents.grounding.records import How
 from agent_tasks.documents.grounding.scripts import WITHOUT_BLANKS, Kind, kind_of
-
-if TYPE_CHECKING:
-    from agent_tasks.documents.grounding.words import Wanted
+from agent_tasks.documents.grounding.skeleton import Wanted
 
 MAX_BLANKS = 2
 """Blanks between two groups of digits: more part the columns of a table."""
@@ -62,7 +60,7 @@ def _are_digits(sought: Wanted, at: int) -> bool:
 def _are_groups(found: dict[int, str], sought: Wanted) -> bool:
     """Whether digits are grouped as people group them: two to four at a time."""
     cuts = [0, *sorted(found), len(sought.letters)]
-    sizes = [later - earlier for earlier, later in zip(cuts, cuts[1:], strict=False)]
+    sizes = [later - earlier for earlier, later in itertools.pairwise(cuts)]
     return len(sizes) == 1 or all(2 <= size <= 4 for size in sizes)
 
 
@@ -124,7 +122,7 @@ def _without_blanks(wanted: str, seen: str) -> How | None:
 
 
 def _beside_digit(traits: Traits, wanted: str, seen: str) -> How | None:
-    """Between a word and a number: they stand on one line, if they are a quantity, and the number has no sign."""
+    """Between a word and a number: a quantity stands on one line, and a number does not get a sign."""
     if "\n" in seen and traits.is_quantity and not _BREAK.fullmatch(seen):
         return None
     ours, theirs = _signs(wanted), _signs(seen)
@@ -158,7 +156,7 @@ def _between_words(sought: Wanted, at: int, wanted: str, seen: str) -> How | Non
 
 
 def _inserted(sought: Wanted, at: int, seen: str) -> How | None:
-    """What the text has within a word of the value: the hyphen at the end of a line, points of an abbreviation."""
+    """What the text has within a word of the value: a hyphen at a line's end, points of an abbreviation."""
     if _BREAK.fullmatch(seen):
         return How.LINE
     if sought.traits.is_code and not seen.strip():

@@ -1,4 +1,4 @@
-"""What folding makes equal and a reader may still tell apart: the dots of Turkish, stress marks, vowel points."""
+"""What folding makes equal and readers may tell apart: the dots of Turkish, stress marks, vowel points."""
 
 from __future__ import annotations
 

@@ -8,12 +8,17 @@ from collections.abc import Iterable
 import regex
 
 from agent_tasks.documents.grounding.folding import Folded, fold
-from agent_tasks.documents.grounding.names import currency_codes, currency_spellings, multipliers, unit_spellings
+from agent_tasks.documents.grounding.names import (
+    currency_codes,
+    currency_spellings,
+    multipliers,
+    unit_spellings,
+)
 from agent_tasks.documents.grounding.records import MAX_OCCURRENCES, How, Match
 
 
 def find_currency(value: str, text: Folded) -> Match | None:
-    """Find a currency, given by code, sign or name: beside a number, or by its code in brackets or after a colon."""
+    """Find a currency, given by code, sign or name: beside a number, or in brackets or after a colon."""
     spellings = currency_spellings()
     meant = spellings.get(fold(value).strip(" ."), frozenset())
     names = [name for name, codes in spellings.items() if codes & meant]
@@ -48,11 +53,13 @@ def _named(value: str, text: Folded, match: Match) -> Match:
 
 
 def _beside_number(names: str) -> regex.Pattern[str]:
-    """After a number (a word for a large one may stand between) or before it, on its line; no part of a word."""
+    """After a number (a word for a large one may stand between) or before it; no part of a word."""
     large = "|".join(sorted(map(regex.escape, _large()), key=len, reverse=True))
-    after = rf"[\d½¼¾.-] ?(?:(?:{large})(?![\p{{L}}\p{{M}}])\.? ?(?:de |d'|di )?|[km](?=\p{{Sc}}))?\K(?P<name>{names})(?![\p{{L}}\p{{M}}²³])"
+    between = rf"(?:(?:{large})(?![\p{{L}}\p{{M}}])\.? ?(?:de |d'|di )?|[km](?=\p{{Sc}}))?"
+    after = rf"[\d½¼¾.-] ?{between}\K(?P<name>{names})(?![\p{{L}}\p{{M}}²³])"
     before = rf"(?<![\p{{L}}\p{{M}}])(?P<name>{names})\.? ?(?=-?[.]?\d)"
-    unspaced = rf"[\d万億千亿만억천] ?\K(?P<name>(?:{names})(?<=[\p{{Han}}\p{{Hangul}}\p{{Thai}}\p{{Lao}}\p{{Khmer}}\p{{Myanmar}}]))"
+    scripts = r"[\p{Han}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
+    unspaced = rf"[\d万億千亿만억천] ?\K(?P<name>(?:{names})(?<={scripts}))"
     return regex.compile(f"{after}|{before}|{unspaced}")
 
 

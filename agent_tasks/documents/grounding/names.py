@@ -1,9 +1,11 @@
-"""Names of months, currencies, units and large numbers, in the languages of the CLDR (`_generate` makes the file)."""
+"""Names of months, currencies, units and large numbers, in the languages of the CLDR (see `_generate`)."""
 
 from __future__ import annotations
 
 import functools
 import json
+import re
+import unicodedata
 from collections import defaultdict
 from importlib.resources import files
 from typing import Any
@@ -13,21 +15,32 @@ import regex
 from agent_tasks.documents.grounding.folding import fold
 
 _SUPERSCRIPT = str.maketrans("²³", "23")
-_WRITTEN_AFTER = frozenset("st nd rd th er re e eme ème o x р nr cr dr am pm uhr h pcs pc stk stck st szt ks".split())
-_WRITTEN_BEFORE = frozenset("no nr n x rs".split())
+_WRITTEN_AFTER = re.compile(
+    "st|nd|rd|th|er|re|e|eme|ème|o|x|р|nr|cr|dr|am|pm|uhr|h|pcs|pc|stk|stck|szt|ks",
+)
+_WRITTEN_BEFORE = re.compile("no|nr|n|x|rs")
 # Names that the CLDR does not have, and papers do.
 _OWN_SIGNS = {
-    "TRY": "TL", "INR": "Rs ₹ रु रू रुपये रुपया ரூ রুপি", "PKR": "Rs ₨", "JPY": "円 ￥ 圓", "CNY": "元 RMB 人民币 ￥", "KRW": "원 ￦",
-    "TWD": "NT$ 元 新臺幣 新台幣", "HKD": "HK$", "CHF": "Fr SFr Fr.", "RUB": "руб р ₽", "UAH": "грн ₴", "BGN": "лв", "RON": "lei leu",
-    "BRL": "R$", "TZS": "TSh", "KES": "KSh", "SAR": "ريال ﷼ SR", "IRR": "ریال ﷼", "AMD": "դրամ ֏", "GEL": "ლარი ₾", "LAK": "ກີບ ₭",
-    "MMK": "ကျပ်", "ETB": "ብር", "KHR": "៛ រៀល", "ILS": "₪ ש\"ח", "USD": "US$ $", "NGN": "₦", "VND": "₫ đồng đ", "BDT": "৳ টাকা",
-}  # fmt: skip
+    **{"TRY": "TL", "INR": "Rs ₹ रु रू रुपये रुपया ரூ রুপি", "PKR": "Rs ₨", "JPY": "円 ￥ 圓", "KRW": "원 ￦"},
+    **{
+        "CNY": "元 RMB 人民币 ￥",
+        "TWD": "NT$ 元 新臺幣 新台幣",
+        "HKD": "HK$",
+        "CHF": "Fr SFr Fr.",
+        "BGN": "лв",
+    },
+    **{"RUB": "руб р ₽", "UAH": "грн ₴", "RON": "lei leu", "BRL": "R$", "TZS": "TSh", "KES": "KSh"},
+    **{"SAR": "ريال ﷼ SR", "IRR": "ریال ﷼", "AMD": "դրամ ֏", "GEL": "ლარი ₾", "LAK": "ກີບ ₭", "MMK": "ကျပ်"},
+    **{"ETB": "ብር", "KHR": "៛ រៀល", "ILS": '₪ ש"ח', "USD": "US$ $", "NGN": "₦", "VND": "₫ đồng đ"},
+    **{"BDT": "৳ টাকা"},
+}
 # Months in cases that the CLDR does not have, or by names that it no longer has.
 _OWN_CASES = (
     "јануара фебруара марта априла маја јуна јула августа септембра октобра новембра децембра",
     "januara februara marta aprila maja juna jula augusta septembra oktobra novembra decembra",
     "janvārī februārī martā aprīlī maijā jūnijā jūlijā augustā septembrī oktobrī novembrī decembrī",
-    "jaanuaril veebruaril märtsil aprillil mail juunil juulil augustil septembril oktoobril novembril detsembril",
+    "jaanuaril veebruaril märtsil aprillil mail juunil "
+    "juulil augustil septembril oktoobril novembril detsembril",
     "ජනවාරි පෙබරවාරි මාර්තු අප්‍රේල් මැයි ජූනි ජූලි අගෝස්තු සැප්තැම්බර් ඔක්තෝබර් නොවැම්බර් දෙසැම්බර්",
     "urtarrilaren otsailaren martxoaren apirilaren maiatzaren ekainaren "
     "uztailaren abuztuaren irailaren urriaren azaroaren abenduaren",
@@ -42,7 +55,8 @@ _OWN_MONTHS = {
     "pt": "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro",
     "nl": "januari februari maart april mei juni juli augustus september oktober november december",
     "sv": "januari februari mars april maj juni juli augusti september oktober november december",
-    "pl": "stycznia lutego marca kwietnia maja czerwca lipca sierpnia września października listopada grudnia",
+    "pl": "stycznia lutego marca kwietnia maja czerwca "
+    "lipca sierpnia września października listopada grudnia",
 }
 """Months whose beginnings of three letters or more are used as abbreviations, too."""
 
@@ -73,8 +87,6 @@ def months() -> dict[str, frozenset[int]]:
 
 def _unaccented(name: str) -> str:
     """A Latin name as typewriters have it: fevrier, Marz."""
-    import unicodedata
-
     if not regex.fullmatch(r"[\p{Latin}\p{M}' .-]+", name):
         return name
     return "".join(char for char in unicodedata.normalize("NFD", name) if not unicodedata.combining(char))
@@ -126,7 +138,12 @@ def is_written_to_numbers(run: str, *, is_after: bool) -> bool:
     if run in currency_codes() or (len(run) > 1 and folded in currency_spellings()):
         return True
     if not is_after:
-        return folded in _WRITTEN_BEFORE
+        return _WRITTEN_BEFORE.fullmatch(folded) is not None
     if len(run) == 1 and run.isupper():  # a house number, a version
         return False
-    return folded in _WRITTEN_AFTER or folded in unit_spellings() or folded in multipliers() or folded in ("k", "m")
+    return (
+        _WRITTEN_AFTER.fullmatch(folded) is not None
+        or folded in unit_spellings()
+        or folded in multipliers()
+        or folded in ("k", "m")
+    )

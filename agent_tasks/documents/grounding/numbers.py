@@ -1,4 +1,4 @@
-"""Numbers in running text, in every usual spelling: 1,234.50, 1.234,5, 1 234.50, .50, 10½, 1.5e6, 12.5m, 12万3千.
+"""Numbers in running text, in every usual spelling: 1,234.50, 1.234,5, 1 234.50, .50, 10½, 12.5m, 12万3千.
 
 All readings of a number are given; where a text can mean two (1.250), both are in it.
 """
@@ -33,7 +33,8 @@ _WHOLE = re.compile(r"(?<![\d.,/])(\d{1,6})[ -]?\Z")
 _EXPONENT = re.compile(r"e([+-]?\d{1,2})(?![a-z0-9])| ?[×x·*] ?10(?:\^([+-]?\d{1,2})|([⁰¹²³⁴-⁹]+))")
 _PERCENT = re.compile(r" ?[%‰]")
 _CREDIT = re.compile(
-    r" {0,3}(?:[a-z]{3}|[€$£¥₹])? {0,2}cr(?![a-z0-9])|(?: ?(?:[a-z]{3}|[€$£¥₹]))?-(?![\w-]| *\d)| {1,2}-(?= *(?:\n|\Z))"
+    r" {0,3}(?:[a-z]{3}|[€$£¥₹])? {0,2}cr(?![a-z0-9])"
+    r"|(?: ?(?:[a-z]{3}|[€$£¥₹]))?-(?![\w-]| *\d)| {1,2}-(?= *(?:\n|\Z))"
 )
 _CLOSED = re.compile(r" ?(?:[a-z]{3}|[€$£¥₹])? ?\)")
 _LETTERS_BEFORE = regex.compile(r"(?r)[\p{Latin}\p{Cyrillic}\p{Greek}]{1,40}")
@@ -80,7 +81,7 @@ class Numbers:
             place.start, place.end = start, end
 
     def find(self, number: Decimal) -> Match | None:
-        """The first place that has the number. A negative one needs a sign; a positive one doesn't mind one."""
+        """The first place with the number. A negative one needs a sign; a positive one doesn't mind one."""
         if not number.is_finite():
             return None
         place = self._places.get((abs(number), number < 0))
@@ -121,7 +122,11 @@ def readings(text: Folded) -> Iterator[Reading]:
         yield Reading(number, start, end, _is_negative(folded, start, end))
     is_part = _Parts(whole)
     for match in _SPACED.finditer(folded):
-        if len(match[0]) > 2 * MAX_DIGITS or is_part(match.start()) or folded[match.start() - 1 : match.start()] == "%":
+        if (
+            len(match[0]) > 2 * MAX_DIGITS
+            or is_part(match.start())
+            or folded[match.start() - 1 : match.start()] == "%"
+        ):
             continue
         yield from _extended(folded, *match.span(), _plain(match[0].replace(" ", "")))
         if _is_one_number(folded, match):
@@ -157,7 +162,11 @@ def _is_one_number(folded: str, match: re.Match[str]) -> bool:
 def _is_money(folded: str, start: int, end: int) -> bool:
     """Whether a currency stands beside a number, and none that is written with three decimals."""
     around = _WORD_AFTER.match(folded, end), _WORD_BEFORE.match(folded, 0, start)
-    known = [currency_spellings()[word[1]] for word in around if word is not None and word[1] in currency_spellings()]
+    known = [
+        currency_spellings()[word[1]]
+        for word in around
+        if word is not None and word[1] in currency_spellings()
+    ]
     return bool(known) and not any(codes & _THREE_DECIMALS for codes in known)
 
 
@@ -203,7 +212,9 @@ def _piece(text: Folded, start: int, end: int) -> Iterator[Reading]:
     for part in _DIGITS.finditer(piece):
         if len(part[0]) <= MAX_DIGITS:
             at = start + part.start()
-            yield Reading(Decimal(part[0]), at, at + len(part[0]), part.start() == 0 and _is_negative(folded, at, end))
+            yield Reading(
+                Decimal(part[0]), at, at + len(part[0]), part.start() == 0 and _is_negative(folded, at, end)
+            )
 
 
 _DIGITS = re.compile(r"\d+")
@@ -222,7 +233,9 @@ def _is_in_identifier(text: Folded, start: int, end: int) -> bool:
     """Whether letters are written to the digits that are no word or unit: A4, 7A3B9C, INV2024."""
     folded = text.text
     before = _LETTERS_BEFORE.match(folded, 0, start)
-    if before and not _is_word(text, *before.span(), folded[max(0, before.start() - 1) : before.start()], is_after=False):
+    if before and not _is_word(
+        text, *before.span(), folded[max(0, before.start() - 1) : before.start()], is_after=False
+    ):
         return True
     after = _LETTERS_AFTER.match(folded, end)
     if after is None or _EXPONENT.match(folded, end):
@@ -269,7 +282,7 @@ def _extended(folded: str, start: int, end: int, numbers: list[Decimal]) -> Iter
 
 
 def _is_negative(folded: str, start: int, end: int) -> bool:
-    """Whether there is a minus sign before or after, CR after, or brackets around; a currency may stand between."""
+    """Whether there is a minus sign before or after, CR after, or brackets; a currency may stand between."""
     before = _BEFORE.search(folded[max(0, start - 16) : start])
     if before is None:
         return _CREDIT.match(folded, end) is not None

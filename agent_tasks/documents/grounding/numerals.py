@@ -19,19 +19,34 @@ _HAN_DIGITS = "〇零一二三四五六七八九壹贰貳叁參肆伍陆陸柒�
 _HAN_POWERS = "十百千拾佰仟万萬億亿兆"
 _HANGUL_POWERS = {"십": 10, "백": 100, "천": 1000, "만": 10**4, "억": 10**8, "조": 10**12}
 _NUMBER = r"\d+(?:[.,]\d+)*+ ?"
-_HAN = re.compile(rf"(?:[{_HAN_DIGITS}{_HAN_POWERS}]|{_NUMBER}(?=[{_HAN_POWERS}])|(?<=[{_HAN_POWERS}])\d+(?:[.,]\d+)*+)++")
+_HAN = re.compile(
+    rf"(?:[{_HAN_DIGITS}{_HAN_POWERS}]|{_NUMBER}(?=[{_HAN_POWERS}])|(?<=[{_HAN_POWERS}])\d+(?:[.,]\d+)*+)++"
+)
 # Hangul is read so after a digit only: its syllables are parts of other words. 제3조 is the third article.
+_POWERS = "".join(_HANGUL_POWERS)
 _HANGUL = re.compile(
-    rf"(?<!제)(?<![\d.,])(?:{_NUMBER}[{''.join(_HANGUL_POWERS)}]++ ?)++(?:(?<=[{''.join(_HANGUL_POWERS)}])\d+(?:[.,]\d+)*+)?"
+    rf"(?<!제)(?<![\d.,])(?:{_NUMBER}[{_POWERS}]++ ?)++(?:(?<=[{_POWERS}])\d+(?:[.,]\d+)*+)?"
 )
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|\S")
 _OWN_DIGITS = {"两": 2, "兩": 2, "参": 3}
 
 _WORD = regex.compile(r" ?([\p{L}\p{M}]{1,16})")
-_OWN_WORDS = {"k": 3, "m": 6, "mn": 6, "bn": 9, "lakh": 5, "lakhs": 5, "lac": 5, "crore": 7, "crores": 7, "millions": 6, "mln": 6}
+_OWN_WORDS = {
+    "k": 3,
+    "m": 6,
+    "mn": 6,
+    "bn": 9,
+    "lakh": 5,
+    "lakhs": 5,
+    "lac": 5,
+    "crore": 7,
+    "crores": 7,
+    "millions": 6,
+    "mln": 6,
+}
 _ATTACHED_ONLY = frozenset("km")
 # Short words that mean nothing else beside a number: the number without them is not in the text.
-_SURE = frozenset("mio mrd mln mld mlrd bn tsd тыс млн млрд lakh lac juta tỷ ล้าน mn tys tis".split())
+_SURE = re.compile("mio|mrd|mln|mld|mlrd|bn|tsd|тыс|млн|млрд|lakh|lac|juta|tỷ|ล้าน|mn|tys|tis")
 _SURE_SIZE = 5
 _UNSPACED = regex.compile(r"[\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
 
@@ -114,8 +129,10 @@ def multiplier_at(folded: str, end: int) -> Multiplier | None:
         powers = frozenset((_OWN_WORDS[word],))
     else:
         powers = multipliers().get(word, frozenset())
-    is_sure = word in _SURE or len(word) >= _SURE_SIZE
-    if not powers or (not is_sure and (word in unit_spellings() or word in currency_spellings()) and word not in _OWN_WORDS):
+    is_sure = _SURE.fullmatch(word) is not None or len(word) >= _SURE_SIZE
+    if not powers or (
+        not is_sure and (word in unit_spellings() or word in currency_spellings()) and word not in _OWN_WORDS
+    ):
         return None
     return Multiplier(powers, match.end(1), is_sure)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from agent_tasks.documents.grounding import dates, measures, numbers
 from agent_tasks.documents.grounding.folding import Folded
-from agent_tasks.documents.grounding.records import FieldGrounding, Ground, GroundingStatus, How, Leaf, Match
+from agent_tasks.documents.grounding.records import FieldGrounding, Ground, GroundingStatus, Leaf, Match
 from agent_tasks.documents.grounding.words import Words
 
 EXCERPT_CHARS = 30
@@ -74,8 +74,8 @@ class SourceText:
     def find_number(self, value: Any) -> Match | None:
         """Find a number in any usual spelling: 1,234.50, 1.234,5, 1 234.50, 12 %, 12.5m, 12万3千.
 
-        Of a text value (such as "3 x EUR 12.50") each number has to be there. A negative value needs a minus sign,
-        CR or brackets; a positive one doesn't mind them, since a hyphen looks the same.
+        Of a text value (such as "3 x EUR 12.50") each number has to be there. A negative value needs a minus
+        sign, CR or brackets; a positive one doesn't mind them, since a hyphen looks the same.
         """
         if isinstance(value, str):
             wanted = numbers.in_value(unicodedata.normalize("NFC", value))

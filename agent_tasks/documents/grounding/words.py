@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import bisect
 import functools
-from collections.abc import Iterator
-from dataclasses import dataclass
 
 import regex
 
 from agent_tasks.documents.grounding import boundaries, gaps, identifiers, letters
 from agent_tasks.documents.grounding.folding import Folded
 from agent_tasks.documents.grounding.records import MAX_OCCURRENCES, How, Match
+from agent_tasks.documents.grounding.skeleton import Skeleton, Wanted, wanted
 
 MAX_NEAR_MISSES = 20_000
-"""Places that have a value's letters and digits but are not it; after so many the search ends, found or not."""
-MAX_COMPARED = 2_000_000
+"""Places that have a value's letters and digits but are not it; after so many the search ends."""
+MAX_COMPARED = 200_000
 """Letters and digits compared at such places; long values have fewer of them."""
 
 # Runs within which nothing begins. Arabic and Hebrew words may have a particle before them.
@@ -23,77 +21,6 @@ _RUN = regex.compile(
     r"(?V1)\d+|[[\p{L}\p{M}]--[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
     r"\p{Javanese}\p{Balinese}\p{Bopomofo}\p{Yi}\p{Arabic}\p{Hebrew}\p{Hangul}]]+|\p{Hangul}+"
 )
-_GAP = regex.compile(r"[^\p{L}\p{M}\p{N}]+")
-
-
-class Skeleton:
-    """A folded text without what stands between its letters and digits.
-
-    Args:
-        folded: The folded text.
-    """
-
-    def __init__(self, folded: str) -> None:
-        self.folded = folded
-        parts: list[str] = []
-        # For each gap: where it is in the skeleton, and what all gaps up to it take in the folded text.
-        self._at: list[int] = []
-        self._taken: list[int] = []
-        kept = taken = 0
-        for match in _GAP.finditer(folded):
-            start, end = match.span()
-            parts.append(folded[kept + taken : start])
-            kept = start - taken
-            taken += end - start
-            self._at.append(kept)
-            self._taken.append(taken)
-        parts.append(folded[kept + taken :])
-        self.text = "".join(parts)
-
-    def folded_at(self, at: int) -> int:
-        """Where a character of the skeleton stands in the folded text."""
-        gap = bisect.bisect_right(self._at, at) - 1
-        return at + (self._taken[gap] if gap >= 0 else 0)
-
-    def gaps(self, start: int, end: int) -> Iterator[tuple[int, str]]:
-        """What stands between the characters of a stretch: after how many of them, and the text."""
-        first = bisect.bisect_right(self._at, start)
-        for gap in range(first, bisect.bisect_left(self._at, end, lo=first)):
-            at = self._at[gap]
-            before = self._taken[gap - 1] if gap else 0
-            yield at - start, self.folded[at + before : at + self._taken[gap]]
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """A value to look for."""
-
-    value: str
-    letters: str
-    """Its folded letters and digits."""
-    gaps: dict[int, str]
-    """What stands between them, after how many."""
-    lead: str
-    tail: str
-    """What stands before the first and after the last."""
-    traits: identifiers.Traits
-
-
-def wanted(value: str) -> Wanted:
-    """Take a value apart."""
-    folded = Folded(value).text.strip()
-    skeleton = Skeleton(folded)
-    size = len(skeleton.text)
-    first = skeleton.folded_at(0) if size else 0
-    last = skeleton.folded_at(size - 1) + 1 if size else 0
-    return Wanted(
-        value=value,
-        letters=skeleton.text,
-        gaps=dict(skeleton.gaps(0, size)),
-        lead=folded[:first],
-        tail=folded[last:],
-        traits=identifiers.traits(value, folded[first:last]),
-    )
 
 
 class Words:
@@ -125,7 +52,7 @@ class Words:
         return found
 
     def _with_signs(self, sought: Wanted, start: int, end: int) -> tuple[int, int]:
-        """A match with the signs that stand around the value, too: the point of "Ltd.", the plus of a number."""
+        """A match with the signs that stand around the value, too: the point of "Ltd.", a plus."""
         folded = self._text.text
         for sign in reversed(sought.lead):
             if start == 0 or folded[start - 1] != sign:
@@ -180,7 +107,10 @@ class Words:
         quote = self._text.source[start:stop]
         if not letters.agree(sought.value, self._text.quote(start_here, end_here)):
             return None
-        how = max(inner, edges.how, How.EXACT if quote == sought.value.strip() else How.FORM, key=lambda how: how.rank)
+        how = max(
+            inner,
+            edges.how,
+            How.EXACT if quote == sought.value.strip() else How.FORM,
+            key=lambda how: how.rank,
+        )
         return Match(start, stop, how)
-
-
