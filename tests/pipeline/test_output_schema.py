@@ -152,3 +152,28 @@ def test_leaves_are_the_single_values_with_their_paths() -> None:
 def test_example_is_valid() -> None:
     schema = _schema(**{**FIELDS, "number": "string", "pages": "integer"})
     assert schema.parse(_json(schema.example()))[1] == []
+
+
+@pytest.mark.parametrize("kind", ["currency", "unit", "exact", "number", "date", "none"])
+def test_a_text_says_how_it_is_grounded(kind: str) -> None:
+    assert FieldSpec.model_validate({"type": "string", "ground": kind}).grounding_kind == kind
+
+
+def test_an_enum_is_grounded_where_it_says_so() -> None:
+    words = {"type": "string", "enum": ["invoice", "delivery_note"]}
+    assert FieldSpec.model_validate(words).grounding_kind == "none"
+    assert FieldSpec.model_validate({**words, "ground": "enum"}).grounding_kind == "enum"
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"type": "string", "ground": "enum"},
+        {"type": "string", "ground": "colour"},
+        {"type": "number", "ground": "currency"},
+        {"type": "date", "ground": "unit"},
+    ],
+)
+def test_kinds_that_do_not_fit_are_refused(spec: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="ground"):
+        FieldSpec.model_validate(spec)

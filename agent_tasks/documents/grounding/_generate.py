@@ -279,7 +279,8 @@ def _distinct(unit: str, words: set[str]) -> set[str]:
 
 
 def _words_of(forms: Any) -> Iterator[str]:
-    for form in forms.values() if hasattr(forms, "values") else ():
+    # "per" is what follows another unit: /m for a month.
+    for form in (forms[key] for key in forms if key != "per") if hasattr(forms, "values") else ():
         if isinstance(form, str):
             yield form.replace("{0}", "").strip(" \u00a0\u202f\u200f\u200e./")
         else:
