@@ -30,7 +30,7 @@ async def test_every_document_ends_in_one_state(bench: MakeBench) -> None:
     batch.write("h.txt", "breaks")
     batch.write("empty.txt", "")
     batch.write("broken.pdf", b"%PDF-1.4 nonsense")
-    batch.write("table.xlsx", b"PK")
+    batch.write("drawing.dwg", b"PK")
     batch.write(".hidden.txt", "Paper")
 
     summary = await batch.run()
@@ -47,7 +47,7 @@ async def test_every_document_ends_in_one_state(bench: MakeBench) -> None:
         "h.txt": "failed",
         "empty.txt": "failed",
         "broken.pdf": "failed",
-        "table.xlsx": "failed",
+        "drawing.dwg": "failed",
     }
     assert summary.headline() == "3 done, 3 need review, 4 failed"
     assert rows["a.txt"]["fields"] == {"number": "P-1", "total": 10.5, "issued": "2026-03-01"}
@@ -59,7 +59,7 @@ async def test_every_document_ends_in_one_state(bench: MakeBench) -> None:
     assert rows["h.txt"]["error"]["type"].startswith("Run")
     assert rows["empty.txt"]["error"]["type"] == "EmptyDocumentError"
     assert rows["broken.pdf"]["error"]["type"] == "UnreadableDocumentError"
-    assert rows["table.xlsx"]["error"]["type"] == "UnsupportedDocumentError"
+    assert rows["drawing.dwg"]["error"]["type"] == "UnsupportedDocumentError"
     assert rows["g.txt"]["fields"] is None
     assert rows["g.txt"]["answer"]
     assert summary.turns == batch.turns() == 15
