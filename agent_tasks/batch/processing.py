@@ -124,7 +124,7 @@ async def _settle(
     # Before its own row: where that is committed, those of its attachments are there too.
     for inner in work.attached:
         await _settle_attached(batch, inner, held)
-    if row.status is DocumentStatus.FAILED or row.attachments:
+    if row.status is DocumentStatus.FAILED or row.attachments or row.unread:
         await _take_time_from_before(batch, row)
     record = DocumentRecord(
         name=file.name,
@@ -232,8 +232,9 @@ def _by_other(batch: Batch, record: DocumentRecord) -> bool:
 def _row_that_holds(batch: Batch, record: DocumentRecord) -> DocumentRow | None:
     """The row of an unchanged document, unless it has to be worked on again."""
     row = record.read(DocumentRow)
-    # A failure that may pass is tried again, and so is one that cost nothing; but once in each run.
-    again = row.error is not None and (row.error.retryable or not row.readable)
+    # A failure that may pass is tried again, and so is one that cost nothing; but once in each run. What could
+    # not be read may be read now, if the remedy was taken; the same turns come from the journal.
+    again = bool(row.unread) or (row.error is not None and (row.error.retryable or not row.readable))
     return None if again and record.updated_at < batch.started else row
 
 
@@ -328,9 +329,9 @@ class _DocumentWork:
         )
         if self.is_kept:
             return
-        unread = [*read.unread, *unread_attachments(read)]
         self.row.attachments = [attached.name for attached in self.attached]
-        self.row.notes = [*read.notes, *unread]
+        self.row.notes = list(read.notes)
+        self.row.unread = [*read.unread, *unread_attachments(read)]
         text = read.text
         if not text:
             raise EmptyDocumentError(
@@ -354,7 +355,7 @@ class _DocumentWork:
             reasons += await asyncio.to_thread(self._ground, read)
             if pipeline.reviewer is not None:
                 reasons += await self._review(pipeline.reviewer, values)
-        self.row.reasons = [*reasons, *unread]
+        self.row.reasons = [*reasons, *self.row.unread]
         self.row.status = DocumentStatus.NEEDS_REVIEW if self.row.reasons else DocumentStatus.DONE
 
     async def _keep(self) -> bool:
