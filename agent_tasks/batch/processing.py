@@ -232,8 +232,8 @@ def _by_other(batch: Batch, record: DocumentRecord) -> bool:
 def _row_that_holds(batch: Batch, record: DocumentRecord) -> DocumentRow | None:
     """The row of an unchanged document, unless it has to be worked on again."""
     row = record.read(DocumentRow)
-    # A failure that may pass is tried again, and so is one that cost nothing; but once in each run. What could
-    # not be read may be read now, if the remedy was taken; the same turns come from the journal.
+    # A failure that may pass is tried again, and so is one that cost nothing; but once in each run.
+    # What could not be read may be read now, if the remedy was taken; the same turns come from the journal.
     again = bool(row.unread) or (row.error is not None and (row.error.retryable or not row.readable))
     return None if again and record.updated_at < batch.started else row
 

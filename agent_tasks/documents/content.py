@@ -75,7 +75,17 @@ class WordBoxes:
         self.starts.append(start)
         self.ends.append(end)
         edges = (box.left, box.top, box.right, box.bottom) if isinstance(box, Box) else box
-        self.edges.extend([min(max(int(65_535 * edge + 0.5), 0), 65_535) for edge in edges])
+        if min(edges) < 0.0 or max(edges) > 1.0:
+            edges = tuple(min(max(edge, 0.0), 1.0) for edge in edges)  # type: ignore[assignment]
+        left, top, right, bottom = edges
+        self.edges.extend(
+            (
+                int(65_535 * left + 0.5),
+                int(65_535 * top + 0.5),
+                int(65_535 * right + 0.5),
+                int(65_535 * bottom + 0.5),
+            )
+        )
 
     def between(self, start: int, end: int) -> Iterator[Box]:
         """Yield the boxes of the words that ``text[start:end]`` touches."""
