@@ -338,17 +338,17 @@ class _DocumentWork:
                 f"{self.file.name} contains no text of its own, only what is attached to it.",
                 document=self.file.name,
             )
-        tokens = estimate_tokens(text)
+        values = {
+            "document": {"name": self.file.name, "text": text, "pages": read.pages()},
+            "fields": pipeline.output.described(),
+        }
+        tokens = estimate_tokens(self._asked(text, values))
         if tokens > pipeline.limits.max_document_tokens:
             raise DocumentTooLongError(
                 f"{self.file.name} has about {tokens:,} tokens; at most "
                 f"{pipeline.limits.max_document_tokens:,} are allowed (limits.max_document_tokens).",
                 document=self.file.name,
             )
-        values = {
-            "document": {"name": self.file.name, "text": text},
-            "fields": pipeline.output.described(),
-        }
         # In a fork, what comes before its step is there already.
         reasons = await self._extract(values) if self.row.fields is None else []
         if self.row.fields is not None:
@@ -357,6 +357,14 @@ class _DocumentWork:
                 reasons += await self._review(pipeline.reviewer, values)
         self.row.reasons = [*reasons, *self.row.unread]
         self.row.status = DocumentStatus.NEEDS_REVIEW if self.row.reasons else DocumentStatus.DONE
+
+    def _asked(self, text: str, values: dict[str, Any]) -> str:
+        """What of the document the agents are asked about: its text, unless the prompts take some pages."""
+        plans = (self.batch.pipeline.extractor, self.batch.pipeline.reviewer)
+        prompts = [prompt for plan in plans if plan is not None for prompt in plan.prompts.values()]
+        if any(prompt.reads_all for prompt in prompts):
+            return text
+        return self.batch.pipeline.extractor.prompts["prompt"].render(values)
 
     async def _keep(self) -> bool:
         """In a fork: take what is kept from the original row; returns whether that is all of it."""

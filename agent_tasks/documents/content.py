@@ -117,6 +117,18 @@ class DocumentContent:
     unread: tuple[str, ...] = ()
     """What is in the document and not in the text, one sentence each: a person has to look at it there."""
 
+    def pages(self) -> list[str]:
+        """Return the text of each page, slide or sheet; the whole text, where there are none."""
+        spans: list[list[int]] = []
+        before: tuple[object, ...] | None = None
+        for section in self.sections:
+            place = (section.place.page, section.place.slide, section.place.sheet)
+            if place != before:
+                spans.append([section.start, section.end])
+                before = place
+            spans[-1][1] = section.end
+        return [self.text[start:end] for start, end in spans] or [self.text]
+
     def places(self, start: int, end: int) -> list[Place]:
         """Return where ``text[start:end]`` stands: a place, with boxes, for each section that it touches."""
         first = bisect.bisect_right(self.sections, start, key=lambda section: section.end)

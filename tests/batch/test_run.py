@@ -19,7 +19,7 @@ from agent_tasks.documents.reading_pool import ReadingPool
 from agent_tasks.errors import ConfigurationError
 from agent_tasks.pipeline.loader import load_pipeline
 from tests.batch.support import PIPELINE, RULES, SMALL, TOOLS, Bench
-from tests.support.pdf_files import drawn, filled_with, scan
+from tests.support.pdf_files import drawn, filled_with, pdf, scan
 
 MakeBench = Callable[..., Bench]
 
@@ -282,6 +282,18 @@ async def test_a_document_with_pages_that_are_not_read_needs_review_until_they_a
     row = batch.rows()["a.pdf"]
     assert (row["status"], row["unread"]) == ("done", [])
     assert row["notes"] == ["The text of page 2 was recognised in a picture; at the least, it is 90% sure."]
+
+
+async def test_a_prompt_may_take_some_pages_of_a_long_document(bench: MakeBench) -> None:
+    batch = bench(
+        pipeline=PIPELINE.replace("{{ document.text }}", "{{ document.pages[:1] | join }}").replace(
+            "concurrency: 2", "concurrency: 2, max_document_tokens: 100"
+        )
+    )
+    long = ["nothing of interest " * 20] * 30
+    (batch.documents / "a.pdf").write_bytes(pdf(["Paper P-1 of 2026-03-01, total 10"], long, long))
+    await batch.run()
+    assert batch.rows()["a.pdf"]["status"] == "done"
 
 
 async def test_a_missing_deployment_stops_the_batch_at_the_first_document(bench: MakeBench) -> None:
