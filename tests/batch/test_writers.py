@@ -132,9 +132,8 @@ def test_evidence_links_the_page_and_names_the_place(tmp_path: Path) -> None:
     attached = entry.model_copy(update={"places": cells})
     rows = [
         DocumentRow(document="a)b (1).pdf", status=DocumentStatus.DONE, grounding=[entry]),
-        DocumentRow(
-            document="m.eml/x.xlsx", parent="m.eml", status=DocumentStatus.DONE, grounding=[attached]
-        ),
+        DocumentRow(document="m/x.xlsx", parent="m", status=DocumentStatus.DONE, grounding=[attached]),
+        DocumentRow(document="m/y.pdf", parent="m", status=DocumentStatus.DONE, grounding=[entry]),
     ]
     first, second, third = evidence(rows, documents=tmp_path / "documents", out=tmp_path / "out")
     assert (first.document, first.field, first.value) == ("a)b (1).pdf", "total", 12)
