@@ -45,15 +45,6 @@ SERVICE_MAY_IMPORT = frozenset((*FLOORS["ground"], "wire", "documents", "queues"
 SERVICE_FOR = frozenset(("local",))
 """Who may import the service: it looks at the service's settings before starting it."""
 
-FACTORIES = frozenset(
-    (
-        # The opener of the base class names its two kinds; a module of its own would hold ten lines.
-        ("agent_tasks.journal.database", "agent_tasks.journal.postgresql"),
-        ("agent_tasks.journal.database", "agent_tasks.journal.sqlite"),
-    )
-)
-"""Imports within functions of one package that do not count as half of a circle."""
-
 FLOOR_OF = {unit: floor for floor, units in enumerate(FLOORS.values()) for unit in units}
 NAMES = tuple(FLOORS)
 
@@ -144,7 +135,7 @@ def test_nobody_reaches_for_what_is_private_in_another_package(imports: Imports)
 
 
 def test_there_is_no_circle(imports: Imports) -> None:
-    assert not imports.cycle(apart_from=FACTORIES), "among modules"
+    assert not imports.cycle(), "among modules"
     assert not circle_of_packages(imports), "among packages"
 
 

@@ -34,6 +34,7 @@ from agent_tasks.backends.base import (
     TurnUpdate,
     Usage,
 )
+from agent_tasks.backends.listing import whole_list
 from agent_tasks.client import AsyncAgentsClient
 from agent_tasks.client.polling import polls, run_limit
 from agent_tasks.errors import (
@@ -317,12 +318,7 @@ class AgentsBackend:
                 if mark.text in file.filename and file.created_at >= since:
                     return file.id
             return None
-        listed: AsyncIterator[Any] = (
-            self._client.agents.list(order="desc", limit=100)
-            if kind == "agent"
-            else self._client.vector_stores.list(order="desc", limit=100)
-        )
-        async for item in listed:
+        async for item in self._newest_first(kind):
             if item.created_at < since:
                 return None
             if _carries(item.metadata, mark):
@@ -332,7 +328,7 @@ class AgentsBackend:
     async def find_turn(self, mark: Mark, *, conversation: str | None, since: float) -> FoundTurn | None:
         """Find a run by its mark: in its thread if that is known, else in a thread that carries the mark."""
         if conversation is None:
-            async for thread in self._client.threads.list(order="desc", limit=100):
+            async for thread in self._newest_first("conversation"):
                 if thread.created_at < since:
                     return None
                 if _carries(thread.metadata, mark):
@@ -374,9 +370,13 @@ class AgentsBackend:
             for file in sorted(files, key=lambda file: file.created_at, reverse=True):
                 yield file
             return
-        resource: Any = self._resource(kind)
-        async for item in resource.list(order="desc", limit=100):
+        async for item in self._newest_first(kind):
             yield item
+
+    def _newest_first(self, kind: ResourceKind) -> AsyncIterator[Any]:
+        """A list in pages, also where others delete from it meanwhile."""
+        resource: Any = self._resource(kind)
+        return whole_list(lambda: resource.list(order="desc", limit=100))
 
     async def exists(self, kind: ResourceKind, remote_id: str) -> bool:
         """One GET."""

@@ -33,6 +33,7 @@ MAX_TABLE_ROWS = 60
 
 _SHOWN_IN_FLIGHT = 8
 _SHOWN_FINISHED = 6
+_SHOWN_UNCHANGED = 20  # lines of a log for unchanged documents; the others are counted
 _PLAIN_WIDTH = 120
 
 _STYLES = {
@@ -66,11 +67,12 @@ class BatchConsole(Observer):
         self._started = time.monotonic()
         self._counts = dict.fromkeys(DocumentStatus, 0)
         self._reused = 0
+        self._left_out = 0
         self._by_others = 0
         self._turns = 0
         self._usage = Usage()
         self._in_flight: dict[str, tuple[str, float]] = {}
-        self._finished: deque[Text] = deque(maxlen=_SHOWN_FINISHED)
+        self._finished: deque[tuple[DocumentRow, str]] = deque(maxlen=_SHOWN_FINISHED)
 
     def __enter__(self) -> Self:
         self._observed = observed_by(self)
@@ -102,6 +104,9 @@ class BatchConsole(Observer):
     @override
     def phase_started(self, phase: str) -> None:
         self._phase = phase
+        if self._left_out and not self.quiet:
+            self._line(f"and {self._left_out:,} more unchanged")
+            self._left_out = 0
         if not self.live and not self.quiet and phase != "documents":
             self._line(f"{phase} ...")
 
@@ -124,11 +129,13 @@ class BatchConsole(Observer):
         self._counts[row.status] += 1
         self._reused += reused and not by_other
         self._by_others += by_other
-        line = _described(row, "by another worker" if by_other else "unchanged" if reused else "")
+        by = "by another worker" if by_other else "unchanged" if reused else ""
         if self.live:
-            self._finished.append(line)
+            self._finished.append((row, by))
+        elif reused and not by_other and self._reused > _SHOWN_UNCHANGED:
+            self._left_out += 1
         elif not self.quiet:
-            self.console.print(line, soft_wrap=True)
+            self.console.print(_described(row, by), soft_wrap=True)
 
     @override
     def answer_finished(self, row: AnswerRow, *, reused: bool) -> None:
@@ -179,7 +186,7 @@ class BatchConsole(Observer):
                 Text(_duration(time.monotonic() - since), style="dim"),
             )
         title = Text.assemble((one_line(self._pipeline), "bold"), ("  " + one_line(self._folder), "dim"))
-        recent = [_shortened(line, self.console.width) for line in list(self._finished)]
+        recent = [_shortened(_described(*one), self.console.width) for one in list(self._finished)]
         return Group(title, bar, counts + spent, *recent, flying)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ from agent_tasks.errors import (
     AgentTasksError,
     ConfigurationError,
     JournalError,
+    LeaseLostError,
     RateLimitedError,
     RunFailedError,
     ServerError,
@@ -33,6 +34,7 @@ from agent_tasks.operations import (
     ensure_agent,
     operation_key,
     release_owner,
+    release_owners,
     run_turn,
 )
 from agent_tasks.pipeline.loader import AgentPlan, Pipeline
@@ -176,6 +178,30 @@ class Batch:
             raise
         except AgentTasksError as error:
             logger.warning("What belongs to %s was not deleted yet: %s", owner, error)
+
+    async def release_documents(self, settled: Mapping[str, str | None]) -> None:
+        """Delete the conversations of settled documents; those of failed turns stay for a look.
+
+        What the service does not delete now stays in the ledger.
+
+        Args:
+            settled: Their owners, each with the key of the lease under which it was worked on; None: none.
+
+        Raises:
+            JournalError: The ledger cannot be read or written.
+        """
+        try:
+            await release_owners(
+                self.ws, {owner: held for owner, held in settled.items() if owner not in self.retained}
+            )
+        except LeaseLostError as error:
+            if not self.ws.journal.is_shared:
+                raise
+            logger.info("Some conversations are left to another worker: %s", error)
+        except JournalError:
+            raise
+        except AgentTasksError as error:
+            logger.warning("Some conversations were not deleted yet: %s", error)
 
     @property
     def made_agents(self) -> bool:

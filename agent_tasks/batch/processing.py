@@ -41,6 +41,11 @@ from agent_tasks.pipeline.prompts import PromptError
 
 logger = get_logger("agent_tasks.batch.processing")
 
+LOOKED_AT_TOGETHER = 500
+"""Documents whose rows are looked up in one statement."""
+
+_RELEASED_TOGETHER = 20  # documents whose conversations are deleted together
+
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
@@ -52,6 +57,8 @@ def estimate_tokens(text: str) -> int:
 async def process_documents(batch: Batch, files: Sequence[DocumentFile]) -> list[DocumentStatus | None]:
     """Bring a chunk of documents to their states, as many at a time as the batch has slots.
 
+    Their conversations are deleted beside the work on others, and before this returns.
+
     Returns:
         The states, in the order of the files; None for a document that another worker has taken over.
 
@@ -59,6 +66,7 @@ async def process_documents(batch: Batch, files: Sequence[DocumentFile]) -> list
         AgentTasksError: The reason why the whole batch stops. Documents in flight are finished first, since
             their turns are paid for.
     """
+    releases = _Releases(batch)
 
     async def one(file: DocumentFile) -> DocumentStatus | None:
         async with batch.slots:
@@ -66,11 +74,15 @@ async def process_documents(batch: Batch, files: Sequence[DocumentFile]) -> list
             batch.tally.in_flight.add(file.name)
             observer().document_started(file.name)
             try:
-                return await process_document(batch, file)
+                return await _process_document(batch, file, releases)
             finally:
                 batch.tally.in_flight.discard(file.name)
 
-    states = await asyncio.gather(*(one(file) for file in files), return_exceptions=True)
+    try:
+        states = await asyncio.gather(*(one(file) for file in files), return_exceptions=True)
+        await releases.finish()
+    finally:
+        releases.cancel()
     batch.breaker.check()
     settled: list[DocumentStatus | None] = []
     for state in states:
@@ -80,8 +92,44 @@ async def process_documents(batch: Batch, files: Sequence[DocumentFile]) -> list
     return settled
 
 
-async def process_document(batch: Batch, file: DocumentFile) -> DocumentStatus | None:
-    """Bring one document to its state, commit the row, and delete its conversations.
+class _Releases:
+    """The conversations of settled documents: some are deleted together, beside the work on others.
+
+    Until then the ledger has them: a process that dies leaves them to the end of the next run, or the sweep.
+    """
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+        self._waiting: dict[str, str | None] = {}
+        self._begun: list[asyncio.Task[None]] = []
+
+    def add(self, owner: str, held: str | None) -> None:
+        """Delete what is a document's, worked on under the lease `held`, with that of others."""
+        self._waiting[owner] = held
+        if len(self._waiting) >= _RELEASED_TOGETHER:
+            self._begin()
+
+    def _begin(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        self._begun.append(asyncio.create_task(self._batch.release_documents(waiting)))
+
+    async def finish(self) -> None:
+        """Delete what is left, and wait for all of it. Raises the reason why the whole batch stops."""
+        if self._waiting:
+            self._begin()
+        try:
+            await asyncio.gather(*self._begun)
+        except JournalError as error:
+            self._batch.breaker.stop(error)
+
+    def cancel(self) -> None:
+        """Give up what is under way; it stays in the ledger."""
+        for task in self._begun:
+            task.cancel()
+
+
+async def _process_document(batch: Batch, file: DocumentFile, releases: _Releases) -> DocumentStatus | None:
+    """Bring one document to its state, commit the row, and have its conversations deleted.
 
     Returns:
         The state, or None if another worker has taken a step of the document over (it is in `batch.lost`
@@ -105,6 +153,8 @@ async def process_document(batch: Batch, file: DocumentFile) -> DocumentStatus |
     except JournalError as error:
         batch.breaker.stop(error)
         raise
+    if known is None:
+        releases.add(batch.owner_of(file.name), held)
     by_other = known is not None and _by_other(batch, known)
     _count(batch, row, reused=known is not None, by_other=by_other)
     return row.status
@@ -135,7 +185,6 @@ async def _settle(
     )
     await batch.ws.journal.documents.put(batch.ws.scope, batch.key, record, held=held)
     crash_point("batch.document")
-    await work.release()
     return row, None
 
 
@@ -305,11 +354,6 @@ class _DocumentWork:
         if not self.is_kept:
             self.row.seconds = round(time.monotonic() - self.started, 3)
         return self.row
-
-    async def release(self) -> None:
-        """Delete the document's conversations; those of a failed turn stay for a look, until swept."""
-        if self.owner not in self.batch.retained:
-            await self.batch.release(self.owner)
 
     def _fail(self, error: Exception, *, readable: bool = True) -> None:
         self.row.status = DocumentStatus.FAILED

@@ -73,8 +73,8 @@ async def answer_questions(batch: Batch, files: Sequence[DocumentFile]) -> list[
         AgentTasksError: The reason why the whole batch stops.
     """
     questions = batch.pipeline.questions
-    corpus = await read_corpus(batch)
-    if not questions or not corpus.documents:
+    corpus = await read_corpus(batch) if questions else None
+    if corpus is None or not corpus.documents:
         return []
     known = {question.id: await _known_answer(batch, corpus, question) for question in questions}
     missing = [question for question in questions if known[question.id] is None]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from agent_tasks.batch.context import Batch, Origin
 from agent_tasks.batch.observer import observer
-from agent_tasks.batch.processing import process_documents, settle_known
+from agent_tasks.batch.processing import LOOKED_AT_TOGETHER, process_documents, settle_known
 from agent_tasks.batch.questions import answer_questions
 from agent_tasks.batch.records import (
     AllDocumentsFailedError,
@@ -279,9 +279,9 @@ async def _chunks(
     size, digits = batch.pipeline.limits.chunk_size, len(str(len(files)))
     waiting: list[DocumentFile] = []
     before = 0
-    for start in range(0, len(files), size):
-        waiting += await settle_known(batch, files[start : start + size])
-        is_last = start + size >= len(files)
+    for start in range(0, len(files), LOOKED_AT_TOGETHER):
+        waiting += await settle_known(batch, files[start : start + LOOKED_AT_TOGETHER])
+        is_last = start + LOOKED_AT_TOGETHER >= len(files)
         while len(waiting) >= size or (is_last and waiting):
             part, waiting = waiting[:size], waiting[size:]
             yield f"{before + 1:0{digits}}-{before + len(part):0{digits}}", part
@@ -291,12 +291,16 @@ async def _chunks(
 async def _forget_removed(batch: Batch, present: set[str]) -> None:
     """Documents that are no longer in the folder leave the batch; one that came while it ran stays.
 
-    What is attached to a document that is there is there too. Documents come sorted by name, each before what
-    is attached to it.
+    What is attached to a document that is there is there too; a document's name sorts before those of its
+    attachments.
     """
     journal, scope = batch.ws.journal, batch.ws.scope
-    async for record in journal.documents.of(scope, batch.key):
-        if record.name in present or record.updated_at >= batch.started:
-            present.update(record.read(DocumentRow).attachments)
-        else:
-            await journal.documents.drop(scope, batch.key, record.name)
+    parent, attached = "", frozenset[str]()
+    for name in sorted(await journal.documents.names(scope, batch.key, before=batch.started)):
+        if name in present:
+            continue
+        if (owner := name.rpartition("/")[0]) != parent:
+            record = await journal.documents.get(scope, batch.key, owner)
+            parent, attached = owner, frozenset(record.read(DocumentRow).attachments if record else ())
+        if name not in attached:
+            await journal.documents.drop(scope, batch.key, name)

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from agent_tasks.batch.context import Batch
-from agent_tasks.batch.processing import process_documents, settle_known
+from agent_tasks.batch.processing import LOOKED_AT_TOGETHER, process_documents, settle_known
 from agent_tasks.batch.records import BatchSummary, RunRecord
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.documents.discovery import DocumentFile
@@ -173,7 +173,10 @@ async def share_documents(
     limits = batch.pipeline.limits
     size = max(1, min(limits.chunk_size, limits.concurrency))
     order = random.Random(batch.ws.journal.worker)  # noqa: S311 - workers should not meet, that is all
-    left = files
+    # What has not changed needs no lease; what nobody has settled is looked at again when it is taken.
+    left: list[DocumentFile] = []
+    for start in range(0, len(files), LOOKED_AT_TOGETHER):
+        left += await settle_known(batch, files[start : start + LOOKED_AT_TOGETHER])
     batch.guard = lambda name: _document_lease(batch, name).key
     pauses = Pauses(_FIRST_PAUSE, _LONGEST_PAUSE)
     while True:

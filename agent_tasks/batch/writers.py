@@ -6,7 +6,6 @@ Both say what is, not when it was found out: an unchanged batch writes the same 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import secrets
 import stat
@@ -87,7 +86,7 @@ def read_results(path: Path) -> Iterator[DocumentRow]:
     """The rows of a results.jsonl, one at a time."""
     with path.open(encoding="utf-8") as lines:
         for line in lines:
-            yield DocumentRow.model_validate(json.loads(line))
+            yield DocumentRow.model_validate_json(line)
 
 
 def write_report(batch: Batch, summary: BatchSummary, written: Written) -> str:

@@ -31,6 +31,7 @@ _WORDS = (
     (r"\bAn async\b", "A blocking"),
     (r"\b_async\b", "_sync"),
     (r"\basync_(\w+)", r"\1"),
+    (r"\bAsyncByteStream\b", "SyncByteStream"),
     (r"\bAsync([A-Z]\w*)", r"\1"),
     (r"\b__a(enter|exit|iter|next)__\b", r"__\1__"),
     (r"\baclos(e|ing)\b", r"clos\1"),

@@ -37,7 +37,7 @@ def check_state_folder(settings: Settings) -> Finding:
 async def check_journal(settings: Settings) -> Finding:
     """Whether the journal opens, is of this version, and takes what is written. It is left as it was."""
     from agent_tasks.journal import DocumentRecord, Journal
-    from agent_tasks.journal.database import database_at
+    from agent_tasks.journal.databases import database_at
     from agent_tasks.journal.opening import revision
     from agent_tasks.journal.schema import SCHEMA_REVISION
 

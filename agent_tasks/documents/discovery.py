@@ -91,29 +91,29 @@ def discover(
 
 
 def _walk(root: Path, excluded: set[Path], ignore: tuple[str, ...]) -> Iterator[DocumentFile]:
-    todo = [root]
+    todo = [(root, "")]
     while todo:
-        here = todo.pop()
+        here, below = todo.pop()
         try:
             entries = list(os.scandir(here))
         except OSError as error:
             if here == root:
                 raise ConfigurationError(f"folder {here} cannot be read: {error.strerror}.") from error
-            name = _display(here.relative_to(root).as_posix())
+            name = _display(below.removesuffix("/"))
             yield DocumentFile(name, here, _unreadable(name, f"the folder {name}", error))
             continue
         for entry in entries:
             path = here / entry.name
             if entry.name.startswith(".") or path in excluded:
                 continue
-            name = _display(path.relative_to(root).as_posix())
+            name = _display(below + entry.name)
             is_folder = _is_folder(entry)
             if _is_ignored(name, ignore, is_folder=is_folder):
                 continue
             if is_folder:
-                todo.append(path)
+                todo.append((path, f"{below}{entry.name}/"))
             else:
-                yield DocumentFile(name, path)
+                yield DocumentFile(name, path, _too_long(name, below + entry.name))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -151,6 +151,14 @@ def _escaped(name: str) -> str:
     return os.fsencode(_LIKE_AN_ESCAPE.sub(r"\\x5c", name)).decode("utf-8", "backslashreplace")
 
 
+def _too_long(name: str, path: str) -> UnsupportedDocumentError | None:
+    if len(_escaped(path)) <= MAX_NAME:
+        return None
+    return UnsupportedDocumentError(
+        f"The path {name[:80]}... is longer than {MAX_NAME} characters; shorten it.", document=name
+    )
+
+
 def _unreadable(name: str, what: str, error: OSError) -> UnreadableDocumentError:
     return UnreadableDocumentError(f"{what} cannot be read: {error.strerror or error}.", document=name)
 
@@ -164,14 +172,14 @@ def _checked(document: DocumentFile, root: Path, suffixes: tuple[str, ...]) -> D
 
 def _problem(document: DocumentFile, root: Path, suffixes: tuple[str, ...]) -> DocumentError | None:
     name = document.name
-    if name != _escaped(document.path.relative_to(root).as_posix()):
-        return UnsupportedDocumentError(
-            f"The path {name[:80]}... is longer than {MAX_NAME} characters; shorten it.", document=name
-        )
-    if document.path.is_symlink():
+    try:
+        mode = document.path.lstat().st_mode
+    except OSError as error:
+        return _unreadable(name, name, error)
+    if stat.S_ISLNK(mode):
         try:
             target = document.path.resolve()
-            target.stat()
+            mode = target.stat().st_mode
         except RuntimeError:
             return UnreadableDocumentError(f"{name} is a link to itself.", document=name)
         except OSError as error:
@@ -182,10 +190,6 @@ def _problem(document: DocumentFile, root: Path, suffixes: tuple[str, ...]) -> D
             return UnsupportedDocumentError(f"{name} is a link out of the folder.", document=name)
         if target.is_dir():
             return UnsupportedDocumentError(f"{name} is a link to a folder.", document=name)
-    try:
-        mode = document.path.stat().st_mode
-    except OSError as error:
-        return _unreadable(name, name, error)
     if not stat.S_ISREG(mode):
         return UnsupportedDocumentError(f"{name} is not a regular file.", document=name)
     if document.path.suffix.lower() not in suffixes:

@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
-from agent_tasks.journal.address import journal_address
 from agent_tasks.journal.statements import Statements
 from agent_tasks.redaction import redacted
 
@@ -31,7 +30,7 @@ RECONNECT_SECONDS = 30.0
 
 
 class Database(ABC):
-    """A database; `database_at` gives the one of an address.
+    """A database; `agent_tasks.journal.databases` has the one of an address.
 
     Work is a plain function of a connection. It may be done a second time if the first was rolled back or its
     fate is unknown, so it changes nothing but the database.
@@ -96,20 +95,3 @@ class Database(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Close all connections; what was handed in before is done first."""
-
-
-def database_at(address: str) -> Database:
-    """The database of an address; nothing is opened yet.
-
-    Raises:
-        ConfigurationError: it is not an address of such a database.
-    """
-    url = journal_address(address)
-    # Loaded when needed: each brings a driver along.
-    if url.get_backend_name() == "sqlite":
-        from agent_tasks.journal.sqlite import SqliteDatabase
-
-        return SqliteDatabase(url)
-    from agent_tasks.journal.postgresql import PostgresqlDatabase
-
-    return PostgresqlDatabase(url)

@@ -92,6 +92,13 @@ class Documents:
                 return
             after = page[-1].name
 
+    async def names(self, scope: str, batch: str, *, before: float) -> list[str]:
+        """The names of a batch's documents whose outcome was committed earlier than `before`."""
+        query = sa.select(documents.c.name).where(
+            documents.c.scope == scope, documents.c.batch == batch, documents.c.updated_at < before
+        )
+        return await self._database.read(lambda connection: list(connection.execute(query).scalars()))
+
     async def counts(self, scope: str, batch: str) -> dict[str, int]:
         """How many documents of a batch are in which status."""
         query = (

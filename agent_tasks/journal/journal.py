@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from agent_tasks.errors import JournalError
 from agent_tasks.journal.answers import Answers
 from agent_tasks.journal.calls import ToolCalls
-from agent_tasks.journal.database import database_at
+from agent_tasks.journal.databases import database_at
 from agent_tasks.journal.documents import Documents
 from agent_tasks.journal.leases import Leases
 from agent_tasks.journal.operations import Operations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
@@ -44,6 +44,13 @@ class Resources:
             query = query.where(resources.c.kind == kind)
         return await self._database.rows(query.order_by(resources.c.created_at), resource_of)
 
+    async def live_of(self, scope: str, owners: Collection[str]) -> list[Resource]:
+        """Resources of these owners, not of their parts, that are not known to be deleted; oldest first."""
+        query = resources.select().where(
+            resources.c.scope == scope, resources.c.state == "live", resources.c.owner.in_(owners)
+        )
+        return await self._database.rows(query.order_by(resources.c.created_at), resource_of)
+
     async def states(self, scope: str, kind: str, remote_ids: Sequence[str]) -> dict[str, str]:
         """What the ledger says of these resources: `live`, `deleted`, or nothing."""
         return await self._column(resources.c.state, scope, kind, remote_ids)
@@ -62,25 +69,23 @@ class Resources:
             lambda connection: {row[0]: row[1] for row in connection.execute(query)}
         )
 
-    async def mark_deleted(self, scope: str, kind: str, remote_id: str) -> None:
-        """Commit that a resource is gone; the operation that made it is released in the same transaction.
+    async def mark_deleted(self, scope: str, kind: str, *remote_ids: str) -> None:
+        """Commit that resources are gone; the operations that made them are released in the same transaction.
 
         Turns stay done: their conversation is gone, their result is not.
         """
         now = self._worker.clock()
-        where = (
-            resources.c.scope == scope, resources.c.kind == kind, resources.c.remote_id == remote_id,
-        )  # fmt: skip
+        gone = (
+            resources.update()
+            .where(resources.c.scope == scope, resources.c.kind == kind)
+            .where(resources.c.remote_id.in_(remote_ids), resources.c.state != "deleted")
+            .values(state="deleted", deleted_at=now)
+            .returning(resources.c.operation_key)
+        )
 
         def work(connection: sa.Connection) -> None:
-            gone = connection.execute(
-                resources.update()
-                .where(*where, resources.c.state != "deleted")
-                .values(state="deleted", deleted_at=now)
-            )
-            if not gone.rowcount:
-                return  # known already; what made it may have made another one since
-            makers = sa.select(resources.c.operation_key).where(*where)
+            makers = connection.execute(gone).scalars().all()
+            # What was known already has no makers here: they may have made another one since.
             connection.execute(
                 operations.update()
                 .where(operations.c.scope == scope, operations.c.key.in_(makers))

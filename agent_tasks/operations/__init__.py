@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from agent_tasks.operations.agents import DEFAULT_TTL, agent_key, ensure_agent
-from agent_tasks.operations.cleanup import delete_conversation, delete_resource, exclusive, release_owner
+from agent_tasks.operations.cleanup import (
+    delete_conversation,
+    delete_resource,
+    exclusive,
+    release_owner,
+    release_owners,
+)
 from agent_tasks.operations.dispatch import dispatch_tools
 from agent_tasks.operations.files import build_vector_store, upload_file
 from agent_tasks.operations.interrupted_calls import answer_call, list_interrupted_calls, repeat_call
@@ -47,6 +53,7 @@ __all__ = [
     "list_interrupted_calls",
     "operation_key",
     "release_owner",
+    "release_owners",
     "repeat_call",
     "run_turn",
     "turn_key",

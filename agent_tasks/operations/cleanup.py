@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 
 from agent_tasks.backends.base import ResourceKind
 from agent_tasks.crashpoints import crash_point
-from agent_tasks.errors import JournalError, ServiceError
-from agent_tasks.journal import LeaseKind, NewLease
+from agent_tasks.errors import AgentTasksError, JournalError, ServiceError
+from agent_tasks.journal import LeaseKind, NewLease, Resource
 from agent_tasks.operations.keys import operation_key
 from agent_tasks.operations.workspace import Workspace
 from agent_tasks.pauses import Pauses
@@ -20,6 +22,8 @@ _BUSY_POLL = (
     0.2,
     3.0,
 )  # seconds between looks at a name that another worker holds: the first, and the longest
+
+_AT_ONCE = 8  # deletions under way together
 
 
 async def delete_resource(ws: Workspace, kind: ResourceKind, remote_id: str) -> None:
@@ -69,6 +73,47 @@ async def release_owner(ws: Workspace, owner: str, *, keep: Collection[str] = ()
     if refused:
         raise refused[0]
     return len(found)
+
+
+async def release_owners(ws: Workspace, held: Mapping[str, str | None]) -> None:
+    """Delete what belongs to several owners, some of it at a time, and commit it together.
+
+    What a dead process has deleted and not committed is asked for again, and gone (404) counts as deleted.
+
+    Args:
+        ws: where to work.
+        held: the owners, each with the key of the lease for which its resources are deleted, as long as that
+            is this worker's; None: of none. Their parts are not theirs here.
+
+    Raises:
+        AgentTasksError: one of them could not be deleted and stays in the ledger; the others are deleted.
+    """
+    live = await ws.journal.resources.live_of(ws.scope, held.keys())
+    crash_point("cleanup.listed")
+    free = asyncio.Semaphore(_AT_ONCE)
+
+    async def delete(kind: ResourceKind, resource: Resource) -> str:
+        key = held[resource.owner]
+        async with free:
+            with ws.guarded_by_lease(key) if key is not None else contextlib.nullcontext():
+                await ws.backend.delete(kind, resource.remote_id)
+            crash_point("cleanup.deleted")
+            return resource.remote_id
+
+    refused: list[AgentTasksError] = []
+    for kind in _ORDER:
+        found = [resource for resource in live if resource.kind == kind]
+        outcomes = await asyncio.gather(*(delete(kind, one) for one in found), return_exceptions=True)
+        if gone := [outcome for outcome in outcomes if isinstance(outcome, str)]:
+            await ws.journal.resources.mark_deleted(ws.scope, kind, *gone)
+            crash_point("cleanup.committed")
+        for outcome in outcomes:
+            if isinstance(outcome, AgentTasksError):
+                refused.append(outcome)
+            elif isinstance(outcome, BaseException):
+                raise outcome
+    if refused:
+        raise next((error for error in refused if isinstance(error, JournalError)), refused[0])
 
 
 def name_lease(name: str) -> NewLease:

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from agent_tasks.backends.classic import _content
+import asyncio
+
+import httpx
+
+from agent_tasks.backends.base import FoundTurn, Mark
+from agent_tasks.backends.classic import ATTEMPT_FIELD, KEY_FIELD, AgentsBackend, _content
+from agent_tasks.client import AsyncAgentsClient
 from agent_tasks.wire import ThreadMessage
+from tests.conftest import ServiceFactory
 
 
 def test_citations_of_later_parts_point_into_the_joined_text() -> None:
@@ -22,3 +29,36 @@ def test_citations_of_later_parts_point_into_the_joined_text() -> None:
     text, citations = _content(message)
     assert [text[citation.start : citation.end] for citation in citations] == [mark, mark]
     assert citations[0].start != citations[1].start
+
+
+class Deleting(httpx.AsyncHTTPTransport):
+    """Deletes the thread after which a page is to begin, right before that page is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deleted: list[str] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        after = request.url.params.get("after")
+        if after is not None and request.url.path.endswith("/threads") and len(self.deleted) < 3:
+            self.deleted.append(after)
+            url = request.url.copy_with(path=f"{request.url.path}/{after}", params={"api-version": "v1"})
+            async with httpx.AsyncClient() as other:
+                (await other.delete(url)).raise_for_status()
+        return await super().handle_async_request(request)
+
+
+async def test_a_turn_is_looked_for_through_a_list_from_which_others_delete(service: ServiceFactory) -> None:
+    running = service()
+    mark = Mark("f" * 40, 1)
+    transport = Deleting()
+    async with AsyncAgentsClient(running.endpoint, None, transport=transport) as client:
+        backend = AgentsBackend(client)
+        metadata = {KEY_FIELD: mark.key, ATTEMPT_FIELD: "1"}
+        message = {"role": "user", "content": "?", "metadata": metadata}
+        ours = await client.threads.create(messages=[message], metadata=metadata)
+        await asyncio.gather(*(client.threads.create() for _ in range(250)))
+        found = await backend.find_turn(mark, conversation=None, since=0.0)
+        assert await backend.find_turn(Mark("e" * 40, 1), conversation=None, since=0.0) is None
+    assert len(transport.deleted) == 3
+    assert found == FoundTurn(ours.id, None, prompt_posted=True)

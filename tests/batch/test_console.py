@@ -108,3 +108,19 @@ def test_quiet_leaves_the_last_lines(tmp_path: Path) -> None:
     lines = out.getvalue().splitlines()
     assert lines[0].startswith("Documents")
     assert "fields or reason" not in out.getvalue()
+
+
+def test_of_many_unchanged_documents_the_first_have_lines_and_the_others_are_counted() -> None:
+    out = io.StringIO()
+    with BatchConsole(console=Console(file=out, width=100)):
+        watcher = observer()
+        watcher.batch_started("papers", "docs", 1003)
+        watcher.phase_started("documents")
+        for number in range(1002):
+            watcher.document_finished(_row(f"{number:04}.txt", DocumentStatus.DONE), reused=True)
+        watcher.document_finished(_row("new.txt", DocumentStatus.DONE), reused=False)
+        watcher.phase_started("results")
+    lines = out.getvalue().splitlines()
+    assert len([line for line in lines if "(unchanged)" in line]) == 20
+    assert any(line.startswith("done         new.txt") for line in lines)
+    assert lines[-2:] == ["and 982 more unchanged", "results ..."]

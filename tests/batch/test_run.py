@@ -422,3 +422,19 @@ async def test_an_observer_hears_of_everything(bench: MakeBench) -> None:
         heard
     )
     assert heard[-1] == "1 done, 0 need review, 1 failed"
+
+
+async def test_conversations_are_deleted_together_beside_the_work_on_others(bench: MakeBench) -> None:
+    """A slot is free for the next document when a row is committed, not when its conversations are gone."""
+    batch = bench(pipeline=SMALL + "limits: {concurrency: 1, chunk_size: 25}\n")
+    for number in range(25):
+        batch.write(f"{number:02}.txt", f"Paper P-{number} of 2026-03-01, total {number}.5")
+    await batch.run()
+    operations = [row["operation"] for row in batch.service.requests()]
+    turns = [at for at, operation in enumerate(operations) if operation == "runs.create_thread_and_run"]
+    deleted = [at for at, operation in enumerate(operations) if operation == "threads.delete"]
+    assert len(turns) == len(deleted) == 25
+    # Nothing is deleted before the conversations of twenty are there, and then beside the turns that follow.
+    assert turns[19] < deleted[0]
+    assert turns[24] < deleted[24]
+    assert batch.left()["threads"] == 0

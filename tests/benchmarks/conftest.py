@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
+from tests.benchmarks.figures import Figures
+from tests.journal.conftest import BACKENDS, postgresql
+from tests.support.postgresql import PostgresServer
+
 FIGURES = pytest.StashKey[list[str]]()
 HERE = Path(__file__).parent
+
+__all__ = ["postgresql"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -30,28 +33,24 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             terminalreporter.write_line(line)
 
 
+@pytest.fixture(params=BACKENDS)
+def database(request: pytest.FixtureRequest) -> str:
+    """The kind of journal."""
+    return str(request.param)
+
+
 @pytest.fixture
-def figure(pytestconfig: pytest.Config) -> Callable[[str], None]:
+async def journal_url(database: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    """A new journal of this kind."""
+    if database == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path}/journal.db"
+    server: PostgresServer = request.getfixturevalue("postgresql")
+    return await server.new_database()
+
+
+@pytest.fixture
+def figures(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Figures:
     """Add a line to the table of figures."""
-    return pytestconfig.stash.setdefault(FIGURES, []).append
-
-
-async def alternate(
-    rounds: int, first: Callable[[int], Awaitable[object]], second: Callable[[int], Awaitable[object]]
-) -> tuple[float, float]:
-    """Do two things in turns, so that a busy machine slows both alike.
-
-    Args:
-        rounds: how often each.
-        first, second: what to do, given the number of the round.
-
-    Returns:
-        The median seconds of each.
-    """
-    taken: tuple[list[float], list[float]] = ([], [])
-    for number in range(rounds):
-        for times, work in zip(taken, (first, second), strict=True):
-            started = time.perf_counter()
-            await work(number)
-            times.append(time.perf_counter() - started)
-    return statistics.median(taken[0]), statistics.median(taken[1])
+    lines = pytestconfig.stash.setdefault(FIGURES, [])
+    of_journal = "database" in request.fixturenames
+    return Figures(lines, str(request.getfixturevalue("database")) if of_journal else "")

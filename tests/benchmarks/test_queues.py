@@ -12,6 +12,7 @@ from pathlib import Path
 from agent_tasks.local.azurite import StorageAddresses
 from agent_tasks.local.functions_host import AppFolder, FunctionsHost
 from agent_tasks.queues import AnswerReader, Queue, Storage, StorageConnection, encode, send_call
+from tests.benchmarks.figures import Figures
 
 CALLS = 300
 ROUNDS = 40
@@ -29,7 +30,7 @@ async def echo(message: func.QueueMessage) -> str:
 
 
 async def test_calls_against_the_bare_queue(
-    azurite: StorageAddresses, queue_prefix: str, tmp_path: Path, figure: Callable[[str], None]
+    azurite: StorageAddresses, queue_prefix: str, tmp_path: Path, figures: Figures
 ) -> None:
     (tmp_path / "function_app.py").write_text(APP.replace("PREFIX", queue_prefix))
     (tmp_path / "host.json").write_text(
@@ -60,14 +61,10 @@ async def test_calls_against_the_bare_queue(
             await asyncio.gather(*(call(ROUNDS + number) for number in range(CALLS)))
             call_rate = CALLS / (time.perf_counter() - begun)
             await reader.close()
-    figure(
-        f"a queue tool's call alone takes {call_round / bare_round:.1f} x a message through the bare queue "
-        f"({call_round * 1000:.0f} ms against {bare_round * 1000:.0f} ms for each of its two)"
+    figures.add(
+        "a queue tool's call alone, ms", call_round * 1000, against=bare_round * 1000, what="a bare message"
     )
-    figure(
-        f"{CALLS} calls at once: {call_rate / bare_rate:.2f} x the messages a second of the bare queue "
-        f"({call_rate:.0f} against {bare_rate:.0f})"
-    )
+    figures.add(f"{CALLS} calls at once, a second", call_rate, against=bare_rate, what="bare messages")
 
 
 async def _bare(queue: Queue) -> None:

@@ -184,7 +184,8 @@ def test_credential_of_another_kind_is_refused_without_showing_it() -> None:
 async def test_proxy_of_the_environment_is_not_used_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     client = AsyncAgentsClient("http://127.0.0.1:1/api/projects/p", None)
-    http = client._transport._http
+    http = client._transport._connections._make()
     assert http._transport_for_url(httpx.URL("http://127.0.0.1:1/x")) is http._transport
     assert http._transport_for_url(httpx.URL("http://other.example/x")) is not http._transport
+    await http.aclose()
     await client.aclose()

@@ -1,13 +1,16 @@
 """Over real sockets: what a connection can do to a request."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import pytest
 
-from agent_tasks.client import AsyncAgentsClient, RetryPolicy, Timeouts
+from agent_tasks.client import AgentsClient, AsyncAgentsClient, RetryPolicy, Timeouts
 from agent_tasks.errors import StreamBrokenError, TransportError
+from tests.client.both import as_async
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 CREATED = (
@@ -102,3 +105,110 @@ async def test_silent_stream_counts_as_broken() -> None:
             with pytest.raises(StreamBrokenError) as caught:
                 await anext(events)
         assert caught.value.run_id == "run_1"
+
+
+COMPLETED = (
+    b"event: thread.run.completed\n"
+    b'data: {"id":"run_1","thread_id":"thread_1","assistant_id":"a","status":"completed","created_at":1}\n\n'
+)
+
+
+class KeepingAlive:
+    """A server that answers each request with a stream, on connections that it counts and keeps open.
+
+    Args:
+        after: what comes after the last event, and when: seconds, and bytes; no bytes: the stream never ends.
+    """
+
+    def __init__(self, after: tuple[float, bytes] = (0.0, chunk(b""))) -> None:
+        self.connections = 0
+        self._after = after
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                length = head.lower().partition(b"content-length: ")[2].partition(b"\r")[0]
+                await reader.readexactly(int(length))
+                writer.write(HEAD + chunk(CREATED) + chunk(COMPLETED) + chunk(DONE))
+                await asyncio.sleep(self._after[0])
+                writer.write(self._after[1])
+        writer.close()
+
+    @asynccontextmanager
+    async def client(self, kind: str) -> AsyncIterator[Any]:
+        server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
+        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/api/projects/p"
+        made = AsyncAgentsClient(address, None) if kind == "async" else as_async(AgentsClient(address, None))
+        async with server, made as client:
+            yield client
+
+
+@pytest.fixture(params=["async", "blocking"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.mark.parametrize("last", ["thread.run.completed", "done"])
+async def test_turns_go_over_one_connection(kind: str, last: str) -> None:
+    """Also where nobody waits for `done`, or for what follows it."""
+    server = KeepingAlive(after=(0.01, chunk(b"") if last == "done" else chunk(b": bye\n\n") + chunk(b"")))
+    async with server.client(kind) as client:
+        for _ in range(10):
+            async with client.runs.stream("thread_1", assistant_id="a") as events:
+                async for event in events:
+                    if event.event == last:
+                        break
+    assert server.connections == 1
+
+
+async def test_turns_read_to_their_end_go_over_one_connection(kind: str) -> None:
+    server = KeepingAlive()
+    async with server.client(kind) as client:
+        for _ in range(10):
+            async with client.runs.stream("thread_1", assistant_id="a") as events:
+                assert [event.event async for event in events][-1] == "done"
+    assert server.connections == 1
+
+
+async def test_many_at_once_have_a_connection_each_and_few_go_over_one(kind: str) -> None:
+    """Also beyond what is under way at the same time at most, and after requests that failed."""
+    server = KeepingAlive(after=(0.02, chunk(b"")))
+
+    async def turn(client: Any) -> None:
+        async with client.runs.stream("thread_1", assistant_id="a") as events:
+            _ = [event async for event in events]
+
+    async with server.client(kind) as client:
+        await asyncio.gather(*(turn(client) for _ in range(10)))
+        many = server.connections
+        # Those of the blocking client wait in the few threads that the others need.
+        await asyncio.gather(*(turn(client) for _ in range(250 if kind == "async" else 50)))
+        server.connections = 0
+        for _ in range(5):
+            await turn(client)
+    assert 2 <= many <= 10
+    assert server.connections == 0
+
+
+async def test_a_stream_that_is_left_in_the_middle_costs_its_connection(kind: str) -> None:
+    server = KeepingAlive()
+    async with server.client(kind) as client:
+        for _ in range(2):
+            async with client.runs.stream("thread_1", assistant_id="a") as events:
+                assert (await anext(events)).event == "thread.run.created"
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize("after", [(0.0, b""), (0.0, chunk(b": " + b"x" * 100_000 + b"\n\n"))])
+async def test_what_follows_the_last_event_is_read_for_a_moment_only(
+    kind: str, after: tuple[float, bytes]
+) -> None:
+    server = KeepingAlive(after)
+    begun = time.monotonic()
+    async with server.client(kind) as client:
+        for _ in range(2):
+            async with client.runs.stream("thread_1", assistant_id="a") as events:
+                _ = [event async for event in events]
+    assert server.connections == 2
+    assert time.monotonic() - begun < 5

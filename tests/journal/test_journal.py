@@ -145,6 +145,25 @@ async def test_deleting_a_resource_releases_what_made_it_but_keeps_turns(journal
     assert remade.operation.state is OperationState.INTENDED
 
 
+async def test_several_resources_are_deleted_together_and_what_was_known_releases_nothing_again(
+    journal: Journal,
+) -> None:
+    claim, finish, ledger = journal.operations.claim, journal.operations.finish, journal.resources
+    for name in ("a", "b", "c"):
+        await claim(SCOPE, name, "agent", {})
+        made = NewResource("agent", f"{name}_1", owner=f"batch/{name}", name=name, time_to_live=60)
+        await finish(SCOPE, name, {}, [made])
+    await ledger.mark_deleted(SCOPE, "agent", "a_1")
+    assert (await claim(SCOPE, "a", "agent", {})).claim is Claim.FRESH
+    await finish(SCOPE, "a", {}, [NewResource("agent", "a_2", "batch/a", "a", 60)])
+    await ledger.mark_deleted(SCOPE, "agent", "a_1", "b_1", "unknown")
+    owners = ["batch/a", "batch/b", "batch"]
+    assert [one.remote_id for one in await ledger.live_of(SCOPE, owners)] == ["a_2"]
+    assert sorted(one.remote_id for one in await ledger.live(SCOPE)) == ["a_2", "c_1"]
+    assert (await claim(SCOPE, "a", "agent", {})).claim is Claim.DONE
+    assert (await claim(SCOPE, "b", "agent", {})).claim is Claim.FRESH
+
+
 PARTS = ("job", "job/doc-1", "job/doc-1/q", "job/")
 NO_PARTS = ("job2", "job2/doc-1", "Job/doc-1", "a/job", "job-1/x", "j_b/x", "j%/x", "")
 
@@ -185,14 +204,18 @@ async def test_names_are_found_for_known_files(journal: Journal) -> None:
     assert names == {"assistant-1": "Rechnung März.pdf"}
 
 
-async def test_documents_are_replaced_counted_and_read_in_pages(journal: Journal) -> None:
+async def test_documents_are_replaced_counted_and_read_in_pages(journal: Journal, clock: Clock) -> None:
     for number in range(7):
         record = DocumentRecord(f"{number}.txt", "h", "f", "failed", {"number": number})
         await journal.documents.put(SCOPE, "b", record)
+    clock.now += 1
     await journal.documents.put(SCOPE, "b", DocumentRecord("3.txt", "h2", "f", "done", {"number": 33}))
     names = [record.name async for record in journal.documents.of(SCOPE, "b", page_size=2)]
     assert names == [f"{number}.txt" for number in range(7)]
     assert await journal.documents.counts(SCOPE, "b") == {"failed": 6, "done": 1}
+    earlier = await journal.documents.names(SCOPE, "b", before=clock.now)
+    assert sorted(earlier) == [f"{number}.txt" for number in range(7) if number != 3]
+    assert await journal.documents.names(SCOPE, "other", before=clock.now) == []
     await journal.documents.drop(SCOPE, "b", "3.txt")
     assert await journal.documents.get(SCOPE, "b", "3.txt") is None
 

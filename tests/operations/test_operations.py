@@ -11,6 +11,7 @@ from agent_tasks.client._async import _runtime
 from agent_tasks.errors import (
     BadRequestError,
     EmptyAnswerError,
+    LeaseLostError,
     NotFoundError,
     RunExpiredError,
     RunFailedError,
@@ -18,6 +19,7 @@ from agent_tasks.errors import (
     ServiceError,
     TransportError,
 )
+from agent_tasks.journal import LeaseKind, NewLease
 from agent_tasks.operations import (
     AgentSpec,
     RemoteAgent,
@@ -29,6 +31,7 @@ from agent_tasks.operations import (
     ensure_agent,
     exclusive,
     release_owner,
+    release_owners,
     run_turn,
     upload_file,
 )
@@ -444,3 +447,32 @@ async def test_a_name_is_held_by_one_worker_at_a_time(
             pass
         async with exclusive(one, "batch"):
             pass
+
+
+async def test_what_belongs_to_several_owners_is_deleted_together_and_committed_together(
+    service: ServiceFactory, open_workspace: OpenWorkspace
+) -> None:
+    """What the service refuses, and what is another worker's now, stays; the others are gone."""
+    running = service(rules={"default": {"reply": {"text": "Good day."}}})
+    async with open_workspace(running) as ws:
+        agent = await clerk(ws)
+        made = {
+            owner: (await run_turn(ws, turn(agent, owner=owner))).conversation
+            for owner in ("job/1", "job/2", "job/3", "job/4", "job/4/part")
+        }
+        leases = [NewLease(key, LeaseKind.DOCUMENT, key) for key in ("k1", "k4")]
+        assert await ws.journal.leases.take(ws.scope, leases) == {"k1", "k4"}
+        delete = ws.backend.delete
+
+        async def refusing(kind: Any, remote_id: str) -> None:
+            if remote_id == made["job/3"]:
+                raise ServiceError("Not now.", status=500)
+            await delete(kind, remote_id)
+
+        ws.backend.delete = refusing  # type: ignore[method-assign]
+        with pytest.raises(LeaseLostError):
+            await release_owners(ws, {"job/1": "k1", "job/2": "of another", "job/3": None, "job/4": "k4"})
+        left = {one.owner for one in await ws.journal.resources.live(ws.scope, kind="conversation")}
+        assert left == {"job/2", "job/3", "job/4/part"}
+        there = {owner for owner, one in made.items() if await ws.backend.exists("conversation", one)}
+        assert there == left

@@ -37,7 +37,7 @@ from agent_tasks.client._requests import ServiceRequest
 from agent_tasks.doctor.findings import failed
 from agent_tasks.errors import AgentTasksError, ConfigurationError, RunFailedError, ServiceError
 from agent_tasks.journal import Journal
-from agent_tasks.journal.database import database_at
+from agent_tasks.journal.databases import database_at
 from agent_tasks.local.azurite import Azurite
 from agent_tasks.local.child_environment import for_azurite, for_npm
 from agent_tasks.local.functions_host import AppFolder

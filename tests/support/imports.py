@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -71,18 +71,15 @@ class Imports:
             ):
                 yield Import(module, node.lineno, aliases[node.value.id], node.attr)
 
-    def cycle(
-        self, units: Mapping[str, str] | None = None, *, apart_from: Collection[tuple[str, str]] = ()
-    ) -> list[str]:
+    def cycle(self, units: Mapping[str, str] | None = None) -> list[str]:
         """A circle among modules, or among what `units` makes of them; empty: there is none.
 
         Args:
             units: a name for each module, if circles of modules of one name do not count.
-            apart_from: imports, by source and target, that do not count.
         """
         graph: dict[str, set[str]] = {}
         for one in self.all:
-            if one.target not in self.modules or (one.source, one.target) in apart_from:
+            if one.target not in self.modules:
                 continue
             source, target = ((units or {}).get(end, end) for end in (one.source, one.target))
             if source != target:

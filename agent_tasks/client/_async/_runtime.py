@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from typing import Any, TypeVar
 
 import httpx
@@ -15,7 +15,10 @@ from agent_tasks.client.gate import current_gate
 
 __all__ = [
     "AsyncLock",
+    "AsyncSemaphore",
     "aclosing",
+    "async_acquired",
+    "async_cut_off",
     "async_sleep",
     "async_within",
     "asynccontextmanager",
@@ -31,6 +34,19 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 AsyncLock = asyncio.Lock
+AsyncSemaphore = asyncio.Semaphore
+
+
+async def async_acquired(semaphore: asyncio.Semaphore, seconds: float | None) -> None:
+    """Acquires it. Raises httpx.PoolTimeout where that takes longer."""
+    if semaphore.locked():
+        try:
+            async with asyncio.timeout(seconds):
+                await semaphore.acquire()
+        except TimeoutError as error:
+            raise httpx.PoolTimeout(f"no connection was free within {seconds:g} s") from error
+    else:
+        await semaphore.acquire()
 
 
 async def async_sleep(seconds: float) -> None:
@@ -49,6 +65,11 @@ async def async_within(seconds: float) -> AsyncIterator[None]:
             yield
     except TimeoutError as error:
         raise httpx.ReadTimeout(f"no answer in {seconds:g} s") from error
+
+
+def async_cut_off(_response: httpx.Response, seconds: float) -> AbstractAsyncContextManager[None]:
+    """Raises httpx.ReadTimeout where the rest of an answer takes longer, and closes its connection."""
+    return async_within(seconds)
 
 
 async def in_thread(function: Callable[..., T], *args: Any) -> T:

@@ -16,11 +16,21 @@ from agent_tasks.client._requests import ServiceRequest
 from agent_tasks.client._sse import Frame, FrameDecoder
 from agent_tasks.client.failures import error_from_run
 from agent_tasks.client.instrumentation import OperationObserver
-from agent_tasks.errors import InvalidAnswerError, StreamBrokenError, TransportError
-from agent_tasks.wire import AgentStreamEvent, AgentThread, AgentV1Error, StreamEvent, ThreadRun, parse_event
+from agent_tasks.errors import AgentTasksError, InvalidAnswerError, StreamBrokenError, TransportError
+from agent_tasks.wire import (
+    AgentStreamEvent,
+    AgentThread,
+    AgentV1Error,
+    RunStatus,
+    StreamEvent,
+    ThreadRun,
+    parse_event,
+)
 
 LARGEST_STREAM = 1024 * 1024 * 1024
 """Bytes of all events of a stream, with the comments between them."""
+_REST_BYTES, _REST_SECONDS = 64 * 1024, 0.25
+"""How much is read after a run's last event, and for how long: what ends in this way can be used again."""
 
 
 class AsyncEventStream(AsyncIterator[StreamEvent]):
@@ -33,7 +43,8 @@ class AsyncEventStream(AsyncIterator[StreamEvent]):
     - RunThrottledError, RunServerError or RunFailedError for an `error` event. What became of the run is read
       from the run.
 
-    `thread_id` and `run_id` are the last ones seen. Leaving closes the connection; the run keeps running.
+    `thread_id` and `run_id` are the last ones seen. Leaving closes the connection, unless the run came to
+    rest and the stream to its end: then the next request goes over it. The run keeps running.
     """
 
     def __init__(
@@ -42,7 +53,9 @@ class AsyncEventStream(AsyncIterator[StreamEvent]):
         self._transport = transport
         self._call = call
         self._response: httpx.Response | None = None
+        self._pieces: AsyncGenerator[bytes, None] | None = None
         self._events: AsyncGenerator[StreamEvent, None] | None = None
+        self._at_rest = False
         self._watch = ExitStack()
         self.thread_id = thread_id
         self.run_id = run_id
@@ -72,7 +85,8 @@ class AsyncEventStream(AsyncIterator[StreamEvent]):
                 outcome_unknown=True,
                 retryable=False,
             )
-        self._events = self._read(response, observer)
+        self._pieces = self._transport.pieces(self._call, response, LARGEST_STREAM)
+        self._events = self._read(self._pieces, observer)
         observer.opened()
 
     async def __aexit__(
@@ -81,6 +95,10 @@ class AsyncEventStream(AsyncIterator[StreamEvent]):
         try:
             if self._events is not None:
                 await self._events.aclose()
+            if self._at_rest and kind in (None, GeneratorExit):
+                await self._read_the_rest()
+            if self._pieces is not None:
+                await self._pieces.aclose()
             if self._response is not None:
                 await self._response.aclose()
         finally:
@@ -95,25 +113,22 @@ class AsyncEventStream(AsyncIterator[StreamEvent]):
         return await self._events.__anext__()
 
     async def _read(
-        self, response: httpx.Response, observer: OperationObserver
+        self, pieces: AsyncGenerator[bytes, None], observer: OperationObserver
     ) -> AsyncGenerator[StreamEvent, None]:
         decoder = FrameDecoder()
         silence = self._transport.timeouts.stream_silence
         last = time.monotonic()
         try:
-            async with _runtime.aclosing(
-                self._transport.pieces(self._call, response, LARGEST_STREAM)
-            ) as pieces:
-                async for piece in pieces:
-                    for frame in decoder.feed(piece):
-                        event = self._event(frame)
-                        observer.event(event)
-                        yield event
-                        if event.event == AgentStreamEvent.DONE:
-                            return
-                        last = time.monotonic()
-                    if time.monotonic() - last > silence:
-                        raise self._broken(f"no event came for {silence:g} s")
+            async for piece in pieces:
+                for frame in decoder.feed(piece):
+                    event = self._event(frame)
+                    observer.event(event)
+                    yield event
+                    if event.event == AgentStreamEvent.DONE:
+                        return
+                    last = time.monotonic()
+                if time.monotonic() - last > silence:
+                    raise self._broken(f"no event came for {silence:g} s")
         except TransportError as error:
             if isinstance(error, StreamBrokenError):
                 raise
@@ -121,6 +136,20 @@ class AsyncEventStream(AsyncIterator[StreamEvent]):
         except ValueError as error:
             raise self._broken(str(error)) from error
         raise self._broken("it ended before `done`")
+
+    async def _read_the_rest(self) -> None:
+        """Read to the end of the stream if that is near: a connection that is left before is closed."""
+        if self._pieces is None or self._response is None:
+            return
+        left = _REST_BYTES
+        try:
+            async with _runtime.async_cut_off(self._response, _REST_SECONDS):
+                async for piece in self._pieces:
+                    left -= len(piece)
+                    if left < 0:
+                        return
+        except (AgentTasksError, httpx.HTTPError):
+            return  # the connection is closed then
 
     def _event(self, frame: Frame) -> StreamEvent:
         try:
@@ -130,10 +159,14 @@ class AsyncEventStream(AsyncIterator[StreamEvent]):
         if isinstance(event.data, ThreadRun):
             self.run_id = event.data.id
             self.thread_id = event.data.thread_id
+            self._at_rest = event.data.is_terminal or event.data.status == RunStatus.REQUIRES_ACTION
         elif isinstance(event.data, AgentThread):
             self.thread_id = event.data.id
         elif isinstance(event.data, AgentV1Error):
+            self._at_rest = True
             raise error_from_run(event.data.error, run_id=self.run_id, thread_id=self.thread_id)
+        elif event.event == AgentStreamEvent.DONE:
+            self._at_rest = True
         return event
 
     def _broken(self, why: str) -> StreamBrokenError:

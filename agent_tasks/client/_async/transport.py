@@ -13,6 +13,7 @@ from tenacity import AsyncRetrying
 
 from agent_tasks.bounded import ACCEPT_ENCODING, Bounded, bounded_json
 from agent_tasks.client._async import _runtime
+from agent_tasks.client._async.connections import AsyncConnections
 from agent_tasks.client._async.credentials import AsyncTokenSource
 from agent_tasks.client._operations import operation_name
 from agent_tasks.client._options import RetryPolicy, Timeouts
@@ -38,9 +39,9 @@ LARGEST_ANSWER = 64 * 1024 * 1024
 """Bytes of an answer in JSON: a page of a hundred of the longest messages has 26 MB."""
 LARGEST_ERROR = 64 * 1024
 """Bytes of an error's text that are read."""
-# Below the 5 seconds after which common servers close an idle connection: a request that meets a closing
-# connection fails with an unknown outcome.
-_KEEP_ALIVE = 4.0
+# Well below the 5 seconds after which common servers close an idle connection: a request that meets a closing
+# connection fails with an unknown outcome, and a busy process may take a while between choosing and sending.
+_KEEP_ALIVE = 2.0
 
 
 async def _wait(seconds: float) -> None:
@@ -69,21 +70,25 @@ class AsyncTransport:
         self.api_version = api_version
         self._retry = retry
         self._log_bodies = logging_enable
-        self._http = httpx.AsyncClient(
-            timeout=timeouts.for_answer(),
-            headers={"User-Agent": _USER_AGENT, "Accept-Encoding": ACCEPT_ENCODING},
-            follow_redirects=False,  # a token must not follow to wherever an answer points
-            limits=httpx.Limits(
-                max_connections=200, max_keepalive_connections=50, keepalive_expiry=_KEEP_ALIVE
-            ),
-            # Proxies of the environment are for other machines.
-            mounts={f"all://{endpoint.netloc_host}": None} if endpoint.loopback else None,
-            transport=transport,
-        )
+        verified = httpx.create_ssl_context()  # once: it reads all certificates
+
+        def connected() -> httpx.AsyncClient:
+            return httpx.AsyncClient(
+                timeout=timeouts.for_answer(),
+                headers={"User-Agent": _USER_AGENT, "Accept-Encoding": ACCEPT_ENCODING},
+                follow_redirects=False,  # a token must not follow to wherever an answer points
+                verify=verified,
+                limits=httpx.Limits(keepalive_expiry=_KEEP_ALIVE),
+                # Proxies of the environment are for other machines.
+                mounts={f"all://{endpoint.netloc_host}": None} if endpoint.loopback else None,
+                transport=transport,
+            )
+
+        self._connections = AsyncConnections(connected, grouped=transport is None)
 
     async def aclose(self) -> None:
         """Closes all connections."""
-        await self._http.aclose()
+        await self._connections.aclose()
 
     async def json(self, call: ServiceRequest, *, name: str | None = None) -> dict[str, Any]:
         """Sends a call and gives the JSON object of its answer; `name` is as for `observe`."""
@@ -237,33 +242,31 @@ class AsyncTransport:
         with transport_errors(call):
             if call.upload is not None:
                 with call.upload.open() as content:
-                    request = self._http.build_request(
+                    response = await self._connections.send(
                         call.method,
                         url,
                         params=params,
                         headers=headers,
-                        timeout=limits,
+                        limits=limits,
                         data={"purpose": call.upload.purpose},
                         files={"file": (call.upload.filename, content, "application/octet-stream")},
                         extensions=asked,
                     )
-                    response = await self._http.send(request, stream=True)
             else:
                 body = call.content()
                 if body is not None:
                     headers["Content-Type"] = "application/json"
                     self._log_body("request", call, body)
-                request = self._http.build_request(
-                    call.method,
-                    url,
-                    params=params,
-                    headers=headers,
-                    timeout=limits,
-                    content=body,
-                    extensions=asked,
-                )
                 async with _runtime.async_within(self.timeouts.answer):
-                    response = await self._http.send(request, stream=True)
+                    response = await self._connections.send(
+                        call.method,
+                        url,
+                        params=params,
+                        headers=headers,
+                        limits=limits,
+                        content=body,
+                        extensions=asked,
+                    )
         logger.debug(
             "%s %s answered %d in %d ms (request id %s)",
             call.method,

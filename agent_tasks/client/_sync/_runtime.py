@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any, TypeVar, cast
+
+import httpx
 
 from agent_tasks import pauses
 from agent_tasks.client.gate import current_gate
@@ -17,9 +20,12 @@ from agent_tasks.errors import ConfigurationError
 
 __all__ = [
     "Lock",
+    "Semaphore",
+    "acquired",
     "call_any",
     "closing",
     "contextmanager",
+    "cut_off",
     "for_each",
     "gate_passed",
     "gate_trace",
@@ -33,6 +39,13 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 Lock = threading.Lock
+Semaphore = threading.Semaphore
+
+
+def acquired(semaphore: threading.Semaphore, seconds: float | None) -> None:
+    """Acquires it. Raises httpx.PoolTimeout where that takes longer."""
+    if not semaphore.acquire(timeout=seconds):
+        raise httpx.PoolTimeout(f"no connection was free within {seconds:g} s")
 
 
 def sleep(seconds: float) -> None:
@@ -44,6 +57,36 @@ def sleep(seconds: float) -> None:
 def within(seconds: float) -> Iterator[None]:
     """Nothing: a blocking call can't be ended from here. Its pieces have their timeouts, its head a size."""
     yield
+
+
+@contextmanager
+def cut_off(response: httpx.Response, seconds: float) -> Iterator[None]:
+    """Ends reading the rest of an answer after so many seconds; its connection is closed then.
+
+    What blocks in a socket is ended by shutting the socket down: by the plain method, since `SSLSocket` would
+    take its own state away from under the reader.
+    """
+    stream = response.extensions.get("network_stream")
+    connection = stream.get_extra_info("socket") if stream is not None else None
+    if connection is None:  # nothing that could block
+        yield
+        return
+    guard, is_over = threading.Lock(), False
+
+    def cut() -> None:
+        with guard, suppress(OSError):
+            if not is_over:
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        with guard:
+            is_over = True
+        timer.cancel()
 
 
 def call_any(function: Callable[..., Any], *args: Any, seconds: float) -> Any:

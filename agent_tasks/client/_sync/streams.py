@@ -17,11 +17,21 @@ from agent_tasks.client._sync import _runtime
 from agent_tasks.client._sync.transport import Transport
 from agent_tasks.client.failures import error_from_run
 from agent_tasks.client.instrumentation import OperationObserver
-from agent_tasks.errors import InvalidAnswerError, StreamBrokenError, TransportError
-from agent_tasks.wire import AgentStreamEvent, AgentThread, AgentV1Error, StreamEvent, ThreadRun, parse_event
+from agent_tasks.errors import AgentTasksError, InvalidAnswerError, StreamBrokenError, TransportError
+from agent_tasks.wire import (
+    AgentStreamEvent,
+    AgentThread,
+    AgentV1Error,
+    RunStatus,
+    StreamEvent,
+    ThreadRun,
+    parse_event,
+)
 
 LARGEST_STREAM = 1024 * 1024 * 1024
 """Bytes of all events of a stream, with the comments between them."""
+_REST_BYTES, _REST_SECONDS = 64 * 1024, 0.25
+"""How much is read after a run's last event, and for how long: what ends in this way can be used again."""
 
 
 class EventStream(Iterator[StreamEvent]):
@@ -34,7 +44,8 @@ class EventStream(Iterator[StreamEvent]):
     - RunThrottledError, RunServerError or RunFailedError for an `error` event. What became of the run is read
       from the run.
 
-    `thread_id` and `run_id` are the last ones seen. Leaving closes the connection; the run keeps running.
+    `thread_id` and `run_id` are the last ones seen. Leaving closes the connection, unless the run came to
+    rest and the stream to its end: then the next request goes over it. The run keeps running.
     """
 
     def __init__(
@@ -43,7 +54,9 @@ class EventStream(Iterator[StreamEvent]):
         self._transport = transport
         self._call = call
         self._response: httpx.Response | None = None
+        self._pieces: Generator[bytes, None] | None = None
         self._events: Generator[StreamEvent, None] | None = None
+        self._at_rest = False
         self._watch = ExitStack()
         self.thread_id = thread_id
         self.run_id = run_id
@@ -73,7 +86,8 @@ class EventStream(Iterator[StreamEvent]):
                 outcome_unknown=True,
                 retryable=False,
             )
-        self._events = self._read(response, observer)
+        self._pieces = self._transport.pieces(self._call, response, LARGEST_STREAM)
+        self._events = self._read(self._pieces, observer)
         observer.opened()
 
     def __exit__(
@@ -82,6 +96,10 @@ class EventStream(Iterator[StreamEvent]):
         try:
             if self._events is not None:
                 self._events.close()
+            if self._at_rest and kind in (None, GeneratorExit):
+                self._read_the_rest()
+            if self._pieces is not None:
+                self._pieces.close()
             if self._response is not None:
                 self._response.close()
         finally:
@@ -95,22 +113,23 @@ class EventStream(Iterator[StreamEvent]):
             raise RuntimeError("enter the stream first: with ... as events")
         return self._events.__next__()
 
-    def _read(self, response: httpx.Response, observer: OperationObserver) -> Generator[StreamEvent, None]:
+    def _read(
+        self, pieces: Generator[bytes, None], observer: OperationObserver
+    ) -> Generator[StreamEvent, None]:
         decoder = FrameDecoder()
         silence = self._transport.timeouts.stream_silence
         last = time.monotonic()
         try:
-            with _runtime.closing(self._transport.pieces(self._call, response, LARGEST_STREAM)) as pieces:
-                for piece in pieces:
-                    for frame in decoder.feed(piece):
-                        event = self._event(frame)
-                        observer.event(event)
-                        yield event
-                        if event.event == AgentStreamEvent.DONE:
-                            return
-                        last = time.monotonic()
-                    if time.monotonic() - last > silence:
-                        raise self._broken(f"no event came for {silence:g} s")
+            for piece in pieces:
+                for frame in decoder.feed(piece):
+                    event = self._event(frame)
+                    observer.event(event)
+                    yield event
+                    if event.event == AgentStreamEvent.DONE:
+                        return
+                    last = time.monotonic()
+                if time.monotonic() - last > silence:
+                    raise self._broken(f"no event came for {silence:g} s")
         except TransportError as error:
             if isinstance(error, StreamBrokenError):
                 raise
@@ -118,6 +137,20 @@ class EventStream(Iterator[StreamEvent]):
         except ValueError as error:
             raise self._broken(str(error)) from error
         raise self._broken("it ended before `done`")
+
+    def _read_the_rest(self) -> None:
+        """Read to the end of the stream if that is near: a connection that is left before is closed."""
+        if self._pieces is None or self._response is None:
+            return
+        left = _REST_BYTES
+        try:
+            with _runtime.cut_off(self._response, _REST_SECONDS):
+                for piece in self._pieces:
+                    left -= len(piece)
+                    if left < 0:
+                        return
+        except (AgentTasksError, httpx.HTTPError):
+            return  # the connection is closed then
 
     def _event(self, frame: Frame) -> StreamEvent:
         try:
@@ -127,10 +160,14 @@ class EventStream(Iterator[StreamEvent]):
         if isinstance(event.data, ThreadRun):
             self.run_id = event.data.id
             self.thread_id = event.data.thread_id
+            self._at_rest = event.data.is_terminal or event.data.status == RunStatus.REQUIRES_ACTION
         elif isinstance(event.data, AgentThread):
             self.thread_id = event.data.id
         elif isinstance(event.data, AgentV1Error):
+            self._at_rest = True
             raise error_from_run(event.data.error, run_id=self.run_id, thread_id=self.thread_id)
+        elif event.event == AgentStreamEvent.DONE:
+            self._at_rest = True
         return event
 
     def _broken(self, why: str) -> StreamBrokenError:

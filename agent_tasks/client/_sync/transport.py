@@ -23,6 +23,7 @@ from agent_tasks.client._requests import (
     transport_errors,
 )
 from agent_tasks.client._sync import _runtime
+from agent_tasks.client._sync.connections import Connections
 from agent_tasks.client._sync.credentials import TokenSource
 from agent_tasks.client.endpoint import Endpoint
 from agent_tasks.client.failures import error_from_answer, request_id
@@ -39,9 +40,9 @@ LARGEST_ANSWER = 64 * 1024 * 1024
 """Bytes of an answer in JSON: a page of a hundred of the longest messages has 26 MB."""
 LARGEST_ERROR = 64 * 1024
 """Bytes of an error's text that are read."""
-# Below the 5 seconds after which common servers close an idle connection: a request that meets a closing
-# connection fails with an unknown outcome.
-_KEEP_ALIVE = 4.0
+# Well below the 5 seconds after which common servers close an idle connection: a request that meets a closing
+# connection fails with an unknown outcome, and a busy process may take a while between choosing and sending.
+_KEEP_ALIVE = 2.0
 
 
 def _wait(seconds: float) -> None:
@@ -70,21 +71,25 @@ class Transport:
         self.api_version = api_version
         self._retry = retry
         self._log_bodies = logging_enable
-        self._http = httpx.Client(
-            timeout=timeouts.for_answer(),
-            headers={"User-Agent": _USER_AGENT, "Accept-Encoding": ACCEPT_ENCODING},
-            follow_redirects=False,  # a token must not follow to wherever an answer points
-            limits=httpx.Limits(
-                max_connections=200, max_keepalive_connections=50, keepalive_expiry=_KEEP_ALIVE
-            ),
-            # Proxies of the environment are for other machines.
-            mounts={f"all://{endpoint.netloc_host}": None} if endpoint.loopback else None,
-            transport=transport,
-        )
+        verified = httpx.create_ssl_context()  # once: it reads all certificates
+
+        def connected() -> httpx.Client:
+            return httpx.Client(
+                timeout=timeouts.for_answer(),
+                headers={"User-Agent": _USER_AGENT, "Accept-Encoding": ACCEPT_ENCODING},
+                follow_redirects=False,  # a token must not follow to wherever an answer points
+                verify=verified,
+                limits=httpx.Limits(keepalive_expiry=_KEEP_ALIVE),
+                # Proxies of the environment are for other machines.
+                mounts={f"all://{endpoint.netloc_host}": None} if endpoint.loopback else None,
+                transport=transport,
+            )
+
+        self._connections = Connections(connected, grouped=transport is None)
 
     def close(self) -> None:
         """Closes all connections."""
-        self._http.close()
+        self._connections.close()
 
     def json(self, call: ServiceRequest, *, name: str | None = None) -> dict[str, Any]:
         """Sends a call and gives the JSON object of its answer; `name` is as for `observe`."""
@@ -237,33 +242,31 @@ class Transport:
         with transport_errors(call):
             if call.upload is not None:
                 with call.upload.open() as content:
-                    request = self._http.build_request(
+                    response = self._connections.send(
                         call.method,
                         url,
                         params=params,
                         headers=headers,
-                        timeout=limits,
+                        limits=limits,
                         data={"purpose": call.upload.purpose},
                         files={"file": (call.upload.filename, content, "application/octet-stream")},
                         extensions=asked,
                     )
-                    response = self._http.send(request, stream=True)
             else:
                 body = call.content()
                 if body is not None:
                     headers["Content-Type"] = "application/json"
                     self._log_body("request", call, body)
-                request = self._http.build_request(
-                    call.method,
-                    url,
-                    params=params,
-                    headers=headers,
-                    timeout=limits,
-                    content=body,
-                    extensions=asked,
-                )
                 with _runtime.within(self.timeouts.answer):
-                    response = self._http.send(request, stream=True)
+                    response = self._connections.send(
+                        call.method,
+                        url,
+                        params=params,
+                        headers=headers,
+                        limits=limits,
+                        content=body,
+                        extensions=asked,
+                    )
         logger.debug(
             "%s %s answered %d in %d ms (request id %s)",
             call.method,

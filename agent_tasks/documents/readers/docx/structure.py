@@ -1,0 +1,59 @@
+"""What a story of a Word document is made of while it is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from agent_tasks.documents.readers.tables import Cell, Line
+
+
+@dataclass(slots=True)
+class Field:
+    """A field: an instruction, which is not shown, and its result."""
+
+    shows: bool = False
+    """Whether we are in its result."""
+    held_back: list[str] = field(default_factory=list)
+    fallback: str = ""
+    """What a form field shows if the file holds no result of it."""
+    has_result: bool = False
+
+
+@dataclass(slots=True)
+class Run:
+    """Characters of one format."""
+
+    hidden: bool | None = None
+    hidden_by_style: bool = False
+    font: str | None = None
+    raised: bool | None = None
+    """Whether it stands above the line; below it if False."""
+
+
+@dataclass(slots=True)
+class Paragraph:
+    """A paragraph that is being read."""
+
+    pieces: list[str] = field(default_factory=list)
+    beside: list[Line] = field(default_factory=list)
+    """Notes, comments and text boxes, which come after it."""
+    style: str | None = None
+    numbering: str | None = None
+    level: int | None = None
+    joined: bool = False
+    """Its mark is deleted or hidden: what follows continues it."""
+    run: Run = field(default_factory=Run)
+
+
+@dataclass(slots=True)
+class Container(Cell):
+    """What holds paragraphs and tables: the story itself, a text box, or a cell."""
+
+    carried: Paragraph | None = None
+    """A paragraph that the next one continues."""
+
+    def finish(self, paragraph: Paragraph, label: str) -> None:
+        """Add a paragraph that has been read."""
+        text = "".join(paragraph.pieces)
+        self.lines.append(Line(f"{label} {text}" if label and text.strip() else text))
+        self.lines += paragraph.beside

@@ -1,0 +1,66 @@
+"""What durability costs: processor time of a turn against the bare request, and of a journaled step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from agent_tasks.client import AsyncAgentsClient
+from agent_tasks.operations import AgentSpec, TurnSpec, Workspace, ensure_agent, run_turn
+from tests.benchmarks.batches import plain_service
+from tests.benchmarks.figures import Figures, Goal
+
+TURNS, STEPS, ROUNDS = 100, 500, 3
+
+
+async def test_a_durable_turn_against_a_bare_one(journal_url: str, tmp_path: Path, figures: Figures) -> None:
+    """In turns, so that a busy machine slows both alike; the best round counts."""
+    with plain_service(tmp_path / "service") as endpoint:
+        async with (
+            Workspace.open(endpoint, None, journal_url, scope="bench") as ws,
+            AsyncAgentsClient(endpoint, None) as client,
+        ):
+            spec = AgentSpec(name="clerk", model="scripted", instructions="Greet.")
+            agent = await ensure_agent(ws, spec, owner="bench")
+
+            async def bare(number: int) -> None:
+                thread = {"messages": [{"role": "user", "content": f"Paper P-{number}"}]}
+                async with client.runs.stream_thread_and_run(assistant_id=agent.id, thread=thread) as events:
+                    async for _ in events:
+                        pass
+
+            async def durable(number: int) -> None:
+                prompt = f"Paper P-{number}"
+                await run_turn(ws, TurnSpec(step="ask", agent=agent, prompt=prompt, owner="bench"))
+
+            async def step(number: int) -> None:
+                async with ws.hold(f"step-{number}", "step", {"number": number}) as held:
+                    assert not held.is_done
+                    await ws.journal.operations.finish(ws.scope, f"step-{number}", {"number": number})
+
+            await _processor(range(10), bare)
+            await _processor(range(-10, 0), durable)
+            bare_ms, durable_ms, reused_ms, step_ms = [], [], [], []
+            for number in range(ROUNDS):
+                turns = range(number * TURNS, (number + 1) * TURNS)
+                bare_ms.append(await _processor(turns, bare))
+                durable_ms.append(await _processor(turns, durable))
+                reused_ms.append(await _processor(turns, durable))
+                step_ms.append(await _processor(range(number * STEPS, (number + 1) * STEPS), step))
+    figures.add("bare streamed run, processor ms", min(bare_ms))
+    figures.add(
+        "durable turn, processor ms", min(durable_ms), Goal(6.0), against=min(bare_ms), what="bare run"
+    )
+    figures.add(
+        "turn from the journal, processor ms", min(reused_ms), against=min(durable_ms), what="new turn"
+    )
+    figures.add("journaled step, processor ms", min(step_ms), Goal(1.5))
+
+
+async def _processor(numbers: range, work: Callable[[int], Awaitable[None]]) -> float:
+    """Milliseconds of this process's processor time for each number."""
+    begun = time.process_time()
+    for number in numbers:
+        await work(number)
+    return (time.process_time() - begun) / len(numbers) * 1000
