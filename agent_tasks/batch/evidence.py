@@ -43,16 +43,16 @@ def evidence(rows: Iterable[DocumentRow], *, documents: Path, out: Path) -> list
             if len(found) >= MAX_LINES:
                 return found
             if entry.places:
-                address = quote(f"{folder}/{row.document if row.parent is None else row.parent}")
+                address = quote(f"{folder}/{row.document}") if row.parent is None else None
                 shown = Markup("; ").join(_linked(place, address) for place in entry.places)
                 found.append(Evidence(row.document, entry.path, entry.value, shown))
     return found
 
 
-def _linked(place: Place, address: str) -> Markup:
-    """Return a place in words, with a link where it has a page: browsers open a PDF there."""
+def _linked(place: Place, address: str | None) -> Markup:
+    """Return a place in words, with a link where it is a page of a file: browsers open a PDF there."""
     words = escape(place_in_words(place))
-    if place.page is None:
+    if place.page is None or address is None:
         return words
     return Markup("[{}]({}#page={})").format(words, Markup(address), place.page)  # noqa: S704 - it is quoted
 

@@ -174,7 +174,7 @@ async def _settle(
     # Before its own row: where that is committed, those of its attachments are there too.
     for inner in work.attached:
         await _settle_attached(batch, inner, held)
-    if row.status is DocumentStatus.FAILED or row.attachments:
+    if row.status is DocumentStatus.FAILED or row.attachments or row.unread:
         await _take_time_from_before(batch, row)
     record = DocumentRecord(
         name=file.name,
@@ -282,7 +282,8 @@ def _row_that_holds(batch: Batch, record: DocumentRecord) -> DocumentRow | None:
     """The row of an unchanged document, unless it has to be worked on again."""
     row = record.read(DocumentRow)
     # A failure that may pass is tried again, and so is one that cost nothing; but once in each run.
-    again = row.error is not None and (row.error.retryable or not row.readable)
+    # What could not be read may be read now, if the remedy was taken; the same turns come from the journal.
+    again = bool(row.unread) or (row.error is not None and (row.error.retryable or not row.readable))
     return None if again and record.updated_at < batch.started else row
 
 
@@ -372,34 +373,42 @@ class _DocumentWork:
         )
         if self.is_kept:
             return
-        unread = [*read.unread, *unread_attachments(read)]
         self.row.attachments = [attached.name for attached in self.attached]
-        self.row.notes = [*read.notes, *unread]
+        self.row.notes = list(read.notes)
+        self.row.unread = [*read.unread, *unread_attachments(read)]
         text = read.text
         if not text:
             raise EmptyDocumentError(
                 f"{self.file.name} contains no text of its own, only what is attached to it.",
                 document=self.file.name,
             )
-        tokens = estimate_tokens(text)
+        values = {
+            "document": {"name": self.file.name, "text": text, "pages": read.pages()},
+            "fields": pipeline.output.described(),
+        }
+        tokens = estimate_tokens(self._asked(text, values))
         if tokens > pipeline.limits.max_document_tokens:
             raise DocumentTooLongError(
                 f"{self.file.name} has about {tokens:,} tokens; at most "
                 f"{pipeline.limits.max_document_tokens:,} are allowed (limits.max_document_tokens).",
                 document=self.file.name,
             )
-        values = {
-            "document": {"name": self.file.name, "text": text},
-            "fields": pipeline.output.described(),
-        }
         # In a fork, what comes before its step is there already.
         reasons = await self._extract(values) if self.row.fields is None else []
         if self.row.fields is not None:
             reasons += await asyncio.to_thread(self._ground, read)
             if pipeline.reviewer is not None:
                 reasons += await self._review(pipeline.reviewer, values)
-        self.row.reasons = [*reasons, *unread]
+        self.row.reasons = [*reasons, *self.row.unread]
         self.row.status = DocumentStatus.NEEDS_REVIEW if self.row.reasons else DocumentStatus.DONE
+
+    def _asked(self, text: str, values: dict[str, Any]) -> str:
+        """What of the document the agents are asked about: its text, unless the prompts take some pages."""
+        plans = (self.batch.pipeline.extractor, self.batch.pipeline.reviewer)
+        prompts = [prompt for plan in plans if plan is not None for prompt in plan.prompts.values()]
+        if any(prompt.reads_all for prompt in prompts):
+            return text
+        return self.batch.pipeline.extractor.prompts["prompt"].render(values)
 
     async def _keep(self) -> bool:
         """In a fork: take what is kept from the original row; returns whether that is all of it."""

@@ -100,6 +100,8 @@ class DocumentRow(_Record):
     """Why it needs review or failed, one sentence each."""
     notes: list[str] = Field(default_factory=list)
     """What is to be known of how it was read, one sentence each, such as which pages were recognised."""
+    unread: list[str] = Field(default_factory=list)
+    """What is in the document and could not be read, one sentence each; among the reasons too."""
     fields: dict[str, Any] | None = None
     """What was extracted, as the pipeline's output schema has it; None if nothing valid was."""
     answer: str | None = None

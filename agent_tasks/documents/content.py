@@ -75,7 +75,17 @@ class WordBoxes:
         self.starts.append(start)
         self.ends.append(end)
         edges = (box.left, box.top, box.right, box.bottom) if isinstance(box, Box) else box
-        self.edges.extend([min(max(int(65_535 * edge + 0.5), 0), 65_535) for edge in edges])
+        if min(edges) < 0.0 or max(edges) > 1.0:
+            edges = tuple(min(max(edge, 0.0), 1.0) for edge in edges)  # type: ignore[assignment]
+        left, top, right, bottom = edges
+        self.edges.extend(
+            (
+                int(65_535 * left + 0.5),
+                int(65_535 * top + 0.5),
+                int(65_535 * right + 0.5),
+                int(65_535 * bottom + 0.5),
+            )
+        )
 
     def between(self, start: int, end: int) -> Iterator[Box]:
         """Yield the boxes of the words that ``text[start:end]`` touches."""
@@ -106,6 +116,18 @@ class DocumentContent:
     """What a person should know, one sentence each, such as which pages were recognised."""
     unread: tuple[str, ...] = ()
     """What is in the document and not in the text, one sentence each: a person has to look at it there."""
+
+    def pages(self) -> list[str]:
+        """Return the text of each page, slide or sheet; the whole text, where there are none."""
+        spans: list[list[int]] = []
+        before: tuple[object, ...] | None = None
+        for section in self.sections:
+            place = (section.place.page, section.place.slide, section.place.sheet)
+            if place != before:
+                spans.append([section.start, section.end])
+                before = place
+            spans[-1][1] = section.end
+        return [self.text[start:end] for start, end in spans] or [self.text]
 
     def places(self, start: int, end: int) -> list[Place]:
         """Return where ``text[start:end]`` stands: a place, with boxes, for each section that it touches."""

@@ -204,7 +204,7 @@ def _columns_from(rows: list[_Row], i: int) -> tuple[int, float | None]:
 
 
 def _gaps(rows: list[_Row]) -> Iterator[tuple[float, float]]:
-    """Yield the gaps between the pieces of a row, and of the next if it begins beside it: gutters, perhaps."""
+    """Yield the gaps between the pieces of a row, and of the next one if it begins beside it."""
     row = rows[0]
     beside = [piece for piece in rows[-1].pieces if rows[-1].top < row.bottom - 0.2 * row.height]
     pieces = sorted({id(piece): piece for piece in (*row.pieces, *beside)}.values(), key=lambda p: p.left)

@@ -304,9 +304,13 @@ class _Process:
             raise TimeoutError
 
 
-@functools.cache
 def shared_pool() -> ReadingPool:
     """Return the pool of this process."""
+    return _pool_of(os.getpid())  # a forked process has neither the threads nor the processes of another one
+
+
+@functools.cache
+def _pool_of(process: int) -> ReadingPool:
     pool = ReadingPool()
     atexit.register(pool.close)
     return pool

@@ -85,7 +85,8 @@ def _limit(limits: ReadingLimits) -> None:
 
 def _bound(kind: int, value: int) -> None:
     hard = resource.getrlimit(kind)[1]
-    resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
+    with contextlib.suppress(ValueError, OSError):  # macOS bounds no address space
+        resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
 
 
 def _used() -> float:
@@ -100,8 +101,12 @@ def _sign_of_life(output: int, is_recognising: bool) -> None:
 
 
 def _memory() -> int:
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
+    """Return how many bytes of memory the process holds; where that is not known, has held at most."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _send(output: int, frame: list[bytes | memoryview]) -> None:

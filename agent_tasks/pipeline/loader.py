@@ -377,7 +377,11 @@ class _Checker:
 def _samples(output: OutputSchema) -> dict[str, Any]:
     """Plausible values for trying a template out before anything is paid for."""
     return {
-        "document": {"name": "document.txt", "text": "Text of a document."},
+        "document": {
+            "name": "document.txt",
+            "text": "Text of a document.",
+            "pages": ["Text of a document."],
+        },
         "fields": output.described(),
         "errors": ["total: Input should be a valid number"],
         "extraction": output.example(),

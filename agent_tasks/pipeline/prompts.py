@@ -15,7 +15,7 @@ import jinja2
 from jinja2 import meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-DOCUMENT_ATTRIBUTES = frozenset({"name", "text"})
+DOCUMENT_ATTRIBUTES = frozenset({"name", "text", "pages"})
 
 
 class PromptError(Exception):
@@ -46,6 +46,8 @@ class Prompt:
     source: str
     names: frozenset[str]
     """Names the template may use."""
+    reads_all: bool
+    """Whether the whole text of a document goes into it, and not only some of its pages."""
     _template: jinja2.Template
 
     @classmethod
@@ -63,12 +65,14 @@ class Prompt:
         for unknown in sorted(meta.find_undeclared_variables(tree) - names):
             line = next((n.lineno for n in tree.find_all(nodes.Name) if n.name == unknown), 1)
             raise PromptError(f"'{unknown}' is not known here", line)
+        reads_all = False
         for attribute in tree.find_all(nodes.Getattr):
             owner = attribute.node
             about_document = isinstance(owner, nodes.Name) and owner.name == "document"
             if about_document and attribute.attr not in DOCUMENT_ATTRIBUTES:
                 raise PromptError(f"'document.{attribute.attr}' is not known", attribute.lineno)
-        return cls(source, names, template)
+            reads_all = reads_all or (about_document and attribute.attr == "text")
+        return cls(source, names, reads_all, template)
 
     def render(self, values: Mapping[str, Any]) -> str:
         """The prompt for these values, without surrounding blank space.

@@ -3,18 +3,23 @@
 import asyncio
 import os
 import pickle
+import sys
+import textwrap
 from collections.abc import Callable
 
 import pytest
+from reportlab.pdfgen.canvas import Canvas
 
 from agent_tasks.batch.circuit_breaker import BatchStoppedError
 from agent_tasks.batch.observer import Observer, observed_by
 from agent_tasks.batch.records import AllDocumentsFailedError, AnswerRow, BatchSummary, DocumentRow
 from agent_tasks.batch.run import PLAIN_STEPS, Steps, run_batch
 from agent_tasks.batch.workers import Work
+from agent_tasks.documents.reading_pool import ReadingPool
 from agent_tasks.errors import ConfigurationError
 from agent_tasks.pipeline.loader import load_pipeline
 from tests.batch.support import PIPELINE, RULES, SMALL, TOOLS, Bench
+from tests.support.pdf_files import drawn, filled_with, pdf, scan
 
 MakeBench = Callable[..., Bench]
 
@@ -195,6 +200,26 @@ async def test_a_service_that_fails_everybody_stops_the_batch(bench: MakeBench) 
     assert batch.turns() == 3
 
 
+WITHOUT_RECOGNITION = """
+    from agent_tasks.documents import reading_process
+    from agent_tasks.documents.readers import pdf
+    pdf.recogniser = lambda: None
+    reading_process.main()
+"""
+WITH_RECOGNITION = """
+    from agent_tasks.documents import reading_process
+    from agent_tasks.documents.layout import Word
+    from agent_tasks.documents.readers import pdf
+
+    class Seeing:
+        def words(self, picture, size):
+            return [Word("Total", 0.0, 0.0, 9.0, 9.0, box=(0.0, 0.0, 0.1, 0.1))], 0.9
+
+    pdf.recogniser = Seeing
+    reading_process.main()
+"""
+
+
 async def test_a_batch_that_is_stopped_writes_what_is_done(bench: MakeBench) -> None:
     error = {"code": "rate_limit_exceeded", "message": "Quota. Try again in 86400 seconds."}
     refuse = {"when": {"message": "total 99"}, "reply": {"error": error}}
@@ -226,6 +251,49 @@ async def test_odd_documents_in_a_row_stop_nothing_and_change_nothing(bench: Mak
     before = [file.read_bytes() for file in files]
     await batch.run()
     assert [file.read_bytes() for file in files] == before
+
+
+async def test_a_document_with_pages_that_are_not_read_needs_review_until_they_are(
+    bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def text(canvas: Canvas) -> None:
+        canvas.drawString(
+            50, 700, "Paper P-1 of 2026-03-01, total 10, with more words than a stamp on a scan"
+        )
+
+    batch = bench()
+    (batch.documents / "a.pdf").write_bytes(drawn(text, filled_with(scan(["Total 7"]))))
+    without = (sys.executable, "-P", "-c", textwrap.dedent(WITHOUT_RECOGNITION))
+    monkeypatch.setattr("agent_tasks.batch.processing.shared_pool", lambda: ReadingPool(1, command=without))
+    await batch.run()
+    row = batch.rows()["a.pdf"]
+    assert row["status"] == "needs_review"
+    assert "page 2 of 2: a picture" in row["reasons"][0]
+    assert row["unread"] == row["reasons"]
+    assert row["grounding"][0]["places"][0]["page"] == 1
+    before = (batch.out / "results.jsonl").read_bytes()
+    turns = batch.turns()
+    await batch.run()
+    assert (batch.turns(), (batch.out / "results.jsonl").read_bytes()) == (turns, before)
+
+    seeing = (sys.executable, "-P", "-c", textwrap.dedent(WITH_RECOGNITION))
+    monkeypatch.setattr("agent_tasks.batch.processing.shared_pool", lambda: ReadingPool(1, command=seeing))
+    await batch.run()
+    row = batch.rows()["a.pdf"]
+    assert (row["status"], row["unread"]) == ("done", [])
+    assert row["notes"] == ["The text of page 2 was recognised in a picture; at the least, it is 90% sure."]
+
+
+async def test_a_prompt_may_take_some_pages_of_a_long_document(bench: MakeBench) -> None:
+    batch = bench(
+        pipeline=PIPELINE.replace("{{ document.text }}", "{{ document.pages[:1] | join }}").replace(
+            "concurrency: 2", "concurrency: 2, max_document_tokens: 100"
+        )
+    )
+    long = ["nothing of interest " * 20] * 30
+    (batch.documents / "a.pdf").write_bytes(pdf(["Paper P-1 of 2026-03-01, total 10"], long, long))
+    await batch.run()
+    assert batch.rows()["a.pdf"]["status"] == "done"
 
 
 async def test_a_missing_deployment_stops_the_batch_at_the_first_document(bench: MakeBench) -> None:

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from agent_tasks.batch.evidence import evidence
 from agent_tasks.batch.markdown import escape, quote
 from agent_tasks.batch.records import DocumentRow, DocumentStatus
 from agent_tasks.batch.writers import cell, prepare_folder, replacing, summary_line
+from agent_tasks.documents.content import Box, Place
+from agent_tasks.documents.grounding import FieldGrounding, GroundingStatus
 from agent_tasks.errors import ConfigurationError
 from tests.batch.support import SMALL, Bench
 
@@ -117,3 +120,25 @@ def test_a_folder_that_cannot_be_written_is_known_before_the_first_turn(tmp_path
     with pytest.raises(ConfigurationError, match="another folder"):
         prepare_folder(tmp_path, documents=tmp_path)
     assert prepare_folder(tmp_path / "a" / "b", documents=tmp_path).is_dir()
+
+
+def test_evidence_links_the_page_and_names_the_place(tmp_path: Path) -> None:
+    box = Box(left=0.5, top=0.16, right=0.55, bottom=0.17)
+    places = (Place(page=2, part="form field [total](http://evil)", boxes=(box,)),)
+    entry = FieldGrounding(
+        path="total", kind="number", status=GroundingStatus.FOUND, value=12, offset=0, end=2, places=places
+    )
+    cells = (Place(sheet="Costs", cell="B7"),)
+    attached = entry.model_copy(update={"places": cells})
+    rows = [
+        DocumentRow(document="a)b (1).pdf", status=DocumentStatus.DONE, grounding=[entry]),
+        DocumentRow(document="m/x.xlsx", parent="m", status=DocumentStatus.DONE, grounding=[attached]),
+        DocumentRow(document="m/y.pdf", parent="m", status=DocumentStatus.DONE, grounding=[entry]),
+    ]
+    first, second, third = evidence(rows, documents=tmp_path / "documents", out=tmp_path / "out")
+    assert (first.document, first.field, first.value) == ("a)b (1).pdf", "total", 12)
+    assert str(first.place).endswith("(../documents/a%29b%20%281%29.pdf#page=2)")
+    assert "50% to 55% across, 16% to 17% down" in first.place
+    assert _unescaped(str(first.place)).count("[") == 1
+    assert str(second.place) == "sheet Costs, cell B7"
+    assert "](" not in _unescaped(str(third.place))  # a page of what lies in another file has no address

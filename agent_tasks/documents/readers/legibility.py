@@ -23,9 +23,9 @@ def is_garbage(text: str, unmapped: float = 0.0) -> bool:
         unmapped: The share of its characters whose font says nothing of Unicode. It may be all of a good one,
             since the names of glyphs, and old encodings, are understood too.
     """
-    if text.isascii() and text.isprintable() and unmapped == 0.0:
+    signs = "".join(text[:_SAMPLE].replace("\ufffe", "").split())
+    if signs.isascii() and signs.isprintable():
         return _has_no_vowels(text[:_SAMPLE])
-    signs = [char for char in text[:_SAMPLE] if not char.isspace() and char != "\ufffe"]
     if not signs:
         return False
     most = 0.05 if unmapped > 0.5 else 0.15
