@@ -68,7 +68,7 @@ BUILT_IN: dict[str, str] = {
     **dict.fromkeys((".html", ".htm"), f"{_READERS}.html:read_html"),
     **dict.fromkeys(PICTURE_EXTENSIONS, f"{_READERS}.picture:read_picture"),
     ".pdf": f"{_READERS}.pdf:read_pdf",
-    ".docx": f"{_READERS}.docx:read_docx",
+    **dict.fromkeys((".docx", ".docm", ".dotx", ".dotm"), f"{_READERS}.docx:read_docx"),
 }
 """Extension to the reader's module and function."""
 
