@@ -9,10 +9,10 @@ from agent_tasks.documents.limits import ReadingLimits
 from agent_tasks.documents.readers.docx.notes import NotesPart
 from agent_tasks.documents.readers.docx.numbering import Numbering
 from agent_tasks.documents.readers.docx.story import Found, Notes, Story
-from agent_tasks.documents.readers.docx.structure import Line
 from agent_tasks.documents.readers.docx.styles import Styles
 from agent_tasks.documents.readers.ooxml import PREFIXES, drawn_texts, is_on
 from agent_tasks.documents.readers.packages import Package, Relationship, reading
+from agent_tasks.documents.readers.tables import Line
 from agent_tasks.documents.readers.text_builder import TextBuilder
 from agent_tasks.documents.readers.xml_events import Events
 from agent_tasks.errors import UnreadableDocumentError

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from agent_tasks.documents.content import Place
 from agent_tasks.documents.readers.docx.story import Story
-from agent_tasks.documents.readers.docx.structure import Line
+from agent_tasks.documents.readers.tables import Line
 from agent_tasks.documents.readers.text_builder import squeezed
 
 _SEPARATORS = ("separator", "continuationSeparator", "continuationNotice")

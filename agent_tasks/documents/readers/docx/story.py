@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 
 from agent_tasks.documents.content import Place
 from agent_tasks.documents.readers.docx.numbering import Numbering, written_number
-from agent_tasks.documents.readers.docx.structure import Container, Field, Line, Paragraph, Row
+from agent_tasks.documents.readers.docx.structure import Container, Field, Paragraph
 from agent_tasks.documents.readers.docx.styles import Styles
 from agent_tasks.documents.readers.docx.symbols import symbol, with_symbols
 from agent_tasks.documents.readers.ooxml import is_on
+from agent_tasks.documents.readers.tables import Line, Row
 
 _MAX_NESTING = 100  # of tables and text boxes; Word stops long before
 
@@ -432,9 +433,9 @@ def _form_value(name: str) -> Callable[[Story, dict[str, str]], None]:
 
 # fmt: off
 _SKIPPED = frozenset((
-    "w:instrText", "w:delText", "w:delInstrText", "w:sdtPr", "w:sdtEndPr", "w:rt", "w:docPartPr", "w:pPrChange",
-    "w:rPrChange", "w:sectPrChange", "w:tblPrChange", "w:tblPrExChange", "w:tblGridChange", "w:trPrChange",
-    "w:tcPrChange", "w:numberingChange",
+    "w:instrText", "w:delText", "w:delInstrText", "w:sdtPr", "w:sdtEndPr", "w:rt", "w:docPartPr",
+    "w:pPrChange", "w:rPrChange", "w:sectPrChange", "w:tblPrChange", "w:tblPrExChange", "w:tblGridChange",
+    "w:trPrChange", "w:tcPrChange", "w:numberingChange",
 ))
 # fmt: on
 _STARTS: dict[str, Callable[[Story, dict[str, str]], None]] = {
