@@ -67,6 +67,8 @@ BUILT_IN: dict[str, str] = {
     **dict.fromkeys(PLAIN_TEXT_EXTENSIONS, f"{_READERS}.plain:read_plain"),
     **dict.fromkeys((".html", ".htm"), f"{_READERS}.html:read_html"),
     **dict.fromkeys(PICTURE_EXTENSIONS, f"{_READERS}.picture:read_picture"),
+    ".eml": f"{_READERS}.mail.eml:read_eml",
+    ".msg": f"{_READERS}.mail.msg:read_msg",
     ".pdf": f"{_READERS}.pdf:read_pdf",
     **dict.fromkeys((".docx", ".docm", ".dotx", ".dotm"), f"{_READERS}.docx:read_docx"),
 }
