@@ -69,6 +69,8 @@ BUILT_IN: dict[str, str] = {
     **dict.fromkeys(PICTURE_EXTENSIONS, f"{_READERS}.picture:read_picture"),
     ".eml": f"{_READERS}.mail.eml:read_eml",
     ".msg": f"{_READERS}.mail.msg:read_msg",
+    **dict.fromkeys((".xlsx", ".xlsm", ".xltx", ".xltm"), f"{_READERS}.sheets.xlsx:read_xlsx"),
+    **dict.fromkeys((".csv", ".tsv", ".tab"), f"{_READERS}.sheets.csv:read_csv"),
     ".pdf": f"{_READERS}.pdf:read_pdf",
     **dict.fromkeys((".docx", ".docm", ".dotx", ".dotm"), f"{_READERS}.docx:read_docx"),
 }

@@ -1,0 +1,1 @@
+"""Spreadsheets: cells as they are shown, each with its place."""
