@@ -72,6 +72,7 @@ BUILT_IN: dict[str, str] = {
     **dict.fromkeys((".xlsx", ".xlsm", ".xltx", ".xltm"), f"{_READERS}.sheets.xlsx:read_xlsx"),
     **dict.fromkeys((".csv", ".tsv", ".tab"), f"{_READERS}.sheets.csv:read_csv"),
     **dict.fromkeys((".pptx", ".pptm", ".ppsx", ".ppsm", ".potx", ".potm"), f"{_READERS}.pptx:read_pptx"),
+    ".rtf": f"{_READERS}.rtf:read_rtf",
     ".pdf": f"{_READERS}.pdf:read_pdf",
     **dict.fromkeys((".docx", ".docm", ".dotx", ".dotm"), f"{_READERS}.docx:read_docx"),
 }

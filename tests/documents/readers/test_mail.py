@@ -153,6 +153,13 @@ class TestMsg:
         html = {"__substg1.0_10130102": "<meta charset=utf-8><p>Summe <b>12</b> €".encode()}
         assert read(outlook(**html), "a.msg").text.endswith("\n\nSumme 12 €")
 
+    def test_rtf_is_read_where_nothing_else_is_there(self) -> None:
+        packed = bytes.fromhex(  # the example of MS-OXRTFCP, 4.1
+            "2d0000002b0000004c5a4675f1c5c7a703000a007263706731323542320af32068656c090020627705b06c647d0a800fa0"
+        )
+        content = compound(message({0x0037: "a"}, binary={0x1009: packed}))
+        assert read(content, "a.msg").text == "Subject: a\n\nhello world"
+
     def test_old_strings_are_in_the_code_page_that_the_message_names(self) -> None:
         made = message({0x1000: "x"}, fixed={0x3FFD: 1251})
         made["__substg1.0_0037001E"] = "Счёт".encode("cp1251")

@@ -22,6 +22,7 @@ from agent_tasks.documents.readers.html import decode_html
 from agent_tasks.documents.readers.mail import Body, Mail
 from agent_tasks.documents.readers.packages import reading
 from agent_tasks.documents.readers.plain import decode
+from agent_tasks.documents.readers.rtf import rtf_lines
 from agent_tasks.errors import UnreadableDocumentError
 
 MAX_ATTACHMENTS = 2_000
@@ -30,6 +31,13 @@ _REMEDY = "save the message again in Outlook"
 _PROPERTIES = "__properties_version1.0"
 _UNICODE, _STRING, _BINARY, _OBJECT = 0x001F, 0x001E, 0x0102, 0x000D
 _EPOCH = datetime.datetime(1601, 1, 1, tzinfo=datetime.UTC)
+_PACKED = 0x75465A4C
+_WINDOW = (
+    rb"{\rtf1\ansi\mac\deff0\deftab720{\fonttbl;}{\f0\fnil \froman \fswiss \fmodern \fscript \fdecor MS Sans"
+    b" SerifSymbolArialTimes New RomanCourier{\\colortbl\\red0\\green0\\blue0\r\n"
+    rb"\par \pard\plain\f0\fs20\b\i\u\tab\tx"
+)
+"""What the window of packed RTF begins with."""
 _RECIPIENTS = {1: "To", 2: "Cc", 3: "Bcc"}
 
 
@@ -158,8 +166,8 @@ class _Message:
             mail.bodies.append(Body(text, is_html=True))
         elif text := self._text(0x1000):
             mail.bodies.append(Body(text))
-        elif self._storage.binary(0x1009):
-            mail.notes.append("Its text is in a form of Outlook's own (compressed RTF), which was not read.")
+        elif packed := self._storage.binary(0x1009):
+            mail.bodies.append(Body("\n".join(line.text for line in rtf_lines(unpacked_rtf(packed)))))
 
     def _take_attachment(self, attachment: _Storage, number: int, mail: Mail) -> None:
         name = self._text(0x3707, 0x3704, 0x3001, storage=attachment) or f"attachment {number}.bin"
@@ -179,6 +187,35 @@ class _Message:
             mail.notes.append(
                 f"The attachment {name.strip()} is an object of another program, which was not read."
             )
+
+
+def unpacked_rtf(packed: bytes) -> bytes:
+    """Unpack RTF as Outlook packs it (MS-OXRTFCP)."""
+    size, raw_size, kind, _ = struct.unpack_from("<IIII", packed)
+    if kind != _PACKED:
+        return packed[16 : 16 + raw_size]
+    window = bytearray(_WINDOW.ljust(4096, b"\0"))
+    write, position, end = len(_WINDOW), 16, min(size + 4, len(packed))
+    out = bytearray()
+    while position < end:
+        flags, position = packed[position], position + 1
+        for bit in range(8):
+            if position >= end or not flags >> bit & 1:
+                piece, position = packed[position : position + 1], position + 1
+            else:
+                reference, position = int.from_bytes(packed[position : position + 2], "big"), position + 2
+                if reference >> 4 == write:
+                    return bytes(out)
+                piece = b""
+                for offset in range((reference & 15) + 2):
+                    byte = window[((reference >> 4) + offset) % 4096]
+                    window[(write + offset) % 4096] = byte
+                    piece += bytes((byte,))
+            for byte in piece:
+                window[write] = byte
+                write = (write + 1) % 4096
+            out += piece
+    return bytes(out)
 
 
 def _person(name: str, address: str) -> str:
