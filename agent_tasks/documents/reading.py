@@ -67,12 +67,18 @@ BUILT_IN: dict[str, str] = {
     **dict.fromkeys(PLAIN_TEXT_EXTENSIONS, f"{_READERS}.plain:read_plain"),
     **dict.fromkeys((".html", ".htm"), f"{_READERS}.html:read_html"),
     **dict.fromkeys(PICTURE_EXTENSIONS, f"{_READERS}.picture:read_picture"),
+    **dict.fromkeys((".html", ".htm", ".xhtml"), f"{_READERS}.html:read_html"),
     ".eml": f"{_READERS}.mail.eml:read_eml",
     ".msg": f"{_READERS}.mail.msg:read_msg",
     **dict.fromkeys((".xlsx", ".xlsm", ".xltx", ".xltm"), f"{_READERS}.sheets.xlsx:read_xlsx"),
     **dict.fromkeys((".csv", ".tsv", ".tab"), f"{_READERS}.sheets.csv:read_csv"),
     **dict.fromkeys((".pptx", ".pptm", ".ppsx", ".ppsm", ".potx", ".potm"), f"{_READERS}.pptx:read_pptx"),
     ".rtf": f"{_READERS}.rtf:read_rtf",
+    **dict.fromkeys(
+        (".odt", ".ods", ".odp", ".ott", ".ots", ".otp"), f"{_READERS}.opendocument:read_opendocument"
+    ),
+    ".epub": f"{_READERS}.epub:read_epub",
+    ".xml": f"{_READERS}.xml:read_xml",
     ".pdf": f"{_READERS}.pdf:read_pdf",
     **dict.fromkeys((".docx", ".docm", ".dotx", ".dotm"), f"{_READERS}.docx:read_docx"),
 }

@@ -35,6 +35,7 @@ _ENDLESS = frozenset((  # elements that have no end, or need none
 _BLANKS = re.compile(r"[ \t\n\r\f]+")
 _COLUMNS = re.compile(r"[ \t]{2,}|\t")
 _TAGS = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:-]*)[^<>]*?(/?)>")
+_EMPTY = re.compile(r"<([a-zA-Z][\w:-]*)((?:\s[^<>]*?)?)/>")
 _HIDING = re.compile(
     r"(?:^|[;\s])(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)"
     r"|(?:opacity|font-size)\s*:\s*0(?:\.0+)?(?:px|pt|em|rem|%)?\s*(?:!|;|$))",
@@ -61,7 +62,8 @@ def read_html(content: bytes, filename: str, limits: ReadingLimits) -> DocumentC
     """Read the text that a browser shows of a page; nothing that hides itself."""
     decoded = decode_html(content, filename)
     builder = TextBuilder(filename, limits)
-    for line in html_lines(decoded.text, filename):
+    markup = as_html(decoded.text) if decoded.text.lstrip().startswith("<?xml") else decoded.text
+    for line in html_lines(markup, filename):
         builder.line(line.text)
     return builder.content(notes=decoded.notes)
 
@@ -86,6 +88,14 @@ def decode_html(content: bytes, filename: str, declared: str | None = None) -> D
         except (LookupError, ValueError):  # an unknown or untrue declaration
             continue
     return decode(content, filename)
+
+
+def as_html(markup: str) -> str:
+    """Return XHTML in the syntax of HTML, which knows no ``<title/>``: all that follows would be the title."""
+    return _EMPTY.sub(
+        lambda match: match[0] if match[1].lower() in _ENDLESS else f"<{match[1]}{match[2]}></{match[1]}>",
+        markup,
+    )
 
 
 def html_lines(markup: str, filename: str) -> list[Line]:

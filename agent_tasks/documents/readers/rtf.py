@@ -232,9 +232,7 @@ class _Rtf:
             self._to_skip -= 1
             return
         if word == "ud":
-            self._groups[-1] = replace(
-                group, skipped=self._groups[-2].skipped if len(self._groups) < 3 else self._groups[-3].skipped
-            )
+            self._groups[-1] = replace(group, skipped=len(self._groups) > 2 and self._groups[-3].skipped)
         elif word == "fonttbl":
             self._groups[-1] = replace(group, fonts=True)
         elif word in _SKIPPED or (starred and word not in _STARRED):
