@@ -91,7 +91,7 @@ def decode_html(content: bytes, filename: str, declared: str | None = None) -> D
 
 
 def as_html(markup: str) -> str:
-    """Return XHTML in the syntax of HTML, which knows no ``<title/>``: all that follows would be the title."""
+    """Return XHTML in the syntax of HTML, where ``<title/>`` makes a title of all that follows."""
     return _EMPTY.sub(
         lambda match: match[0] if match[1].lower() in _ENDLESS else f"<{match[1]}{match[2]}></{match[1]}>",
         markup,
