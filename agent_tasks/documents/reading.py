@@ -65,7 +65,6 @@ PICTURE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp",
 
 BUILT_IN: dict[str, str] = {
     **dict.fromkeys(PLAIN_TEXT_EXTENSIONS, f"{_READERS}.plain:read_plain"),
-    **dict.fromkeys((".html", ".htm"), f"{_READERS}.html:read_html"),
     **dict.fromkeys(PICTURE_EXTENSIONS, f"{_READERS}.picture:read_picture"),
     **dict.fromkeys((".html", ".htm", ".xhtml"), f"{_READERS}.html:read_html"),
     ".eml": f"{_READERS}.mail.eml:read_eml",

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent_tasks.documents.grounding.dates import find_dates
 from agent_tasks.documents.grounding import GroundingStatus, SourceText
+from agent_tasks.documents.grounding.dates import find_dates
 
 TEXT = unicodedata.normalize(
     "NFC",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -19,7 +18,6 @@ from agent_tasks.errors import (
     ConfigurationError,
     DocumentTooLongError,
     EmptyDocumentError,
-    UnreadableDocumentError,
     UnsupportedDocumentError,
 )
 from tests.support.pdf_files import pdf
@@ -33,32 +31,6 @@ def saved(document: docx.document.Document) -> bytes:
     out = io.BytesIO()
     document.save(out)
     return out.getvalue()
-
-
-class TestPlainText:
-    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252"])
-    def test_is_decoded_from_the_usual_encodings(self, encoding: str) -> None:
-        assert text_of("Größe: 3 m – für Müller".encode(encoding), "a.txt") == "Größe: 3 m – für Müller"
-
-    def test_has_one_kind_of_line_end_and_few_blank_lines(self) -> None:
-        assert text_of(b"\n\na  b \r\nc\rd\n\n\n\n\ne\n", "a.md") == "a  b\nc\nd\n\ne"
-
-    def test_keeps_indentation_of_source_files(self) -> None:
-        assert text_of(b"def f():\n    return 1\n", "a.py") == "def f():\n    return 1"
-
-    @pytest.mark.parametrize(
-        "content",
-        [
-            bytes(range(256)),
-            b"\x89PNG\r\n\x1a\n" + bytes(200),
-            b"\x00\x01\x02 text",
-            b"\xff\xfea",
-            b"\xe4" * 50,
-        ],
-    )
-    def test_refuses_binary_data(self, content: bytes) -> None:
-        with pytest.raises(UnreadableDocumentError, match=r"a\.txt"):
-            text_of(content, "a.txt")
 
 
 class TestEveryFormat:
@@ -92,69 +64,6 @@ class TestEveryFormat:
             text_of(b"text", "a.txt", limits=replace(DEFAULT_LIMITS, max_bytes=3))
         with pytest.raises(DocumentTooLongError, match="the limit is 3 characters"):
             text_of(b"text", "a.txt", limits=replace(DEFAULT_LIMITS, max_characters=3))
-
-
-class TestHtml:
-    def test_puts_blocks_on_lines_and_drops_scripts(self) -> None:
-        html = b"""<!doctype html><html><head><title>T</title><style>p{}</style></head><body>
-          <h1>Invoice <em>no.</em>
-            7</h1><div>From:<br>Acme &amp; Co<div>Oslo</div></div><!-- note -->
-          <p>Total&nbsp;due</p><script>alert(1)</script><ul><li>one<li>two</ul></body></html>"""
-        assert text_of(html, "a.html") == ("Invoice no. 7\n\nFrom:\nAcme & Co\nOslo\n\nTotal due\n\none\ntwo")
-
-    def test_writes_a_table_row_by_row(self) -> None:
-        html = b"""<table><thead><tr><th>Item</th><th>Price</th></tr></thead><tbody>
-          <tr><td><p>Pump</p><p>blue</p></td><td> 12.00 </td></tr></tbody></table>"""
-        assert text_of(html, "a.htm") == "Item | Price\nPump blue | 12.00"
-
-    def test_keeps_rows_of_a_table_within_a_layout_table_apart(self) -> None:
-        html = b"<table><tr><td><table><tr><td>a<td>b<tr><td>c<td>d</table></td></tr></table>"
-        assert text_of(html, "a.html").split() == ["a", "|", "b", "c", "|", "d"]
-        assert "\nc | d" in text_of(html, "a.html")
-
-    def test_honours_a_declared_encoding(self) -> None:
-        html = '<meta charset="iso-8859-2"><p>Łódź</p>'.encode("iso-8859-2")
-        assert text_of(html, "a.html") == "Łódź"
-
-    @pytest.mark.parametrize("charset", ["no-such-charset", "ascii"])
-    def test_survives_an_untrue_declaration(self, charset: str) -> None:
-        assert text_of(f'<meta charset="{charset}"><p>Łódź</p>'.encode(), "a.html") == "Łódź"
-
-    def test_survives_deep_nesting(self) -> None:
-        assert text_of(b"<div>" * 3000 + b"deep", "a.html") == "deep"
-
-
-class TestDocx:
-    def test_keeps_paragraphs_and_table_rows_in_document_order(self) -> None:
-        document = docx.Document()
-        document.sections[0].header.paragraphs[0].text = "Acme GmbH"
-        document.sections[0].footer.paragraphs[0].text = "IBAN DE00"
-        document.add_paragraph("Delivery note 12")
-        table = document.add_table(rows=3, cols=2)
-        for row, texts in zip(table.rows, [("Item", "Pieces"), ("Pump\nblue", "3")], strict=False):
-            for cell, text in zip(row.cells, texts, strict=True):
-                cell.text = text
-        table.rows[2].cells[0].merge(table.rows[2].cells[1]).text = "merged"
-        document.add_paragraph("Received by:\tJ. Doe")
-        assert text_of(saved(document), "a.docx") == (
-            "Acme GmbH\nDelivery note 12\nItem | Pieces\nPump blue | 3\nmerged\n"
-            "Received by: J. Doe\nIBAN DE00"
-        )
-
-    def test_refuses_what_is_not_a_docx(self) -> None:
-        empty_zip = io.BytesIO()
-        with zipfile.ZipFile(empty_zip, "w") as archive:
-            archive.writestr("a.txt", "a")
-        for content in (b"text", b"PK\x03\x04rubbish", b"\xd0\xcf\x11\xe0old", empty_zip.getvalue()):
-            with pytest.raises(UnreadableDocumentError, match=r"a\.docx"):
-                text_of(content, "a.docx")
-
-    def test_refuses_zip_bombs_before_unpacking(self) -> None:
-        bomb = io.BytesIO()
-        with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("word/document.xml", b"0" * 30_000_000)
-        with pytest.raises(DocumentTooLongError, match="unpacks from"):
-            text_of(bomb.getvalue(), "a.docx")
 
 
 class _Package:
