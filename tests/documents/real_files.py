@@ -1,10 +1,11 @@
 """Compare what is read of real documents with what other programs read: mean word recall, kind by kind.
 
-Not run by pytest. It needs `pandoc` and `pdftotext` (Debian: pandoc, poppler-utils), and folders or archives with
-documents: such as source distributions of packages about documents, which bring hundreds for their own tests::
+Not run by pytest. It needs `pandoc` and `pdftotext` (Debian: pandoc, poppler-utils), and folders or archives
+with documents, such as source packages of programs about documents, which bring hundreds for their tests::
 
-    python -m pip download --no-deps --no-binary :all: -d real docxtpl docx2python mammoth
-    python -m tests.documents.real_files real /usr/share/doc
+    apt-get source --download-only pandoc calibre
+    python -m pip download --no-deps --no-binary :all: python-docx mammoth
+    python -m tests.documents.real_files . /usr/share/doc
 """
 
 from __future__ import annotations

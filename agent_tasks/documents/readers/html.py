@@ -12,7 +12,7 @@ from agent_tasks.documents.limits import ReadingLimits, too_long
 from agent_tasks.documents.readers.packages import reading
 from agent_tasks.documents.readers.plain import BYTE_ORDER_MARKS, Decoded, decode
 from agent_tasks.documents.readers.tables import Cell, Line, Row
-from agent_tasks.documents.readers.text_builder import TextBuilder
+from agent_tasks.documents.readers.text_builder import TextBuilder, shifted
 
 # fmt: off
 _DROPPED = frozenset((
@@ -128,6 +128,7 @@ class _Page:
         self._rows: list[Row] = []
         self._buffer: list[str] = []
         self._preformatted = 0
+        self._shifts: list[str] = []
 
     def lines(self, parser: LexborHTMLParser) -> list[Line]:
         root = parser.root
@@ -181,6 +182,8 @@ class _Page:
             self._block(name)
         if name in ("pre", "textarea"):
             self._preformatted += 1
+        elif name in ("sup", "sub"):
+            self._shifts.append(name)
         return True
 
     def _leave(self, node: LexborNode) -> None:
@@ -189,6 +192,8 @@ class _Page:
             return
         if name in ("pre", "textarea"):
             self._preformatted -= 1
+        elif name in ("sup", "sub"):
+            self._shifts.pop()
         if name == "tr":
             self._end_row()
         elif name in ("td", "th"):
@@ -214,6 +219,8 @@ class _Page:
     # --- text and tables ---
 
     def _text(self, text: str) -> None:
+        if self._shifts:
+            text = shifted(text, raised=self._shifts[-1] == "sup")
         if self._preformatted:
             self._buffer.append(_COLUMNS.sub("\t", text))
         else:

@@ -16,6 +16,7 @@ PREFIXES = {
         ("s", "spreadsheetml/2006/main", "spreadsheetml/main"),
         ("p", "presentationml/2006/main", "presentationml/main"),
         ("a", "drawingml/2006/main", "drawingml/main"),
+        ("wp", "drawingml/2006/wordprocessingDrawing", "drawingml/wordprocessingDrawing"),
         ("c", "drawingml/2006/chart", "drawingml/chart"),
         ("dgm", "drawingml/2006/diagram", "drawingml/diagram"),
         ("m", "officeDocument/2006/math", "officeDocument/math"),

@@ -23,6 +23,15 @@ def squeezed(text: str) -> str:
     return "\n".join(line for line in lines if line)
 
 
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+_LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+
+def shifted(text: str, *, raised: bool) -> str:
+    """Return text with raised or lowered digits, so that ``950`` with a raised 1 is not read as ``9501``."""
+    return text.translate(_RAISED if raised else _LOWERED)
+
+
 def cell_text(lines: Iterable[str]) -> str:
     """Join the lines of a table's cell.
 

@@ -310,6 +310,21 @@ class TestCharacters:
         assert text(word(body)) == "Total:\t24.99\t5.00\nINV-7☑ paid ≤μ software"
         recall("docx tabs, breaks and symbols", "Total: 24.99 5.00 INV-7 paid software", text(word(body)))
 
+    def test_raised_digits_are_not_part_of_a_number(self) -> None:
+        body = p(
+            "EUR 950",
+            r("1", "<w:vertAlign w:val='superscript'/>"),
+            " for CO",
+            r("2", "<w:vertAlign w:val='subscript'/>"),
+        )
+        assert text(word(body)) == "EUR 950¹ for CO₂"
+
+    def test_a_first_letter_that_is_drawn_large_belongs_to_its_word(self) -> None:
+        assert (
+            text(word(p("D", properties="<w:framePr w:dropCap='drop' w:lines='3'/>") + p("rop cap")))
+            == "Drop cap"
+        )
+
     def test_tab_stops_are_not_tabs(self) -> None:
         assert text(word(p("a", properties="<w:tabs><w:tab w:val='left' w:pos='720'/></w:tabs>"))) == "a"
 
@@ -373,6 +388,12 @@ class TestOtherForms:
         drawing = "<w:r><w:drawing><c:chart r:id='chart'/></w:drawing></w:r>"
         content = read(word(p("x", drawing), chart=chart))
         assert content.text == "x\nSales 2026\nNorth\n12 | 345"
+
+    def test_what_describes_a_picture_stands_in_its_place(self) -> None:
+        drawing = "<w:r><w:drawing><wp:inline><wp:docPr id='1' descr='Stamp: PAID 5 May'/><a:graphic><a:blip r:embed='i'/></a:graphic></wp:inline></w:drawing></w:r>"
+        content = read(word(p("x", drawing)))
+        assert content.text == "x\nStamp: PAID 5 May"
+        assert parts_of(content) == {"picture": "Stamp: PAID 5 May"}
 
     def test_pictures_are_noted(self) -> None:
         assert read(word(p("x", "<w:r><w:drawing><a:blip r:embed='i'/></w:drawing></w:r>"))).notes == (

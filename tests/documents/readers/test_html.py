@@ -46,6 +46,7 @@ class TestWhatIsShown:
             ("<svg><text>Sales</text><text>12</text><title>t</title></svg>", "Sales 12"),
             ("<math><mfrac><mn>1</mn><mn>2</mn></mfrac></math>", "1/2"),
             ("<ruby>東<rp>(<rt>とう<rp>)</ruby>京", "東京"),
+            ("63 m<sup>2</sup> of CO<sub>2</sub>, EUR 950<sup>1)</sup>", "63 m² of CO₂, EUR 950¹)"),
             ("<button>Pay 12</button>", "Pay 12"),
             ("<p aria-hidden=true>★ 4.5</p>", "★ 4.5"),
             ("<details><summary>More</summary>7</details>", "More\n7"),

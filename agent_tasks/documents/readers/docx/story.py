@@ -15,6 +15,7 @@ from agent_tasks.documents.readers.docx.styles import Styles
 from agent_tasks.documents.readers.docx.symbols import symbol, with_symbols
 from agent_tasks.documents.readers.ooxml import is_on
 from agent_tasks.documents.readers.tables import Line, Row
+from agent_tasks.documents.readers.text_builder import shifted
 
 _MAX_NESTING = 100  # of tables and text boxes; Word stops long before
 
@@ -76,6 +77,7 @@ class Story:
         self._taking = False
         self._formatting_mark = False  # in the properties of a paragraph
         self._row_properties = False
+        self._description = ""
         self._margins: dict[str, str] | None = None
         self._form: dict[str, str] | None = None
 
@@ -131,7 +133,8 @@ class Story:
         for open_field in self._fields:
             open_field.has_result = True
         self._produced += 1
-        paragraph.pieces.append(with_symbols(text, run.font))
+        text = with_symbols(text, run.font)
+        paragraph.pieces.append(text if run.raised is None else shifted(text, raised=run.raised))
 
     def _start_text(self, _: dict[str, str]) -> None:
         self._taking = True
@@ -200,12 +203,13 @@ class Story:
     def _start_run(self, _: dict[str, str]) -> None:
         paragraph = self._paragraph()
         run = paragraph.run
-        run.hidden, run.font = None, None
+        run.hidden, run.font, run.raised = None, None, None
         run.hidden_by_style = self._styles.hidden(paragraph.style)
 
     def _end_run(self) -> None:
         paragraph = self._paragraph()
-        paragraph.run.hidden, paragraph.run.font, paragraph.run.hidden_by_style = None, None, False
+        run = paragraph.run
+        run.hidden, run.font, run.raised, run.hidden_by_style = None, None, None, False
 
     def _style_of_run(self, attributes: dict[str, str]) -> None:
         if not self._formatting_mark and self._styles.hidden(attributes.get("w:val")):
@@ -214,6 +218,16 @@ class Story:
     def _font_of_run(self, attributes: dict[str, str]) -> None:
         if not self._formatting_mark:
             self._paragraph().run.font = attributes.get("w:ascii") or attributes.get("w:hAnsi")
+
+    def _vertical(self, attributes: dict[str, str]) -> None:
+        value = attributes.get("w:val")
+        if not self._formatting_mark and value in ("superscript", "subscript"):
+            self._paragraph().run.raised = value == "superscript"
+
+    def _drop_cap(self, attributes: dict[str, str]) -> None:
+        """Join a first letter that is drawn large, in a paragraph of its own, to its word."""
+        if attributes.get("w:dropCap", "none") != "none":
+            self._paragraph().joined = True
 
     def _vanish(self, attributes: dict[str, str]) -> None:
         if not self._formatting_mark:
@@ -321,8 +335,15 @@ class Story:
                 self._produced += len(lines)
                 self._paragraph().beside += lines
 
+    def _described(self, attributes: dict[str, str]) -> None:
+        self._description = attributes.get("descr", "")
+
     def _picture(self, _: dict[str, str]) -> None:
+        """Count a picture; what describes it stands in its place, as it does where a page cannot show it."""
         self.found.pictures += 1
+        if self._description.strip():
+            self._paragraph().beside.append(Line(self._description, Place(part="picture")))
+        self._description = ""
 
     # --- fields ---
 
@@ -460,6 +481,9 @@ _STARTS: dict[str, Callable[[Story, dict[str, str]], None]] = {
     "w:rStyle": Story._style_of_run,
     "w:rFonts": Story._font_of_run,
     "w:vanish": Story._vanish,
+    "w:vertAlign": Story._vertical,
+    "w:framePr": Story._drop_cap,
+    "wp:docPr": Story._described,
     "w:del": Story._start_deleted,
     "w:moveFrom": Story._start_deleted,
     "w:tbl": Story._start_table,

@@ -26,6 +26,8 @@ class Run:
     hidden: bool | None = None
     hidden_by_style: bool = False
     font: str | None = None
+    raised: bool | None = None
+    """Whether it stands above the line; below it if False."""
 
 
 @dataclass(slots=True)
