@@ -90,7 +90,7 @@ def test_a_file_that_cannot_be_read_leaves_nothing_behind(index: RetrievalIndex)
     with pytest.raises(EmptyDocumentError):
         index.add_file("vs_a", "file-0", "a.txt", b"  ")
     with pytest.raises(UnsupportedDocumentError):
-        index.add_file("vs_a", "file-0", "a.csv", b"a,b")
+        index.add_file("vs_a", "file-0", "a.dwg", b"a,b")
     assert found(index, "a b") == []
 
 
