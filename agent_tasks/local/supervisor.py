@@ -67,16 +67,16 @@ class Specification:
     """Name of the server; the lock files and the record carry it."""
     run_dir: str
     """Folder of the lock files and the record."""
-    token: str
-    """Marks this guardian: the same text stands in the lock file and in the record."""
     command: list[str]
     """Argument list of the server; `{port}` in it is replaced by a free port."""
     log: str
     """File for everything the server prints; the one before it is kept as `LOG.1`."""
-    guardian_fd: int
-    """Descriptor of the guardian lock, already held."""
     cwd: str
     """Working directory of the server."""
+    token: str = ""
+    """Marks this guardian, in the lock file and in the record. Filled in at its start."""
+    guardian_fd: int = -1
+    """Descriptor of the guardian lock, already held. Filled in at its start."""
     environment: dict[str, str] = field(default_factory=dict, repr=False)
     """Variables set for the server on top of the guardian's own; `{port}` is replaced here too."""
     port: int | None = None

@@ -57,8 +57,7 @@ def test_data_and_ports_stay_between_starts(tmp_path: Path) -> None:
 def test_temporary_folder_is_gone_at_the_end() -> None:
     server = Azurite(state_dir=STATE_DIR)
     with server:
-        assert server.log is not None
-        home = server.log.parents[1]
+        home = server.folder
         assert "successfully listening" in server.log.read_text()
         assert processes_of(home)
     assert not home.exists()
