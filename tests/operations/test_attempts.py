@@ -32,6 +32,7 @@ from agents_emulator.service import ServiceConfig
 from tests.conftest import ServiceFactory
 from tests.operations.conftest import OpenWorkspace
 from tests.support.service import RunningService
+from tests.support.waiting import eventually
 
 BOOK = {"name": "book", "arguments": {"name": "Oak"}}
 BOOKING = {
@@ -103,11 +104,8 @@ async def test_a_result_that_was_saved_serves_one_call(
     running = expiring(service, twice)
     booking = Booking(takes=3.5)
     async with open_workspace(running) as ws:
-        task = asyncio.create_task(run_turn(ws, turn(await clerk(ws)), tools=booking.tools))
-        while not booking.keys:
-            await asyncio.sleep(0.02)
-        await asyncio.sleep(4)  # the second attempt asks for two: one was saved, the other is new
-        result = await task
+        # The second attempt asks for two: one was saved, the other is new.
+        result = await run_turn(ws, turn(await clerk(ws)), tools=booking.tools)
     assert result.attempts >= 2
     assert len(booking.keys) == 2
 
@@ -122,7 +120,7 @@ async def test_a_call_that_was_cut_off_before_the_expiry_is_not_made_again(
         while not booking.keys:
             await asyncio.sleep(0.02)
         await forget(task, ws)
-    await asyncio.sleep(3.2)  # the turn expires without its outputs
+    await expired(running)
     async with open_workspace(running) as ws:
         result = await run_turn(ws, turn(await clerk(ws)), tools=booking.tools)
     assert "ToolOutcomeUnknownError" in result.text
@@ -139,7 +137,7 @@ async def test_an_idempotent_call_that_was_cut_off_is_repeated_under_its_first_k
         while not booking.keys:
             await asyncio.sleep(0.02)
         await forget(task, ws)
-    await asyncio.sleep(3.2)
+    await expired(running)
     quick = Booking(idempotent=True)
     async with open_workspace(running) as ws:
         result = await run_turn(ws, turn(await clerk(ws)), tools=quick.tools)
@@ -157,6 +155,18 @@ async def test_a_turn_that_always_expires_is_given_up(
             await run_turn(ws, turn(await clerk(ws)))
     started = [row for row in running.requests() if row["operation"].startswith("runs.create")]
     assert len(started) == 3
+
+
+async def expired(running: RunningService) -> None:
+    """Wait until the service's one turn has expired without its outputs."""
+    with running.http() as client:
+        [thread] = client.get("/threads").json()["data"]
+
+        def has_expired() -> bool:
+            [run] = client.get(f"/threads/{thread['id']}/runs").json()["data"]
+            return str(run["status"]) == "expired"
+
+        await eventually(has_expired)
 
 
 async def forget(task: asyncio.Task[Any], ws: Workspace) -> None:

@@ -22,6 +22,7 @@ from tests.conftest import ServiceFactory
 from tests.operations.conftest import OpenWorkspace
 from tests.operations.test_attempts import BOOKING, Booking, clerk, turn
 from tests.support.service import RunningService
+from tests.support.waiting import eventually
 
 SLOW: dict[str, Any] = {"default": {"reply": {"text": "At last."}, "delay": 2.0}}
 
@@ -200,7 +201,7 @@ def test_whoever_listens_already_goes_on_hearing(handled: list[int]) -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, heard.append, "theirs")
         with hearing_sigterm():
             os.kill(os.getpid(), signal.SIGTERM)
-            await asyncio.sleep(0.1)
+            await eventually(lambda: heard)
         return heard
 
     assert asyncio.run(main()) == ["theirs"]

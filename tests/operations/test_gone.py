@@ -44,7 +44,10 @@ async def test_a_store_that_is_deleted_while_it_takes_its_files_in_is_built_anew
 ) -> None:
     running = service()
 
+    waits = asyncio.Event()
+
     async def for_ever(*_args: object) -> dict[str, str]:
+        waits.set()
         await asyncio.sleep(60)
         return {}
 
@@ -53,8 +56,7 @@ async def test_a_store_that_is_deleted_while_it_takes_its_files_in_is_built_anew
         async with open_workspace(running) as ws:
             file = await upload_file(ws, b"hello", "a.txt", owner="batch")
             building = asyncio.create_task(build_vector_store(ws, "papers", [file], owner="batch"))
-            await _eventually(lambda: running.requests("vector_stores.create"))
-            await asyncio.sleep(0.3)
+            await waits.wait()
             building.cancel()
             await asyncio.wait([building])
     async with open_workspace(running) as ws:
