@@ -159,14 +159,7 @@ async def test_a_turn_that_always_expires_is_given_up(
 
 async def expired(running: RunningService) -> None:
     """Wait until the service's one turn has expired without its outputs."""
-    with running.http() as client:
-        [thread] = client.get("/threads").json()["data"]
-
-        def has_expired() -> bool:
-            [run] = client.get(f"/threads/{thread['id']}/runs").json()["data"]
-            return str(run["status"]) == "expired"
-
-        await eventually(has_expired)
+    await eventually(lambda: [run["status"] for run in running.runs()] == ["expired"])
 
 
 async def forget(task: asyncio.Task[Any], ws: Workspace) -> None:

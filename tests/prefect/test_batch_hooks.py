@@ -25,15 +25,11 @@ from tests.batch.support import Bench
 SLOW: dict[str, Any] = {"default": {"reply": {"text": "Too late."}, "delay": 60}}
 
 
-def _runs(batch: Bench) -> list[dict[str, Any]]:
-    with batch.service.http() as http:
-        threads = http.get("/threads").json()["data"]
-        return [run for one in threads for run in http.get(f"/threads/{one['id']}/runs").json()["data"]]
-
-
 def _active(batch: Bench) -> list[str]:
     return [
-        run["status"] for run in _runs(batch) if run["status"] in ("queued", "in_progress", "requires_action")
+        run["status"]
+        for run in batch.service.runs()
+        if run["status"] in ("queued", "in_progress", "requires_action")
     ]
 
 
