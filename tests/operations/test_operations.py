@@ -384,8 +384,7 @@ async def test_a_function_cut_off_in_the_middle_follows_its_declaration(
         # As a killed process leaves it: the call is in the journal as begun, the run waits for its output.
         ws.backend.cancel_turn = _do_nothing  # type: ignore[method-assign]
         task = asyncio.create_task(run_turn(ws, turn(agent), tools=tools))
-        while not began:
-            await asyncio.sleep(0.02)
+        await eventually(lambda: began)
         ws.fail = _do_nothing  # type: ignore[method-assign]
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
