@@ -144,7 +144,7 @@ def prefect_server(settings: Settings) -> Server[str]:
                 "PREFECT_UI_STATIC_DIRECTORY": str(ui_folder(settings.state_dir)),
                 "PYTHONUNBUFFERED": "1",
             },
-            port=14_200 + zlib.crc32(str(settings.state_dir).encode()) % 5_000,
+            ports=[14_200 + zlib.crc32(str(settings.state_dir).encode()) % 5_000],
             url_path="/api",
             health="/health",
             start_timeout=settings.start_timeout,

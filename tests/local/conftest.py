@@ -73,7 +73,7 @@ class StandIn:
                 command=command,
                 log=str(self.folder / "logs" / "standin.log"),
                 cwd=str(self.folder),
-                port=port,
+                ports=[port] if port else [],
                 health="/health",
                 start_timeout=start_timeout,
                 stop_timeout=stop_timeout,

