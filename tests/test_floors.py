@@ -15,6 +15,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         *("bounded", "callables", "crashpoints", "credentials", "detaching", "display", "errors"),
         *(
             "field_types",
+            "file_locks",
             "known_names",
             "logs",
             "loopback",

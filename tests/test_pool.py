@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import pytest
 
 from agent_tasks.pool import Pool
+from tests.support.waiting import eventually
 
 Events = list[str]
 
@@ -58,11 +59,8 @@ async def test_what_is_idle_stays_open_for_the_next_user_and_closes_later() -> N
             pass
         await asyncio.sleep(0)
     assert events == ["open it"]
-    async with asyncio.timeout(30):
-        while pool.here():
-            await asyncio.sleep(0.05)
-    await asyncio.sleep(0.05)
-    assert events == ["open it", "close it"]
+    await eventually(lambda: events == ["open it", "close it"])
+    assert pool.here() == []
 
 
 def test_what_is_idle_closes_with_its_event_loop() -> None:
@@ -110,9 +108,9 @@ async def test_a_cancelled_user_leaves_the_thing_to_the_others() -> None:
             await asyncio.Event().wait()
 
     tasks = [asyncio.create_task(stay()) for _ in range(2)]
-    await asyncio.sleep(0.02)
+    await eventually(lambda: events == ["open it"])
     tasks[0].cancel()
-    await asyncio.sleep(0.02)
+    await asyncio.wait(tasks[:1])
     assert events == ["open it"]
     tasks[1].cancel()
     with pytest.raises(asyncio.CancelledError):

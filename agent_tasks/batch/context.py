@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from agent_tasks.batch.circuit_breaker import CircuitBreaker
 from agent_tasks.batch.observer import observer
@@ -40,6 +40,8 @@ from agent_tasks.operations import (
 from agent_tasks.pipeline.loader import AgentPlan, Pipeline
 
 logger = get_logger("agent_tasks.batch.context")
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -151,6 +153,21 @@ class Batch:
         """Documents that another worker has taken over from this one, which was silent for too long."""
         self._agents: dict[str, RemoteAgent] = {}
         self._agents_lock = asyncio.Lock()
+
+    def results_of(self, outcomes: Iterable[T | BaseException]) -> list[T]:
+        """Take what `gather(..., return_exceptions=True)` gave, when all have come to their end.
+
+        Raises:
+            AgentTasksError: why the breaker has stopped the run.
+            BaseException: else the first of the outcomes that is one.
+        """
+        self.breaker.check()
+        results: list[T] = []
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            results.append(outcome)
+        return results
 
     def fingerprint_of(self, status: str) -> str:
         """Return what a row in this state depends on, besides the document."""

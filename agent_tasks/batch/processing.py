@@ -83,13 +83,7 @@ async def process_documents(batch: Batch, files: Sequence[DocumentFile]) -> list
         await releases.finish()
     finally:
         releases.cancel()
-    batch.breaker.check()
-    settled: list[DocumentStatus | None] = []
-    for state in states:
-        if isinstance(state, BaseException):
-            raise state
-        settled.append(state)
-    return settled
+    return batch.results_of(states)
 
 
 class _Releases:

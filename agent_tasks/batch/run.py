@@ -265,11 +265,7 @@ async def _in_chunks(batch: Batch, files: Sequence[DocumentFile], steps: Steps) 
             await steps.process(partial(process_documents, batch, part), label)
 
     lanes = limits.concurrency // limits.chunk_size + 2
-    outcomes = await asyncio.gather(*(lane() for _ in range(lanes)), return_exceptions=True)
-    batch.breaker.check()
-    for outcome in outcomes:
-        if isinstance(outcome, BaseException):
-            raise outcome
+    batch.results_of(await asyncio.gather(*(lane() for _ in range(lanes)), return_exceptions=True))
 
 
 async def _chunks(

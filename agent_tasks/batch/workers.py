@@ -221,11 +221,7 @@ class _Pass:
 
         batch = self._batch
         lanes = max(_LANES, batch.pipeline.limits.concurrency // self._size + 1)
-        outcomes = await asyncio.gather(*(lane() for _ in range(lanes)), return_exceptions=True)
-        batch.breaker.check()
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
+        batch.results_of(await asyncio.gather(*(lane() for _ in range(lanes)), return_exceptions=True))
         return self._held
 
     async def _work_on(self, claimed: dict[str, DocumentFile]) -> None:

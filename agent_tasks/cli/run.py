@@ -14,8 +14,8 @@ from agent_tasks.cli.interrupts import run_interruptible
 from agent_tasks.detaching import is_detaching
 from agent_tasks.errors import ConfigurationError
 from agent_tasks.local.reachability import require_answer
+from agent_tasks.local.server import Server
 from agent_tasks.local.servers import (
-    Server,
     local_service,
     prefect_server,
     use_prefect_api,
@@ -98,7 +98,7 @@ async def _open_journal(settings: Settings) -> None:
         pass
 
 
-def _launched(stack: ExitStack, server: Server) -> Server:
+def _launched(stack: ExitStack, server: Server[str]) -> Server[str]:
     stack.callback(server.close)
     return server.launch()
 

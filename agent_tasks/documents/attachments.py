@@ -10,9 +10,9 @@ from pathlib import PurePosixPath
 
 from agent_tasks.documents.content import Attachment, DocumentContent
 from agent_tasks.documents.discovery import MAX_NAME, DocumentFile
-from agent_tasks.documents.limits import DEFAULT_LIMITS, ReadingLimits
+from agent_tasks.documents.limits import DEFAULT_LIMITS, ReadingLimits, require_size
 from agent_tasks.documents.reading_pool import shared_pool
-from agent_tasks.errors import DocumentTooLongError, UnreadableDocumentError, UnsupportedDocumentError
+from agent_tasks.errors import UnreadableDocumentError, UnsupportedDocumentError
 
 MAX_DEPTH = 3
 """How deep documents may lie in each other: a mail in a mail in a mail."""
@@ -41,12 +41,7 @@ class AttachedFile(DocumentFile):
         if self.problem is not None:
             raise self.problem
         content = self.content if self.content is not None else self._from_parent(max_bytes)
-        if len(content) > max_bytes:
-            raise DocumentTooLongError(
-                f"{self.name} has more than {max_bytes:,} bytes (limits.max_document_bytes).",
-                document=self.name,
-            )
-        return content
+        return require_size(self.name, content, max_bytes)
 
     def _from_parent(self, max_bytes: int) -> bytes:
         if self.parent is None:

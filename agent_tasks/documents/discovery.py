@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from agent_tasks.documents.limits import require_size
 from agent_tasks.errors import (
     ConfigurationError,
     DocumentError,
-    DocumentTooLongError,
     UnreadableDocumentError,
     UnsupportedDocumentError,
 )
@@ -51,12 +51,7 @@ class DocumentFile:
                 content = file.read(max_bytes + 1)
         except OSError as error:
             raise _unreadable(self.name, self.name, error) from error
-        if len(content) > max_bytes:
-            raise DocumentTooLongError(
-                f"{self.name} has more than {max_bytes:,} bytes (limits.max_document_bytes).",
-                document=self.name,
-            )
-        return content
+        return require_size(self.name, content, max_bytes)
 
 
 def discover(

@@ -29,6 +29,15 @@ class ReadingLimits:
 DEFAULT_LIMITS = ReadingLimits()
 
 
+def require_size(name: str, content: bytes, max_bytes: int) -> bytes:
+    """Return the content of a document of a batch. Raises DocumentTooLongError where it has more bytes."""
+    if len(content) > max_bytes:
+        raise DocumentTooLongError(
+            f"{name} has more than {max_bytes:,} bytes (limits.max_document_bytes).", document=name
+        )
+    return content
+
+
 def too_long(name: str, what: str, limit: str) -> DocumentTooLongError:
     """Return the error of a document that exceeds a limit, such as ``has 9 pages`` and ``8 pages``."""
     return DocumentTooLongError(f"{name} {what}, the limit is {limit}; split the document", document=name)

@@ -6,24 +6,16 @@ from collections.abc import AsyncIterator, Collection
 
 import sqlalchemy as sa
 
-from agent_tasks.journal.bodies import as_written
-from agent_tasks.journal.database import Database
-from agent_tasks.journal.leases import Leases
+from agent_tasks.journal.outcomes import Outcomes
 from agent_tasks.journal.records import DocumentRecord
 from agent_tasks.journal.rows import document_of
 from agent_tasks.journal.schema import documents
-from agent_tasks.journal.workers import Worker
 
 __all__ = ["Documents"]
 
 
-class Documents:
+class Documents(Outcomes):
     """The documents of batches; reached as `Journal.documents`."""
-
-    def __init__(self, database: Database, worker: Worker, held: Leases) -> None:
-        self._database = database
-        self._worker = worker
-        self._leases = held
 
     async def get(self, scope: str, batch: str, name: str) -> DocumentRecord | None:
         """The latest outcome of a document of a batch, or None."""
@@ -56,18 +48,8 @@ class Documents:
         Raises:
             LeaseLostError: another worker has taken it over; nothing is committed.
         """
-        values = {
-            "scope": scope, "batch": batch, "name": record.name, "content_hash": record.content_hash,
-            "fingerprint": record.fingerprint, "status": record.status, "body": record.body,
-            "updated_at": self._worker.clock(), **as_written(),
-        }  # fmt: skip
-
-        def work(connection: sa.Connection) -> None:
-            if held is not None:
-                self._leases.require(connection, scope, held)
-            self._database.statements.put(connection, documents, values)
-
-        await self._database.write(work, alone=held is None)
+        own = {"name": record.name, "content_hash": record.content_hash}
+        await self._put(documents, scope, batch, record, held, **own)
 
     async def drop(self, scope: str, batch: str, name: str) -> None:
         """Forget a document that is no longer part of its batch."""

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent_tasks.errors import JournalUnreadableError
+from agent_tasks.file_locks import try_lock
 from agent_tasks.logs import get_logger
 
 logger = get_logger("agent_tasks.journal")
@@ -103,10 +104,8 @@ class WorkerPresence:
             # Beside the journal: it left in good order, or its file was cleared by whoever found it dead.
             return self._everybody
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        else:
+            if not try_lock(descriptor):
+                return False
             if self._everybody:
                 self._path(worker).unlink(missing_ok=True)
             return True

@@ -1,66 +1,40 @@
 """The local servers of a state folder: the Prefect server and the local Agents service.
 
-Both are shared by all processes that use the folder. The first one starts a server under a guardian
-(`agent_tasks.local.supervisor`, which explains the locks), later ones join it, and it ends a moment after the
-last of them is gone, also when that one is killed. Nothing here imports Prefect.
-
-    with prefect_server(settings) as api_url, local_service(settings) as endpoint:
-        ...
-
-To start both at the same time, and do something else meanwhile:
-
-    server, service = prefect_server(settings).launch(), local_service(settings).launch()
-    ...
-    api_url = server.wait()
+Both are shared by all processes that use the folder (`agent_tasks.local.embedded_server`); how they are used
+says `agent_tasks.local.server`. Nothing here imports Prefect.
 """
 
 from __future__ import annotations
 
-import asyncio
-import fcntl
 import hashlib
 import json
 import os
-import secrets
-import subprocess
 import sys
 import threading
-import time
 import zlib
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import asdict, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from typing_extensions import override
 
-from agent_tasks.errors import ConfigurationError, EmbeddedServiceError
 from agent_tasks.local import child_environment
-from agent_tasks.local import supervisor as guardian
+from agent_tasks.local.embedded_server import UrlServer
 from agent_tasks.local.parts import require_local_parts
 from agent_tasks.local.reachability import require_prefect_api
+from agent_tasks.local.server import Server
 from agent_tasks.local.server_access import auth_string, basic, origins, ui_folder
-from agent_tasks.local.supervisor import Record, Settle, Specification, read_record
+from agent_tasks.local.state_folder import prepare_state_folder
+from agent_tasks.local.supervisor import Settle, Specification
 from agent_tasks.redaction import redacted
 from agent_tasks.settings import Settings
 
 __all__ = [
-    "EmbeddedServer",
     "GivenServer",
-    "Server",
     "local_service",
     "prefect_environment",
     "prefect_server",
-    "prepare_state_folder",
     "use_prefect_api",
     "use_prefect_environment",
 ]
-
-POLL_SECONDS = 0.05
-START_ATTEMPTS = 2
-LOG_LINES = 15
 
 # After a run, the task runs it has reported still stand in the server's queue; they are written in batches,
 # at least every FLUSH seconds. An answer that has not changed for longer than that means: all are written.
@@ -82,56 +56,7 @@ BATCH_SETTINGS = {
 TERMINAL_STATES = ["COMPLETED", "FAILED", "CANCELLED", "CRASHED"]
 
 
-class Server(ABC):
-    """A server to talk to. `with` and `async with` give its address and let go of it at the end."""
-
-    def launch(self) -> Self:
-        """Begins to start the server, without waiting for it."""
-        return self
-
-    @abstractmethod
-    def wait(self) -> str:
-        """Waits until the server is ready; returns its address.
-
-        Raises:
-            EmbeddedServiceError: it did not start; the message holds the end of its log.
-        """
-
-    @abstractmethod
-    def close(self) -> None:
-        """Lets go of the server; the last one to do so waits until it has ended. Safe to call twice."""
-
-    def running(self) -> str | None:
-        """The address of the server if it runs now, whoever has started it; None if it does not."""
-        return self.wait()
-
-    @abstractmethod
-    def hand_over(self) -> None:
-        """Has the program that this process becomes (`os.exec...`) hold the server in its place."""
-
-    def __enter__(self) -> str:
-        try:
-            return self.launch().wait()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> str:
-        return await asyncio.to_thread(self.__enter__)
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        # Shielded: a cancelled task must not leave the server held.
-        await asyncio.shield(asyncio.to_thread(self.close))
-
-
-class GivenServer(Server):
+class GivenServer(Server[str]):
     """A Prefect server that somebody else runs: nothing is started, nothing is stopped."""
 
     def __init__(self, url: str) -> None:
@@ -153,206 +78,14 @@ class GivenServer(Server):
         """Does nothing: the server is not ours."""
 
 
-class EmbeddedServer(Server):
-    """A server of the state folder, shared with other processes that use the folder.
-
-    Args:
-        spec: what to run; `token` and `guardian_fd` are filled in here.
-        environment: complete environment of the server (`spec.environment` comes on top).
-    """
-
-    def __init__(self, spec: Specification, environment: Mapping[str, str]) -> None:
-        self.spec = spec
-        self.environment = environment
-        self.run_dir = Path(spec.run_dir)
-        self.record_path = self.run_dir / f"{spec.name}.json"
-        self._hold: int | None = None
-        self._guardian: subprocess.Popen[bytes] | None = None
-        self._started = 0
-        self._token = ""
-
-    @property
-    def log(self) -> Path:
-        """The file with everything the server has printed since its start."""
-        return Path(self.spec.log)
-
-    @override
-    def launch(self) -> Self:
-        self.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        Path(self.spec.cwd).mkdir(parents=True, exist_ok=True)
-        self._advance()
-        return self
-
-    @override
-    def wait(self) -> str:
-        # The guardian has its own limit; ours is a little longer, so that its reason is reported.
-        deadline = time.monotonic() + self.spec.start_timeout + self.spec.stop_timeout + 10
-        while (record := self._advance()) is None:
-            if time.monotonic() > deadline:
-                raise self._error("is not ready, and its guardian gives no sign")
-            time.sleep(POLL_SECONDS)
-        if record.status == "failed":
-            raise self._error(f"did not start: {record.reason}")
-        if record.identity != self.spec.identity:
-            raise ConfigurationError(
-                f"The local {self.spec.name} of the state folder {self.run_dir.parent} runs as "
-                f"{record.identity!r} for somebody else, and this run asks for {self.spec.identity!r}. "
-                "Wait until the other run has ended, or use another folder: AGENT_TASKS_STATE_DIR.",
-                setting="AGENT_TASKS_STATE_DIR",
-            )
-        return record.url
-
-    @override
-    def running(self) -> str | None:
-        if not self.run_dir.is_dir() or not self._is_guarded():
-            return None
-        record = self._current_record()
-        return record.url if record is not None and record.status == "ready" else None
-
-    @override
-    def hand_over(self) -> None:
-        if self._hold is not None:
-            os.set_inheritable(self._hold, True)
-
-    @override
-    def close(self) -> None:
-        if self._hold is None:
-            return
-        others = self._let_go()
-        if others or not self._token:
-            return
-        limit = (self.spec.settle.limit if self.spec.settle else 0) + self.spec.stop_timeout + 10
-        deadline = time.monotonic() + limit
-        # The guardian takes the record away at once. Where it stays, somebody has joined in this very moment.
-        shared_after = time.monotonic() + 1.0
-        while time.monotonic() < deadline and self._is_guarded():
-            if time.monotonic() > shared_after and self._current_record() is not None:
-                return
-            time.sleep(POLL_SECONDS)
-        if self._guardian is not None:
-            self._guardian.poll()
-
-    # --- the protocol of the locks ---
-
-    def _advance(self) -> Record | None:
-        """One step towards a ready server; its record once there is one."""
-        if not self._take_hold():
-            return None
-        descriptor = self._open(f"{self.spec.name}.guardian")
-        try:
-            if _lock(descriptor, fcntl.LOCK_EX):
-                ended = self._current_record() if self._started else None
-                if ended is not None and ended.status == "failed":
-                    return ended  # our guardian has reported and gone between two looks
-                self._start_guardian(descriptor)
-                return None
-        finally:
-            os.close(descriptor)
-        return self._current_record()
-
-    def _take_hold(self) -> bool:
-        """Holds the server; False: the one before is just stopping, so try again."""
-        if self._hold is not None:
-            return True
-        name = f"{self.spec.name}.users"
-        descriptor = self._open(name)
-        if not _lock(descriptor, fcntl.LOCK_SH):
-            os.close(descriptor)
-            return False
-        self._hold = descriptor
-        other = self._open(name)
-        try:
-            if _lock(other, fcntl.LOCK_EX):
-                raise ConfigurationError(
-                    f"The file system of the state folder {self.run_dir.parent} does not lock files. Set "
-                    "AGENT_TASKS_STATE_DIR to a folder on a local disk.",
-                    setting="AGENT_TASKS_STATE_DIR",
-                )
-        finally:
-            os.close(other)
-        return True
-
-    def _let_go(self) -> bool:
-        """Ends the hold; True: others still use the server."""
-        assert self._hold is not None  # noqa: S101 - the caller holds it
-        # Asking for the lock alone gives the shared one back. It fails if others share it, and also if the
-        # guardian was quicker; in that case it can't be shared either.
-        others = not _lock(self._hold, fcntl.LOCK_EX) and _lock(self._hold, fcntl.LOCK_SH)
-        os.close(self._hold)
-        self._hold = None
-        return others
-
-    def _start_guardian(self, descriptor: int) -> None:
-        if self._started == START_ATTEMPTS:
-            raise self._error("did not start: its guardian ended without a word")
-        self._started += 1
-        self.record_path.unlink(missing_ok=True)
-        self._token = secrets.token_hex(8)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, self._token.encode(), 0)
-        spec = replace(self.spec, token=self._token, guardian_fd=descriptor)
-        self._guardian = subprocess.Popen(
-            [sys.executable, "-P", "-S", "-E", guardian.__file__, self.spec.name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=self.environment,
-            pass_fds=[descriptor],
-            # Ctrl-C in the terminal reaches the run, which cleans up, and not its servers.
-            start_new_session=True,
-        )
-        assert self._guardian.stdin is not None  # noqa: S101 - asked for above
-        with self._guardian.stdin as pipe:
-            pipe.write(json.dumps(asdict(spec)).encode())
-
-    def _current_record(self) -> Record | None:
-        """The record, if it is that of the guardian that holds the lock."""
-        try:
-            token = (self.run_dir / f"{self.spec.name}.guardian").read_text(encoding="ascii")
-        except FileNotFoundError:
-            return None
-        record = read_record(self.record_path)
-        if record is None or record.token != token:
-            return None
-        self._token = token
-        return record
-
-    def _is_guarded(self) -> bool:
-        descriptor = self._open(f"{self.spec.name}.guardian")
-        try:
-            return not _lock(descriptor, fcntl.LOCK_SH)
-        finally:
-            os.close(descriptor)
-
-    def _open(self, name: str) -> int:
-        return os.open(self.run_dir / name, os.O_RDWR | os.O_CREAT, 0o600)
-
-    def _error(self, what: str) -> EmbeddedServiceError:
-        try:
-            lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-LOG_LINES:]
-        except FileNotFoundError:
-            lines = []
-        tail = "\n".join(f"  {line}" for line in lines) or "  (empty)"
-        return EmbeddedServiceError(
-            f"The local {self.spec.name} {what}. The end of its log:\n{tail}", log_file=str(self.log)
-        )
-
-
-class _PrefectServer(EmbeddedServer):
+class _PrefectServer(UrlServer):
     """The Prefect server; what this process still has to send to it is sent before it is let go."""
 
+    @override
     def close(self) -> None:
         if self._hold is not None:
             _send_pending_events()
         super().close()
-
-
-def _lock(descriptor: int, kind: int) -> bool:
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _send_pending_events() -> None:
@@ -374,28 +107,7 @@ def _send_pending_events() -> None:
         thread.join()
 
 
-def prepare_state_folder(state_dir: Path) -> None:
-    """Makes the state folder: readable by its owner alone (it holds what documents say), ignored by git.
-
-    Raises:
-        ConfigurationError: it cannot be made, or not be written to.
-    """
-    try:
-        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if state_dir.stat().st_mode & 0o077:  # it was there before, open to others
-            state_dir.chmod(0o700)
-        ignore = state_dir / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n", encoding="ascii")
-    except OSError as error:
-        raise ConfigurationError(
-            f"The state folder {state_dir} cannot be used ({error.strerror}). Set AGENT_TASKS_STATE_DIR to a "
-            "folder on a local disk that you may write to.",
-            setting="AGENT_TASKS_STATE_DIR",
-        ) from error
-
-
-def prefect_server(settings: Settings) -> Server:
+def prefect_server(settings: Settings) -> Server[str]:
     """The Prefect server to use; its address is that of the API (`http://127.0.0.1:PORT/api`).
 
     With `PREFECT_API_URL` set it is that one, and nothing is started. Otherwise it is a server of the state
@@ -412,8 +124,6 @@ def prefect_server(settings: Settings) -> Server:
         Specification(
             name="prefect",
             run_dir=str(settings.state_dir / "run"),
-            token="",
-            guardian_fd=-1,
             command=[
                 *(sys.executable, "-P", "-m", "prefect", "server", "start"),
                 *("--host", "127.0.0.1", "--port", "{port}"),
@@ -434,7 +144,7 @@ def prefect_server(settings: Settings) -> Server:
                 "PREFECT_UI_STATIC_DIRECTORY": str(ui_folder(settings.state_dir)),
                 "PYTHONUNBUFFERED": "1",
             },
-            port=14_200 + zlib.crc32(str(settings.state_dir).encode()) % 5_000,
+            ports=[14_200 + zlib.crc32(str(settings.state_dir).encode()) % 5_000],
             url_path="/api",
             health="/health",
             start_timeout=settings.start_timeout,
@@ -456,7 +166,7 @@ def prefect_server(settings: Settings) -> Server:
     )
 
 
-def local_service(settings: Settings) -> EmbeddedServer:
+def local_service(settings: Settings) -> UrlServer:
     """The local Agents service of the state folder; its address is a project endpoint.
 
     Its data is in `STATE/service`, its log in `STATE/logs/agents-service.log`, its model is
@@ -476,12 +186,10 @@ def local_service(settings: Settings) -> EmbeddedServer:
     if kind == "scripted":
         model = f"scripted:{Path(rules).expanduser().absolute()}"
     tools = ["--tools-file", str(settings.local_tools_file)] if settings.local_tools_file else []
-    return EmbeddedServer(
+    return UrlServer(
         Specification(
             name="service",
             run_dir=str(settings.state_dir / "run"),
-            token="",
-            guardian_fd=-1,
             command=[
                 *(sys.executable, "-P", "-m", "agents_emulator", "--host", "127.0.0.1", "--port", "0"),
                 *("--data-dir", str(data), "--ready-file", str(ready_file)),

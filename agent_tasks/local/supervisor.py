@@ -43,6 +43,7 @@ __all__ = ["Record", "Settle", "Specification", "die_with_parent", "main", "read
 
 POLL_SECONDS = 0.05
 PORT_ATTEMPTS = 3
+PORT_NAMES = ("{port}", "{port2}", "{port3}")
 PR_SET_PDEATHSIG = 1
 
 
@@ -67,26 +68,27 @@ class Specification:
     """Name of the server; the lock files and the record carry it."""
     run_dir: str
     """Folder of the lock files and the record."""
-    token: str
-    """Marks this guardian: the same text stands in the lock file and in the record."""
     command: list[str]
-    """Argument list of the server; `{port}` in it is replaced by a free port."""
+    """Argument list of the server; `{port}`, `{port2}` and `{port3}` in it are replaced by free ports."""
     log: str
     """File for everything the server prints; the one before it is kept as `LOG.1`."""
-    guardian_fd: int
-    """Descriptor of the guardian lock, already held."""
     cwd: str
     """Working directory of the server."""
+    token: str = ""
+    """Marks this guardian, in the lock file and in the record. Filled in at its start."""
+    guardian_fd: int = -1
+    """Descriptor of the guardian lock, already held. Filled in at its start."""
     environment: dict[str, str] = field(default_factory=dict, repr=False)
-    """Variables set for the server on top of the guardian's own; `{port}` is replaced here too."""
-    port: int | None = None
-    """Port to prefer for `{port}`."""
+    """Variables set for the server on top of the guardian's own; ports are replaced here too."""
+    ports: list[int] = field(default_factory=list)
+    """Ports to prefer, in the order of their names."""
     url_path: str = ""
-    """What follows the port in the server's address."""
+    """What follows the first port in the server's address."""
     health: str | None = None
-    """Path below that address that answers 200 when the server is ready; None: it writes `ready_file`."""
+    """Path below that address that answers 200 when the server is ready."""
     ready_file: str | None = None
-    """File the server writes when it listens: JSON with `endpoint`."""
+    """File the server writes when it listens: JSON with `endpoint`. Without it, and without a path of health,
+    the server is ready when it listens on all its ports."""
     start_timeout: float = 120.0
     """Seconds the server may take until it is ready."""
     stop_timeout: float = 10.0
@@ -107,6 +109,8 @@ class Record:
     status: Literal["ready", "failed"]
     identity: str
     url: str = ""
+    ports: list[int] = field(default_factory=list)
+    """Those that were chosen for it."""
     pid: int = 0
     """Process id of the server."""
     reason: str = ""
@@ -160,6 +164,7 @@ class Guardian:
         self.record_path = Path(spec.run_dir, f"{spec.name}.json")
         self.child: subprocess.Popen[bytes] | None = None
         self.url = ""
+        self.ports: list[int] = []
         # SimpleQueue.put may be called from a signal handler.
         self.events: queue.SimpleQueue[Literal["unused", "ended", "told"]] = queue.SimpleQueue()
 
@@ -175,7 +180,9 @@ class Guardian:
             self._report(Record(self.spec.token, "failed", self.spec.identity, reason=str(reason)))
             return 1
         assert self.child is not None  # noqa: S101 - _start has set it
-        self._report(Record(self.spec.token, "ready", self.spec.identity, url=self.url, pid=self.child.pid))
+        self._report(
+            Record(self.spec.token, "ready", self.spec.identity, self.url, self.ports, self.child.pid)
+        )
         threading.Thread(target=self._watch_child, args=(self.child,), daemon=True).start()
         event = self.events.get()
         self.record_path.unlink(missing_ok=True)
@@ -202,29 +209,34 @@ class Guardian:
 
     def _start(self) -> None:
         deadline = time.monotonic() + self.spec.start_timeout
-        needs_port = any("{port}" in part for part in self.spec.command)
-        for attempt in range(1, PORT_ATTEMPTS + 1):
-            port = _Port(self.spec.port if attempt == 1 else None) if needs_port else None
+        names = [name for name in PORT_NAMES if any(name in part for part in self.spec.command)]
+        preferred = dict(zip(names, self.spec.ports, strict=False))
+        for _ in range(PORT_ATTEMPTS):
+            ports = {name: _Port(preferred.get(name)) for name in names}
             try:
-                self._spawn(port.number if port else None)
-                if self._becomes_ready(port.number if port else None, deadline):
+                self._spawn({name: port.number for name, port in ports.items()})
+                if self._becomes_ready(deadline):
                     return
             finally:
-                if port:
+                for port in ports.values():
                     port.release()
-            # Only a clash of ports is worth another attempt, and only where the port was ours to choose.
-            if not needs_port:
+            # Only a clash of ports is worth another attempt, and only where they were ours to choose.
+            if not names:
                 break
+            preferred = {}
         code = self.child.returncode if self.child else None
         raise _StartError(f"it ended with exit code {code} before it was ready")
 
-    def _spawn(self, port: int | None) -> None:
+    def _spawn(self, ports: dict[str, int]) -> None:
         def filled(text: str) -> str:
-            return text.replace("{port}", str(port)) if port else text
+            for name, number in ports.items():
+                text = text.replace(name, str(number))
+            return text
 
         if self.spec.ready_file:
             Path(self.spec.ready_file).unlink(missing_ok=True)
-        self.url = f"http://127.0.0.1:{port}{self.spec.url_path}" if port else ""
+        self.ports = list(ports.values())
+        self.url = f"http://127.0.0.1:{self.ports[0]}{self.spec.url_path}" if ports else ""
         self.child = subprocess.Popen(
             [filled(part) for part in self.spec.command],
             env=os.environ | {name: filled(value) for name, value in self.spec.environment.items()},
@@ -235,7 +247,7 @@ class Guardian:
             preexec_fn=die_with_parent,
         )
 
-    def _becomes_ready(self, port: int | None, deadline: float) -> bool:
+    def _becomes_ready(self, deadline: float) -> bool:
         """Waits until the server is ready; False: it has ended. Raises _StartError to give up."""
         assert self.child is not None  # noqa: S101 - _spawn has set it
         while time.monotonic() < deadline:
@@ -258,6 +270,8 @@ class Guardian:
             except FileNotFoundError:
                 return False
             return True
+        if self.spec.health is None:
+            return all(map(_listens, self.ports))
         try:
             with _DIRECT.open(f"{self.url}{self.spec.health}", timeout=5) as answer:
                 return bool(answer.status == 200)
@@ -309,6 +323,11 @@ class Guardian:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.child.pid, signal.SIGKILL)
         self.child.wait()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def die_with_parent() -> None:

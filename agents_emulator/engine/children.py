@@ -50,31 +50,15 @@ class ChildRunner:
         agent = AGENTS.find(db, agent_id)
         if agent is None:
             raise ToolError(f"The connected agent {agent_id} does not exist.")
-        moment = lifecycle.now()
         thread = {
             "id": new_id("thread"),
             "object": "thread",
-            "created_at": moment,
+            "created_at": lifecycle.now(),
             "metadata": {},
             "tool_resources": {},
         }
         THREADS.insert(db, thread)
-        question = {
-            "id": new_id("msg"),
-            "object": "thread.message",
-            "created_at": moment,
-            "assistant_id": None,
-            "thread_id": thread["id"],
-            "run_id": None,
-            "status": "completed",
-            "incomplete_details": None,
-            "incomplete_at": None,
-            "completed_at": moment,
-            "role": "user",
-            "content": [text_block(message, [])],
-            "attachments": [],
-            "metadata": {},
-        }
+        question = lifecycle.new_message(str(thread["id"]), "user", [text_block(message, [])])
         MESSAGES.insert(db, question, str(thread["id"]))
         run = new_run(
             *(db, agent, str(thread["id"]), {}),

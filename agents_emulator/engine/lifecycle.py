@@ -128,25 +128,39 @@ def close_step(db: sqlite3.Connection, run: Record, step: Record, usage: Record 
     return Event("thread.run.step.completed", step_body(step, include=run["include"], streamed=True))
 
 
-def open_message(db: sqlite3.Connection, run: Record) -> tuple[Record, Record, list[Event]]:
-    """Add an empty assistant message and the step that creates it; returns message, step, events."""
-    expect(db, run, "in_progress")
+def new_message(thread_id: str, role: str, content: list[Record], **others: Any) -> Record:
+    """Return a whole message that no run has written, but for `others`: fields with other values."""
+    moment = now()
     message: Record = {
         "id": new_id("msg"),
         "object": "thread.message",
-        "created_at": now(),
-        "assistant_id": run["assistant_id"],
-        "thread_id": run["thread_id"],
-        "run_id": run["id"],
-        "status": "in_progress",
+        "created_at": moment,
+        "assistant_id": None,
+        "thread_id": thread_id,
+        "run_id": None,
+        "status": "completed",
         "incomplete_details": None,
         "incomplete_at": None,
-        "completed_at": None,
-        "role": "assistant",
-        "content": [],
+        "completed_at": moment,
+        "role": role,
+        "content": content,
         "attachments": [],
         "metadata": {},
     }
+    return message | others
+
+
+def open_message(db: sqlite3.Connection, run: Record) -> tuple[Record, Record, list[Event]]:
+    """Add an empty assistant message and the step that creates it; returns message, step, events."""
+    expect(db, run, "in_progress")
+    message = new_message(
+        run["thread_id"],
+        *("assistant", []),
+        assistant_id=run["assistant_id"],
+        run_id=run["id"],
+        status="in_progress",
+        completed_at=None,
+    )
     step, events = open_step(db, run, "message_creation", {"message_id": message["id"]})
     MESSAGES.insert(db, message, run["thread_id"])
     body = message_body(message, streamed=True)

@@ -11,9 +11,8 @@ from agents_emulator import validation
 from agents_emulator.assets import attached_file_ids
 from agents_emulator.endpoints import Call, Operation
 from agents_emulator.engine.bodies import message_body, text_block
-from agents_emulator.engine.lifecycle import active_run, now
+from agents_emulator.engine.lifecycle import active_run, new_message
 from agents_emulator.errors import bad_request, missing_parameter
-from agents_emulator.ids import new_id
 from agents_emulator.paging import list_body, page_from_query
 from agents_emulator.resources.vector_store_files import add_files
 from agents_emulator.resources.vector_stores import insert_store
@@ -82,22 +81,13 @@ def _message_of(db: sqlite3.Connection, thread: Record, body: Record) -> Record:
             param="role",
             code="invalid_value",
         )
-    return {
-        "id": new_id("msg"),
-        "object": "thread.message",
-        "created_at": now(),
-        "assistant_id": None,
-        "thread_id": thread["id"],
-        "run_id": None,
-        "status": "completed",
-        "incomplete_details": None,
-        "incomplete_at": None,
-        "completed_at": now(),
-        "role": body["role"],
-        "content": _content_blocks(db, body["content"]),
-        "attachments": validation.without_nulls(body.get("attachments") or []),
-        "metadata": validation.check_metadata(body.get("metadata")),
-    }
+    return new_message(
+        thread["id"],
+        body["role"],
+        _content_blocks(db, body["content"]),
+        attachments=validation.without_nulls(body.get("attachments") or []),
+        metadata=validation.check_metadata(body.get("metadata")),
+    )
 
 
 def _attach(db: sqlite3.Connection, thread: Record, attachments: list[Record]) -> list[Record]:

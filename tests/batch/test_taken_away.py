@@ -18,6 +18,7 @@ from agent_tasks.operations.cleanup import name_lease
 from agent_tasks.operations.ownership import release_unused
 from agent_tasks.pipeline.loader import load_pipeline
 from tests.batch.support import PIPELINE, RULES, Bench
+from tests.support.waiting import eventually
 
 PLAIN = PIPELINE.replace('questions:\n  - {id: sum, text: "What is the sum?"}\n', "").replace(
     "  analyst:\n    instructions: Analyse.\n", ""
@@ -56,9 +57,7 @@ async def test_a_batch_that_was_cancelled_during_a_repair_goes_on(bench: Callabl
     batch = bench(rules=slowly("repaired", 5.0), pipeline=PLAIN)
     batch.write("a.txt", NEEDS_REPAIR)
     running = asyncio.create_task(batch.run())
-    async with asyncio.timeout(20):
-        while batch.turns() < 2:
-            await asyncio.sleep(0.05)
+    await eventually(lambda: batch.turns() >= 2)
     running.cancel()
     await asyncio.wait([running])
     async with batch.workspace() as ws:

@@ -26,6 +26,7 @@ from agent_tasks.operations.ownership import release_unused
 from agent_tasks.pipeline.loader import load_pipeline
 from tests.batch.support import RULES, Bench
 from tests.journal.conftest import postgresql, postgresql_address
+from tests.support.waiting import eventually
 
 __all__ = ["postgresql", "postgresql_address"]
 
@@ -261,8 +262,7 @@ async def test_what_a_waiting_worker_needs_stays_when_another_is_cancelled(
     batch = shared(*slow, documents=2)
     owner = batch_owner("papers", batch.bench.documents)
     leader = asyncio.create_task(batch.run("one"))
-    while batch.bench.turns() < 2:
-        await asyncio.sleep(0.05)
+    await eventually(lambda: batch.bench.turns() >= 2)
     follower = asyncio.create_task(batch.run("two"))
     async with batch.worker() as ws, asyncio.timeout(30):
         while len([one for one in await ws.journal.leases.of(ws.scope) if one.kind == "member"]) < 2:
@@ -310,9 +310,7 @@ async def test_a_journal_in_a_file_is_one_workers_at_a_time(bench: Callable[...,
     batch.write("a.txt", "Paper P-1 of 2026-03-01, total 10.5")
     batch.pipeline_file.write_text(batch.pipeline)
     first = asyncio.create_task(batch.run())
-    async with asyncio.timeout(20):
-        while batch.turns() < 3:
-            await asyncio.sleep(0.05)
+    await eventually(lambda: batch.turns() >= 3)
     with pytest.raises(JournalError, match="PostgreSQL"):
         await batch.run()
     assert (await first).done == 1

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.figures import Figures
-from tests.journal.conftest import BACKENDS, postgresql
-from tests.support.postgresql import PostgresServer
+from tests.journal.conftest import BACKENDS, new_journal, postgresql
 
 FIGURES = pytest.StashKey[list[str]]()
 HERE = Path(__file__).parent
@@ -42,10 +41,7 @@ def database(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def journal_url(database: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
     """A new journal of this kind."""
-    if database == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path}/journal.db"
-    server: PostgresServer = request.getfixturevalue("postgresql")
-    return await server.new_database()
+    return await new_journal(database, tmp_path, request)
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from agent_tasks.local.servers import EmbeddedServer, prefect_server
+from agent_tasks.local.embedded_server import EmbeddedServer
+from agent_tasks.local.servers import prefect_server
 from agent_tasks.local.supervisor import read_record
 from agent_tasks.settings import Settings
 from tests.benchmarks.batches import REPOSITORY, BatchFolder, rules

@@ -14,7 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from agent_tasks.cli.app import app
-from agent_tasks.local.servers import Server, local_service
+from agent_tasks.local.server import Server
+from agent_tasks.local.servers import local_service
 from agent_tasks.settings import Settings, _variable
 from tests.batch.support import PIPELINE, TOOLS
 
@@ -123,13 +124,13 @@ def test_a_wrong_setting_is_named_with_its_remedy(
     assert not (folder / "out").exists()
 
 
-def checked_only(settings: Settings) -> Server:
+def checked_only(settings: Settings) -> Server[str]:
     """The local service: what is wrong with it is found before it is started."""
     local_service(settings)
     return NoServer()
 
 
-class NoServer(Server):
+class NoServer(Server[str]):
     """Stands for a local server: no run with a wrong setting waits for it."""
 
     def wait(self) -> str:

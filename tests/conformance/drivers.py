@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse
 from starlette.routing import Route
 
-from agent_tasks.local.azurite import Azurite
+from agent_tasks.local.azurite import Azurite, StorageAddresses
 from agents_emulator.service import ServiceConfig
 from agents_emulator.tools.settings import StorageAccount, ToolSettings
 from tests.conformance import official, ours
@@ -76,22 +76,25 @@ class Drivers:
         folder.mkdir()
         settings = ToolSettings(search_folder=SEARCH_FOLDER, assets={STORAGE: SEARCH_FOLDER})
         rules = RULES
-        if part == "tools":
-            around = self._surroundings()
-            around.write(folder)
-            rules = {**RULES, "rules": [*browsing(f"{around.openapi}/oak"), *RULES["rules"]]}
-            settings = settings.model_copy(update={"storage": {QUEUES: self._storage()}})
-        config = ServiceConfig(tools=settings)
-        service = start_in_thread(folder / "data", write_rules(folder, rules), config)
-        try:
+        with contextlib.ExitStack() as stack:
+            if part == "tools":
+                around = self._surroundings()
+                around.write(folder)
+                rules = {**RULES, "rules": [*browsing(f"{around.openapi}/oak"), *RULES["rules"]]}
+                storage = self._storage()
+                account = StorageAccount(value=storage.connection_string)
+                settings = settings.model_copy(update={"storage": {QUEUES: account}})
+                # For this drive alone: it looks into its queue all the time.
+                stack.enter_context(FakeFunction(storage, *QUEUE_NAMES, lambda call: stock_level(**call)))
+            config = ServiceConfig(tools=settings)
+            service = start_in_thread(folder / "data", write_rules(folder, rules), config)
+            stack.callback(service.stop)
             findings = _findings(driver, service.endpoint, part, folder)
             served = {
                 (str(row["operation"]), str(row["query"]).partition("api-version=")[2].partition("&")[0])
                 for row in service.requests()
                 if row["status"] is not None and row["status"] < 300
             }
-        finally:
-            service.stop()
         return Drive(findings, served)
 
     @functools.cache  # noqa: B019
@@ -106,11 +109,9 @@ class Drivers:
         )
 
     @functools.cache  # noqa: B019
-    def _storage(self) -> StorageAccount:
-        """An Azurite that stands for the account of the drivers' queues, with a function behind them."""
-        addresses = self._stack.enter_context(Azurite(state_dir=STATE_DIR))
-        self._stack.enter_context(FakeFunction(addresses, *QUEUE_NAMES, lambda call: stock_level(**call)))
-        return StorageAccount(value=addresses.connection_string)
+    def _storage(self) -> StorageAddresses:
+        """An Azurite that stands for the account of the drivers' queues."""
+        return self._stack.enter_context(Azurite(state_dir=STATE_DIR))
 
     def close(self) -> None:
         """Stop the servers and forget what was found."""

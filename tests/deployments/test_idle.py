@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from agent_tasks.local.servers import EmbeddedServer, local_service
+from agent_tasks.local.embedded_server import UrlServer
+from agent_tasks.local.servers import local_service
 from agent_tasks.local.supervisor import read_record
 from agent_tasks.settings import Settings
 from tests.conftest import ServiceFactory
@@ -64,12 +65,12 @@ def _until(condition: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.2)
 
 
-def _pid(server: EmbeddedServer) -> int:
+def _pid(server: UrlServer) -> int:
     record = read_record(server.record_path)
     assert record is not None
     return record.pid
 
 
-def _guardian(server: EmbeddedServer) -> int:
+def _guardian(server: UrlServer) -> int:
     assert server._guardian is not None
     return server._guardian.pid

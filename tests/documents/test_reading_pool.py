@@ -27,6 +27,7 @@ from agent_tasks.errors import (
     UnreadableDocumentError,
 )
 from tests.support.pdf_files import pdf
+from tests.support.waiting import eventually
 
 READERS = """
     import array, ctypes, os, signal, sys, time
@@ -160,7 +161,7 @@ class TestEnd:
     async def test_a_cancelled_document_ends_its_process(self, pool: ReadingPool) -> None:
         process = await asyncio.to_thread(process_of, pool)
         reading = asyncio.create_task(pool.read_async(b"sleep", "a.odd"))
-        await asyncio.sleep(0.3)
+        await eventually(lambda: not pool._idle)  # it has been given the document
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading

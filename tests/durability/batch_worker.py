@@ -10,13 +10,16 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
+from agent_tasks.backends.base import TurnUpdate
+from agent_tasks.backends.classic import AgentsBackend
 from agent_tasks.batch.run import run_batch
 from agent_tasks.cli.errors import InterruptedBySignal
 from agent_tasks.cli.interrupts import run_interruptible
@@ -87,6 +90,8 @@ async def work(endpoint: str, journal_url: str, folder: str, out: str) -> dict[s
 class _Worker:
     process: BaseProcess
     answer: Connection
+    at_work: Event
+    """Set with its first turn."""
 
 
 @dataclass
@@ -112,11 +117,12 @@ class Fleet:
             machine = self.folder / f"machine{number}"
             machine.mkdir(exist_ok=True)
             ours, theirs = context.Pipe(duplex=False)
+            at_work = context.Event()
             args = (self.service.endpoint, self.journal_url, str(self.folder), f"out{number}")
-            process = context.Process(target=_serve, args=(theirs, str(machine), args), daemon=True)
+            process = context.Process(target=_serve, args=(theirs, at_work, str(machine), args), daemon=True)
             process.start()
             theirs.close()
-            self._workers[number] = _Worker(process, ours)
+            self._workers[number] = _Worker(process, ours, at_work)
 
     def look(self) -> bool:
         """Take in what has ended; whether all have finished."""
@@ -134,29 +140,34 @@ class Fleet:
                 self.failures.append(failure)
         return len(self.summaries) == self.size
 
-    def kill(self, chance: random.Random) -> None:
-        """SIGKILL to one of the workers."""
-        if self._workers:
-            number = chance.choice(sorted(self._workers))
-            pid = self._workers[number].process.pid
-            assert pid is not None
-            os.kill(pid, signal.SIGKILL)
-            self._workers[number].process.join(10)
-            self._forget(number)
-            self.kills += 1
+    def kill(self, chance: random.Random) -> bool:
+        """SIGKILL to one of the workers; False: none runs."""
+        if not self._workers:
+            return False
+        number = chance.choice(sorted(self._workers))
+        pid = self._workers[number].process.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        self._workers[number].process.join(10)
+        self._forget(number)
+        self.kills += 1
+        return True
 
-    def move(self, chance: random.Random) -> None:
-        """SIGTERM to one of the workers; it ends in good order, and is started again."""
-        if self._workers:
-            number = chance.choice(sorted(self._workers))
-            process = self._workers[number].process
-            process.terminate()
-            process.join(30)
-            in_order = process.exitcode == 128 + signal.SIGTERM
-            assert in_order or process.exitcode in (-signal.SIGTERM, 0), process.exitcode
-            if process.exitcode != 0:  # or else it had just finished
-                self._forget(number)
-            self.kills += in_order  # the others were still starting
+    def move(self, chance: random.Random) -> bool:
+        """SIGTERM to a worker that has turns; it ends in good order, and is started again. False: none."""
+        at_work = sorted(number for number, worker in self._workers.items() if worker.at_work.is_set())
+        if not at_work:
+            return False
+        number = chance.choice(at_work)
+        process = self._workers[number].process
+        process.terminate()
+        process.join(30)
+        if process.exitcode == 0:
+            return False  # it had just finished
+        assert process.exitcode == 128 + signal.SIGTERM, process.exitcode
+        self._forget(number)
+        self.kills += 1
+        return True
 
     def run(self, limit: float, disturb: Callable[[], None] | None = None) -> None:
         """Keep all workers running until all have finished; `disturb` is called again and again meanwhile."""
@@ -180,8 +191,9 @@ class Fleet:
         worker.answer.close()
 
 
-def _serve(answer: Connection, machine: str, args: tuple[str, str, str, str]) -> None:
+def _serve(answer: Connection, at_work: Event, machine: str, args: tuple[str, str, str, str]) -> None:
     tempfile.tempdir = machine
+    _tell_of_turns(at_work)
     try:
         answer.send((run_interruptible(lambda: work(*args)), None))
     except InterruptedBySignal as interrupt:
@@ -189,3 +201,15 @@ def _serve(answer: Connection, machine: str, args: tuple[str, str, str, str]) ->
     except BaseException:
         answer.send((None, traceback.format_exc()))
     answer.close()
+
+
+def _tell_of_turns(at_work: Event) -> None:
+    """Set the event when the service has told of this process's first turn."""
+    start_turn = AgentsBackend.start_turn
+
+    async def told(*args: Any) -> AsyncIterator[TurnUpdate]:
+        async for update in start_turn(*args):
+            at_work.set()
+            yield update
+
+    AgentsBackend.start_turn = told  # type: ignore[method-assign]

@@ -344,7 +344,6 @@ async def test_the_answer_comes_after_the_run_has_ended(bench: Bench, storage: S
     agent_tool = bench.agent_tool(tool, deadline=1.0)
     assert await bench.outcome(agent_tool) == "QueueAnswerTimeoutError"
     async with serving(storage.connection, [tool]):  # the call is 1 s old at least: nobody waits for it
-        await asyncio.sleep(0.5)
         await eventually(storage.queue(tool.input_queue).depth, 0)
     assert await storage.queue(tool.output_queue).depth() == 0
     assert bench.effects == []  # work that nobody waits for is not done

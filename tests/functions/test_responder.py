@@ -15,6 +15,7 @@ import pytest
 
 from agent_tasks.local.azurite import StorageAddresses
 from tests.support.lost_answers import losing_answers
+from tests.support.waiting import eventually
 
 
 def message(correlation_id: str | None, **fields: Any) -> bytes:
@@ -180,10 +181,10 @@ async def test_a_call_with_its_answer_in_the_poison_queue_gets_that_answer(
     assert (given_up.answer, given_up.is_parked) == (answer, False)
 
 
-async def cut_off(tool: Any, respond: Callable[..., Any], body: bytes) -> None:
+async def cut_off(counted: Counted, respond: Callable[..., Any], body: bytes) -> None:
     """The host dies while the function runs: what is left is a claim whose lease nobody renews."""
-    lost = asyncio.create_task(respond(tool, body))
-    await asyncio.sleep(0.4)
+    lost = asyncio.create_task(respond(counted.tool, body))
+    await eventually(lambda: counted.runs)
     lost.cancel()
     await asyncio.gather(lost, return_exceptions=True)
 
@@ -200,7 +201,7 @@ async def test_a_call_whose_host_was_killed(
     queue_tool: ModuleType, respond: Callable[..., Any], repeatable: bool
 ) -> None:
     counted = hanging_at_first(queue_tool, repeatable=repeatable)
-    await cut_off(counted.tool, respond, message("c1", item="oak"))
+    await cut_off(counted, respond, message("c1", item="oak"))
     answer = await respond(counted.tool, message("c1", item="oak"))
     if repeatable:
         assert json.loads(answer)["Value"] == "oak"
@@ -222,7 +223,7 @@ async def test_taking_a_call_over_is_repeated_and_still_known_as_such(
     counted = hanging_at_first(queue_tool, repeatable=False)
     async with losing_answers(azurite, "PUT", f"/{app_storage}answers(") as (addresses, lost):
         monkeypatch.setenv("STORAGE", addresses.connection_string.get_secret_value())
-        await cut_off(counted.tool, respond, message("c1", item="oak"))
+        await cut_off(counted, respond, message("c1", item="oak"))
         await asyncio.sleep(0.6)
         answer = await respond(counted.tool, message("c1", item="oak"))
     assert len(lost) == 1
@@ -241,7 +242,7 @@ async def test_a_call_that_takes_its_host_down_every_time(
         return item
 
     counted = Counted(queue_tool, hangs, repeatable=repeatable)
-    await cut_off(counted.tool, respond, message("c1", item="oak"))
+    await cut_off(counted, respond, message("c1", item="oak"))
     await asyncio.sleep(0.6)
     given_up = await respond(counted.tool, message("c1", item="oak"), poison=True)
     assert error_of(given_up.answer)["type"] == ("tool_failed" if repeatable else "outcome_unknown")
@@ -276,7 +277,7 @@ async def test_a_delivery_does_not_wait_for_ever_for_another(
 
     counted = Counted(queue_tool, hangs)
     first = asyncio.create_task(respond(counted.tool, message("c1", item="oak")))
-    await asyncio.sleep(0.3)
+    await eventually(lambda: counted.runs)
     with pytest.raises(responder.CallBusyError):
         await respond(dataclasses.replace(counted.tool, timeout=0.3), message("c1", item="oak"))
     first.cancel()
@@ -292,7 +293,7 @@ async def test_the_poison_queue_waits_for_the_end_of_a_dead_hosts_lease(
 ) -> None:
     monkeypatch.setenv("CLAIM_LEASE_SECONDS", "1")
     counted = Counted(queue_tool, lambda item: asyncio.sleep(60), timeout=0.5)
-    await cut_off(counted.tool, respond, message("c1", item="oak"))
+    await cut_off(counted, respond, message("c1", item="oak"))
     with pytest.raises(responder.CallBusyError):
         await respond(counted.tool, message("c1", item="oak"))
     given_up = await respond(counted.tool, message("c1", item="oak"), poison=True)
@@ -341,7 +342,7 @@ async def test_the_operator_has_a_call_run_whose_outcome_is_unknown(
     queue_tool: ModuleType, answers: ModuleType, respond: Callable[..., Any], app_storage: str
 ) -> None:
     counted = hanging_at_first(queue_tool, repeatable=False)
-    await cut_off(counted.tool, respond, message("c1", item="oak"))
+    await cut_off(counted, respond, message("c1", item="oak"))
     redriven = message("c1", item="oak", Redrive=True)
     assert error_of(await respond(counted.tool, redriven))["type"] == "outcome_unknown"
     table = answers.storage().tables().get_table_client(f"{app_storage}answers")

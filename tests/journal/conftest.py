@@ -52,12 +52,17 @@ async def postgresql_address(postgresql: PostgresServer) -> str:
     return await postgresql.new_database()
 
 
-@pytest.fixture
-async def address(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+async def new_journal(backend: str, folder: Path, request: pytest.FixtureRequest) -> str:
+    """The address of a journal that is not there yet."""
     if backend == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path}/state/journal.db"
+        return f"sqlite+aiosqlite:///{folder}/journal.db"
     server: PostgresServer = request.getfixturevalue("postgresql")
     return await server.new_database()
+
+
+@pytest.fixture
+async def address(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    return await new_journal(backend, tmp_path / "state", request)
 
 
 @pytest.fixture

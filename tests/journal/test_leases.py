@@ -15,6 +15,7 @@ from agent_tasks.journal import Journal, LeaseKind, NewLease, ToolCallState
 from agent_tasks.journal.workers import shared_folder
 from tests.journal.conftest import Clock
 from tests.support.postgresql import PostgresServer
+from tests.support.waiting import eventually
 
 SCOPE = "s"
 
@@ -148,27 +149,29 @@ async def test_transactions_go_on_through_crashes_of_the_server(
     """Each of several tasks carries operations out one after the other; none notices, none is done twice."""
     async with Journal(postgresql_address) as journal:
         is_over = False
+        counts = [0] * 6
 
-        async def work(name: str) -> int:
-            count = 0
+        async def work(name: int) -> None:
             while not is_over:
-                key = f"{name}-{count}"
+                key = f"{name}-{counts[name]}"
                 await journal.operations.claim(SCOPE, key, "turn", {})
                 assert await journal.calls.begin(SCOPE, key, key, "c", "tool", "hash") is None
                 await journal.calls.finish(SCOPE, key, "c", "output")
-                await journal.operations.finish(SCOPE, key, {"count": count})
-                count += 1
-            return count
+                await journal.operations.finish(SCOPE, key, {"count": counts[name]})
+                counts[name] += 1
 
-        tasks = [asyncio.create_task(work(str(number))) for number in range(6)]
+        async def everybody_goes_on() -> None:
+            before = list(counts)
+            await eventually(lambda: all(now > then for now, then in zip(counts, before, strict=True)))
+
+        tasks = [asyncio.create_task(work(number)) for number in range(6)]
         for _ in range(3):
-            await asyncio.sleep(0.4)
+            await everybody_goes_on()
             postgresql.stop(immediate=True)
             postgresql.start()
-        await asyncio.sleep(0.3)
+        await everybody_goes_on()
         is_over = True
-        counts = await asyncio.gather(*tasks)
-        assert all(counts)
+        await asyncio.gather(*tasks)
         for number, count in enumerate(counts):
             for done in range(count):
                 found = await journal.operations.get(SCOPE, f"{number}-{done}")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agent_tasks.local.servers import EmbeddedServer
+from agent_tasks.local.embedded_server import UrlServer
 from agent_tasks.local.supervisor import Settle, Specification
 
 STAND_IN = Path(__file__).with_name("stand_in.py")
@@ -64,18 +64,16 @@ class StandIn:
         stop_timeout: float = 5.0,
         settle: Settle | None = None,
         identity: str = "stand-in",
-    ) -> EmbeddedServer:
+    ) -> UrlServer:
         command = [sys.executable, str(STAND_IN), "{port}", str(self.journal), behaviour]
-        return EmbeddedServer(
+        return UrlServer(
             Specification(
                 name="standin",
                 run_dir=str(self.run_dir),
-                token="",
-                guardian_fd=-1,
                 command=command,
                 log=str(self.folder / "logs" / "standin.log"),
                 cwd=str(self.folder),
-                port=port,
+                ports=[port] if port else [],
                 health="/health",
                 start_timeout=start_timeout,
                 stop_timeout=stop_timeout,

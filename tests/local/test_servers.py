@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from agent_tasks.errors import ConfigurationError, EmbeddedServiceError
-from agent_tasks.local import servers as embedded
+from agent_tasks.local import embedded_server
 from agent_tasks.local.supervisor import Settle
 
 from .conftest import StandIn, alive, until
@@ -208,7 +208,7 @@ def test_new_user_waits_until_the_server_before_has_stopped(stand_in: StandIn) -
 
 
 def test_folder_without_file_locks_is_refused(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "_lock", lambda descriptor, kind: True)
+    monkeypatch.setattr(embedded_server, "try_lock", lambda descriptor, kind: True)
     with pytest.raises(ConfigurationError, match="does not lock files"):
         stand_in.server().launch()
 
@@ -236,3 +236,11 @@ def test_log_of_the_start_before_is_kept(stand_in: StandIn) -> None:
     with stand_in.server():
         pass
     assert "port taken" in (stand_in.folder / "logs" / "standin.log.1").read_text()
+
+
+def test_one_server_is_entered_again_and_again(stand_in: StandIn) -> None:
+    server = stand_in.server()
+    for _ in range(3):
+        with server as url:
+            assert answers(url)
+        assert stand_in.nothing_left()

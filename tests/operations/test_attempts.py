@@ -32,6 +32,7 @@ from agents_emulator.service import ServiceConfig
 from tests.conftest import ServiceFactory
 from tests.operations.conftest import OpenWorkspace
 from tests.support.service import RunningService
+from tests.support.waiting import eventually
 
 BOOK = {"name": "book", "arguments": {"name": "Oak"}}
 BOOKING = {
@@ -103,11 +104,8 @@ async def test_a_result_that_was_saved_serves_one_call(
     running = expiring(service, twice)
     booking = Booking(takes=3.5)
     async with open_workspace(running) as ws:
-        task = asyncio.create_task(run_turn(ws, turn(await clerk(ws)), tools=booking.tools))
-        while not booking.keys:
-            await asyncio.sleep(0.02)
-        await asyncio.sleep(4)  # the second attempt asks for two: one was saved, the other is new
-        result = await task
+        # The second attempt asks for two: one was saved, the other is new.
+        result = await run_turn(ws, turn(await clerk(ws)), tools=booking.tools)
     assert result.attempts >= 2
     assert len(booking.keys) == 2
 
@@ -119,10 +117,9 @@ async def test_a_call_that_was_cut_off_before_the_expiry_is_not_made_again(
     booking = Booking(takes=30)
     async with open_workspace(running) as ws:
         task = asyncio.create_task(run_turn(ws, turn(await clerk(ws)), tools=booking.tools))
-        while not booking.keys:
-            await asyncio.sleep(0.02)
+        await eventually(lambda: booking.keys)
         await forget(task, ws)
-    await asyncio.sleep(3.2)  # the turn expires without its outputs
+    await expired(running)
     async with open_workspace(running) as ws:
         result = await run_turn(ws, turn(await clerk(ws)), tools=booking.tools)
     assert "ToolOutcomeUnknownError" in result.text
@@ -136,10 +133,9 @@ async def test_an_idempotent_call_that_was_cut_off_is_repeated_under_its_first_k
     booking = Booking(takes=30, idempotent=True)
     async with open_workspace(running) as ws:
         task = asyncio.create_task(run_turn(ws, turn(await clerk(ws)), tools=booking.tools))
-        while not booking.keys:
-            await asyncio.sleep(0.02)
+        await eventually(lambda: booking.keys)
         await forget(task, ws)
-    await asyncio.sleep(3.2)
+    await expired(running)
     quick = Booking(idempotent=True)
     async with open_workspace(running) as ws:
         result = await run_turn(ws, turn(await clerk(ws)), tools=quick.tools)
@@ -157,6 +153,11 @@ async def test_a_turn_that_always_expires_is_given_up(
             await run_turn(ws, turn(await clerk(ws)))
     started = [row for row in running.requests() if row["operation"].startswith("runs.create")]
     assert len(started) == 3
+
+
+async def expired(running: RunningService) -> None:
+    """Wait until the service's one turn has expired without its outputs."""
+    await eventually(lambda: [run["status"] for run in running.runs()] == ["expired"])
 
 
 async def forget(task: asyncio.Task[Any], ws: Workspace) -> None:
@@ -243,8 +244,7 @@ async def test_a_turn_of_a_living_worker_is_waited_for(
         first = await run_turn(ws, turn(agent))
         place = {"conversation": first.conversation, "after": first.key}
         slow = asyncio.create_task(run_turn(ws, turn(agent, "slow", **place)))
-        while len(running.requests("runs.create")) < 1:
-            await asyncio.sleep(0.02)
+        await eventually(lambda: len(running.requests("runs.create")) >= 1)
         await asyncio.sleep(0.2)
         quick = await run_turn(ws, turn(agent, "And now?", **place))
         assert slow.done() or (await slow)
@@ -260,8 +260,7 @@ async def stopped(running: RunningService, open_workspace: OpenWorkspace, bookin
     """A call that was cut off, and whose tool stops then; returns its id."""
     async with open_workspace(running) as ws:
         task = asyncio.create_task(run_turn(ws, turn(await clerk(ws)), tools=booking.tools))
-        while not booking.keys:
-            await asyncio.sleep(0.02)
+        await eventually(lambda: booking.keys)
         await forget(task, ws)
     async with open_workspace(running) as ws:
         for _ in range(2):
@@ -350,8 +349,7 @@ async def test_three_cut_off_calls_of_one_function_are_told_apart_by_their_argum
     tools = ToolSet([pay])
     async with open_workspace(running) as ws:
         task = asyncio.create_task(run_turn(ws, turn(await clerk(ws)), tools=tools))
-        while len(begun) < 3:
-            await asyncio.sleep(0.02)
+        await eventually(lambda: len(begun) >= 3)
         await forget(task, ws)
     async with open_workspace(running) as ws:
         with pytest.raises(ToolOutcomeUnknownError, match="3 calls wait") as stopped:
@@ -398,8 +396,7 @@ async def test_calls_at_work_are_not_for_a_person(
     async with open_workspace(running) as ws:
         spec = turn(await clerk(ws))
         task = asyncio.create_task(run_turn(ws, spec, tools=booking.tools))
-        while not booking.keys:
-            await asyncio.sleep(0.02)
+        await eventually(lambda: booking.keys)
         assert len(await ws.journal.calls.unfinished(ws.scope)) == 1
         assert await list_interrupted_calls(ws) == []
         await task

@@ -22,6 +22,7 @@ from tests.conftest import ServiceFactory
 from tests.operations.conftest import OpenWorkspace
 from tests.operations.test_attempts import BOOKING, Booking, clerk, turn
 from tests.support.service import RunningService
+from tests.support.waiting import eventually
 
 SLOW: dict[str, Any] = {"default": {"reply": {"text": "At last."}, "delay": 2.0}}
 
@@ -73,8 +74,7 @@ async def test_a_call_under_way_ends_before_its_process_does(
     booking = Booking(takes=1.0)
     async with open_workspace(running) as ws:
         task = await _begun(running, ws, tools=booking.tools)
-        while not booking.keys:
-            await asyncio.sleep(0.02)
+        await eventually(lambda: booking.keys)
         detach()
         await _cancelled(task)
         assert await ws.journal.calls.unfinished(ws.scope) == []
@@ -93,8 +93,7 @@ async def test_a_call_that_takes_too_long_is_cut_off(
     booking = Booking(takes=30)
     async with open_workspace(running) as ws:
         task = await _begun(running, ws, tools=booking.tools)
-        while not booking.keys:
-            await asyncio.sleep(0.02)
+        await eventually(lambda: booking.keys)
         detach()
         await _cancelled(task)
         (call,) = await ws.journal.calls.unfinished(ws.scope)
@@ -116,8 +115,7 @@ async def test_a_call_interrupted_in_a_cancelled_turn_is_not_under_way_for_ever(
     booking = Booking(takes=30, when_unknown=when_unknown)
     async with open_workspace(running) as ws:
         task = await _begun(running, ws, tools=booking.tools)
-        while not booking.keys:
-            await asyncio.sleep(0.02)
+        await eventually(lambda: booking.keys)
         await _cancelled(task)
         (call,) = await ws.journal.calls.of(ws.scope, turn_key(turn(await clerk(ws))))
         assert (call.state, call.output) == (ToolCallState.UNKNOWN, None)
@@ -200,7 +198,7 @@ def test_whoever_listens_already_goes_on_hearing(handled: list[int]) -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, heard.append, "theirs")
         with hearing_sigterm():
             os.kill(os.getpid(), signal.SIGTERM)
-            await asyncio.sleep(0.1)
+            await eventually(lambda: heard)
         return heard
 
     assert asyncio.run(main()) == ["theirs"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
@@ -29,14 +28,9 @@ from agent_tasks.operations.turns import turn_key
 from tests.conftest import ServiceFactory
 from tests.operations.conftest import OpenWorkspace
 from tests.support.service import RunningService
+from tests.support.waiting import eventually
 
 SPEC = AgentSpec(name="clerk", model="scripted", instructions="Greet.")
-
-
-async def _eventually(condition: Any) -> None:
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.05)
 
 
 async def test_a_store_that_is_deleted_while_it_takes_its_files_in_is_built_anew(
@@ -44,7 +38,10 @@ async def test_a_store_that_is_deleted_while_it_takes_its_files_in_is_built_anew
 ) -> None:
     running = service()
 
+    waits = asyncio.Event()
+
     async def for_ever(*_args: object) -> dict[str, str]:
+        waits.set()
         await asyncio.sleep(60)
         return {}
 
@@ -53,8 +50,7 @@ async def test_a_store_that_is_deleted_while_it_takes_its_files_in_is_built_anew
         async with open_workspace(running) as ws:
             file = await upload_file(ws, b"hello", "a.txt", owner="batch")
             building = asyncio.create_task(build_vector_store(ws, "papers", [file], owner="batch"))
-            await _eventually(lambda: running.requests("vector_stores.create"))
-            await asyncio.sleep(0.3)
+            await waits.wait()
             building.cancel()
             await asyncio.wait([building])
     async with open_workspace(running) as ws:
@@ -100,7 +96,7 @@ async def test_a_turn_that_completed_unheard_is_not_cancelled_and_not_paid_again
         ref = TurnRef(operation.remote["conversation"], operation.remote["turn_id"])
     with running.http() as http:
         path = f"/threads/{ref.conversation}/runs/{ref.turn_id}"
-        await _eventually(lambda: http.get(path).json()["status"] == "completed")
+        await eventually(lambda: http.get(path).json()["status"] == "completed")
     async with open_workspace(running) as ws:
         assert await cancel_owner(ws, "batch") == 0
         await release_unused(ws, "batch")

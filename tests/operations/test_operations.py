@@ -38,6 +38,7 @@ from agent_tasks.operations import (
 from agent_tasks.tools import ToolContext, ToolSet, function_tool
 from tests.conftest import ServiceFactory
 from tests.operations.conftest import LossyTransport, OpenWorkspace
+from tests.support.waiting import eventually
 
 SPEC = AgentSpec(name="clerk", model="scripted", instructions="You are a clerk.")
 LOOKUP = {"default": {"reply": {"text": "It is {{ results[0] }}."}}, "rules": [
@@ -250,9 +251,7 @@ async def test_a_cancelled_caller_leaves_no_active_run(
     running = service(rules={"default": {"reply": {"text": "Too late."}, "delay": 30}})
     async with open_workspace(running) as ws:
         task = asyncio.create_task(run_turn(ws, turn(await clerk(ws))))
-        while not running.generations() and not running.requests("runs.create_thread_and_run"):
-            await asyncio.sleep(0.02)
-        await asyncio.sleep(0.1)
+        await eventually(lambda: [run["status"] for run in running.runs()] == ["in_progress"])
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -281,9 +280,7 @@ async def test_an_unreachable_service_leaves_the_turn_to_be_taken_up_later(
     async with open_workspace(running) as ws:
         agent = await clerk(ws)
         task = asyncio.create_task(run_turn(ws, turn(agent)))
-        while not running.requests("runs.create_thread_and_run"):
-            await asyncio.sleep(0.02)
-        await asyncio.sleep(0.2)
+        await eventually(lambda: [run["status"] for run in running.runs()] == ["in_progress"])
         running.kill()
         with pytest.raises(TransportError):
             await asyncio.wait_for(task, 60)
@@ -387,8 +384,7 @@ async def test_a_function_cut_off_in_the_middle_follows_its_declaration(
         # As a killed process leaves it: the call is in the journal as begun, the run waits for its output.
         ws.backend.cancel_turn = _do_nothing  # type: ignore[method-assign]
         task = asyncio.create_task(run_turn(ws, turn(agent), tools=tools))
-        while not began:
-            await asyncio.sleep(0.02)
+        await eventually(lambda: began)
         ws.fail = _do_nothing  # type: ignore[method-assign]
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

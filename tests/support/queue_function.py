@@ -29,7 +29,12 @@ class FakeFunction:
         output_queue: str,
         function: Callable[[Json], str | None],
     ) -> None:
-        account = QueueServiceClient.from_connection_string(storage.connection_string.get_secret_value())
+        account = QueueServiceClient.from_connection_string(
+            storage.connection_string.get_secret_value(),
+            # The thread must not look at the environment, which pytest changes from test to test: a variable
+            # that goes while it looks is a KeyError, and the end of the thread.
+            use_env_settings=False,
+        )
         self.input = account.get_queue_client(input_queue)
         self.output = account.get_queue_client(output_queue)
         self.function = function
@@ -59,7 +64,8 @@ class FakeFunction:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
-        self._thread.join(10)
+        self._thread.join(60)
+        assert not self._thread.is_alive(), f"{self._thread.name} does not end"
         for queue in (self.input, self.output):
             queue.delete_queue()
 

@@ -80,6 +80,12 @@ class RunningService:
         """Model invocations so far."""
         return self._rows("generations")
 
+    def runs(self) -> list[dict[str, Any]]:
+        """All runs of all threads, as they are now."""
+        with self.http() as http:
+            threads = http.get("/threads").json()["data"]
+            return [run for one in threads for run in http.get(f"/threads/{one['id']}/runs").json()["data"]]
+
     def _rows(self, page: str) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
         while True:

@@ -38,6 +38,7 @@ from agent_tasks.tools import (
     read_definitions,
 )
 from agent_tasks.tools import queue_tool as module
+from tests.support.waiting import eventually
 
 REPOSITORY = Path(__file__).parents[2]
 DEFINITIONS = REPOSITORY / "examples" / "queues" / "tools.json"
@@ -274,8 +275,7 @@ async def test_the_account_is_closed_after_its_last_call(
     answering(greet)
     await tool.call('{"name": "a"}', context(1))
     assert module._accounts.here()
-    await asyncio.sleep(0.5)
-    assert not module._accounts.here()
+    await eventually(lambda: not module._accounts.here())
     await tool.call('{"name": "a"}', context(2))  # it opens again
 
 

@@ -130,12 +130,12 @@ class Package:
         self.follow(listing, events, _RELATIONSHIPS)
         return events.found
 
-    def main_part(self) -> str | None:
-        """Return the name of the part that the package is about."""
+    def main_part(self, usual: str) -> str | None:
+        """Return the name of the part that the package is about; `usual` is where most packages have it."""
         for relationship in self.relationships().values():
             if relationship.kind == "officeDocument" and relationship.target in self:
                 return relationship.target
-        return None
+        return next((part for part in self.parts() if part.lower().endswith(usual)), None)
 
 
 class _Relationships:

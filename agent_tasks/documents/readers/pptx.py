@@ -26,7 +26,7 @@ def read_pptx(content: bytes, filename: str, limits: ReadingLimits) -> DocumentC
     """Read a presentation: .pptx, .pptm, .ppsx, .ppsm, .potx or .potm."""
     with reading(filename, "a PowerPoint presentation", _REMEDY):
         package = Package(content, filename, limits, _REMEDY)
-        main = package.main_part() or ("ppt/presentation.xml" if "ppt/presentation.xml" in package else None)
+        main = package.main_part("ppt/presentation.xml")
         presentation = _Presentation()
         if main is not None:
             package.follow(main, presentation, PREFIXES)

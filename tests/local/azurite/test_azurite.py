@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from azure.core.exceptions import ServiceRequestError
@@ -54,11 +56,21 @@ def test_data_and_ports_stay_between_starts(tmp_path: Path) -> None:
         assert storage == first
 
 
+def test_a_port_that_is_taken_is_another_one(tmp_path: Path) -> None:
+    with Azurite(tmp_path / "storage", state_dir=STATE_DIR) as usual:
+        pass
+    taken = socket.create_server(("127.0.0.1", _port_of(usual.queue)))
+    with taken, Azurite(tmp_path / "storage", state_dir=STATE_DIR) as storage:
+        account = storage.connection_string.get_secret_value()
+        QueueServiceClient.from_connection_string(account).create_queue("made")
+    assert (storage.blob, storage.table) == (usual.blob, usual.table)
+    assert storage.queue != usual.queue
+
+
 def test_temporary_folder_is_gone_at_the_end() -> None:
     server = Azurite(state_dir=STATE_DIR)
     with server:
-        assert server.log is not None
-        home = server.log.parents[1]
+        home = server.folder
         assert "successfully listening" in server.log.read_text()
         assert processes_of(home)
     assert not home.exists()
@@ -73,14 +85,16 @@ def test_it_ends_when_its_owner_is_killed(tmp_path: Path) -> None:
     )
     assert owner.stdout is not None
     assert owner.stdout.readline().startswith("http://127.0.0.1:")
-    assert len(processes_of(tmp_path)) >= 3  # owner, launcher, Azurite
+    assert len(processes_of(tmp_path)) >= 2  # owner, Azurite
     os.kill(owner.pid, signal.SIGKILL)
     owner.wait(10)
     assert until(lambda: not processes_of(tmp_path))
 
 
-def test_azurite_that_dies_takes_its_launcher_along(tmp_path: Path) -> None:
-    with Azurite(tmp_path / "storage", state_dir=STATE_DIR) as storage:
+def test_azurite_that_dies_is_gone_for_all(tmp_path: Path) -> None:
+    server = Azurite(tmp_path / "storage", state_dir=STATE_DIR)
+    with server as storage:
+        assert server.running() == storage
         [azurite_pid] = [
             int(entry.name)
             for entry in Path("/proc").glob("[0-9]*")
@@ -88,7 +102,7 @@ def test_azurite_that_dies_takes_its_launcher_along(tmp_path: Path) -> None:
         ]
         os.kill(azurite_pid, signal.SIGKILL)
         assert until(lambda: not alive(azurite_pid))
-        assert until(lambda: not processes_of(tmp_path / "storage" / "run"))
+        assert until(lambda: server.running() is None)
         queues = QueueServiceClient.from_connection_string(
             storage.connection_string.get_secret_value(), retry_total=0
         )
@@ -133,3 +147,9 @@ def _command_line(process: Path) -> str:
         return process.joinpath("cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     except OSError:
         return ""
+
+
+def _port_of(address: str) -> int:
+    port = urlsplit(address).port
+    assert port is not None
+    return port

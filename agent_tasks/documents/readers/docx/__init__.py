@@ -25,9 +25,7 @@ def read_docx(content: bytes, filename: str, limits: ReadingLimits) -> DocumentC
     """Read a document of Word: .docx, .docm, .dotx or .dotm."""
     with reading(filename, "a Word document", _REMEDY):
         package = Package(content, filename, limits, _REMEDY)
-        main = package.main_part() or next(
-            (part for part in package.parts() if part.lower().endswith("word/document.xml")), None
-        )
+        main = package.main_part("word/document.xml")
         if main is None:
             raise UnreadableDocumentError(
                 f"{filename} is not a Word document: there is no document in it; {_REMEDY}", document=filename

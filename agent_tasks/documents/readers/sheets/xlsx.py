@@ -22,7 +22,7 @@ def read_xlsx(content: bytes, filename: str, limits: ReadingLimits) -> DocumentC
     """Read a workbook: .xlsx, .xlsm, .xltx or .xltm; its cells as Excel last showed them."""
     with reading(filename, "an Excel workbook", _REMEDY):
         package = Package(content, filename, limits, _REMEDY)
-        main = package.main_part() or ("xl/workbook.xml" if "xl/workbook.xml" in package else None)
+        main = package.main_part("xl/workbook.xml")
         workbook = _Workbook()
         if main is not None:
             package.follow(main, workbook, PREFIXES)

@@ -1,0 +1,30 @@
+"""The state folder: where the local servers keep their data, logs and locks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from agent_tasks.errors import ConfigurationError
+
+__all__ = ["prepare_state_folder"]
+
+
+def prepare_state_folder(state_dir: Path) -> None:
+    """Makes the state folder: readable by its owner alone (it holds what documents say), ignored by git.
+
+    Raises:
+        ConfigurationError: it cannot be made, or not be written to.
+    """
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if state_dir.stat().st_mode & 0o077:  # it was there before, open to others
+            state_dir.chmod(0o700)
+        ignore = state_dir / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="ascii")
+    except OSError as error:
+        raise ConfigurationError(
+            f"The state folder {state_dir} cannot be used ({error.strerror}). Set AGENT_TASKS_STATE_DIR to a "
+            "folder on a local disk that you may write to.",
+            setting="AGENT_TASKS_STATE_DIR",
+        ) from error
