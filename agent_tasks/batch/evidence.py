@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,12 @@ from markupsafe import Markup
 from agent_tasks.batch.markdown import escape
 from agent_tasks.batch.records import DocumentRow
 from agent_tasks.documents.content import Box, Place
+from agent_tasks.documents.grounding import FieldGrounding
 
 MAX_LINES = 2_000
 """Values whose place the report tells; results.jsonl has all."""
+
+_PICTURE = re.compile(r"(?<!\\)!\[[^\n]*?\]\(evidence/[0-9a-f]{32}\.png\)")  # texts from outside are escaped
 
 
 @dataclass(frozen=True)
@@ -26,10 +30,14 @@ class Evidence:
     field: str
     value: object
     place: Markup
+    note: str
+    """What is doubtful about it."""
+    picture: Markup
+    """Of the place; empty if there is none."""
 
 
 def evidence(rows: Iterable[DocumentRow], *, documents: Path, out: Path) -> list[Evidence]:
-    """Return the places of grounded values, by document and field.
+    """Return the places of grounded values, and what is doubtful, by document and field.
 
     Args:
         rows: The documents.
@@ -42,11 +50,24 @@ def evidence(rows: Iterable[DocumentRow], *, documents: Path, out: Path) -> list
         for entry in row.grounding:
             if len(found) >= MAX_LINES:
                 return found
-            if entry.places:
+            if entry.places or entry.note:
                 address = quote(f"{folder}/{row.document}") if row.parent is None else None
                 shown = Markup("; ").join(_linked(place, address) for place in entry.places)
-                found.append(Evidence(row.document, entry.path, entry.value, shown))
+                found.append(
+                    Evidence(row.document, entry.path, entry.value, shown, entry.note or "", _picture(entry))
+                )
     return found
+
+
+def _picture(entry: FieldGrounding) -> Markup:
+    if entry.picture is None:
+        return Markup()
+    return Markup("![{}]({})").format(escape(entry.quote), Markup(entry.picture))  # noqa: S704 - a name of ours
+
+
+def without_pictures(report: str) -> str:
+    """Return a report for where its folder is not at hand."""
+    return _PICTURE.sub("", report)
 
 
 def _linked(place: Place, address: str | None) -> Markup:

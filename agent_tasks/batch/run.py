@@ -55,6 +55,8 @@ async def publish(batch: Batch, summary: BatchSummary) -> BatchSummary:
     summary.failed = written.counts[DocumentStatus.FAILED]
     # Attached documents are known of when they have been met.
     summary.total = max(summary.total, sum(written.counts.values()))
+    if written.problem is not None:
+        summary.warnings.append(written.problem)
     summary.usage_total = written.usage + total_usage(summary.answers)
     write_report(batch, summary, written)
     return summary

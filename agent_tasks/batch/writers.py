@@ -19,6 +19,7 @@ from typing import Any, TextIO
 from agent_tasks.batch.context import Batch
 from agent_tasks.batch.evidence import evidence
 from agent_tasks.batch.markdown import render
+from agent_tasks.batch.pictures import Pictures
 from agent_tasks.batch.records import AnswerRow, BatchSummary, DocumentRow, DocumentStatus
 from agent_tasks.display import in_json
 from agent_tasks.errors import ConfigurationError
@@ -41,6 +42,8 @@ class Written:
         default_factory=lambda: {status: [] for status in DocumentStatus}
     )
     """The first rows of each state."""
+    problem: str | None = None
+    """What the results lack, for the report."""
 
 
 def prepare_folder(out: Path, *, documents: Path) -> Path:
@@ -69,16 +72,19 @@ async def write_results(batch: Batch) -> Written:
     Rows of a former pipeline, which are there still if the batch was stopped, are left out.
     """
     written = Written()
+    pictures = Pictures(batch)
     with replacing(batch.out / "results.jsonl") as file:
         async for record in batch.ws.journal.documents.of(batch.ws.scope, batch.key):
             if record.fingerprint != batch.fingerprint_of(record.status):
                 continue
-            row = record.read(DocumentRow)
+            row = await pictures.of(record.read(DocumentRow))
             file.write(in_json(row.model_dump_json()) + "\n")
             written.counts[row.status] += 1
             written.usage = written.usage + row.usage
             if len(written.samples[row.status]) < MAX_REPORTED:
                 written.samples[row.status].append(row)
+    pictures.tidy()
+    written.problem = pictures.problem
     return written
 
 

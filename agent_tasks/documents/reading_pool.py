@@ -18,16 +18,18 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import IO
+from typing import IO, TypeVar
 
 from agent_tasks.base_environment import picked
 from agent_tasks.documents import transfer
-from agent_tasks.documents.content import DocumentContent
+from agent_tasks.documents.content import DocumentContent, Place
 from agent_tasks.documents.limits import DEFAULT_LIMITS, ReadingLimits, too_long
 from agent_tasks.errors import ConfigurationError, DocumentError, UnreadableDocumentError
+
+_Taken = TypeVar("_Taken")
 
 IDLE_SECONDS = 10.0
 """How long a process waits for its next document."""
@@ -63,16 +65,30 @@ class ReadingPool:
             DocumentError: The document cannot be read, takes too much, or makes its reader crash.
             ConfigurationError: The processes cannot be started, or a reader cannot be loaded.
         """
-        return self._threads.submit(self._read, _Job(), content, name, limits).result()
+        asked = transfer.Request(name, content, limits)
+        return self._threads.submit(self._do, _Job(), asked, transfer.content_of).result()
 
     async def read_async(
         self, content: bytes, name: str, *, limits: ReadingLimits = DEFAULT_LIMITS
     ) -> DocumentContent:
         """Read a document, as `read` does; if it is cancelled, the process that reads is killed."""
+        return await self._do_async(transfer.Request(name, content, limits), transfer.content_of)
+
+    async def pictures_async(
+        self, content: bytes, name: str, places: Sequence[Place], *, limits: ReadingLimits = DEFAULT_LIMITS
+    ) -> list[bytes]:
+        """Make pictures of places; see :func:`agent_tasks.documents.place_pictures.pictures`.
+
+        Raises:
+            DocumentError: The document cannot be drawn, takes too much, or makes its reader crash.
+            ConfigurationError: The processes cannot be started.
+        """
+        asked = transfer.Request(name, content, limits, tuple(places))
+        return await self._do_async(asked, lambda parts: transfer.pictures_of(parts, len(asked.places)))
+
+    async def _do_async(self, asked: transfer.Request, take: Callable[[list[bytes]], _Taken]) -> _Taken:
         job = _Job()
-        running = asyncio.get_running_loop().run_in_executor(
-            self._threads, self._read, job, content, name, limits
-        )
+        running = asyncio.get_running_loop().run_in_executor(self._threads, self._do, job, asked, take)
         try:
             return await running
         except asyncio.CancelledError:
@@ -89,13 +105,14 @@ class ReadingPool:
         for process in idle:
             process.end()
 
-    def _read(self, job: _Job, content: bytes, name: str, limits: ReadingLimits) -> DocumentContent:
-        if len(content) > limits.max_bytes:
-            raise too_long(name, f"has {len(content):,} bytes", f"{limits.max_bytes:,} bytes")
+    def _do(self, job: _Job, asked: transfer.Request, take: Callable[[list[bytes]], _Taken]) -> _Taken:
+        size, most = len(asked.content), asked.limits.max_bytes
+        if size > most:
+            raise too_long(asked.name, f"has {size:,} bytes", f"{most:,} bytes")
         process = self._taken()
         try:
             job.begin(process)
-            read = process.read(content, name, limits)
+            taken = process.do(asked, take)
         except DocumentError:
             self._put_back(process)
             raise
@@ -103,7 +120,7 @@ class ReadingPool:
             process.end()
             raise
         self._put_back(process)
-        return read
+        return taken
 
     def _taken(self) -> _Process:
         with self._lock:
@@ -209,21 +226,22 @@ class _Process:
         for file in (self._input, self._output, self._errors):
             file.close()
 
-    def read(self, content: bytes, name: str, limits: ReadingLimits) -> DocumentContent:
-        """Have it read a document."""
+    def do(self, asked: transfer.Request, take: Callable[[list[bytes]], _Taken]) -> _Taken:
+        """Have it read a document, or make pictures; returns what is taken of the parts of its answer."""
+        name, limits = asked.name, asked.limits
         seconds = WALL_FACTOR * max(limits.max_seconds, 1.0)
         most = _BYTES_A_CHARACTER * limits.max_characters + 2 * limits.max_unpacked_bytes
         try:
             self._await_ready()
             self._deadline = time.monotonic() + seconds
-            for piece in transfer.request(name, content, limits):
+            for piece in asked.frame():
                 self._write(piece)
             while True:
                 self._deadline = time.monotonic() + seconds
                 head, parts = transfer.received(self._read_exactly, most)
-                if head.get("kind") == "content":
+                if head.get("kind") == ("pictures" if asked.places else "content"):
                     self.is_spent = int(head.get("memory", 0)) > limits.max_memory // 2
-                    return transfer.content_of(parts)
+                    return take(parts)
                 if head.get("kind") == "error":
                     self.is_spent = bool(head.get("spent"))
                     raise transfer.error_of(head, name)

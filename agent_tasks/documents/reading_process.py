@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from agent_tasks.documents import progress, transfer
 from agent_tasks.documents.limits import ReadingLimits
+from agent_tasks.documents.place_pictures import pictures
 from agent_tasks.documents.reading import read_document
 from agent_tasks.errors import AgentTasksError, DocumentTooLongError
 
@@ -32,24 +33,24 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (_MAX_FILE_BYTES, _MAX_FILE_BYTES))
     output = os.dup(1)
     os.dup2(2, 1)  # what a library prints is no answer
-    requests: queue.SimpleQueue[tuple[str, bytes, ReadingLimits]] = queue.SimpleQueue()
+    requests: queue.SimpleQueue[transfer.Request] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(requests,), daemon=True).start()
     progress.watch(lambda is_recognising: _sign_of_life(output, is_recognising))
     _send(output, transfer.packed({"kind": "ready"}))
     while True:
-        name, content, limits = requests.get()
-        _limit(limits)
-        _send(output, _read(name, content, limits))
+        request = requests.get()
+        _limit(request.limits)
+        _send(output, _answer(request))
 
 
-def _listen(requests: queue.SimpleQueue[tuple[str, bytes, ReadingLimits]]) -> NoReturn:
+def _listen(requests: queue.SimpleQueue[transfer.Request]) -> NoReturn:
     """Take requests; end the process when its owner is gone."""
     while True:
         try:
             head, parts = transfer.received(_read_exactly, _MAX_REQUEST)
         except (EOFError, OSError, MemoryError, transfer.TransferError):
             os._exit(0)
-        requests.put((head["name"], parts[0], ReadingLimits(**head["limits"])))
+        requests.put(transfer.Request.of(head, parts))
 
 
 def _read_exactly(size: int) -> bytes:
@@ -63,8 +64,11 @@ def _read_exactly(size: int) -> bytes:
     return b"".join(pieces)
 
 
-def _read(name: str, content: bytes, limits: ReadingLimits) -> list[bytes | memoryview]:
+def _answer(request: transfer.Request) -> list[bytes | memoryview]:
+    name, content, limits = request.name, request.content, request.limits
     try:
+        if request.places:
+            return transfer.pictures(pictures(content, name, request.places, limits), _memory())
         return transfer.answer(read_document(content, name, limits=limits), _memory())
     except MemoryError:
         error = DocumentTooLongError(

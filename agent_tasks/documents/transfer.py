@@ -10,7 +10,7 @@ import json
 import struct
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from agent_tasks import errors
@@ -20,6 +20,10 @@ from agent_tasks.documents.limits import ReadingLimits
 _LENGTH = struct.Struct(">II")
 MAX_HEAD = 1_000_000
 MAX_PARTS = 2_000
+MAX_PICTURE_BYTES = 1_000_000
+"""Of the picture of a place."""
+MAX_PICTURE_SIDE = 1_600
+"""Pixels of such a picture's longer side."""
 
 
 class TransferError(Exception):
@@ -55,9 +59,26 @@ def received(read: Callable[[int], bytes], max_bytes: int) -> tuple[dict[str, An
     return head, [read(part) for part in sizes]
 
 
-def request(name: str, content: bytes, limits: ReadingLimits) -> list[bytes | memoryview]:
-    """Return the frame that asks for a document to be read."""
-    return packed({"name": name, "limits": asdict(limits)}, [content])
+@dataclass(frozen=True)
+class Request:
+    """What is asked for: that a document is read, or that pictures are made of places in it."""
+
+    name: str
+    content: bytes
+    limits: ReadingLimits
+    places: tuple[Place, ...] = ()
+    """Of which pictures are made; none: the document is read."""
+
+    def frame(self) -> list[bytes | memoryview]:
+        """Return the frame that asks for it."""
+        places = [place.model_dump(include={"page", "boxes"}) for place in self.places]
+        return packed({"name": self.name, "limits": asdict(self.limits), "places": places}, [self.content])
+
+    @classmethod
+    def of(cls, head: dict[str, Any], parts: Sequence[bytes]) -> Request:
+        """Return what a frame asks for."""
+        places = tuple(Place.model_validate(place) for place in head["places"])
+        return cls(head["name"], parts[0], ReadingLimits(**head["limits"]), places)
 
 
 def answer(content: DocumentContent, memory: int) -> list[bytes | memoryview]:
@@ -112,6 +133,36 @@ def content_of(parts: Sequence[bytes]) -> DocumentContent:
         )
     except (ValueError, KeyError, IndexError, TypeError) as error:
         raise TransferError(f"what was read cannot be taken apart: {error}") from error
+
+
+def pictures(made: Sequence[bytes], memory: int) -> list[bytes | memoryview]:
+    """Return the frame of pictures of places."""
+    return packed({"kind": "pictures", "memory": memory}, made)
+
+
+def pictures_of(parts: Sequence[bytes], count: int) -> list[bytes]:
+    """Return pictures, from the parts of their frame: a PNG for each place, or nothing.
+
+    Raises:
+        TransferError: They are none.
+    """
+    if len(parts) != count:
+        raise TransferError(f"{len(parts)} pictures were sent for {count} places")
+    for part in parts:
+        if part and not _is_small_png(part):
+            raise TransferError("a picture is no PNG, or too large")
+    return list(parts)
+
+
+def _is_small_png(part: bytes) -> bool:
+    if (
+        len(part) > MAX_PICTURE_BYTES
+        or not part.startswith(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
+        or len(part) < 24
+    ):
+        return False
+    width, height = struct.unpack(">II", part[16:24])
+    return bool(max(width, height) <= MAX_PICTURE_SIDE)
 
 
 def _numbers(kind: str, part: bytes) -> array[int]:

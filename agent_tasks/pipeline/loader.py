@@ -216,7 +216,7 @@ class _Checker:
         failure_fingerprint = operation_key(
             "failure",
             pipeline=fingerprint,
-            limits=file.limits.model_dump(mode="json"),
+            limits=file.limits.model_dump(mode="json", exclude={"max_document_pictures", "max_pictures"}),
             tokens=[
                 plan.section.max_completion_tokens if plan else None
                 for plan in (extractor, reviewer, analyst)

@@ -174,6 +174,10 @@ class LimitsSection(_Section):
     """Processor time that reading a document may take; a page that is recognised may take as much more."""
     max_reading_memory: int = Field(3 * 1024**3, ge=512 * 1024**2)
     """Bytes of address space of the process that reads a document."""
+    max_document_pictures: int = Field(20, ge=0, le=500)
+    """Pictures of places of values in one document, beside the report; 0: none."""
+    max_pictures: int = Field(300, ge=0, le=100_000)
+    """Such pictures of all documents; those that come first by name have them."""
     concurrency: int = Field(4, ge=1, le=256)
     """Documents in flight at a time."""
     chunk_size: int = Field(50, ge=1, le=10_000)

@@ -18,6 +18,7 @@ from prefect.artifacts import (
 )
 
 from agent_tasks.batch.context import Batch
+from agent_tasks.batch.evidence import without_pictures
 from agent_tasks.batch.markdown import escape, escape_cell
 from agent_tasks.batch.records import MAX_LISTED, BatchSummary, DocumentStatus, counted
 from agent_tasks.batch.writers import read_results, summary_line
@@ -104,7 +105,7 @@ async def publish_artifacts(batch: Batch, summary: BatchSummary) -> None:
             await acreate_table_artifact(
                 rows, key=artifact_key(name, "results"), description=f"{summary.headline()}{shown}"
             )
-        report = await asyncio.to_thread(Path(summary.report).read_text, encoding="utf-8")
+        report = without_pictures(await asyncio.to_thread(Path(summary.report).read_text, encoding="utf-8"))
         if len(report) > MAX_REPORT_CHARS:
             # Whole lines: half of an escaped text would be none.
             whole = report[:MAX_REPORT_CHARS].rpartition("\n")[0]

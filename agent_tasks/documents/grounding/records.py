@@ -98,3 +98,5 @@ class FieldGrounding(BaseModel):
     """The match and a little around it, on one line."""
     places: tuple[Place, ...] = ()
     """Where in the document the match stands: page and boxes, sheet and cell, ..."""
+    picture: str | None = None
+    """Path, from the folder of results, of a picture of the place; in results only, not in the journal."""

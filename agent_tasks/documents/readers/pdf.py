@@ -37,7 +37,7 @@ def read_pdf(content: bytes, filename: str, limits: ReadingLimits) -> DocumentCo
         raise UnreadableDocumentError(
             f"{filename} is not a PDF file, whatever its name says", document=filename
         )
-    with _opened(content, filename) as document:
+    with opened(content, filename) as document:
         if (pages := len(document)) > limits.max_pages:
             raise too_long(filename, f"has {pages:,} pages", f"{limits.max_pages:,} pages")
         work = _Document(document, filename, limits)
@@ -49,7 +49,12 @@ def read_pdf(content: bytes, filename: str, limits: ReadingLimits) -> DocumentCo
 
 
 @contextlib.contextmanager
-def _opened(content: bytes, filename: str) -> Iterator[Any]:
+def opened(content: bytes, filename: str) -> Iterator[Any]:
+    """Open a PDF.
+
+    Raises:
+        UnreadableDocumentError: It is damaged, encrypted, or has no pages.
+    """
     try:
         document = pypdfium2.PdfDocument(content)
     except pypdfium2.PdfiumError as error:

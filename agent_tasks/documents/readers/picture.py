@@ -23,16 +23,7 @@ _ANIMATED = ("GIF", "WEBP", "PNG", "MPO")  # their frames are no pages
 
 def read_picture(content: bytes, filename: str, limits: ReadingLimits) -> DocumentContent:
     """Recognise the text of a picture; of a TIFF, of all its pages."""
-    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
-    try:
-        picture = Image.open(io.BytesIO(content), formats=_FORMATS)
-    except UnidentifiedImageError as error:
-        raise UnreadableDocumentError(
-            f"{filename} is not a picture of a kind that is read here; save it as PNG, JPEG or TIFF",
-            document=filename,
-        ) from error
-    except Image.DecompressionBombError as error:
-        raise too_long(filename, "has too many pixels", f"{MAX_PIXELS:,} pixels") from error
+    picture = opened_picture(content, filename)
     pages = 1 if picture.format in _ANIMATED else getattr(picture, "n_frames", 1)
     if pages > limits.max_pages:
         raise too_long(filename, f"has {pages:,} pages", f"{limits.max_pages:,} pages")
@@ -54,21 +45,40 @@ def read_picture(content: bytes, filename: str, limits: ReadingLimits) -> Docume
     return builder.content()
 
 
+def opened_picture(content: bytes, filename: str) -> Image.Image:
+    """Open a picture; nothing of it is decoded yet.
+
+    Raises:
+        UnreadableDocumentError: It is none of the kinds that are read here.
+        DocumentTooLongError: It has too many pixels.
+    """
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+    try:
+        return Image.open(io.BytesIO(content), formats=_FORMATS)
+    except UnidentifiedImageError as error:
+        raise UnreadableDocumentError(
+            f"{filename} is not a picture of a kind that is read here; save it as PNG, JPEG or TIFF",
+            document=filename,
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise too_long(filename, "has too many pixels", f"{MAX_PIXELS:,} pixels") from error
+
+
 def _read_page(
     builder: ContentBuilder, means: Recogniser, picture: Image.Image, number: int, filename: str
 ) -> float:
     """Append the text of a page; returns how surely it was recognised."""
     if picture.width * picture.height > MAX_PIXELS:
         raise too_long(filename, f"has {picture.width:,} x {picture.height:,} pixels", f"{MAX_PIXELS:,}")
-    upright = _upright(picture)
-    words, sureness = means.words(upright, (float(upright.width), float(upright.height)))
+    shown = upright(picture)
+    words, sureness = means.words(shown, (float(shown.width), float(shown.height)))
     if words:
         builder.add("" if builder.is_empty else "\n\n")
         add_page(builder, words, Place(page=number, recognised=round(sureness, 3)))
     return sureness
 
 
-def _upright(picture: Image.Image) -> Image.Image:
+def upright(picture: Image.Image) -> Image.Image:
     """Return the picture as it is shown: turned as it says, on white, of a size to work on."""
     shown = ImageOps.exif_transpose(picture)
     if shown.mode in ("RGBA", "LA", "PA") or "transparency" in shown.info:
