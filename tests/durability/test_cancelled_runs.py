@@ -17,7 +17,8 @@ from tests.batch.support import RULES, Bench
 from tests.durability.counts import counted
 from tests.durability.served import ROOT, Api, descendants, environment, served
 from tests.local.conftest import processes_of
-from tests.prefect.test_batch_hooks import SLOW, _active, _until
+from tests.prefect.test_batch_hooks import SLOW, _active
+from tests.support.waiting import eventually
 
 SECONDS = 10.0
 """Within which a cancelled flow run has no active turn on the service."""
@@ -54,18 +55,18 @@ async def test_a_cancelled_flow_run_leaves_no_active_turn_and_no_resource(
     api_url = str(PREFECT_API_URL.value())
     api = Api(api_url)
     with served(batch, api_url):
-        await _until(api.is_deployed, 60)
+        await eventually(api.is_deployed, seconds=60)
         run = api.run(batch)
-        await _until(lambda: len(_active(batch)) == 2, 60)
+        await eventually(lambda: len(_active(batch)) == 2, seconds=60)
 
         api.ask("POST", f"/flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
-        await _until(lambda: not _active(batch), SECONDS)
+        await eventually(lambda: not _active(batch), seconds=SECONDS)
 
         def is_over() -> bool:
             return api.flow_run(run)["state"]["type"] == "CANCELLED" and not any(batch.left().values())
 
         try:
-            await _until(is_over, ENDS_WITHIN)
+            await eventually(is_over, seconds=ENDS_WITHIN)
         finally:
             _count_leaks(batch, pytestconfig)
     async with Journal(batch.journal_url) as journal:
@@ -90,11 +91,11 @@ async def test_a_run_of_the_terminal_is_cancelled_on_the_server(
     api = Api(api_url)
     process = _command(batch, api_url)
     try:
-        await _until(lambda: len(_active(batch)) == 1, 60)
+        await eventually(lambda: len(_active(batch)) == 1, seconds=60)
         (run,) = api.ask("POST", "/flow_runs/filter", {"sort": "START_TIME_DESC", "limit": 1})
         cancelled = time.monotonic()
         api.ask("POST", f"/flow_runs/{run['id']}/set_state", {"state": {"type": "CANCELLING"}})
-        await _until(lambda: not _active(batch), SECONDS)
+        await eventually(lambda: not _active(batch), seconds=SECONDS)
         seconds = time.monotonic() - cancelled
         shown, _ = process.communicate(timeout=ENDS_WITHIN)
     finally:
@@ -121,9 +122,9 @@ async def test_a_command_interrupted_by_ctrl_c_leaves_no_active_turn(bench: Call
     batch.pipeline_file.write_text(batch.pipeline)
     process = _command(batch, str(PREFECT_API_URL.value()))
     try:
-        await _until(lambda: len(_active(batch)) == 1, 60)
+        await eventually(lambda: len(_active(batch)) == 1, seconds=60)
         process.send_signal(signal.SIGINT)
-        await _until(lambda: not _active(batch), SECONDS)
+        await eventually(lambda: not _active(batch), seconds=SECONDS)
         shown, _ = process.communicate(timeout=ENDS_WITHIN)
     finally:
         process.kill()
@@ -166,7 +167,7 @@ async def test_a_command_that_is_told_to_end_hands_its_turns_over(
     api_url = str(PREFECT_API_URL.value())
     process = _command(batch, api_url)
     try:
-        await _until(lambda: len(_active(batch)) == 1, 60)
+        await eventually(lambda: len(_active(batch)) == 1, seconds=60)
         process.terminate()
         shown, _ = process.communicate(timeout=ENDS_WITHIN)
         assert process.returncode == 128 + signal.SIGTERM, shown
@@ -199,15 +200,15 @@ async def test_a_flow_run_whose_process_is_told_to_end_hands_its_turns_over(
     api_url = str(PREFECT_API_URL.value())
     api = Api(api_url)
     with served(batch, api_url) as runner:
-        await _until(api.is_deployed, 60)
+        await eventually(api.is_deployed, seconds=60)
         run = api.run(batch)
-        await _until(lambda: len(_active(batch)) == 1, 60)
+        await eventually(lambda: len(_active(batch)) == 1, seconds=60)
         for pid in descendants(runner.process.pid):
             os.kill(pid, signal.SIGTERM)
-        await _until(lambda: api.flow_run(run)["state"]["type"] == "CRASHED", 30)
+        await eventually(lambda: api.flow_run(run)["state"]["type"] == "CRASHED", seconds=30)
         await _is_handed_over(batch)
         again = api.run(batch)
-        await _until(lambda: api.flow_run(again)["state"]["type"] == "COMPLETED", 90)
+        await eventually(lambda: api.flow_run(again)["state"]["type"] == "COMPLETED", seconds=90)
     assert batch.turns() == 3
     assert batch.service.requests("runs.cancel") == []
     _count_leaks(batch, pytestconfig)

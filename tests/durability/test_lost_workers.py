@@ -33,7 +33,8 @@ from agent_tasks.settings import Settings
 from tests.batch.support import RULES, Bench
 from tests.durability.counts import counted
 from tests.durability.served import Api, Runner
-from tests.prefect.test_batch_hooks import _active, _until
+from tests.prefect.test_batch_hooks import _active
+from tests.support.waiting import eventually
 
 ALL = bool(os.environ.get("AGENT_TASKS_ALL_CRASH_POINTS"))
 SILENT = 60.0
@@ -184,9 +185,9 @@ async def test_a_flow_run_whose_process_is_lost_goes_on_and_pays_for_no_turn_twi
             await apply_automations(client, wanted)
         api = Api(api_url, auth)
         runner = Runner(batch, api_url, auth)
-        await _until(api.is_deployed, 60)
+        await eventually(api.is_deployed, seconds=60)
         run = api.run(batch)
-        await _until(lambda: batch.turns() >= 6 and bool(_active(batch)), 90)
+        await eventually(lambda: batch.turns() >= 6 and bool(_active(batch)), seconds=90)
         if lost == "machine":
             runner.kill()
         else:
@@ -195,7 +196,7 @@ async def test_a_flow_run_whose_process_is_lost_goes_on_and_pays_for_no_turn_twi
         turns = batch.turns()
         other = Runner(batch, api_url, auth) if lost == "machine" else runner
         try:
-            await _until(lambda: api.flow_run(run)["state"]["type"] == "COMPLETED", 300)
+            await eventually(lambda: api.flow_run(run)["state"]["type"] == "COMPLETED", seconds=300)
         finally:
             other.stop()
         told = (
