@@ -29,6 +29,8 @@ OFFICIAL_PREVIEW := azure-ai-agents==1.2.0b6
 PREVIEW_READY := $(VENV)/.ready-official-preview
 PREVIEW_FOLDER := $(VENV)/official-preview
 FUNCTIONS_READY := $(VENV)/.ready-functions
+# Many tests wait for servers: half as many processes again as there are processors keep those busy.
+TEST_PROCESSES := $(shell python3 -c 'import os; print(os.cpu_count() * 3 // 2 or 1)')
 # `make constraints UPGRADE=` keeps the versions that are pinned, and adds what is new in pyproject.toml.
 UPGRADE := --upgrade
 
@@ -52,7 +54,7 @@ dashboard: $(RUN_READY) ## Open the Prefect dashboard with the runs so far
 functions: $(FUNCTIONS_READY) ## Set up for running the Function App on this machine (agent-tasks functions)
 
 test: $(DEV_READY) $(PREVIEW_READY) $(FUNCTIONS_READY) ## Run the tests
-	@$(BIN)/pytest -q -n auto --dist loadgroup
+	@$(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadgroup
 
 pinned: $(DEV_READY) $(FUNCTIONS_READY) ## Run what is pinned together: server, scheduler, worker, dashboard, Functions host
 	@$(BIN)/pytest -q tests/test_pins.py tests/deployments tests/cli/test_dashboard.py tests/local/functions_host
