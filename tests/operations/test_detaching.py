@@ -15,13 +15,12 @@ from agent_tasks import detaching
 from agent_tasks.detaching import detach, hearing_sigterm, is_detaching
 from agent_tasks.errors import ToolOutcomeUnknownError
 from agent_tasks.journal import Claim, ToolCallState
-from agent_tasks.operations import Workspace, answer_call, list_interrupted_calls, run_turn
+from agent_tasks.operations import answer_call, list_interrupted_calls, run_turn
 from agent_tasks.operations.cancelling import cancel_owner
 from agent_tasks.operations.turns import turn_key
 from tests.conftest import ServiceFactory
-from tests.operations.conftest import OpenWorkspace
+from tests.operations.conftest import OpenWorkspace, begun
 from tests.operations.test_attempts import BOOKING, Booking, clerk, turn
-from tests.support.service import RunningService
 from tests.support.waiting import eventually
 
 SLOW: dict[str, Any] = {"default": {"reply": {"text": "At last."}, "delay": 2.0}}
@@ -31,15 +30,6 @@ SLOW: dict[str, Any] = {"default": {"reply": {"text": "At last."}, "delay": 2.0}
 def told(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is told in a test ends with it."""
     monkeypatch.setattr(detaching, "_told", threading.Event())
-
-
-async def _begun(running: RunningService, ws: Workspace, **more: Any) -> asyncio.Task[Any]:
-    """A turn that the journal knows."""
-    spec = turn(await clerk(ws))
-    task = asyncio.create_task(run_turn(ws, spec, **more))
-    while (found := await ws.journal.operations.get(ws.scope, turn_key(spec))) is None or not found.remote:
-        await asyncio.sleep(0.02)
-    return task
 
 
 async def _cancelled(task: asyncio.Task[Any]) -> None:
@@ -53,7 +43,7 @@ async def test_a_turn_of_a_process_that_detaches_goes_on_and_its_successor_need_
 ) -> None:
     running = service(rules=SLOW)
     async with open_workspace(running) as ws:
-        task = await _begun(running, ws)
+        task = await begun(ws, turn(await clerk(ws)))
         detach()
         await _cancelled(task)
     async with open_workspace(running) as ws:
@@ -73,7 +63,7 @@ async def test_a_call_under_way_ends_before_its_process_does(
     running = service(rules=BOOKING)
     booking = Booking(takes=1.0)
     async with open_workspace(running) as ws:
-        task = await _begun(running, ws, tools=booking.tools)
+        task = await begun(ws, turn(await clerk(ws)), tools=booking.tools)
         await eventually(lambda: booking.keys)
         detach()
         await _cancelled(task)
@@ -92,7 +82,7 @@ async def test_a_call_that_takes_too_long_is_cut_off(
     running = service(rules=BOOKING)
     booking = Booking(takes=30)
     async with open_workspace(running) as ws:
-        task = await _begun(running, ws, tools=booking.tools)
+        task = await begun(ws, turn(await clerk(ws)), tools=booking.tools)
         await eventually(lambda: booking.keys)
         detach()
         await _cancelled(task)
@@ -114,7 +104,7 @@ async def test_a_call_interrupted_in_a_cancelled_turn_is_not_under_way_for_ever(
     running = service(rules=BOOKING)
     booking = Booking(takes=30, when_unknown=when_unknown)
     async with open_workspace(running) as ws:
-        task = await _begun(running, ws, tools=booking.tools)
+        task = await begun(ws, turn(await clerk(ws)), tools=booking.tools)
         await eventually(lambda: booking.keys)
         await _cancelled(task)
         (call,) = await ws.journal.calls.of(ws.scope, turn_key(turn(await clerk(ws))))
@@ -144,7 +134,7 @@ async def test_a_turn_that_has_just_completed_is_cancelled_once_at_most_and_its_
 ) -> None:
     running = service(rules={"default": {"reply": {"text": "At last."}, "delay": 0.5}})
     async with open_workspace(running) as ws:
-        task = await _begun(running, ws)
+        task = await begun(ws, turn(await clerk(ws)))
         (operation,) = await ws.journal.operations.unsettled(ws.scope)
         path = f"/threads/{operation.remote['conversation']}/runs/{operation.remote['turn_id']}"
         with running.http() as http:  # it blocks the loop, so that nobody hears of the end

@@ -37,7 +37,7 @@ from agent_tasks.operations import (
 )
 from agent_tasks.tools import ToolContext, ToolSet, function_tool
 from tests.conftest import ServiceFactory
-from tests.operations.conftest import LossyTransport, OpenWorkspace
+from tests.operations.conftest import LossyTransport, OpenWorkspace, begun
 from tests.support.waiting import eventually
 
 SPEC = AgentSpec(name="clerk", model="scripted", instructions="You are a clerk.")
@@ -250,8 +250,7 @@ async def test_a_cancelled_caller_leaves_no_active_run(
 ) -> None:
     running = service(rules={"default": {"reply": {"text": "Too late."}, "delay": 30}})
     async with open_workspace(running) as ws:
-        task = asyncio.create_task(run_turn(ws, turn(await clerk(ws))))
-        await eventually(lambda: [run["status"] for run in running.runs()] == ["in_progress"])
+        task = await begun(ws, turn(await clerk(ws)))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -279,8 +278,7 @@ async def test_an_unreachable_service_leaves_the_turn_to_be_taken_up_later(
     running = service(process=True, rules={"default": {"reply": {"text": "Hello."}, "delay": 3}})
     async with open_workspace(running) as ws:
         agent = await clerk(ws)
-        task = asyncio.create_task(run_turn(ws, turn(agent)))
-        await eventually(lambda: [run["status"] for run in running.runs()] == ["in_progress"])
+        task = await begun(ws, turn(agent))
         running.kill()
         with pytest.raises(TransportError):
             await asyncio.wait_for(task, 60)
