@@ -111,7 +111,7 @@ already, there is nothing else to do.
 Attached you find our invoice for the water that the workshop used in the summer. It is a matter of its own.
 
 Kind regards
-Marrowgate Estates LLP, lettings
+Marrowgate Estates LLP
 """
 
 WATER_INVOICE = """\
