@@ -1,0 +1,65 @@
+"""What reading a document takes, against a program in C that does nothing else."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from reportlab.lib.pagesizes import A4
+
+from agent_tasks.documents.reading_pool import ReadingPool
+from tests.benchmarks.figures import Figures, Goal
+from tests.support.pdf_files import Draw, drawn
+
+PAGES, LINES, TRIES = 10, 45, 7
+_LINE = "the contract of 3 March 2026 says that 1,250.00 EUR are paid in"
+
+
+def _page(number: int) -> Draw:
+    def draw(canvas: object) -> None:
+        for line in range(LINES):
+            canvas.setFont("Helvetica", 10)  # type: ignore[attr-defined]
+            canvas.drawString(50, A4[1] - 50 - 14 * line, f"{number}.{line} {_LINE}")  # type: ignore[attr-defined]
+
+    return draw
+
+
+def test_ten_pages_against_pdftotext(tmp_path: Path, figures: Figures) -> None:
+    """With the start of the process that reads; pages are full of text, with a box for each word here."""
+    if (program := shutil.which("pdftotext")) is None:
+        pytest.skip("there is no pdftotext (Debian: poppler-utils)")
+    content = drawn(*(_page(number) for number in range(PAGES)))
+    file = tmp_path / "a.pdf"
+    file.write_bytes(content)
+    pool = ReadingPool(1)
+    pool.read(content, "a.pdf")
+    taken: dict[str, list[float]] = {}
+    for _ in range(TRIES):
+        for name, work in {
+            "pdftotext": lambda: subprocess.run([program, file, tmp_path / "a.txt"], check=True),
+            "start": lambda: _in_a_new_process(b"x", "a.txt"),
+            "first": lambda: _in_a_new_process(content, "a.pdf"),
+            "next": lambda: pool.read(content, "a.pdf"),
+        }.items():
+            taken.setdefault(name, []).append(_seconds(work))
+    pool.close()
+    least = {name: min(times) for name, times in taken.items()}
+    figures.add("10 pages of a PDF, s", least["next"], against=least["pdftotext"], what="pdftotext")
+    whole = least["pdftotext"] + least["start"]
+    figures.add("10 pages in a new process, times pdftotext and the start", least["first"] / whole, Goal(1.2))
+
+
+def _in_a_new_process(content: bytes, name: str) -> None:
+    pool = ReadingPool(1)
+    pool.read(content, name)
+    pool.close()
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
