@@ -12,7 +12,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from agent_tasks.batch.markdown import escape
-from agent_tasks.batch.records import DocumentRow
+from agent_tasks.batch.records import AnswerRow, DocumentRow
 from agent_tasks.documents.content import Box, Place
 from agent_tasks.documents.grounding import FieldGrounding
 
@@ -76,6 +76,14 @@ def _linked(place: Place, address: str | None) -> Markup:
     if place.page is None or address is None:
         return words
     return Markup("[{}]({}#page={})").format(words, Markup(address), place.page)  # noqa: S704 - it is quoted
+
+
+def cited(answer: AnswerRow, source: str) -> str:
+    """Return where in a source the quotes of an answer stand, in words; empty if that is not known."""
+    places = (
+        place for citation in answer.citations if citation.document == source for place in citation.places
+    )
+    return "; ".join(dict.fromkeys(map(place_in_words, places)))
 
 
 def place_in_words(place: Place) -> str:

@@ -9,13 +9,15 @@ from pathlib import PurePosixPath
 
 from agent_tasks.batch.context import Batch
 from agent_tasks.batch.observer import observer
-from agent_tasks.batch.records import AnswerRow, DocumentRow, Failure, shortened
+from agent_tasks.batch.records import AnswerRow, DocumentRow, Failure, SourceCitation, shortened
 from agent_tasks.documents.attachments import AttachedFile
 from agent_tasks.documents.discovery import DocumentFile
+from agent_tasks.documents.grounding import SourceText
 from agent_tasks.documents.reading import SOURCE_CODE_EXTENSIONS
 from agent_tasks.documents.reading_pool import shared_pool
 from agent_tasks.errors import AgentTasksError, DocumentError, JournalError
 from agent_tasks.journal import AnswerRecord
+from agent_tasks.logs import get_logger
 from agent_tasks.operations import (
     RemoteAgent,
     RemoteFile,
@@ -26,6 +28,8 @@ from agent_tasks.operations import (
     upload_file,
 )
 from agent_tasks.pipeline.loader import Question
+
+logger = get_logger("agent_tasks.batch.questions")
 
 SEARCHABLE = frozenset((".docx", ".html", ".json", ".md", ".pdf", ".txt", *SOURCE_CODE_EXTENSIONS))
 """What the service reads itself, of what is read here (recorded: unsupported_file)."""
@@ -81,10 +85,10 @@ async def answer_questions(batch: Batch, files: Sequence[DocumentFile]) -> list[
     fresh: dict[str, AnswerRow] = {}
     if missing:
         observer().phase_started("search index")
-        analyst, names = await _make_analyst(batch, corpus, files)
+        analyst, sources = await _make_analyst(batch, corpus, files)
         observer().phase_started("questions")
         rows = await asyncio.gather(
-            *(_answer(batch, corpus, question, analyst, names) for question in missing),
+            *(_answer(batch, corpus, question, analyst, sources) for question in missing),
             return_exceptions=True,
         )
         batch.breaker.check()
@@ -130,11 +134,11 @@ async def _known_answer(batch: Batch, corpus: Corpus, question: Question) -> Ans
 
 async def _make_analyst(
     batch: Batch, corpus: Corpus, files: Sequence[DocumentFile]
-) -> tuple[RemoteAgent, dict[str, str]]:
+) -> tuple[RemoteAgent, dict[str, DocumentFile]]:
     """Upload the corpus, build its store and make the analyst.
 
     Returns:
-        The analyst, and the document name of each file id.
+        The analyst, and the document of each file id.
     """
     plan = batch.pipeline.analyst
     assert plan is not None  # noqa: S101 - a pipeline with questions has one
@@ -148,13 +152,13 @@ async def _make_analyst(
     )
     batch.breaker.check()
     remote: list[RemoteFile] = []
-    names: dict[str, str] = {}
+    sources: dict[str, DocumentFile] = {}
     for upload in uploads:
         if isinstance(upload, BaseException):
             raise upload
         if upload is not None:
-            name, file = upload
-            names[file.id] = name
+            document, file = upload
+            sources[file.id] = document
             remote.append(file)
     try:
         store = await build_vector_store(
@@ -164,9 +168,10 @@ async def _make_analyst(
         batch.breaker.failed(error)
         raise
     for file_id, reason in store.failed.items():
-        batch.warn(f"{names.get(file_id, file_id)} cannot be searched: {reason}")
+        name = sources[file_id].name if file_id in sources else file_id
+        batch.warn(f"{name} cannot be searched: {reason}")
     analyst = await batch.agent(plan, hosted_tools=({"type": "file_search"},), stores=(store,))
-    return analyst, names
+    return analyst, sources
 
 
 async def _with_attached(batch: Batch, corpus: Corpus, files: Sequence[DocumentFile]) -> list[DocumentFile]:
@@ -180,7 +185,7 @@ async def _with_attached(batch: Batch, corpus: Corpus, files: Sequence[DocumentF
     return list(known.values())
 
 
-async def _upload(batch: Batch, corpus: Corpus, file: DocumentFile) -> tuple[str, RemoteFile] | None:
+async def _upload(batch: Batch, corpus: Corpus, file: DocumentFile) -> tuple[DocumentFile, RemoteFile] | None:
     async with batch.slots:
         batch.breaker.check()
         try:
@@ -198,14 +203,14 @@ async def _upload(batch: Batch, corpus: Corpus, file: DocumentFile) -> tuple[str
             read = await shared_pool().read_async(content, file.name, limits=batch.pipeline.limits.reading)
             content, name = read.text.encode(), f"{name}.txt"
         try:
-            return file.name, await upload_file(batch.ws, content, name, owner=batch.owner, ttl=batch.ttl)
+            return file, await upload_file(batch.ws, content, name, owner=batch.owner, ttl=batch.ttl)
         except AgentTasksError as error:
             batch.breaker.failed(error)
             raise
 
 
 async def _answer(
-    batch: Batch, corpus: Corpus, question: Question, analyst: RemoteAgent, names: dict[str, str]
+    batch: Batch, corpus: Corpus, question: Question, analyst: RemoteAgent, sources: dict[str, DocumentFile]
 ) -> AnswerRow:
     plan = batch.pipeline.analyst
     assert plan is not None  # noqa: S101 - a pipeline with questions has one
@@ -225,7 +230,8 @@ async def _answer(
             row.error = Failure.of(error)
             batch.retained.add(owner)
         else:
-            _fill(row, result, names)
+            _fill(row, result, sources)
+            await _find_quotes(batch, row, sources)
         status = _FAILED if row.error else _ANSWERED
         record = AnswerRecord(
             question=question.id,
@@ -241,19 +247,41 @@ async def _answer(
     return row
 
 
-def _fill(row: AnswerRow, result: TurnResult, names: dict[str, str]) -> None:
+def _fill(row: AnswerRow, result: TurnResult, sources: dict[str, DocumentFile]) -> None:
     """The answer with its citation marks replaced by numbers of sources."""
     text = result.text
     for citation in result.citations:
-        source = names.get(citation.file_id or "") or citation.file_name or citation.url or citation.file_id
+        document = sources.get(citation.file_id or "")
+        name = document.name if document is not None else None
+        row.citations.append(SourceCitation(**citation.model_dump(), document=name))
+        source = name or citation.file_name or citation.url or citation.file_id
         if source is None:
             continue
         if source not in row.sources:
             row.sources.append(source)
         text = text.replace(citation.mark, f" [{row.sources.index(source) + 1}]")
     row.answer = text.replace("  [", " [").strip()
-    row.citations = result.citations
     row.usage = result.usage
     row.turns = 1
     row.tool_calls = shortened(result.tool_calls)
     row.ids = {"turn": result.turn_id}
+
+
+async def _find_quotes(batch: Batch, row: AnswerRow, sources: dict[str, DocumentFile]) -> None:
+    """Say where in the documents the quotes of an answer stand; each document is read once."""
+    limits = batch.pipeline.limits
+    for file_id in dict.fromkeys(citation.file_id for citation in row.citations if citation.quote):
+        if (file := sources.get(file_id or "")) is None:
+            continue
+        try:
+            content = await asyncio.to_thread(file.read, limits.max_document_bytes)
+            read = await shared_pool().read_async(content, file.name, limits=limits.reading)
+        except DocumentError as error:
+            logger.info("The quotes of %s were not looked up: %s", file.name, error)
+            continue
+        text = SourceText(read.text)
+        for citation in row.citations:
+            if citation.file_id == file_id and citation.quote:
+                found = await asyncio.to_thread(text.find_text, citation.quote)
+                if found is not None:
+                    citation.places = tuple(read.places(found.start, found.end))

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agent_tasks.documents.content import Place
 from agent_tasks.documents.grounding import FieldGrounding
 from agent_tasks.errors import AgentTasksError
 from agent_tasks.operations import Citation, ToolCallOutcome, Usage
@@ -125,6 +126,15 @@ class DocumentRow(_Record):
     """Whether there was text in it, so that questions can be asked about it."""
 
 
+class SourceCitation(Citation):
+    """A citation of the analyst, and where in the document it stands."""
+
+    document: str | None = None
+    """The cited document's name."""
+    places: tuple[Place, ...] = ()
+    """Where the quote stands; empty if the service gave none, or it is not in the text as it was quoted."""
+
+
 class AnswerRow(_Record):
     """The answer to a question about all documents."""
 
@@ -134,7 +144,7 @@ class AnswerRow(_Record):
     """The analyst's words; citation marks are replaced by [1], [2], ... as in `sources`."""
     sources: list[str] = Field(default_factory=list)
     """Names of the cited documents; the first is [1]."""
-    citations: list[Citation] = Field(default_factory=list)
+    citations: list[SourceCitation] = Field(default_factory=list)
     error: Failure | None = None
     usage: Usage = Field(default_factory=Usage)
     turns: int = 0

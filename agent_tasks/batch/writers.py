@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from agent_tasks.batch.context import Batch
-from agent_tasks.batch.evidence import evidence
+from agent_tasks.batch.evidence import cited, evidence
 from agent_tasks.batch.markdown import render
 from agent_tasks.batch.pictures import Pictures
 from agent_tasks.batch.records import AnswerRow, BatchSummary, DocumentRow, DocumentStatus
@@ -106,6 +106,7 @@ def write_report(batch: Batch, summary: BatchSummary, written: Written) -> str:
         failed=written.samples[DocumentStatus.FAILED],
         done=written.samples[DocumentStatus.DONE],
         cell=cell,
+        cited=cited,
         evidence=evidence(
             [*written.samples[DocumentStatus.DONE], *written.samples[DocumentStatus.NEEDS_REVIEW]],
             documents=batch.folder,

@@ -6,14 +6,17 @@ import re
 from collections.abc import Callable
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
+from agent_tasks.batch.context import Batch
 from agent_tasks.batch.evidence import without_pictures
 from agent_tasks.batch.pictures import FOLDER
 from agent_tasks.documents.reading_pool import ReadingPool
 from agent_tasks.errors import UnreadableDocumentError
+from agent_tasks.operations import TurnResult
 from tests.batch.support import PIPELINE, Bench
 from tests.support.pdf_files import pdf
 
@@ -170,6 +173,32 @@ async def test_pictures_are_of_the_document_that_was_read(
     await batch.run()
     assert named(batch.rows()["a.pdf"]) == []
     assert pictures(batch) == {}
+
+
+async def test_a_quote_of_the_analyst_has_its_place(
+    bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The local service gives no quotes; Azure may."""
+    turn = Batch.turn
+
+    async def quoting(self: Batch, *args: Any, **given: Any) -> TurnResult:
+        result = await turn(self, *args, **given)
+        quoted = [one.model_copy(update={"quote": "a total of 10.5 in all"}) for one in result.citations]
+        return result.model_copy(update={"citations": quoted})
+
+    monkeypatch.setattr(Batch, "turn", quoting)
+    batch = bench()
+    batch.write(
+        "a.pdf", pdf(["Cover"], ["Paper P-1 of 2026-03-01, total 10.5", "has a total of 10.5 in all"])
+    )
+    batch.write("b.txt", "Paper P-2 of 2026-03-02, total 20")
+    summary = await batch.run()
+    [answer] = summary.answers
+    cited = [citation for citation in answer.citations if citation.document == "a.pdf"]
+    assert cited
+    assert {(place.page, len(place.boxes)) for one in cited for place in one.places} == {(2, 1)}
+    assert [one.places for one in answer.citations if one.document == "b.txt"] in ([], [()])
+    assert ". a.pdf: page 2, " in (batch.out / "report.md").read_text()
 
 
 async def test_a_doubtful_reading_is_told(bench: MakeBench) -> None:
