@@ -143,15 +143,16 @@ def test_bodies_pass_through_our_models(name: str) -> None:
     "name",
     [
         pytest.param(name, marks=pytest.mark.covers("recording", name))
-        for name in (
-            "js_create_and_list_runs.json",
-            "py_get_run_step.json",
-            "py_submit_tool_outputs_to_run.json",
-        )
+        for name in ("py_get_run_step.json", "py_submit_tool_outputs_to_run.json")
     ],
 )
 def test_runs(replay: replays.Replay, name: str) -> None:
     replays.test_plain_runs_answer_as_recorded(replay, name)
+
+
+@pytest.mark.covers("recording", "js_create_and_list_runs.json")
+def test_list_of_runs(service: Any) -> None:
+    replays.test_a_list_of_runs_answers_as_recorded(service)
 
 
 @pytest.mark.covers("recording", "js_vector_store_file.json")
