@@ -59,7 +59,9 @@ def day(year: int, month: int, number: int) -> date | None:
         return None
 
 
-def days(year: str, month: int, number: int, era: Era, *, is_sure: bool = False) -> Iterator[tuple[date, bool]]:
+def days(
+    year: str, month: int, number: int, era: Era, *, is_sure: bool = False
+) -> Iterator[tuple[date, bool]]:
     """The days that year, month and number may mean, each with whether it is unusual to mean it.
 
     Args:
@@ -166,9 +168,7 @@ def hebrew_day(year: int, month: int, number: int) -> date | None:
         return None
     if not 1 <= number <= _hebrew_size(year, month):
         return None
-    between = (
-        range(7, month) if month >= 7 else (*range(7, _hebrew_months(year) + 1), *range(1, month))
-    )
+    between = range(7, month) if month >= 7 else (*range(7, _hebrew_months(year) + 1), *range(1, month))
     elapsed = _hebrew_new_year(year) + sum(_hebrew_size(year, passed) for passed in between)
     return date.fromordinal(_HEBREW_EPOCH + elapsed + number)
 

@@ -8,10 +8,22 @@ from collections.abc import Iterator
 from agent_tasks.documents.grounding.calendars import hebrew_day, is_hebrew_leap
 from agent_tasks.documents.grounding.written_dates import Written
 
-_VALUES = dict(zip("אבגדהוזחטיכלמנסעפצקרשת", (*range(1, 10), *range(10, 100, 10), *range(100, 401, 100)), strict=True))
+_VALUES = dict(
+    zip("אבגדהוזחטיכלמנסעפצקרשת", (*range(1, 10), *range(10, 100, 10), *range(100, 401, 100)), strict=True)
+)
 _MONTHS = {
     **{"ניסן": 1, "אייר": 2, "סיון": 3, "סיוון": 3, "תמוז": 4, "אב": 5, "מנחם אב": 5, "אלול": 6, "תשרי": 7},
-    **{"חשון": 8, "חשוון": 8, "מרחשון": 8, "מרחשוון": 8, "כסלו": 9, "כסליו": 9, "טבת": 10, "שבט": 11, "אדר": 12},
+    **{
+        "חשון": 8,
+        "חשוון": 8,
+        "מרחשון": 8,
+        "מרחשוון": 8,
+        "כסלו": 9,
+        "כסליו": 9,
+        "טבת": 10,
+        "שבט": 11,
+        "אדר": 12,
+    },
     **{"אדר א'": 12, "אדר א׳": 12, "אדר א": 12, "אדר ב'": 13, "אדר ב׳": 13, "אדר ב": 13},
 }
 _SIGNS = "'\"׳״"

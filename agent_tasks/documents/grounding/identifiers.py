@@ -19,6 +19,8 @@ _ADDRESS = re.compile(r"\S@\S|://|\bwww\.")
 
 JOINED_SIZE = 7
 """Letters and digits of an identifier in which blanks don't matter: "3 1234" is not 31234."""
+UNSIGNED_SIZE = 9
+"""And of one whose points and hyphens may be missing in the value; a date has eight digits."""
 BROKEN_SIZE = 12
 """And of one that may be broken over a line without a hyphen."""
 
@@ -32,6 +34,8 @@ class Traits:
     """Digits alone, and what stands between them."""
     is_code: bool
     """Of capitals and digits: blanks in it do not matter."""
+    is_unsigned: bool
+    """Nothing but letters, digits and blanks: a number that the text may have with points and hyphens."""
     is_iban: bool
     is_phone: bool
     is_quantity: bool
@@ -59,6 +63,7 @@ def traits(value: str, folded: str) -> Traits:
         has_digit=has_digit,
         is_digits=plain.isdigit(),
         is_code=is_bic or is_iban or (has_digit and is_upper and len(plain) >= JOINED_SIZE - 1),
+        is_unsigned=re.search(r"[^\w\s]|_", folded) is None,
         is_iban=is_iban,
         is_phone=_is_phone(fold(value)),
         is_quantity=_QUANTITY.fullmatch(folded) is not None,

@@ -31,7 +31,9 @@ _RANGE = (
     r"(?:\s?-\s?|\s?/\s?|\s?[&+]\s?|, ?|\s(?:to|until|till|through|thru|and|or|bis|und|oder|au|et|ou|al|y|e|o|i|a|do|až|по|и|до|та|"
     r"en|tot|til|och|og|ja|és|ve|ile|até|la|și|do dnia|إلى|و|עד|تا|से|से|ถึง|đến|sampai|hingga|hadi|zu)\s)"
 )
-_START = re.compile(rf"(?<!\d)(?<!\d[.,/:-])(\d{{1,2}}){_SUFFIX}\.?{_RANGE}(?:\s?(?:the|le|den|il|el|\")\s?)?\Z")
+_START = re.compile(
+    rf"(?<!\d)(?<!\d[.,/:-])(\d{{1,2}}){_SUFFIX}\.?{_RANGE}(?:\s?(?:the|le|den|il|el|\")\s?)?\Z"
+)
 _DAY_BEFORE = re.compile(rf"(?<!\d)(?<!\d[,:/]){_DAY}{_GAP}\Z")
 _YEAR_BEFORE = re.compile(rf"(?<!\d){_YEAR}{_YEAR_SUFFIX}{_GAP}\Z")
 _YEAR_DAY_BEFORE = re.compile(rf"(?<!\d)(?P<year>\d{{4}}){_YEAR_SUFFIX}{_GAP}(?<!\d){_DAY}{_GAP}\Z")
@@ -39,11 +41,11 @@ _DAY_AFTER = re.compile(rf"{_GAP}{_DAY}(?!\d)")
 _YEAR_AFTER = re.compile(
     rf"(?:{_GAP}(?P<full>\d{{4}})|{_BETWEEN}(?:(?:of|del?|г)\s)?(?P<short>'?\d{{2}}))(?!\d|[.,:]\d|-\d)"
 )
-_DAY_YEAR_AFTER = re.compile(rf"{_GAP}{_DAY}(?:{_RANGE}(?P<last>\d{{1,2}})(?!\d){_SUFFIX})?{_GAP}{_YEAR}(?!\d|[.,:]\d|-\d)")
-_DAY_RANGE_AFTER = re.compile(rf"\.?{_RANGE}(\d{{1,2}})(?!\d|[.,:]\d)")
-_BETWEEN_MONTHS = re.compile(
-    rf"(?:\s?(?:r|г|year)\.?)?{_RANGE}(?:\s?(?:le|the|den|il|el|dnia|na)\s)?\s?\"?"
+_DAY_YEAR_AFTER = re.compile(
+    rf"{_GAP}{_DAY}(?:{_RANGE}(?P<last>\d{{1,2}})(?!\d){_SUFFIX})?{_GAP}{_YEAR}(?!\d|[.,:]\d|-\d)"
 )
+_DAY_RANGE_AFTER = re.compile(rf"\.?{_RANGE}(\d{{1,2}})(?!\d|[.,:]\d)")
+_BETWEEN_MONTHS = re.compile(rf"(?:\s?(?:r|г|year)\.?)?{_RANGE}(?:\s?(?:le|the|den|il|el|dnia|na)\s)?\s?\"?")
 _NEXT_WORD = regex.compile(rf"{_BETWEEN}(?:(?:of|de|di)\s)?([\p{{L}}\p{{M}}]{{2,20}})")
 _WINDOW = 40
 _TWO_NAMES = re.compile(r"\s?[/(]\s?")
@@ -107,9 +109,7 @@ def _readings(folded: str, month: Month) -> list[_Reading]:
     found: set[_Reading] = set()
     day, year = _DAY_BEFORE.search(before), _YEAR_AFTER.match(after)
     if day and year and (year["full"] or not _is_day(folded, end + year.end())):
-        found.add(
-            _Reading(year["full"] or year["short"], day["day"], low + day.start(), end + year.end())
-        )
+        found.add(_Reading(year["full"] or year["short"], day["day"], low + day.start(), end + year.end()))
     if both := _DAY_YEAR_AFTER.match(after):
         found.add(_Reading(both["year"], both["day"], start, end + both.end()))
         if both["last"]:
@@ -137,7 +137,7 @@ def _same_month(folded: str, month: Month, readings: list[_Reading], era: Era) -
             low = max(0, reading.start - _WINDOW)
             for start in _starts(folded, low, reading.start):
                 yield from _written(month, reading._replace(day=start[0], start=start[1]), era)
-        elif reading.end > month.end and not folded[:reading.end].endswith(reading.year):
+        elif reading.end > month.end and not folded[: reading.end].endswith(reading.year):
             after = _DAY_RANGE_AFTER.match(folded, reading.end)
             if after:
                 yield from _written(month, reading._replace(day=after[1], end=after.end()), era)

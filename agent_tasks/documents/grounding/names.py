@@ -34,6 +34,15 @@ _OWN_SIGNS = {
     **{"ETB": "ብር", "KHR": "៛ រៀល", "ILS": '₪ ש"ח', "USD": "US$ $", "NGN": "₦", "VND": "₫ đồng đ"},
     **{"BDT": "৳ টাকা"},
 }
+_OWN_UNITS = {
+    "area-square-meter": "qm sqm mq кв.м 平米 平方米",
+    "area-square-foot": "sqft",
+    "volume-cubic-meter": "cbm cum куб.м",
+    "mass-kilogram": "kgs kilo kilos",
+    "mass-pound": "lbs",
+    "volume-liter": "ltr",
+    "duration-hour": "hrs std uur",
+}
 # Months in cases that the CLDR does not have, or by names that it no longer has.
 _OWN_CASES = (
     "јануара фебруара марта априла маја јуна јула августа септембра октобра новембра децембра",
@@ -119,7 +128,7 @@ def unit_spellings() -> dict[str, frozenset[str]]:
     """Folded signs and names of units, each with the units that are called so."""
     found: dict[str, set[str]] = defaultdict(set)
     for unit, names in _names()["units"].items():
-        for name in names:
+        for name in (*names, *_OWN_UNITS.get(unit, "").split()):
             folded = fold(name).strip(" .")
             for spelling in (folded, folded.translate(_SUPERSCRIPT)):  # m², m2
                 found[spelling].add(unit)

@@ -10,9 +10,7 @@ from agent_tasks.documents.grounding.written_dates import Order, Written, writte
 
 # The sign between is the same twice; blanks and one end of a line may stand beside it.
 _SIGN = r"\s{0,2}([./-])\s{0,2}"
-_NUMERIC = re.compile(
-    rf"(?<!\d)(\d{{1,4}}){_SIGN}(\d{{1,2}})\s{{0,2}}\2\s{{0,2}}(\d{{1,4}})(?!\d|\.\d)"
-)
+_NUMERIC = re.compile(rf"(?<!\d)(\d{{1,4}}){_SIGN}(\d{{1,2}})\s{{0,2}}\2\s{{0,2}}(\d{{1,4}})(?!\d|\.\d)")
 # Another date after a sign: both stand in a range.
 _NEXT_DATE = re.compile(r"[/-]\d{1,4}([./-])\d{1,2}\1\d{1,4}(?!\d)")
 _DATE_BEFORE = re.compile(r"(?<!\d)\d{1,4}([./-])\d{1,2}\1\d{1,4}[/-]\Z")
@@ -21,7 +19,9 @@ _ROMAN_MONTH = r"\b(x{1}i{0,2}|i?v|vi{0,3}|i{1,3}|ix)\b"
 _ROMAN = re.compile(
     rf"(?<![\d./-])(\d{{1,2}})\s?[./-]?\s?{_ROMAN_MONTH}\s?[./-]?\s?((?:19|20)\d{{2}})(?!\d|[/-]\d)"
 )
-_ROMAN_LAST = re.compile(rf"(?<![\d./-])((?:19|20)\d{{2}})\.?\s?{_ROMAN_MONTH}\.?\s?(\d{{1,2}})(?![\d]|[./-]\d)")
+_ROMAN_LAST = re.compile(
+    rf"(?<![\d./-])((?:19|20)\d{{2}})\.?\s?{_ROMAN_MONTH}\.?\s?(\d{{1,2}})(?![\d]|[./-]\d)"
+)
 _ROMANS = {
     "i": 1,
     "ii": 2,
@@ -38,9 +38,15 @@ _ROMANS = {
 }
 # Languages that write the word for a month to its number.
 _WORDED = (
-    re.compile(r"(?<!\d)(?P<day>\d{1,2}) tháng (?P<month>\d{1,2})(?: ?,? năm |[ ,/-]{1,2})(?P<year>\d{4})(?!\d)"),
-    re.compile(r"(?<!\d)(?P<year>\d{4}) оны (?P<month>\d{1,2})-?(?:р|дугаар|дүгээр) сарын (?P<day>\d{1,2})(?!\d)"),
-    re.compile(r"(?<!\d)(?P<year>\d{4})[ ་]*(?:ལོ|ལོའི)?[ ་]*ཟླ[ ་](?P<month>\d{1,2})[ ་]*(?:པའི)?[ ་]*ཚེས[ ་](?P<day>\d{1,2})(?!\d)"),
+    re.compile(
+        r"(?<!\d)(?P<day>\d{1,2}) tháng (?P<month>\d{1,2})(?: ?,? năm |[ ,/-]{1,2})(?P<year>\d{4})(?!\d)"
+    ),
+    re.compile(
+        r"(?<!\d)(?P<year>\d{4}) оны (?P<month>\d{1,2})-?(?:р|дугаар|дүгээр) сарын (?P<day>\d{1,2})(?!\d)"
+    ),
+    re.compile(
+        r"(?<!\d)(?P<year>\d{4})[ ་]*(?:ལོ|ལོའི)?[ ་]*ཟླ[ ་](?P<month>\d{1,2})[ ་]*(?:པའི)?[ ་]*ཚེས[ ་](?P<day>\d{1,2})(?!\d)"
+    ),
 )
 _ETHIOPIAN = re.compile(r"(?<!\d)(\d{1,2})([/.-])(\d{1,2})\2(\d{4}) ?ዓ\.? ?ም")
 _RANGE = r"(?:-|/|to|bis|au|al|a|do|do dnia|till|til|tot|до|по|ile|ate|até|alla|så|eller|und|and|et|y|e|i|и|og|och|en)"

@@ -18,7 +18,7 @@ MAX_COMPARED = 200_000
 
 # Runs within which nothing begins. Arabic and Hebrew words may have a particle before them.
 _RUN = regex.compile(
-    r"(?V1)\d+|[[\p{L}\p{M}]--[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
+    r"(?V1)\d+|[[\p{L}\p{M}]--[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
     r"\p{Javanese}\p{Balinese}\p{Bopomofo}\p{Yi}\p{Arabic}\p{Hebrew}\p{Hangul}]]+|\p{Hangul}+"
 )
 
