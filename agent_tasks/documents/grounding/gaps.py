@@ -101,7 +101,8 @@ def _between_digits(traits: Traits, wanted: str, seen: str) -> How | None:
     if traits.is_phone and not set(wanted + seen) - set(" -./()"):
         return How.SIGNS
     signs = _signs(seen)
-    if signs in ("-", ".") and traits.is_unsigned and "\n" not in seen and traits.size >= UNSIGNED_SIZE:
+    is_sign = (signs == "-" and traits.is_unsigned) or (signs == "." and traits.is_pointless)
+    if is_sign and not wanted and "\n" not in seen and traits.size >= UNSIGNED_SIZE:
         return How.SIGNS if traits.is_code or traits.is_digits else None
     if _signs(wanted) != signs or len(seen) > len(signs) + 2 * MAX_BLANKS:
         return None

@@ -60,11 +60,12 @@ def _beside_number(names: str) -> regex.Pattern[str]:
     before = rf"(?<![\p{{L}}\p{{M}}])(?P<name>{names})\.? ?(?=-?[.]?\d)"
     scripts = r"[\p{Han}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
     unspaced = rf"[\d万億千亿만억천] ?\K(?P<name>(?:{names})(?<={scripts}))"
-    return regex.compile(f"{after}|{before}|{unspaced}")
+    in_words = rf"\d ?\([^()\d]{{3,120}}\) ?\K(?P<name>{names})(?![\p{{L}}\p{{M}}²³])"
+    return regex.compile(f"{after}|{before}|{unspaced}|{in_words}")
 
 
 def _after_number(names: str) -> regex.Pattern[str]:
-    return regex.compile(rf"[\d½¼¾%.-] ?\K(?P<name>{names})(?![\p{{L}}\p{{M}}\d²³])")
+    return regex.compile(rf"[\d½¼¾%.-] ?\K(?P<name>{names})(?![\p{{L}}\p{{M}}\d²³]|/\p{{L}}{{1,3}}(?!\p{{L}}))")
 
 
 def _as_heading(names: str) -> regex.Pattern[str]:

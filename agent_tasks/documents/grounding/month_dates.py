@@ -15,7 +15,7 @@ from agent_tasks.documents.grounding.written_dates import Written, written
 
 # What stands between day, month and year in the languages of the world.
 _FILLERS = (
-    "day of|th day of|of|the|de|del|di|den|d'|do|da|dal|ta'|ng|dhen|na|m|г|р|рік|року|год|года|გ|թ|թթ|წ|"
+    "day of|th day of|dias do mês|días del mes|of|the|de|del|di|den|d'|do|da|dal|ta'|ng|dhen|na|m|г|р|рік|року|год|года|გ|թ|թթ|წ|"
     "წლის|წელი|gada|năm|ปี|พ\\.ศ|ค\\.ศ|ب|في|من|سنة|سال|کال|د|ی|مه|ل|של|ב|को|के|की|ঈসায়ী|ខែ|ឆ្នាំ|ថ្ងៃទី|ປີ|ເດືອນ|ວັນທີ|"
     "เดือน|ရက်|ခုနှစ်|ခု|နှစ်|လ|ခုနှစ်၊|жылғы|жылы|жыл|оны|yil|yili|ж|il|anul|al|a|hó|e|ko|o|ym|mis|mí|päivänä|päivä|"
     "ቀን|ዓ\\.ም|годзе|году|година|години|godine|god|roku|r|vuonna|aasta|aastal|metų|година"
@@ -23,7 +23,7 @@ _FILLERS = (
 _BETWEEN = r"\s{0,2}[.,/'\"-]{0,2}\s{0,2}"
 _GAP = rf"(?:{_BETWEEN}(?:(?:{_FILLERS})(?![^\W\d_])\.?)?){{0,2}}{_BETWEEN}"
 # Endings of ordinals: single letters that are known, and any two to four (ydd, hb, ին): "12b" is a flat.
-_SUFFIX = r"(?:(?:st|nd|rd|th|er|re|eme|ème|de|te|os|as|oji|[гш]о|ե|ին)(?![^\W\d_])|[ºª°]|\.[ºª]|[aoоеий](?![^\W\d_])|-[^\W\d_]{1,4}(?![^\W\d_])|[^\W\d_]{2,5}(?=\.?[ \n]))?"
+_SUFFIX = r"(?:(?:st|nd|rd|th|er|re|eme|ème|de|te|os|as|oji|[гш]о|ե|ին)(?![^\W\d_])|[ºª°]|\.[ºª]|[aoоеийη](?![^\W\d_])|-[^\W\d_]{1,4}(?![^\W\d_])|[^\W\d_]{2,5}(?=\.?[ \n]))?"
 _DAY = rf"(?P<day>\d{{1,2}}){_SUFFIX}"
 _YEAR = r"(?P<year>\d{4}|'?\d{2})"
 _YEAR_SUFFIX = r"(?:[-']?[^\W\d_]{1,6}(?![^\W\d_]))?"
@@ -48,6 +48,7 @@ _DAY_RANGE_AFTER = re.compile(rf"\.?{_RANGE}(\d{{1,2}})(?!\d|[.,:]\d)")
 _BETWEEN_MONTHS = re.compile(rf"(?:\s?(?:r|г|year)\.?)?{_RANGE}(?:\s?(?:le|the|den|il|el|dnia|na)\s)?\s?\"?")
 _NEXT_WORD = regex.compile(rf"{_BETWEEN}(?:(?:of|de|di)\s)?([\p{{L}}\p{{M}}]{{2,20}})")
 _WINDOW = 40
+_COMPACT = re.compile(r"\d{1,2}(-?)[^\W\d_]+\1\d{2}")  # 29nov26
 _TWO_NAMES = re.compile(r"\s?[/(]\s?")
 
 
@@ -117,11 +118,17 @@ def _readings(folded: str, month: Month) -> list[_Reading]:
     if both := _YEAR_DAY_BEFORE.search(before):
         found.add(_Reading(both["year"], both["day"], low + both.start(), end))
     first, last = _YEAR_BEFORE.search(before), _DAY_AFTER.match(after)
-    if first and last:
+    if first and last and (len(first["year"]) == 4 or not _is_day(folded, end + last.end())):
         found.add(_Reading(first["year"], last["day"], low + first.start(), end + last.end()))
     # The nearest readings: with a full year, those with two digits of another number are none.
     is_full = any(len(reading.year) == 4 for reading in found)
-    return sorted(reading for reading in found if len(reading.year) == 4 or not is_full)
+    return sorted(
+        reading
+        for reading in found
+        if len(reading.year) == 4
+        or not is_full
+        or _COMPACT.fullmatch(folded, reading.start, reading.end)
+    )
 
 
 def _is_day(folded: str, end: int) -> bool:

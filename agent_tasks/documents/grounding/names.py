@@ -32,7 +32,8 @@ _OWN_SIGNS = {
     **{"RUB": "руб р ₽", "UAH": "грн ₴", "RON": "lei leu", "BRL": "R$", "TZS": "TSh", "KES": "KSh"},
     **{"SAR": "ريال ﷼ SR", "IRR": "ریال ﷼", "AMD": "դրամ ֏", "GEL": "ლარი ₾", "LAK": "ກີບ ₭", "MMK": "ကျပ်"},
     **{"ETB": "ብር", "KHR": "៛ រៀល", "ILS": '₪ ש"ח', "USD": "US$ $", "NGN": "₦", "VND": "₫ đồng đ"},
-    **{"BDT": "৳ টাকা"},
+    **{"BDT": "৳ টাকা", "KZT": "теңге тенге ₸", "KGS": "сом", "UZS": "so'm сўм сум", "MNT": "төгрөг ₮"},
+    **{"MKD": "ден денари", "RSD": "дин динара din dinara", "AZN": "manat ₼", "PLN": "zł zl", "HUF": "Ft"},
 }
 _OWN_UNITS = {
     "area-square-meter": "qm sqm mq кв.м 平米 平方米",
@@ -47,6 +48,9 @@ _OWN_UNITS = {
 _OWN_CASES = (
     "јануара фебруара марта априла маја јуна јула августа септембра октобра новембра децембра",
     "januara februara marta aprila maja juna jula augusta septembra oktobra novembra decembra",
+    "janvāra februāra marta aprīļa maija jūnija jūlija augusta septembra oktobra novembra decembra",
+    "janvārim februārim martam aprīlim maijam jūnijam jūlijam augustam septembrim oktobrim novembrim decembrim",
+    "sausį vasarį kovą balandį gegužę birželį liepą rugpjūtį rugsėjį spalį lapkritį gruodį",
     "janvārī februārī martā aprīlī maijā jūnijā jūlijā augustā septembrī oktobrī novembrī decembrī",
     "jaanuaril veebruaril märtsil aprillil mail juunil "
     "juulil augustil septembril oktoobril novembril detsembril",

@@ -18,6 +18,7 @@ from agent_tasks.documents.grounding import numerals
 from agent_tasks.documents.grounding.folding import Folded
 from agent_tasks.documents.grounding.names import currency_spellings, is_written_to_numbers
 from agent_tasks.documents.grounding.records import MAX_OCCURRENCES, How, Match
+from agent_tasks.documents.grounding.scripts import Kind, kind_of
 
 MAX_DIGITS = 40
 """Digits of a number; longer rows of digits are none."""
@@ -26,6 +27,7 @@ LONG_WORD = 4
 
 _PIECE = re.compile(r"\d+(?:[.,']\d+)*+")
 _SPACED = re.compile(r"(?<![\d.,'])\d{1,3}(?: \d{3})++(?:[.,]\d+)?(?![\d']|[.,]\d)")
+_COLON = re.compile(r"(?<![\d.,':/])(\d{1,3}(?: \d{3})++|\d{3,6}):(\d{2})(?![\d:'.,])")
 _BROKEN = re.compile(r"(?<![\d.,'])(\d+(?:[.,']\d+)*+)([.,])[ ]{0,8}\n[ ]{0,8}(\d{2,3})(?![\d']|[.,]\d)")
 _FRACTION = re.compile(r"[¼-¾⅐-⅞]")
 _SLASHED = re.compile(r"/(2|3|4|5|8|16)(?![\d/]|[.,]\d)")
@@ -106,7 +108,7 @@ def _decimal_sign(folded: str) -> str | None:
 
 _ENOUGH_TELL = 2
 _TELLING = {
-    sign: re.compile(rf"(?<![\d.,'])\d++(?:[{other}' ]\d{{3}})*{re.escape(sign)}\d{{1,2}}(?![\d'%]|[.,]\d)")
+    sign: re.compile(rf"(?<![\d.,'])\d++(?:[{other}' ]\d{{3}})*{re.escape(sign)}\d{{1,2}}(?![\d'%.]|,\d)")
     for sign, other in ((",", "."), (".", ","))
 }
 
@@ -152,8 +154,12 @@ def readings(text: Folded, decimal: str | None = None) -> Iterator[Reading]:
         ):
             continue
         yield from _extended(folded, *match.span(), _plain(match[0].replace(" ", "")))
-        if _is_one_number(folded, match):
+        if _is_one_number(folded, match) or folded[match.start() - 1 : match.start()] == "-":
             whole.append(match.span())
+    for match in _COLON.finditer(folded):  # crowns and ore: 1 204:50
+        number = Decimal(f"{match[1].replace(' ', '')}.{match[2]}")
+        yield from _extended(folded, *match.span(), [number])
+        whole.append(match.span())
     for match in _BROKEN.finditer(folded):
         if len(match[0]) <= 2 * MAX_DIGITS:
             yield from _extended(folded, *match.span(), _plain(f"{match[1]}{match[2]}{match[3]}"))
@@ -341,7 +347,7 @@ def _is_negative(folded: str, start: int, end: int) -> bool:
     is_range = (before[1].strip()[-1:].isdigit() and before[3] != "") or (
         _ORDINAL.search(before[1]) is not None and (before[3] != "" or before[1][-1:] == ".")
     )
-    return not is_range and not before[1][-1:].isalnum()
+    return not is_range and kind_of(before[1][-1:]) is Kind.OTHER
 
 
 _NEAR = 500

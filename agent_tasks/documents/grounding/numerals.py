@@ -44,6 +44,7 @@ _OWN_WORDS = {
     "millions": 6,
     "mln": 6,
 }
+_SIGN_AFTER = regex.compile(r"\p{Sc}")
 _ATTACHED_ONLY = frozenset("km")
 # Short words that mean nothing else beside a number: the number without them is not in the text.
 _SURE = re.compile("mio|mrd|mln|mld|mlrd|bn|tsd|тыс|млн|млрд|lakh|lac|juta|tỷ|ล้าน|mn|tys|tis")
@@ -124,7 +125,7 @@ def multiplier_at(folded: str, end: int) -> Multiplier | None:
     if _UNSPACED.match(word):
         return _unspaced(word, match.start(1))
     if word in _OWN_WORDS:
-        if word in _ATTACHED_ONLY and match.start(1) > end:
+        if word in _ATTACHED_ONLY and match.start(1) > end and not _SIGN_AFTER.match(folded, match.end(1)):
             return None
         powers = frozenset((_OWN_WORDS[word],))
     else:

@@ -11,6 +11,8 @@ from agent_tasks.documents.grounding.written_dates import Order, Written, writte
 # The sign between is the same twice; blanks and one end of a line may stand beside it.
 _SIGN = r"\s{0,2}([./-])\s{0,2}"
 _NUMERIC = re.compile(rf"(?<!\d)(\d{{1,4}}){_SIGN}(\d{{1,2}})\s{{0,2}}\2\s{{0,2}}(\d{{1,4}})(?!\d|\.\d)")
+# Sweden and Denmark: 25/11-26, 25/11 2026.
+_NORDIC = re.compile(r"(?<![\d./-])(\d{1,2})/(\d{1,2})(?:-(\d{4}|\d{2})| (\d{4}))(?![\d]|[./-]\d)")
 # Another date after a sign: both stand in a range.
 _NEXT_DATE = re.compile(r"[/-]\d{1,4}([./-])\d{1,2}\1\d{1,4}(?!\d)")
 _DATE_BEFORE = re.compile(r"(?<!\d)\d{1,4}([./-])\d{1,2}\1\d{1,4}[/-]\Z")
@@ -59,6 +61,8 @@ def numeric_dates(folded: str, era: Era) -> Iterator[Written]:
     for match in _NUMERIC.finditer(folded):
         if match[0].count("\n") <= 1 and _is_whole(folded, match):
             yield from _numeric(folded, match, era)
+    for match in _NORDIC.finditer(folded):
+        yield from written({(match[3] or match[4], match[2], match[1])}, *match.span())
     for match in _COMPACT.finditer(folded):
         yield from written({(match[1], match[2], match[3])}, *match.span())
     for match in _ROMAN.finditer(folded):

@@ -49,6 +49,8 @@ class Words:
         found = self._first(sought)
         if found is None and sought.traits.is_phone:
             return identifiers.find_phone(value, self._text)
+        if found is None and sought.traits.is_grouped:
+            return identifiers.find_grouped(value, self._text)
         return found
 
     def _with_signs(self, sought: Wanted, start: int, end: int) -> tuple[int, int]:
