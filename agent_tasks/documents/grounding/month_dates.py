@@ -23,7 +23,7 @@ _FILLERS = (
 _BETWEEN = r"\s{0,2}[.,/'\"-]{0,2}\s{0,2}"
 _GAP = rf"(?:{_BETWEEN}(?:(?:{_FILLERS})(?![^\W\d_])\.?)?){{0,2}}{_BETWEEN}"
 # Endings of ordinals: single letters that are known, and any two to four (ydd, hb, ին): "12b" is a flat.
-_SUFFIX = r"(?:(?:st|nd|rd|th|er|re|eme|ème|de|te|os|as|oji|[гш]о|ե|ին)(?![^\W\d_])|[ºª°]|\.[ºª]|[aoоеийη](?![^\W\d_])|-[^\W\d_]{1,4}(?![^\W\d_])|[^\W\d_]{2,5}(?=\.?[ \n]))?"
+_SUFFIX = r"(?:(?:st|nd|rd|th|er|re|eme|ème|de|te|os|as|oji|[гш]о|ե|ին)(?![^\W\d_])|শে|লা|রা|ঠা|ই|ஆம்|ம்|வது|వ|ನೇ|ാം|वीं|वें|वा|[ºª°]|\.[ºª]|[aoоеийη](?![^\W\d_])|-[^\W\d_]{1,4}(?![^\W\d_])|[^\W\d_]{2,5}(?=\.?[ \n]))?"
 _DAY = rf"(?P<day>\d{{1,2}}){_SUFFIX}"
 _YEAR = r"(?P<year>\d{4}|'?\d{2})"
 _YEAR_SUFFIX = r"(?:[-']?[^\W\d_]{1,6}(?![^\W\d_]))?"

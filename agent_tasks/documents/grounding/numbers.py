@@ -100,6 +100,8 @@ class Numbers:
 def _decimal_sign(folded: str) -> str | None:
     """The sign that parts whole numbers from decimals, if all numbers that tell it agree, and there are some."""
     told = {sign: len(set(pattern.findall(folded))) for sign, pattern in _TELLING.items()}
+    for sign, pattern in _PROVING.items():
+        told[sign] += _ENOUGH_TELL if pattern.search(folded) else 0
     for sign, other in ((",", "."), (".", ",")):
         if told[sign] >= _ENOUGH_TELL and told[other] == 0:
             return sign
@@ -108,7 +110,14 @@ def _decimal_sign(folded: str) -> str | None:
 
 _ENOUGH_TELL = 2
 _TELLING = {
-    sign: re.compile(rf"(?<![\d.,'])\d++(?:[{other}' ]\d{{3}})*{re.escape(sign)}\d{{1,2}}(?![\d'%.]|,\d)")
+    sign: re.compile(rf"(?<![\d.,'])\d++(?:[{other}' ]\d{{3}})*{re.escape(sign)}\d{{1,2}}(?![\d'.]|,\d)")
+    for sign, other in ((",", "."), (".", ","))
+}
+# 0.125 and 1,234,567 leave no doubt.
+_PROVING = {
+    sign: re.compile(
+        rf"(?<![\d.,'])(?:0{re.escape(sign)}\d+|\d{{1,3}}(?:{re.escape(other)}\d{{3}}){{2,}})(?![\d'.]|,\d)"
+    )
     for sign, other in ((",", "."), (".", ","))
 }
 
@@ -228,6 +237,8 @@ def _piece(text: Folded, start: int, end: int, decimal: str | None) -> Iterator[
     """Digits with signs between them: one number, or several (dates, versions, lists)."""
     folded = text.text
     piece = folded[start:end]
+    if folded.startswith(",-", end):  # crowns and no ore: 4.418,-
+        decimal = ","
     numbers = _plain(piece, decimal) if end - start <= 2 * MAX_DIGITS else []
     if piece.isdigit():
         is_code = len(piece) > MAX_DIGITS or (len(piece) > 2 and piece[0] == "0" and piece.strip("0") != "")

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import regex
 
+from agent_tasks.documents.grounding.folding import fold
 from agent_tasks.documents.grounding.names import currency_spellings, multipliers, unit_spellings
 
 MAX_LENGTH = 40
@@ -32,6 +33,9 @@ _OWN_DIGITS = {"两": 2, "兩": 2, "参": 3}
 
 _WORD = regex.compile(r" ?([\p{L}\p{M}]{1,16})")
 _OWN_WORDS = {
+    **dict.fromkeys(map(fold, "லட்சம் லட்ச లక్ష లక్షల లక్షలు ಲಕ್ಷ ലക്ഷം লক্ষ লাখ લાખ ਲੱਖ लाख लक्ष ලක්ෂ لاکھ".split()), 5),
+    **dict.fromkeys(map(fold, "கோடி కోటి కోట్ల కోట్లు ಕೋಟಿ കോടി কোটি કરોડ ਕਰੋੜ करोड़ कोटी کروڑ".split()), 7),
+    **dict.fromkeys(map(fold, "ஆயிரம் వేలు వేల ಸಾವಿರ ആയിരം হাজার હજાર ਹਜ਼ਾਰ हज़ार हजार ہزار دہزار هزار ألف آلاف".split()), 3),
     "k": 3,
     "m": 6,
     "mn": 6,
@@ -45,6 +49,7 @@ _OWN_WORDS = {
     "mln": 6,
 }
 _SIGN_AFTER = regex.compile(r"\p{Sc}")
+_SIGN_BEFORE = regex.compile(r"\p{Sc} ?[\d.,]+\Z")
 _ATTACHED_ONLY = frozenset("km")
 # Short words that mean nothing else beside a number: the number without them is not in the text.
 _SURE = re.compile("mio|mrd|mln|mld|mlrd|bn|tsd|тыс|млн|млрд|lakh|lac|juta|tỷ|ล้าน|mn|tys|tis")
@@ -135,7 +140,9 @@ def multiplier_at(folded: str, end: int) -> Multiplier | None:
         not is_sure and (word in unit_spellings() or word in currency_spellings()) and word not in _OWN_WORDS
     ):
         return None
-    return Multiplier(powers, match.end(1), is_sure)
+    if word in _ATTACHED_ONLY:  # 5m may be metres, £5m are millions
+        is_sure = _SIGN_AFTER.match(folded, match.end(1)) or _SIGN_BEFORE.search(folded[max(0, end - 16) : end])
+    return Multiplier(powers, match.end(1), bool(is_sure))
 
 
 def _unspaced(word: str, start: int) -> Multiplier | None:

@@ -50,7 +50,8 @@ _WORDED = (
         r"(?<!\d)(?P<year>\d{4})[ ་]*(?:ལོ|ལོའི)?[ ་]*ཟླ[ ་](?P<month>\d{1,2})[ ་]*(?:པའི)?[ ་]*ཚེས[ ་](?P<day>\d{1,2})(?!\d)"
     ),
 )
-_ETHIOPIAN = re.compile(r"(?<!\d)(\d{1,2})([/.-])(\d{1,2})\2(\d{4}) ?ዓ\.? ?ም")
+_ETHIOPIAN_ERA = re.compile(r" ?ዓ[./]? ?ም")
+_ETHIOPIAN = re.compile(rf"(?<!\d)(\d{{1,2}})([/.-])(\d{{1,2}})\2(\d{{4}}){_ETHIOPIAN_ERA.pattern}")
 _RANGE = r"(?:-|/|to|bis|au|al|a|do|do dnia|till|til|tot|до|по|ile|ate|até|alla|så|eller|und|and|et|y|e|i|и|og|och|en)"
 _START_BEFORE = re.compile(rf"(?<![\d.,/-])(\d{{1,2}})(?:([./])(\d{{1,2}}))?[./]?\s?{_RANGE}\s?\Z")
 _LONGEST_START = 16
@@ -59,7 +60,7 @@ _LONGEST_START = 16
 def numeric_dates(folded: str, era: Era) -> Iterator[Written]:
     """All dates in digits; where they can be read in several orders, with all of them."""
     for match in _NUMERIC.finditer(folded):
-        if match[0].count("\n") <= 1 and _is_whole(folded, match):
+        if match[0].count("\n") <= 1 and _is_whole(folded, match) and not _ETHIOPIAN_ERA.match(folded, match.end()):
             yield from _numeric(folded, match, era)
     for match in _NORDIC.finditer(folded):
         yield from written({(match[3] or match[4], match[2], match[1])}, *match.span())
