@@ -47,6 +47,11 @@ _DAY_YEAR_AFTER = re.compile(
 _DAY_RANGE_AFTER = re.compile(rf"\.?{_RANGE}(\d{{1,2}})(?!\d|[.,:]\d)")
 _BETWEEN_MONTHS = re.compile(rf"(?:\s?(?:r|г|year)\.?)?{_RANGE}(?:\s?(?:le|the|den|il|el|dnia|na)\s)?\s?\"?")
 _NEXT_WORD = regex.compile(rf"{_BETWEEN}(?:(?:of|de|di)\s)?([\p{{L}}\p{{M}}]{{2,20}})")
+# What is beside a month's name in any date with it: looked at first, since most names stand in no date.
+_LAST_DIGIT = regex.compile(r"(?r)\d")
+_DIGIT = re.compile(r"\d")
+_CLOSE_BEFORE = re.compile(rf"(?:{_SUFFIX}|{_YEAR_SUFFIX}){_GAP}")
+_CLOSE_AFTER = re.compile(rf"{_GAP}'?")
 _WINDOW = 40
 _COMPACT = re.compile(r"\d{1,2}(-?)[^\W\d_]+\1\d{2}")  # 29nov26
 _TWO_NAMES = re.compile(r"\s?[/(]\s?")
@@ -77,7 +82,7 @@ def month_dates(folded: str, era: Era) -> Iterator[Written]:
 def _months(folded: str) -> Iterator[Month]:
     """The names of months, two names of one month (نوفمبر/تشرين الثاني) as one."""
     last: Month | None = None
-    for month in find_months(folded):
+    for month in sorted(find_months(folded)):
         if (
             last
             and month.numbers == last.numbers
@@ -107,28 +112,36 @@ def _readings(folded: str, month: Month) -> list[_Reading]:
     start, end = month.start, month.end
     low = max(0, start - _WINDOW)
     before, after = folded[low:start], folded[end : end + _WINDOW]
+    last_digit, next_digit = _LAST_DIGIT.search(before), _DIGIT.search(after)
+    has_before = last_digit is not None and _CLOSE_BEFORE.fullmatch(before, last_digit.end()) is not None
+    has_after = next_digit is not None and _CLOSE_AFTER.fullmatch(after, 0, next_digit.start()) is not None
     found: set[_Reading] = set()
-    day, year = _DAY_BEFORE.search(before), _YEAR_AFTER.match(after)
-    if day and year and (year["full"] or not _is_day(folded, end + year.end())):
-        found.add(_Reading(year["full"] or year["short"], day["day"], low + day.start(), end + year.end()))
-    if both := _DAY_YEAR_AFTER.match(after):
+    if has_before and has_after:
+        found.update(_on_both_sides(folded, month, low, before, after))
+    if has_after and (both := _DAY_YEAR_AFTER.match(after)):
         found.add(_Reading(both["year"], both["day"], start, end + both.end()))
         if both["last"]:
             found.add(_Reading(both["year"], both["last"], start, end + both.end()))
-    if both := _YEAR_DAY_BEFORE.search(before):
+    if has_before and (both := _YEAR_DAY_BEFORE.search(before)):
         found.add(_Reading(both["year"], both["day"], low + both.start(), end))
-    first, last = _YEAR_BEFORE.search(before), _DAY_AFTER.match(after)
-    if first and last and (len(first["year"]) == 4 or not _is_day(folded, end + last.end())):
-        found.add(_Reading(first["year"], last["day"], low + first.start(), end + last.end()))
     # The nearest readings: with a full year, those with two digits of another number are none.
     is_full = any(len(reading.year) == 4 for reading in found)
     return sorted(
         reading
         for reading in found
-        if len(reading.year) == 4
-        or not is_full
-        or _COMPACT.fullmatch(folded, reading.start, reading.end)
+        if len(reading.year) == 4 or not is_full or _COMPACT.fullmatch(folded, reading.start, reading.end)
     )
+
+
+def _on_both_sides(folded: str, month: Month, low: int, before: str, after: str) -> Iterator[_Reading]:
+    """Day before the month and year after it, and the other way round."""
+    end = month.end
+    day, year = _DAY_BEFORE.search(before), _YEAR_AFTER.match(after)
+    if day and year and (year["full"] or not _is_day(folded, end + year.end())):
+        yield _Reading(year["full"] or year["short"], day["day"], low + day.start(), end + year.end())
+    first, last = _YEAR_BEFORE.search(before), _DAY_AFTER.match(after)
+    if first and last and (len(first["year"]) == 4 or not _is_day(folded, end + last.end())):
+        yield _Reading(first["year"], last["day"], low + first.start(), end + last.end())
 
 
 def _is_day(folded: str, end: int) -> bool:

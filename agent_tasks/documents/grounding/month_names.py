@@ -14,13 +14,14 @@ from agent_tasks.documents.grounding.calendars import Era
 from agent_tasks.documents.grounding.folding import fold
 from agent_tasks.documents.grounding.names import months
 
-_WORD = regex.compile(r"[\p{L}\p{M}]{2,20}(?:-\n {0,8}[\p{L}\p{M}]{2,12})?")
+_WORD = regex.compile(r"[\p{L}\p{M}]{2,40}(?:-\n {0,8}[\p{L}\p{M}]{2,12})?")
 _UNSPACED = regex.compile(r"[\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
 _THAI_SHORT = re.compile("[ก-ฮ]{1,2}\\.[ก-ฮ]{1,2}\\.?")
 _LONGEST = 32
 """Letters of a name of two or three words."""
 _STEM = 5
 """Letters of a name to which endings are written; shorter ones are the beginnings of other words."""
+_LONGEST_STEM = 14
 # Endings of languages that decline by them, where the CLDR has the bare name: Finnish, Hungarian, Turkish and its
 # kin, Basque, Estonian, Georgian, Armenian, Kurdish, Tamil.
 _ENDINGS = frozenset(
@@ -91,28 +92,46 @@ class Month(NamedTuple):
 
 
 def find_months(folded: str) -> Iterator[Month]:
-    """All names of months in a folded text, in the order in which they stand there."""
-    names, others, firsts = months(), _other_months(), _first_words()
-    for match in _WORD.finditer(folded):
-        word, start = match[0], match.start()
-        if _UNSPACED.match(word):
-            yield from _unspaced(word, start)
-        if "\n" in word:
-            head, tail = re.split(r"-\n *", word)
-            if numbers := names.get(head + tail):
-                yield Month(start, match.end(), numbers)
-                continue
-            word = head
-        if word in firsts and (longer := _longer(folded, start, firsts[word])):
-            yield longer
-            continue
-        if numbers := names.get(word) or _declined(word):
-            yield Month(start, start + len(word), numbers)
-        for era, number in others.get(word, ()):
-            yield Month(start, start + len(word), frozenset((number,)), era)
-    for match in _THAI_SHORT.finditer(folded):
-        if numbers := names.get(match[0].rstrip(".")):
-            yield Month(*match.span(), numbers)
+    """All names of months in a folded text."""
+    # Most words are not looked at one by one: a text has each of its words many times.
+    beginnings = {written for word in set(_WORD.findall(folded)) if (written := _beginning(word))}
+    if beginnings:
+        pattern = regex.compile(r"(?<![\p{L}\p{M}])\L<words>(?![\p{L}\p{M}])", words=sorted(beginnings))
+        for match in pattern.finditer(folded):
+            yield from _named(folded, match[0], match.start())
+    if _UNSPACED.search(folded):
+        for match in _unspaced_pattern().finditer(folded):
+            yield Month(*match.span(), months()[match[0]])
+        for match in _THAI_SHORT.finditer(folded):
+            if numbers := months().get(match[0].rstrip(".")):
+                yield Month(*match.span(), numbers)
+
+
+def _beginning(word: str) -> str | None:
+    """What of a word, perhaps broken over a line, a month's name may begin with; None if with nothing."""
+    if _UNSPACED.match(word):
+        return None
+    head, _, tail = word.partition("-\n")
+    if tail and head + tail.lstrip(" ") in months():
+        return word
+    if head in months() or head in _other_months() or head in _first_words() or _declined(head):
+        return head
+    return None
+
+
+def _named(folded: str, word: str, start: int) -> Iterator[Month]:
+    head, _, tail = word.partition("-\n")
+    if tail:
+        yield Month(start, start + len(word), months()[head + tail.lstrip(" ")])
+        return
+    longer = _longer(folded, start, _first_words().get(word, []))
+    if longer:
+        yield longer
+        return
+    if numbers := months().get(word) or _declined(word):
+        yield Month(start, start + len(word), numbers)
+    for era, number in _other_months().get(word, ()):
+        yield Month(start, start + len(word), frozenset((number,)), era)
 
 
 def _longer(folded: str, start: int, names: list[str]) -> Month | None:
@@ -132,23 +151,15 @@ def _longer(folded: str, start: int, names: list[str]) -> Month | None:
     return None
 
 
-@functools.cache
 def _declined(word: str) -> frozenset[int] | None:
-    """A name with an ending, or with the "in" that Hebrew writes to it, or as Welsh softens it."""
+    """A name with an ending, or with the "in" that Hebrew writes to it."""
     names = months()
     if word[0] in "בלמ" and word[1:] in names:
         return names[word[1:]]
-    for size in range(min(len(word) - 1, 14), _STEM - 1, -1):
-        if word[size:] in _ENDINGS and word[:size] in names:
+    for size in range(min(len(word) - 1, _LONGEST_STEM), _STEM - 1, -1):
+        if word[:size] in names and word[size:] in _ENDINGS:
             return names[word[:size]]
-    for soft, hard in _SOFTENED:
-        if word.startswith(soft) and (numbers := names.get(hard + word[len(soft) :])):
-            return numbers
     return None
-
-
-# Welsh: o Dachwedd, ym Mawrth, o Fehefin; Irish and Gaelic: de Mhárta.
-_SOFTENED = (("d", "t"), ("f", "m"), ("mh", "m"), ("bh", "b"), ("w", "gw"), ("r", "rh"), ("n", "an "))
 
 
 @functools.cache
@@ -181,9 +192,3 @@ def _unspaced_pattern() -> re.Pattern[str]:
         if re.match("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]", name) and len(name) > 2
     ]
     return re.compile("|".join(sorted(map(re.escape, names), key=len, reverse=True)))
-
-
-def _unspaced(word: str, start: int) -> Iterator[Month]:
-    """In scripts without blanks the name is somewhere in a row of words."""
-    for match in _unspaced_pattern().finditer(word):
-        yield Month(start + match.start(), start + match.end(), months()[match[0]])

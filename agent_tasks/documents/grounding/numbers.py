@@ -5,6 +5,7 @@ All readings of a number are given; where a text can mean two (1.250), both are 
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -27,7 +28,8 @@ LONG_WORD = 4
 
 _PIECE = re.compile(r"\d+(?:[.,']\d+)*+")
 _SPACED = re.compile(r"(?<![\d.,'])\d{1,3}(?: \d{3})++(?:[.,]\d+)?(?![\d']|[.,]\d)")
-_COLON = re.compile(r"(?<![\d.,':/])(\d{1,3}(?: \d{3})++|\d{3,6}):(\d{2})(?![\d:'.,])")
+_COLON = re.compile(r":(\d{2})(?![\d:'.,])")
+_BEFORE_COLON = re.compile(r"(?<![\d.,':/])(?<!\d )(?:\d{1,3}(?: \d{3}){1,3}|\d{3,6})\Z")
 _BROKEN = re.compile(r"(?<![\d.,'])(\d+(?:[.,']\d+)*+)([.,])[ ]{0,8}\n[ ]{0,8}(\d{2,3})(?![\d']|[.,]\d)")
 _FRACTION = re.compile(r"[¼-¾⅐-⅞]")
 _SLASHED = re.compile(r"/(2|3|4|5|8|16)(?![\d/]|[.,]\d)")
@@ -69,8 +71,8 @@ class Numbers:
         self._text = text
         # By absolute value and whether it must be negative.
         self._places: dict[tuple[Decimal, bool], _Place] = {}
-        self._decimal = _decimal_sign(text.text)
-        for number, start, end, is_negative in readings(text, self._decimal):
+        self._decimals = Decimals(text.text)
+        for number, start, end, is_negative in readings(text, self._decimals):
             self._add((number, False), start, end)
             if is_negative:
                 self._add((number, True), start, end)
@@ -94,39 +96,52 @@ class Numbers:
         start, end = self._text.span(place.start, place.end)
         quote = self._text.source[start:end]
         how = How.EXACT if quote == str(abs(number)) else How.NUMBER
-        return Match(start, end, how, place.count, _doubt(quote, self._decimal))
+        return Match(start, end, how, place.count, _doubt(quote, self._decimals))
 
 
-def _decimal_sign(folded: str) -> str | None:
-    """The sign that parts whole numbers from decimals, if all numbers that tell it agree, and there are some."""
-    told = {sign: len(set(pattern.findall(folded))) for sign, pattern in _TELLING.items()}
-    for sign, pattern in _PROVING.items():
-        told[sign] += _ENOUGH_TELL if pattern.search(folded) else 0
-    for sign, other in ((",", "."), (".", ",")):
-        if told[sign] >= _ENOUGH_TELL and told[other] == 0:
-            return sign
-    return None
+class Decimals:
+    """Which sign parts whole numbers from decimals in a text, if all numbers that tell it agree.
+
+    Args:
+        folded: The folded text.
+    """
+
+    def __init__(self, folded: str) -> None:
+        self._folded = folded
+
+    @functools.cached_property
+    def sign(self) -> str | None:
+        """The sign; None if too few numbers tell it, or they differ."""
+        told = dict.fromkeys(",.", 0)
+        for piece in set(_TELLING.findall(self._folded)):
+            for sign, other in ((",", "."), (".", ",")):
+                told[sign] += _tells(piece, sign, other)
+        for sign, other in ((",", "."), (".", ",")):
+            if told[sign] >= _ENOUGH_TELL and told[other] == 0:
+                return sign
+        return None
 
 
 _ENOUGH_TELL = 2
-_TELLING = {
-    sign: re.compile(rf"(?<![\d.,'])\d++(?:[{other}' ]\d{{3}})*{re.escape(sign)}\d{{1,2}}(?![\d'.]|,\d)")
-    for sign, other in ((",", "."), (".", ","))
-}
-# 0.125 and 1,234,567 leave no doubt.
-_PROVING = {
-    sign: re.compile(
-        rf"(?<![\d.,'])(?:0{re.escape(sign)}\d+|\d{{1,3}}(?:{re.escape(other)}\d{{3}}){{2,}})(?![\d'.]|,\d)"
+_TELLING = re.compile(r"\d++(?:[.,']\d++)++\.?")
+
+
+def _tells(piece: str, sign: str, other: str) -> int:
+    """How surely a number has the sign before its decimals: 0.125 and 1,234,567 leave no doubt."""
+    whole, _, decimals = piece.partition(sign)
+    if decimals.isdigit() and (len(decimals) <= 2 or whole == "0"):
+        return _ENOUGH_TELL if whole == "0" else 1 if _are_groups(whole.split(other)) else 0
+    groups = piece.split(other)
+    return (
+        _ENOUGH_TELL if len(groups) > 2 and piece.replace(other, "").isdigit() and _are_groups(groups) else 0
     )
-    for sign, other in ((",", "."), (".", ","))
-}
 
 
-def _doubt(quote: str, decimal: str | None) -> str | None:
+def _doubt(quote: str, decimals: Decimals) -> str | None:
     """What else the quote may mean: 1.250 is one and a quarter, or one thousand two hundred and fifty."""
     if not re.fullmatch(r"\d{1,3}[.,]\d{3}", quote) or quote.startswith("0"):
         return None
-    others = [f"{reading.normalize():f}" for reading in sorted(_plain(quote, decimal))]
+    others = [f"{reading.normalize():f}" for reading in sorted(_plain(quote, decimals.sign))]
     return f"{quote} may be {' or '.join(others)}" if len(others) > 1 else None
 
 
@@ -142,12 +157,12 @@ def in_value(value: str) -> list[list[Decimal]]:
     return list(by_place.values())
 
 
-def readings(text: Folded, decimal: str | None = None) -> Iterator[Reading]:
+def readings(text: Folded, decimals: Decimals | None = None) -> Iterator[Reading]:
     """All numbers that can be read in a text, each reading by itself. Places are those of the folded text.
 
     Args:
         text: The text.
-        decimal: The sign of its decimals, where it is known.
+        decimals: The sign of its decimals.
     """
     folded = text.text
     whole: list[tuple[int, int]] = []  # their parts are no numbers of their own
@@ -165,17 +180,25 @@ def readings(text: Folded, decimal: str | None = None) -> Iterator[Reading]:
         yield from _extended(folded, *match.span(), _plain(match[0].replace(" ", "")))
         if _is_one_number(folded, match) or folded[match.start() - 1 : match.start()] == "-":
             whole.append(match.span())
-    for match in _COLON.finditer(folded):  # crowns and ore: 1 204:50
-        number = Decimal(f"{match[1].replace(' ', '')}.{match[2]}")
-        yield from _extended(folded, *match.span(), [number])
-        whole.append(match.span())
+    for start, end, number in _with_colon(folded):
+        whole.append((start, end))
+        yield from _extended(folded, start, end, [number])
     for match in _BROKEN.finditer(folded):
         if len(match[0]) <= 2 * MAX_DIGITS:
             yield from _extended(folded, *match.span(), _plain(f"{match[1]}{match[2]}{match[3]}"))
     is_part = _Parts(whole)
     for match in _PIECE.finditer(folded):
         if not is_part(match.start()):
-            yield from _piece(text, *match.span(), decimal)
+            yield from _piece(text, *match.span(), decimals)
+
+
+def _with_colon(folded: str) -> Iterator[tuple[int, int, Decimal]]:
+    """Amounts of crowns and ore: 1 204:50, 204:50; with fewer digits they are times of the day."""
+    for match in _COLON.finditer(folded):
+        low = max(0, match.start() - 18)
+        whole = _BEFORE_COLON.search(folded[low : match.start()])
+        if whole:
+            yield low + whole.start(), match.end(), Decimal(f"{whole[0].replace(' ', '')}.{match[1]}")
 
 
 class _Parts:
@@ -233,13 +256,14 @@ def _mixed_fraction(folded: str, start: int, end: int, part: Decimal) -> tuple[i
     return start - len(whole[0]), end, Decimal(whole[1]) + part
 
 
-def _piece(text: Folded, start: int, end: int, decimal: str | None) -> Iterator[Reading]:
+def _piece(text: Folded, start: int, end: int, decimals: Decimals | None) -> Iterator[Reading]:
     """Digits with signs between them: one number, or several (dates, versions, lists)."""
     folded = text.text
     piece = folded[start:end]
-    if folded.startswith(",-", end):  # crowns and no ore: 4.418,-
-        decimal = ","
-    numbers = _plain(piece, decimal) if end - start <= 2 * MAX_DIGITS else []
+    numbers = _plain(piece) if end - start <= 2 * MAX_DIGITS else []
+    if len(numbers) > 1:
+        is_crowns = folded.startswith(",-", end)  # without ore: 4.418,-
+        numbers = _plain(piece, "," if is_crowns else decimals.sign if decimals else None)
     if piece.isdigit():
         is_code = len(piece) > MAX_DIGITS or (len(piece) > 2 and piece[0] == "0" and piece.strip("0") != "")
         if is_code or _is_in_identifier(text, start, end):
@@ -274,7 +298,7 @@ def _listed(text: Folded, start: int, piece: str) -> Iterator[Reading]:
 
 def _is_misread(text: Folded, end: int) -> bool:
     """Whether a letter that text recognition takes for a digit goes on after decimals: 284.5O."""
-    after = _LETTERS_AFTER.match(text.text, end)
+    after = _LETTERS_AFTER.match(text.text, end) if text.text[end : end + 1] in ("o", "i") else None
     return after is not None and text.quote(*after.span()) in ("O", "o", "I", "OO", "oo")
 
 
@@ -293,12 +317,12 @@ def _with_leading_point(folded: str, start: int, digits: str) -> list[Decimal]:
 def _is_in_identifier(text: Folded, start: int, end: int) -> bool:
     """Whether letters are written to the digits that are no word or unit: A4, 7A3B9C, INV2024."""
     folded = text.text
-    before = _LETTERS_BEFORE.match(folded, 0, start)
+    before = None if folded[start - 1 : start] == " " else _LETTERS_BEFORE.match(folded, 0, start)
     if before and not _is_word(
         text, *before.span(), folded[max(0, before.start() - 1) : before.start()], is_after=False
     ):
         return True
-    after = _LETTERS_AFTER.match(folded, end)
+    after = None if folded[end : end + 1] == " " else _LETTERS_AFTER.match(folded, end)
     if after is None or _EXPONENT.match(folded, end):
         return False
     return not _is_word(text, *after.span(), folded[after.end() : after.end() + 1], is_after=True)
@@ -347,9 +371,13 @@ def _extended(folded: str, start: int, end: int, numbers: list[Decimal]) -> Iter
 
 def _is_negative(folded: str, start: int, end: int) -> bool:
     """Whether there is a minus sign before or after, CR after, or brackets; a currency may stand between."""
-    before = _BEFORE.search(folded[max(0, start - 16) : start])
+    # Most numbers have neither: the cheap look comes first.
+    beside = folded[max(0, start - 16) : start]
+    before = _BEFORE.search(beside) if _MINUS_SIGNS.search(beside) else None
     if before is None:
-        return _CREDIT.match(folded, end) is not None
+        return (
+            _CREDIT_SIGNS.search(folded, end, end + 12) is not None and _CREDIT.match(folded, end) is not None
+        )
     if before[2] == "(":
         return _CLOSED.match(folded, end) is not None
     if before[2] in "△▲":
@@ -362,6 +390,8 @@ def _is_negative(folded: str, start: int, end: int) -> bool:
 
 
 _NEAR = 500
+_MINUS_SIGNS = re.compile("[-(△▲]")
+_CREDIT_SIGNS = re.compile("-|cr")
 _EAST_ASIAN = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")
 _ORDINAL = re.compile(r"\d\. ?\Z")
 _BEFORE = re.compile(r"(.?.?.?)([-(△▲])( {0,2})(?:(?<![^\W\d_])[a-z]{3} ?|[€$£¥₹] ?)?\Z", re.DOTALL)

@@ -35,7 +35,9 @@ _WORD = regex.compile(r" ?([\p{L}\p{M}]{1,16})")
 _OWN_WORDS = {
     **dict.fromkeys(map(fold, "லட்சம் லட்ச లక్ష లక్షల లక్షలు ಲಕ್ಷ ലക്ഷം লক্ষ লাখ લાખ ਲੱਖ लाख लक्ष ලක්ෂ لاکھ".split()), 5),
     **dict.fromkeys(map(fold, "கோடி కోటి కోట్ల కోట్లు ಕೋಟಿ കോടി কোটি કરોડ ਕਰੋੜ करोड़ कोटी کروڑ".split()), 7),
-    **dict.fromkeys(map(fold, "ஆயிரம் వేలు వేల ಸಾವಿರ ആയിരം হাজার હજાર ਹਜ਼ਾਰ हज़ार हजार ہزار دہزار هزار ألف آلاف".split()), 3),
+    **dict.fromkeys(
+        map(fold, "ஆயிரம் వేలు వేల ಸಾವಿರ ആയിരം হাজার હજાર ਹਜ਼ਾਰ हज़ार हजार ہزار دہزار هزار ألف آلاف".split()), 3
+    ),
     "k": 3,
     "m": 6,
     "mn": 6,
@@ -141,7 +143,9 @@ def multiplier_at(folded: str, end: int) -> Multiplier | None:
     ):
         return None
     if word in _ATTACHED_ONLY:  # 5m may be metres, £5m are millions
-        is_sure = _SIGN_AFTER.match(folded, match.end(1)) or _SIGN_BEFORE.search(folded[max(0, end - 16) : end])
+        is_sure = _SIGN_AFTER.match(folded, match.end(1)) or _SIGN_BEFORE.search(
+            folded[max(0, end - 16) : end]
+        )
     return Multiplier(powers, match.end(1), bool(is_sure))
 
 

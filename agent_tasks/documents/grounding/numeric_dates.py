@@ -39,17 +39,18 @@ _ROMANS = {
     "xii": 12,
 }
 # Languages that write the word for a month to its number.
-_WORDED = (
-    re.compile(
+_WORDED = {
+    "tháng": re.compile(
         r"(?<!\d)(?P<day>\d{1,2}) tháng (?P<month>\d{1,2})(?: ?,? năm |[ ,/-]{1,2})(?P<year>\d{4})(?!\d)"
     ),
-    re.compile(
+    "оны": re.compile(
         r"(?<!\d)(?P<year>\d{4}) оны (?P<month>\d{1,2})-?(?:р|дугаар|дүгээр) сарын (?P<day>\d{1,2})(?!\d)"
     ),
-    re.compile(
-        r"(?<!\d)(?P<year>\d{4})[ ་]*(?:ལོ|ལོའི)?[ ་]*ཟླ[ ་](?P<month>\d{1,2})[ ་]*(?:པའི)?[ ་]*ཚེས[ ་](?P<day>\d{1,2})(?!\d)"
+    "ཟླ": re.compile(
+        r"(?<!\d)(?P<year>\d{4})[ ་]*(?:ལོ|ལོའི)?[ ་]*ཟླ[ ་](?P<month>\d{1,2})[ ་]*(?:པའི)?[ ་]*"
+        r"ཚེས[ ་](?P<day>\d{1,2})(?!\d)"
     ),
-)
+}
 _ETHIOPIAN_ERA = re.compile(r" ?ዓ[./]? ?ም")
 _ETHIOPIAN = re.compile(rf"(?<!\d)(\d{{1,2}})([/.-])(\d{{1,2}})\2(\d{{4}}){_ETHIOPIAN_ERA.pattern}")
 _RANGE = r"(?:-|/|to|bis|au|al|a|do|do dnia|till|til|tot|до|по|ile|ate|até|alla|så|eller|und|and|et|y|e|i|и|og|och|en)"
@@ -60,9 +61,13 @@ _LONGEST_START = 16
 def numeric_dates(folded: str, era: Era) -> Iterator[Written]:
     """All dates in digits; where they can be read in several orders, with all of them."""
     for match in _NUMERIC.finditer(folded):
-        if match[0].count("\n") <= 1 and _is_whole(folded, match) and not _ETHIOPIAN_ERA.match(folded, match.end()):
+        if (
+            match[0].count("\n") <= 1
+            and _is_whole(folded, match)
+            and not _ETHIOPIAN_ERA.match(folded, match.end())
+        ):
             yield from _numeric(folded, match, era)
-    for match in _NORDIC.finditer(folded):
+    for match in _NORDIC.finditer(folded) if "/" in folded else ():
         yield from written({(match[3] or match[4], match[2], match[1])}, *match.span())
     for match in _COMPACT.finditer(folded):
         yield from written({(match[1], match[2], match[3])}, *match.span())
@@ -70,8 +75,8 @@ def numeric_dates(folded: str, era: Era) -> Iterator[Written]:
         yield from written({(match[3], str(_ROMANS[match[2]]), match[1])}, *match.span())
     for match in _ROMAN_LAST.finditer(folded):
         yield from written({(match[1], str(_ROMANS[match[2]]), match[3])}, *match.span())
-    for pattern in _WORDED:
-        for match in pattern.finditer(folded):
+    for word, pattern in _WORDED.items():
+        for match in pattern.finditer(folded) if word in folded else ():
             yield from written({(match["year"], match["month"], match["day"])}, *match.span())
     for match in _ETHIOPIAN.finditer(folded) if "ዓ" in folded else ():
         yield from written({(match[4], match[3], match[1])}, *match.span(), Era.ETHIOPIAN, is_sure=True)
