@@ -221,7 +221,7 @@ def _multipliers() -> dict[str, list[int]]:
 
 
 def _currencies() -> dict[str, dict[str, list[str]]]:
-    """Of each currency in use, or lately so: its signs in any language, its names where it is paid with and others."""
+    """Of each currency in use, or lately so: its signs in any language, its names where it is paid with."""
     english = Locale("en")
     codes = {code for territory in english.territories for code in _currencies_of(str(territory))}
     signs: dict[str, set[str]] = defaultdict(set)

@@ -19,7 +19,6 @@ from agent_tasks.documents.grounding.names import (
 from agent_tasks.documents.grounding.records import MAX_OCCURRENCES, How, Match
 from agent_tasks.documents.grounding.scripts import Kind, kind_of
 
-
 PatternOf: TypeAlias = Callable[[str, str], regex.Pattern[str]]
 """What finds names, an alternation of them, in a folded text."""
 

@@ -15,22 +15,30 @@ from agent_tasks.documents.grounding.written_dates import Written, written
 
 # What stands between day, month and year in the languages of the world.
 _FILLERS = (
-    "day of|th day of|dias do mês|días del mes|of|the|de|del|di|den|d'|do|da|dal|ta'|ng|dhen|na|m|г|р|рік|року|год|года|გ|թ|թթ|წ|"
-    "წლის|წელი|gada|năm|ปี|พ\\.ศ|ค\\.ศ|ب|في|من|سنة|سال|کال|د|ی|مه|ل|של|ב|को|के|की|ঈসায়ী|ខែ|ឆ្នាំ|ថ្ងៃទី|ປີ|ເດືອນ|ວັນທີ|"
-    "เดือน|ရက်|ခုနှစ်|ခု|နှစ်|လ|ခုနှစ်၊|жылғы|жылы|жыл|оны|yil|yili|ж|il|anul|al|a|hó|e|ko|o|ym|mis|mí|päivänä|päivä|"
-    "ቀን|ዓ\\.ም|годзе|году|година|години|godine|god|roku|r|vuonna|aasta|aastal|metų|година"
+    r"day of|th day of|dias do mês|días del mes|of|the|de|del|di|den|d'|do|da|dal|ta'|ng|"
+    r"dhen|na|m|г|р|рік|року|год|года|გ|թ|թթ|წ|წლის|წელი|gada|năm|ปี|พ\.ศ|ค\.ศ|ب|في|من|سنة|"
+    r"سال|کال|د|ی|مه|ل|של|ב|को|के|की|ঈসায়ী|ខែ|ឆ្នាំ|ថ្ងៃទី|ປີ|ເດືອນ|ວັນທີ|เดือน|ရက်|"
+    r"ခုနှစ်|ခု|နှစ်|လ|ခုနှစ်၊|жылғы|жылы|жыл|оны|yil|yili|ж|il|anul|al|a|hó|e|ko|o|ym|mis|"
+    r"mí|päivänä|päivä|ቀን|ዓ\.ም|годзе|году|година|години|godine|god|roku|r|vuonna|aasta|"
+    r"aastal|metų|година"
 )
 _BETWEEN = r"\s{0,2}[.,/'\"-]{0,2}\s{0,2}"
 _GAP = rf"(?:{_BETWEEN}(?:(?:{_FILLERS})(?![^\W\d_])\.?)?){{0,2}}{_BETWEEN}"
 # Endings of ordinals: single letters that are known, and any two to four (ydd, hb, ին): "12b" is a flat.
-_SUFFIX = r"(?:(?:st|nd|rd|th|er|re|eme|ème|de|te|os|as|oji|[гш]о|ե|ին)(?![^\W\d_])|শে|লা|রা|ঠা|ই|ஆம்|ம்|வது|వ|ನೇ|ാം|वीं|वें|वा|[ºª°]|\.[ºª]|[aoоеийη](?![^\W\d_])|-[^\W\d_]{1,4}(?![^\W\d_])|[^\W\d_]{2,5}(?=\.?[ \n]))?"
+_SUFFIX = (
+    r"(?:(?:st|nd|rd|th|er|re|eme|ème|de|te|os|as|oji|[гш]о|ե|ին)(?![^\W\d_])|শে|লা|রা|ঠা|"
+    r"ই|ஆம்|ம்|வது|వ|ನೇ|ാം|वीं|वें|वा|[ºª°]|\.[ºª]|[aoоеийη](?![^\W\d_])|"
+    r"-[^\W\d_]{1,4}(?![^\W\d_])|[^\W\d_]{2,5}(?=\.?[ \n]))?"
+)
 _DAY = rf"(?P<day>\d{{1,2}}){_SUFFIX}"
 _YEAR = r"(?P<year>\d{4}|'?\d{2})"
 _YEAR_SUFFIX = r"(?:[-']?[^\W\d_]{1,6}(?![^\W\d_]))?"
-_RANGE = (
-    r"(?:\s?-\s?|\s?/\s?|\s?[&+]\s?|, ?|\s(?:to|until|till|through|thru|and|or|bis|und|oder|au|et|ou|al|y|e|o|i|a|do|až|по|и|до|та|"
-    r"en|tot|til|och|og|ja|és|ve|ile|até|la|și|do dnia|إلى|و|עד|تا|से|से|ถึง|đến|sampai|hingga|hadi|zu)\s)"
+_TO = (
+    r"to|until|till|through|thru|and|or|bis|und|oder|zu|au|et|ou|al|y|e|o|i|a|do dnia|do|"
+    r"až|по|и|до|та|en|tot|til|och|og|ja|és|ve|ile|até|la|și|إلى|و|עד|تا|से|ถึง|đến|sampai|"
+    r"hingga|hadi|līdz|iki"
 )
+_RANGE = rf"(?:\s?-\s?|\s?/\s?|\s?[&+]\s?|, ?|\s(?:{_TO})\s)"
 _START = re.compile(
     rf"(?<!\d)(?<!\d[.,/:-])(\d{{1,2}}){_SUFFIX}\.?{_RANGE}(?:\s?(?:the|le|den|il|el|\")\s?)?\Z"
 )
@@ -153,7 +161,7 @@ def _is_day(folded: str, end: int) -> bool:
 def _same_month(folded: str, month: Month, readings: list[_Reading], era: Era) -> Iterator[Written]:
     """The other end of a range within a month: 12.-14. Juni 2026, 2026. október 5-9."""
     for reading in readings:
-        if reading.start < month.start and not reading.year == folded[reading.start : reading.start + 4]:
+        if reading.start < month.start and reading.year != folded[reading.start : reading.start + 4]:
             low = max(0, reading.start - _WINDOW)
             for start in _starts(folded, low, reading.start):
                 yield from _written(month, reading._replace(day=start[0], start=start[1]), era)

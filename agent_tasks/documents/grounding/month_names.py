@@ -22,15 +22,23 @@ _LONGEST = 32
 _STEM = 5
 """Letters of a name to which endings are written; shorter ones are the beginnings of other words."""
 _LONGEST_STEM = 14
-# Endings of languages that decline by them, where the CLDR has the bare name: Finnish, Hungarian, Turkish and its
-# kin, Basque, Estonian, Georgian, Armenian, Kurdish, Tamil.
+# Endings of languages that decline by them, where the CLDR has the bare name.
 _ENDINGS = frozenset(
-    map(
-        fold,
-        "n ssa lla ta tta an ban ben ba be ig tól től án én i ei ra re da de ta te dan den in un ün nin nda nde ga "
-        "aren an ean ren koa ko il ist ini ks k st s нын нің да де дан ден дың дің ға ге ті у ე ს ში ის იდან ამდე მდე ით "
-        "ին ի ից ում ی ம் ல் இல் ில் లో ರಂದು ന് လ ན་".split(),
+    fold(ending)
+    for endings in (
+        "n ssa lla ta tta",  # Finnish
+        "an ban ben ba be ig tól től án én i ei ra re",  # Hungarian
+        "da de ta te dan den in un ün nin nda nde ga",  # Turkish and its kin
+        "нын нің да де дан ден дың дің ға ге ті у",
+        "aren ean koa ko",  # Basque
+        "il ist ini ks k st s",  # Estonian
+        "ე ს ში ის იდან ამდე მდე ით",  # Georgian
+        "ին ի ից ում",  # Armenian
+        "ی",  # Persian and Kurdish
+        "ம் ல் இல் ில் లో ರಂದು ന്",  # languages of India
+        "လ",  # Burmese
     )
+    for ending in endings.split()
 )
 
 _OTHER_CALENDARS = {
@@ -54,7 +62,8 @@ _OTHER_CALENDARS = {
         "ربیع الاول|ربيع الأول|rabi al-awwal|rabiulawal|rebiülevvel",
         "ربیع الثانی|ربيع الآخر|ربیع الآخر|rabi al-thani|rabi al-akhir|rabiulakhir|rebiülahir",
         "جمادی الاولی|جمادى الأولى|جمادى الاولى|jumada al-ula|jumada al-awwal|jamadilawal|cemaziyelevvel",
-        "جمادی الثانیه|جمادى الآخرة|جمادى الثانية|جمادی الثانی|jumada al-akhirah|jumada al-thani|jamadilakhir|cemaziyelahir",
+        "جمادی الثانیه|جمادى الآخرة|جمادى الثانية|جمادی الثانی|jumada al-akhirah|jumada al-thani|jamadilakhir|"
+        "cemaziyelahir",
         "رجب|rajab|rejab|recep",
         "شعبان|shaban|sha'ban|syaaban|şaban",
         "رمضان|ramadan|ramadhan|ramazan",

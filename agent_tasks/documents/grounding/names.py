@@ -48,13 +48,15 @@ _OWN_UNITS = {
 _OWN_CASES = (
     "јануара фебруара марта априла маја јуна јула августа септембра октобра новембра децембра",
     "januara februara marta aprila maja juna jula augusta septembra oktobra novembra decembra",
-    "იანვრის თებერვლის მარტის აპრილის მაისის ივნისის ივლისის აგვისტოს სექტემბრის ოქტომბრის ნოემბრის დეკემბრის",
+    "იანვრის თებერვლის მარტის აპრილის მაისის ივნისის "
+    "ივლისის აგვისტოს სექტემბრის ოქტომბრის ნოემბრის დეკემბრის",
     "იანვარს თებერვალს მარტს აპრილს მაისს ივნისს ივლისს აგვისტოს სექტემბერს ოქტომბერს ნოემბერს დეკემბერს",
     # Welsh and Irish change the first letter after "of" and "in".
     "ionawr chwefror fawrth ebrill fai fehefin orffennaf awst fedi hydref dachwedd ragfyr",
     "eanáir feabhra mhárta aibreáin bhealtaine mheithimh iúil lúnasa mheánfómhair dheireadh shamhain nollag",
     "janvāra februāra marta aprīļa maija jūnija jūlija augusta septembra oktobra novembra decembra",
-    "janvārim februārim martam aprīlim maijam jūnijam jūlijam augustam septembrim oktobrim novembrim decembrim",
+    "janvārim februārim martam aprīlim maijam jūnijam "
+    "jūlijam augustam septembrim oktobrim novembrim decembrim",
     "sausį vasarį kovą balandį gegužę birželį liepą rugpjūtį rugsėjį spalį lapkritį gruodį",
     "janvārī februārī martā aprīlī maijā jūnijā jūlijā augustā septembrī oktobrī novembrī decembrī",
     "jaanuaril veebruaril märtsil aprillil mail juunil "

@@ -53,7 +53,10 @@ _WORDED = {
 }
 _ETHIOPIAN_ERA = re.compile(r" ?ዓ[./]? ?ም")
 _ETHIOPIAN = re.compile(rf"(?<!\d)(\d{{1,2}})([/.-])(\d{{1,2}})\2(\d{{4}}){_ETHIOPIAN_ERA.pattern}")
-_RANGE = r"(?:-|/|to|bis|au|al|a|do|do dnia|till|til|tot|до|по|ile|ate|até|alla|så|eller|und|and|et|y|e|i|и|og|och|en)"
+_RANGE = (
+    r"(?:-|/|to|bis|au|al|a|do|do dnia|till|til|tot|до|по|ile|até|alla|eller|"
+    r"und|and|et|y|e|i|и|og|och|en|līdz|iki|đến|s\.d\.)"
+)
 _START_BEFORE = re.compile(rf"(?<![\d.,/-])(\d{{1,2}})(?:([./])(\d{{1,2}}))?[./]?\s?{_RANGE}\s?\Z")
 _LONGEST_START = 16
 
