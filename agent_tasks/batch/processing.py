@@ -455,13 +455,16 @@ class _DocumentWork:
     def _ground(self, read: DocumentContent) -> list[str]:
         """Look every value up in the text, and where that stands in the document; returns reasons."""
         assert self.row.fields is not None  # noqa: S101 - the caller asks only then
-        leaves = self.batch.pipeline.output.leaves(self.row.fields)
+        leaves = list(self.batch.pipeline.output.leaves(self.row.fields))
         self.row.grounding = [_placed(entry, read) for entry in SourceText(read.text).ground(leaves)]
-        return [
-            f"{entry.path} {entry.value!r} is not in the document"
-            for entry in self.row.grounding
-            if entry.status is GroundingStatus.NOT_FOUND
-        ]
+        reasons: list[str] = []
+        for leaf, entry in zip(leaves, self.row.grounding, strict=True):
+            if entry.status is GroundingStatus.NOT_FOUND:
+                reasons.append(f"{entry.path} {entry.value!r} is not in the document")
+            elif entry.note:
+                doubt = f"{entry.path} {entry.value!r} is ambiguous: {entry.note}"
+                (reasons if leaf.ambiguous == "review" else self.row.notes).append(doubt)
+        return reasons
 
     async def _review(self, plan: AgentPlan, values: dict[str, Any]) -> list[str]:
         """Have the extraction checked; returns reasons."""

@@ -100,7 +100,8 @@ class DocumentRow(_Record):
     reasons: list[str] = Field(default_factory=list)
     """Why it needs review or failed, one sentence each."""
     notes: list[str] = Field(default_factory=list)
-    """What is to be known of how it was read, one sentence each, such as which pages were recognised."""
+    """What is to be known of how it was read, one sentence each: which pages were recognised, which
+    values are ambiguous."""
     unread: list[str] = Field(default_factory=list)
     """What is in the document and could not be read, one sentence each; among the reasons too."""
     fields: dict[str, Any] | None = None

@@ -14,12 +14,14 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     StringConstraints,
     create_model,
+    model_serializer,
     model_validator,
 )
 
-from agent_tasks.documents.grounding import Ground, Leaf
+from agent_tasks.documents.grounding import Ambiguous, Ground, Leaf
 from agent_tasks.errors import AnswerFormatError
 from agent_tasks.tools import answers
 
@@ -75,6 +77,8 @@ class FieldSpec(BaseModel):
     """Characters of a string."""
     max_items: int | None = Field(None, ge=1)
     """Items of a list."""
+    ambiguous: Ambiguous = "show"
+    """Whether a person has to look where the document's text can be read in several ways (03/04/2026)."""
     ground: Ground | None = None
     """How the value is looked for in the document; None: as the type has it (see `grounding_kind`)."""
     fields: dict[FieldName, FieldSpec] | None = Field(None, min_length=1)
@@ -104,9 +108,19 @@ class FieldSpec(BaseModel):
             raise ValueError(
                 "`ground: enum` is for fields with an `enum`: list its words, or use `ground: exact`"
             )
+        if self.ambiguous == "review" and self.grounding_kind == "none":
+            raise ValueError("`ambiguous: review` is for fields that are looked up: say how with `ground`")
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
             raise ValueError("`minimum` is above `maximum`")
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without the option where it is not used: documents done before it was there stay done."""
+        written: dict[str, Any] = handler(self)
+        if self.ambiguous == "show":
+            written.pop("ambiguous", None)
+        return written
 
     @property
     def grounding_kind(self) -> Ground:
@@ -321,7 +335,7 @@ def _leaves(fields: Mapping[str, FieldSpec], values: dict[str, Any], prefix: str
             if field.fields:
                 yield from _leaves(field.fields, item, f"{item_path}.")
             else:
-                yield Leaf(item_path, field.grounding_kind, item)
+                yield Leaf(item_path, field.grounding_kind, item, field.ambiguous)
 
 
 def _example(field: FieldSpec) -> Any:
