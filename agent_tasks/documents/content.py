@@ -74,10 +74,11 @@ class WordBoxes:
         """Append the box of the next word."""
         self.starts.append(start)
         self.ends.append(end)
-        edges = (box.left, box.top, box.right, box.bottom) if isinstance(box, Box) else box
-        if min(edges) < 0.0 or max(edges) > 1.0:
-            edges = tuple(min(max(edge, 0.0), 1.0) for edge in edges)  # type: ignore[assignment]
-        left, top, right, bottom = edges
+        left, top, right, bottom = (
+            (box.left, box.top, box.right, box.bottom) if isinstance(box, Box) else box
+        )
+        if not (0.0 <= left <= 1.0 and 0.0 <= top <= 1.0 and 0.0 <= right <= 1.0 and 0.0 <= bottom <= 1.0):
+            left, top, right, bottom = (min(max(edge, 0.0), 1.0) for edge in (left, top, right, bottom))
         self.edges.extend(
             (
                 int(65_535 * left + 0.5),
