@@ -27,7 +27,9 @@ _OLD_TEX = str.maketrans(
 )
 """What fonts of TeX hold in place of control characters, if they say nothing of Unicode."""
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
-_ODD = re.compile("[\x01-\x08\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufb00-\ufb06\ufffe]")
+_HALVES = re.compile("[\ud800-\udfff]")
+"""What PDFium has for a character beyond 16 bits: two, with one box."""
+_ODD = re.compile("[\ud800-\udfff\x01-\x08\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufb00-\ufb06\ufffe]")
 """What `_written` changes."""
 _LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"})
 
@@ -103,6 +105,11 @@ class PageText:
         self._has_alone = _ALONE.search(self.text) is not None
         self._has_odd = _ODD.search(self.text) is not None
         self._size = frame.shown_size
+
+    @property
+    def whole_text(self) -> str:
+        """The text, a character for each that the page shows."""
+        return _joined(self.text)
 
     def unmapped_share(self) -> float:
         """Return the share of characters whose font does not say what they mean, of a sample."""
@@ -186,8 +193,15 @@ def _written(text: str) -> str:
     """Return a word as it would be written elsewhere: no ligatures, signs of fonts, or control characters."""
     if text.isascii() and text.isprintable():
         return text
-    text = _HYPHENS.sub("-", text).translate(_BULLETS).translate(_LIGATURES).translate(_OLD_TEX)
+    text = _HYPHENS.sub("-", _joined(text)).translate(_BULLETS).translate(_LIGATURES).translate(_OLD_TEX)
     return _CONTROLS.sub("\ufffd", text)
+
+
+def _joined(text: str) -> str:
+    """Join the two halves of characters beyond 16 bits."""
+    if _HALVES.search(text) is None:
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _around(first: Edges, last: Edges) -> Edges:
