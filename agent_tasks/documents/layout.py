@@ -149,7 +149,9 @@ def _follows(word: Word, last: Word) -> bool:
     height = bottom - top if bottom - top < last_bottom - last_top else last_bottom - last_top
     if height < 0.1:
         height = 0.1
-    if (bottom if bottom < last_bottom else last_bottom) - (top if top > last_top else last_top) < 0.5 * height:
+    if (bottom if bottom < last_bottom else last_bottom) - (
+        top if top > last_top else last_top
+    ) < 0.5 * height:
         return False
     return (
         -0.5 * height <= word.left - last.right < _APART * height

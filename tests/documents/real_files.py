@@ -46,6 +46,8 @@ _POOR = 0.95  # recall of a file, below which it is printed
 class _Kind:
     recalls: list[float] = field(default_factory=list)
     refused: int = 0
+    words: int = 0
+    missing: int = 0
     seconds: float = 0.0
     archives: Counter[str] = field(default_factory=Counter)
 
@@ -61,27 +63,30 @@ def main(places: list[str], suffixes: tuple[str, ...], most: int) -> None:
                 continue
             kind = kinds.setdefault(suffix, _Kind())
             kind.archives[archive] += 1
+            kind.words += expected.total()
             started = time.perf_counter()
             try:
                 text = pool.read(content, name, limits=_LIMITS).text
             except DocumentError as error:
                 kind.refused += 1
                 kind.recalls.append(0.0)
+                kind.missing += expected.total()
                 print(f"refused ({expected.total()} words): {archive}: {error}", flush=True)
                 continue
             kind.seconds += time.perf_counter() - started
             missing = expected - _counted(text)
+            kind.missing += missing.total()
             recall = 1 - missing.total() / expected.total()
             kind.recalls.append(recall)
             if recall < _POOR:
                 words = " ".join(word for word, _ in missing.most_common(12))
                 print(f"{recall:.2f} of {expected.total()}: {archive}: {name}: not read: {words}", flush=True)
     for suffix, kind in sorted(kinds.items()):
-        read = [recall for recall in kind.recalls if recall] or [0.0]
-        mean = sum(kind.recalls) / len(kind.recalls)
+        mean, read = sum(kind.recalls) / len(kind.recalls), len(kind.recalls) - kind.refused
         print(
-            f"{suffix[1:]}: {len(kind.recalls)} files, mean word recall {mean:.4f}; {kind.refused} refused,"
-            f" mean of the others {sum(read) / len(read):.4f}; {kind.seconds:.0f} s"
+            f"{suffix[1:]}: {len(kind.recalls)} files, mean word recall {mean:.4f}; without {kind.refused}"
+            f" refused {sum(kind.recalls) / max(read, 1):.4f}; of all {kind.words} words"
+            f" {1 - kind.missing / kind.words:.4f}; {kind.seconds:.0f} s"
         )
         print("    " + ", ".join(f"{archive} {count}" for archive, count in sorted(kind.archives.items())))
 

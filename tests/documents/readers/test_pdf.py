@@ -235,7 +235,6 @@ class TestOnThePage:
         [attachment] = read(content).attachments
         assert (attachment.name, attachment.content) == ("factur-x.xml", b"<total>7</total>")
 
-
     @pytest.mark.parametrize("kind", ["/Stamp", "/Widget", "/Watermark"])
     def test_what_a_signature_or_a_stamp_shows_is_read_where_it_stands(self, kind: str) -> None:
         found = read(changed(pdf(["Contract"]), lambda writer: _add_shown(writer, kind, "Signed by Ada")))
@@ -353,7 +352,9 @@ class TestWhatIsNotRead:
         assert (found.text, found.unread) == ("one", ())
 
     def test_fonts_that_say_nothing_of_unicode_may_be_good_text(self) -> None:
-        assert not is_garbage("The standard linear regression model is generalized " * 5, unmapped=lambda: 1.0)
+        assert not is_garbage(
+            "The standard linear regression model is generalized " * 5, unmapped=lambda: 1.0
+        )
         assert is_garbage("\x01\x03 standard \x04\x05 model \x01\x02\x01\x01 " * 5, unmapped=lambda: 1.0)
 
     def test_text_that_its_font_garbles_is_no_text(self) -> None:
