@@ -17,7 +17,7 @@ from itertools import zip_longest
 from agent_tasks.documents.content import DocumentContent, Place, Section
 
 _BLOCK = 600  # characters of a passage, about
-_LONGEST_LINE = 1_200
+_HEADING = 12  # tokens of what stands between passages
 _CANDIDATES, _TAKEN = 24, 5  # passages that are looked at and taken for one topic
 _ALONE = re.compile("([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff])")
 """Scripts without blanks between words: looked for character by character."""
@@ -51,29 +51,32 @@ class Topic:
 # --- ranges ------------------------------------------------------------------------------------------------
 
 
-def ranges(read: DocumentContent, fits: Callable[[str], bool]) -> list[Excerpt]:
-    """Return the document in parts that follow each other, each as large as fits.
+def ranges(read: DocumentContent, most: int, tokens: Callable[[str], int]) -> list[Excerpt]:
+    """Return the document in parts that follow each other, each as large as may be.
 
     Args:
         read: The document.
-        fits: Whether a text is small enough for one prompt.
+        most: Tokens of a part, at most.
+        tokens: How many tokens a text has; at most as many as characters.
     """
-    if fits(read.text):
+    if tokens(read.text) <= most:
         return [Excerpt("whole", read.text, tuple(read.pages()), is_whole=True)]
     pages = read.page_spans()
     if pages[0].place == Place():
-        pieces = _pieces(read.text, 0, len(read.text), fits)
+        pieces = _pieces(read.text, 0, len(read.text), most, tokens)
         return [_excerpt(read, f"part-{i}", [piece]) for i, piece in enumerate(pieces, 1)]
     parts: list[Excerpt] = []
-    first = 0  # the number of the first page of the part that grows, from 0
+    first, used = 0, 0  # the number of the first page of the part that grows, from 0, and its tokens
     for i, page in enumerate(pages):
-        if i > first and not fits(read.text[pages[first].start : page.end]):
+        size = tokens(read.text[page.start : page.end]) + 1
+        if i > first and used + size > most:
             parts.append(_range(read, pages, first, i))
-            first = i
-        if not fits(read.text[page.start : page.end]):
-            for number, piece in enumerate(_pieces(read.text, page.start, page.end, fits), 1):
+            first, used = i, 0
+        used += size
+        if size > most:
+            for number, piece in enumerate(_pieces(read.text, page.start, page.end, most, tokens), 1):
                 parts.append(_excerpt(read, f"{_named(pages, i, i + 1)}-part-{number}", [piece]))
-            first = i + 1
+            first, used = i + 1, 0
     if first < len(pages):
         parts.append(_range(read, pages, first, len(pages)))
     return parts
@@ -94,18 +97,28 @@ def _excerpt(read: DocumentContent, name: str, spans: Sequence[tuple[int, int]])
     return Excerpt(name, text, tuple(read.text[start:end] for start, end in spans))
 
 
-def _pieces(text: str, start: int, end: int, fits: Callable[[str], bool]) -> Iterator[tuple[int, int]]:
-    """Yield pieces of a stretch that fit, cut at the ends of lines or, if need be, within them."""
+def _pieces(
+    text: str, start: int, end: int, most: int, tokens: Callable[[str], int]
+) -> Iterator[tuple[int, int]]:
+    """Yield pieces of a stretch, cut at the ends of lines or, if need be, within them."""
+    begin, used = start, 0
+    for line_start, line_end in _lines(text, start, end, most):
+        size = tokens(text[line_start:line_end]) + 1
+        if line_start > begin and used + size > most:
+            yield begin, line_start
+            begin, used = line_start, 0
+        used += size
+    if begin < end:
+        yield begin, end
+
+
+def _lines(text: str, start: int, end: int, longest: int) -> Iterator[tuple[int, int]]:
+    """Yield lines; what is longer than so many characters is cut, between words if there are any."""
     while start < end:
-        size = end - start
-        while size > 1 and not fits(text[start : start + size]):
-            size = max(1, size * 3 // 4)
-        stop = start + size
-        if stop < end:
-            cut = max(text.rfind("\n", start, stop), start)
-            if cut <= start + size // 2:
-                cut = max(cut, text.rfind(" ", start + size // 2, stop))
-            stop = cut + 1 if cut > start else stop
+        stop = text.find("\n", start, min(start + longest, end)) + 1
+        if stop <= 0 and end - start > longest:
+            stop = text.rfind(" ", start + longest // 2, start + longest) + 1 or start + longest
+        stop = stop if stop > 0 else end
         yield start, stop
         start = stop
 
@@ -116,7 +129,8 @@ def _pieces(text: str, start: int, end: int, fits: Callable[[str], bool]) -> Ite
 def passages(
     read: DocumentContent,
     topics: Sequence[Topic],
-    fits: Callable[[str], bool],
+    most: int,
+    tokens: Callable[[str], int],
     *,
     around: Sequence[tuple[int, int]] = (),
 ) -> Excerpt:
@@ -127,10 +141,11 @@ def passages(
     Args:
         read: The document.
         topics: What is looked for. All get a passage before one of them gets its next.
-        fits: Whether a text is small enough for one prompt.
+        most: Tokens of all passages, at most.
+        tokens: How many tokens a text has; at most as many as characters.
         around: Stretches of the text whose passages come before all others, as far as they fit.
     """
-    if fits(read.text):
+    if tokens(read.text) <= most:
         return Excerpt("whole", read.text, tuple(read.pages()), is_whole=True)
     blocks = list(_blocks(read))
     wanted = [0, *(i for start, end in around for i in _touched(blocks, start, end))]
@@ -140,7 +155,14 @@ def passages(
         wanted += (i for i in found if i is not None)
     for best in (ranking[0] for ranking in ranked if ranking):
         wanted += (i for i in (best + 1, best - 1) if 0 <= i < len(blocks))  # a label and its value
-    return _shown(read, blocks, _that_fit(read, blocks, dict.fromkeys(wanted), fits))
+    taken: list[int] = []
+    left = most
+    for i in dict.fromkeys(wanted):
+        price = tokens(read.text[blocks[i].start : blocks[i].end]) + _HEADING
+        if price <= left:
+            taken.append(i)
+            left -= price
+    return _shown(read, blocks, sorted(taken))
 
 
 def _blocks(read: DocumentContent) -> Iterator[Section]:
@@ -148,21 +170,21 @@ def _blocks(read: DocumentContent) -> Iterator[Section]:
     for page in read.page_spans():
         start = page.start
         while start < page.end:
-            stop = min(start + _BLOCK, page.end)
-            if stop < page.end:
-                line = read.text.find("\n", stop, min(stop + _LONGEST_LINE - _BLOCK, page.end))
-                paragraph = read.text.rfind("\n\n", start + _BLOCK // 3, stop)
-                stop = (
-                    paragraph + 1 if paragraph > 0 else line + 1 if line > 0 else _word_end(read, stop, page)
-                )
+            stop = _block_end(read.text, start, page.end)
             if read.text[start:stop].strip():
                 yield Section(start, stop, page.place)
             start = stop
 
 
-def _word_end(read: DocumentContent, stop: int, page: Section) -> int:
-    end = read.text.find(" ", stop, min(stop + _LONGEST_LINE - _BLOCK, page.end))
-    return end + 1 if end > 0 else min(stop + _LONGEST_LINE - _BLOCK, page.end)
+def _block_end(text: str, start: int, end: int) -> int:
+    """Return where a block ends: behind a paragraph, a line or, if there is none, a word."""
+    if end - start <= _BLOCK * 4 // 3:
+        return end
+    for sign in ("\n\n", "\n", " "):
+        cut = text.rfind(sign, start + _BLOCK // 3, start + _BLOCK)
+        if cut >= 0:
+            return cut + len(sign)
+    return start + _BLOCK
 
 
 def _touched(blocks: Sequence[Section], start: int, end: int) -> list[int]:
@@ -202,16 +224,6 @@ def _ranked(index: sqlite3.Connection, text: str, blocks: Sequence[Section], top
     if not fitting:
         fitting = [i for i in range(min(len(blocks), 1_000)) if is_fit(i)][:_TAKEN]
     return [*fitting, *(i for i in found if i not in fitting)][:_TAKEN]
-
-
-def _that_fit(
-    read: DocumentContent, blocks: Sequence[Section], wanted: dict[int, None], fits: Callable[[str], bool]
-) -> list[int]:
-    taken: list[int] = []
-    for i in wanted:
-        if fits(_shown(read, blocks, sorted([*taken, i])).text):
-            taken.append(i)
-    return sorted(taken)
 
 
 def _shown(read: DocumentContent, blocks: Sequence[Section], taken: Sequence[int]) -> Excerpt:

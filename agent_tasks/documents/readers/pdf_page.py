@@ -77,7 +77,7 @@ class Frame:
 
 def _bare(function: Any, result: Any) -> Any:
     """Return a function of PDFium that takes its arguments as they are: it is called for each word."""
-    return ctypes.PYFUNCTYPE(result)(ctypes.cast(function, ctypes.c_void_p).value)
+    return ctypes.PYFUNCTYPE(result)(ctypes.cast(function, ctypes.c_void_p).value or 0)
 
 
 _box_of = _bare(pdfium.FPDFText_GetLooseCharBox, ctypes.c_int)
