@@ -163,6 +163,11 @@ class OutputSchema:
             schema["description"] = self.description
         return json_schema_format(self.name, schema, strict=self.strict)
 
+    def partial(self) -> OutputSchema:
+        """Return the schema of what a part of a document says: any value may be missing there."""
+        fields = {name: _optional(field) for name, field in self.fields.items()}
+        return OutputSchema(self.name, fields, description=self.description, strict=self.strict)
+
     def parse(self, text: str) -> tuple[dict[str, Any] | None, list[str]]:
         """Read a model's answer.
 
@@ -194,6 +199,13 @@ class OutputSchema:
     def example(self) -> dict[str, Any]:
         """Values of the right shape, for trying templates out."""
         return {name: _example(field) for name, field in self.fields.items()}
+
+
+def _optional(field: FieldSpec) -> FieldSpec:
+    inside = field.fields
+    if inside is not None and not field.list:
+        inside = {name: _optional(inner) for name, inner in inside.items()}
+    return field.model_copy(update={"optional": True, "fields": inside})
 
 
 def json_schema_format(name: str, schema: dict[str, Any], *, strict: bool) -> dict[str, Any]:
