@@ -75,7 +75,8 @@ class AsyncTransport:
         self._endpoint = endpoint
         self._tokens = tokens
         self.api_version = api_version
-        self._retry = retry
+        self._stop = retry_stop(retry)
+        self._pause = RetryWait(retry)
         self._log_bodies = logging_enable
         verified = httpx.create_ssl_context()  # once: it reads all certificates
 
@@ -143,8 +144,8 @@ class AsyncTransport:
         return AsyncRetrying(
             sleep=_wait,
             retry=retry_condition(call),
-            stop=retry_stop(self._retry),
-            wait=RetryWait(self._retry),
+            stop=self._stop,
+            wait=self._pause,
             reraise=True,
         )
 
