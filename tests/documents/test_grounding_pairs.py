@@ -13,7 +13,13 @@ import yaml
 from agent_tasks.documents.grounding import GroundingStatus, SourceText
 from tests.documents.conftest import GROUNDING, Tell
 
-FILES = ("grounding_pairs.yaml", "grounding_pairs_held_out.yaml")
+FILES = (
+    "grounding_pairs.yaml",
+    "grounding_pairs_held_out.yaml",
+    "grounding_pairs_third.yaml",
+    "grounding_pairs_fourth.yaml",
+    "grounding_pairs_fifth.yaml",
+)
 MAX_FALSE_ACCEPTS = 0.01
 """Of what is absent."""
 MAX_FALSE_REJECTS = 0.03

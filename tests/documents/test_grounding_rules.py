@@ -484,3 +484,55 @@ def test_rows_of_before_are_still_read() -> None:
     row = {"path": "x", "kind": "exact", "status": "found", "value": "a", "offset": 3, "excerpt": "b a"}
     entry = FieldGrounding.model_validate(row)
     assert (entry.offset, entry.end, entry.quote, entry.how, entry.note) == (3, None, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "other"),
+    [
+        ("Rabatt 9,975 % von 61,73 und 1.419,44", 9.975, 9975),
+        ("rate 9,975 of 61.73 and 1,419.44", 9975, 9.975),
+        ("0.088 mg, 50,000 units", 50000, 50),
+        ("1,234,567 and 1.250", 1.25, 1250),
+        ("Beløb 4.418,- kr.", 4418, 4.418),
+    ],
+)
+def test_the_decimals_of_a_text_tell_what_its_other_numbers_mean(
+    text: str, value: float, other: float
+) -> None:
+    found = look_up(text, "number", value)
+    assert found.status is GroundingStatus.FOUND
+    assert found.note is None
+    assert not is_found(text, "number", other)
+
+
+def test_where_the_decimals_of_a_text_differ_a_number_stays_ambiguous() -> None:
+    assert look_up("12,50 and 12.50 and 1.250", "number", 1250).note is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("NIP 527-010-33-91", "5270103391"),
+        ("DNI 28.441.907", "28441907"),
+        ("NL 8077.32.118.B01", "NL807732118B01"),
+        ("CNPJ 12.345.678/0001-95", "12345678/0001-95"),
+        ("tel. 8 (843) 555-01-47 ext. 2", "88435550147"),
+        ("№ 0000001249/25.11.2026", "0000001249"),
+        ("Ref. 21 00000 00003 13947 14300 09017", "210000000003139471430009017"),
+    ],
+)
+def test_a_long_number_is_found_without_the_signs_that_group_it(text: str, value: str) -> None:
+    assert is_found(f"a {text} b", "exact", value)
+    assert not is_found(f"a {text}7 b".replace(" ext. 27", "7"), "exact", value[:-1])
+
+
+@pytest.mark.parametrize("text", ["12.11.2026", "2026-11-12", "2026.11.12", "1.12.2026"])
+def test_the_digits_of_a_date_are_no_number_with_signs(text: str) -> None:
+    assert not is_found(f"a {text} b", "exact", text.replace("-", "").replace(".", ""))
+
+
+def test_what_mail_puts_before_quoted_lines_is_no_part_of_the_text() -> None:
+    text = "> by 20 Nov\n> 2026, Sarah Carmichael-\n> > Boyd\nvalues: > 90"
+    assert is_found(text, "date", "2026-11-20")
+    assert look_up(text, "exact", "Sarah Carmichael-Boyd").quote == "Sarah Carmichael-\n> > Boyd"
+    assert is_found(text, "exact", "> 90")

@@ -1,4 +1,4 @@
-"""A mail with attachments, killed between the rows of the attachments and its own: no turn is paid for twice."""
+"""A mail killed between the rows of its attachments and its own: no turn is paid for twice."""
 
 from __future__ import annotations
 

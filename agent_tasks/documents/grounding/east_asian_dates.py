@@ -24,7 +24,7 @@ _OF_ERA = re.compile(
 )
 _OF_LETTER = re.compile(r"(?<![a-z0-9])([rhstm])\.?\s?(\d{1,2})([./-])(\d{1,2})\3(\d{1,2})(?!\d|[./-]\d)")
 _HANGUL = re.compile(r"(?<!\d)(\d{4})\s?년\s?(\d{1,2})\s?월\s?(\d{1,2})\s?일")
-# "10月5日~9日", "10월 5일부터 11월 3일까지": the end of a range has the year, and the month, of its beginning.
+# "10月5日~9日", "10월 5일부터 11월 3일까지": the end of a range has the year and month of its beginning.
 _RANGE_END = re.compile(
     rf"(?:\([月火水木金土日월화수목금토일一二三四五六]\))?\s?(?:[~〜～-]|至|到|から|부터)\s?"
     rf"(?:({_DIGITS})\s?[月월]\s?)?({_DIGITS})\s?(?:{_END}|일)"

@@ -40,7 +40,7 @@ _TO = (
 )
 _RANGE = rf"(?:\s?-\s?|\s?/\s?|\s?[&+]\s?|, ?|\s(?:{_TO})\s)"
 _START = re.compile(
-    rf"(?<!\d)(?<!\d[.,/:-])(\d{{1,2}}){_SUFFIX}\.?{_RANGE}(?:\s?(?:the|le|den|il|el|\")\s?)?\Z"
+    rf"(?<!\d)(?<!\d[.,/:-])(\d{{1,2}}){_SUFFIX}\.?(?P<sign>{_RANGE})(?:\s?(?:the|le|den|il|el|\")\s?)?\Z"
 )
 _DAY_BEFORE = re.compile(rf"(?<!\d)(?<!\d[,:/]){_DAY}{_GAP}\Z")
 _YEAR_BEFORE = re.compile(rf"(?<!\d){_YEAR}{_YEAR_SUFFIX}{_GAP}\Z")
@@ -173,9 +173,10 @@ def _same_month(folded: str, month: Month, readings: list[_Reading], era: Era) -
 
 def _starts(folded: str, low: int, at: int) -> Iterator[tuple[str, int]]:
     """Days that are listed before a date: "5., 12. und 19. Mai 2026" has two."""
-    for _ in range(4):
+    for number in range(4):
         match = _START.search(folded[low:at])
-        if match is None:
+        # A comma alone makes no list: "Art. 12, 14 June".
+        if match is None or (number == 0 and match["sign"].startswith(",")):
             return
         at = low + match.start()
         yield match[1], at
@@ -196,11 +197,20 @@ def _range(
             yield from _borrowed(folded, month, reading, reading.start, era, wraps=min(later.numbers))
     else:
         for reading in readings:
-            day = _DAY_AFTER.match(folded[later.end : later.end + _WINDOW])
-            if day and _BETWEEN_MONTHS.fullmatch(folded, reading.end, later.start):
-                yield from _written(
-                    later, _Reading(reading.year, day["day"], reading.start, later.end + day.end()), era
-                )
+            yield from _lent(folded, month, reading, later, era)
+
+
+def _lent(folded: str, month: Month, reading: _Reading, later: Month, era: Era) -> Iterator[Written]:
+    """The last day of a range, in the year of the first one or the next."""
+    year = reading.year
+    if len(year) == 4 and min(later.numbers) < min(month.numbers):
+        year = str(int(year) + 1)
+    if before := _TO_DAY.fullmatch(folded, reading.end, later.start):
+        yield from _written(later, _Reading(year, before["day"], reading.start, later.end), era)
+        return
+    after = _DAY_AFTER.match(folded[later.end : later.end + _WINDOW])
+    if after and _BETWEEN_MONTHS.fullmatch(folded, reading.end, later.start):
+        yield from _written(later, _Reading(year, after["day"], reading.start, later.end + after.end()), era)
 
 
 def _borrowed(

@@ -62,8 +62,8 @@ _OTHER_CALENDARS = {
         "ربیع الاول|ربيع الأول|rabi al-awwal|rabiulawal|rebiülevvel",
         "ربیع الثانی|ربيع الآخر|ربیع الآخر|rabi al-thani|rabi al-akhir|rabiulakhir|rebiülahir",
         "جمادی الاولی|جمادى الأولى|جمادى الاولى|jumada al-ula|jumada al-awwal|jamadilawal|cemaziyelevvel",
-        "جمادی الثانیه|جمادى الآخرة|جمادى الثانية|جمادی الثانی|jumada al-akhirah|jumada al-thani|jamadilakhir|"
-        "cemaziyelahir",
+        "جمادی الثانیه|جمادى الآخرة|جمادى الثانية|جمادی الثانی|jumada al-akhirah|jumada al-thani|"
+        "jamadilakhir|cemaziyelahir",
         "رجب|rajab|rejab|recep",
         "شعبان|shaban|sha'ban|syaaban|şaban",
         "رمضان|ramadan|ramadhan|ramazan",
@@ -109,11 +109,11 @@ def find_months(folded: str) -> Iterator[Month]:
         for match in pattern.finditer(folded):
             yield from _named(folded, match[0], match.start())
     if _UNSPACED.search(folded):
-        for match in _unspaced_pattern().finditer(folded):
-            yield Month(*match.span(), months()[match[0]])
-        for match in _THAI_SHORT.finditer(folded):
-            if numbers := months().get(match[0].rstrip(".")):
-                yield Month(*match.span(), numbers)
+        for name in _unspaced_pattern().finditer(folded):
+            yield Month(*name.span(), months()[name[0]])
+        for short in _THAI_SHORT.finditer(folded):
+            if numbers := months().get(short[0].rstrip(".")):
+                yield Month(*short.span(), numbers)
 
 
 def _beginning(word: str) -> str | None:

@@ -96,7 +96,15 @@ class Numbers:
         start, end = self._text.span(place.start, place.end)
         quote = self._text.source[start:end]
         how = How.EXACT if quote == str(abs(number)) else How.NUMBER
-        return Match(start, end, how, place.count, _doubt(quote, self._decimals))
+        return Match(start, end, how, place.count, self._doubt(quote, place.end))
+
+    def _doubt(self, quote: str, end: int) -> str | None:
+        """What else the quote may mean: 1.250 is one and a quarter, or a thousand and 250."""
+        if not re.fullmatch(r"\d{1,3}[.,]\d{3}", quote) or quote.startswith("0"):
+            return None
+        decimal = "," if self._text.text.startswith(_NO_ORE, end) else self._decimals.sign
+        others = [f"{reading.normalize():f}" for reading in sorted(_plain(quote, decimal))]
+        return f"{quote} may be {' or '.join(others)}" if len(others) > 1 else None
 
 
 class Decimals:
@@ -122,6 +130,8 @@ class Decimals:
         return None
 
 
+_NO_ORE = ",-"
+"""After crowns: 4.418,-"""
 _ENOUGH_TELL = 2
 _TELLING = re.compile(r"\d++(?:[.,']\d++)++\.?")
 
@@ -135,14 +145,6 @@ def _tells(piece: str, sign: str, other: str) -> int:
     return (
         _ENOUGH_TELL if len(groups) > 2 and piece.replace(other, "").isdigit() and _are_groups(groups) else 0
     )
-
-
-def _doubt(quote: str, decimals: Decimals) -> str | None:
-    """What else the quote may mean: 1.250 is one and a quarter, or one thousand two hundred and fifty."""
-    if not re.fullmatch(r"\d{1,3}[.,]\d{3}", quote) or quote.startswith("0"):
-        return None
-    others = [f"{reading.normalize():f}" for reading in sorted(_plain(quote, decimals.sign))]
-    return f"{quote} may be {' or '.join(others)}" if len(others) > 1 else None
 
 
 def in_value(value: str) -> list[list[Decimal]]:
@@ -262,7 +264,7 @@ def _piece(text: Folded, start: int, end: int, decimals: Decimals | None) -> Ite
     piece = folded[start:end]
     numbers = _plain(piece) if end - start <= 2 * MAX_DIGITS else []
     if len(numbers) > 1:
-        is_crowns = folded.startswith(",-", end)  # without ore: 4.418,-
+        is_crowns = folded.startswith(_NO_ORE, end)
         numbers = _plain(piece, "," if is_crowns else decimals.sign if decimals else None)
     if piece.isdigit():
         is_code = len(piece) > MAX_DIGITS or (len(piece) > 2 and piece[0] == "0" and piece.strip("0") != "")

@@ -144,10 +144,11 @@ def multiplier_at(folded: str, end: int) -> Multiplier | None:
     ):
         return None
     if word in _ATTACHED_ONLY:  # 5m may be metres, £5m are millions
-        is_sure = _SIGN_AFTER.match(folded, match.end(1)) or _SIGN_BEFORE.search(
-            folded[max(0, end - 16) : end]
+        is_sure = (
+            _SIGN_AFTER.match(folded, match.end(1)) is not None
+            or _SIGN_BEFORE.search(folded[max(0, end - 16) : end]) is not None
         )
-    return Multiplier(powers, match.end(1), bool(is_sure))
+    return Multiplier(powers, match.end(1), is_sure)
 
 
 def _unspaced(word: str, start: int) -> Multiplier | None:
