@@ -438,3 +438,22 @@ async def test_conversations_are_deleted_together_beside_the_work_on_others(benc
     assert turns[19] < deleted[0]
     assert turns[24] < deleted[24]
     assert batch.left()["threads"] == 0
+
+
+@pytest.mark.parametrize(("option", "status"), [("", "done"), (", ambiguous: review", "needs_review")])
+async def test_an_ambiguous_date_is_shown_or_looked_at(bench: MakeBench, option: str, status: str) -> None:
+    answer = {"number": "P-8", "total": 10, "issued": "2026-04-03"}
+    rule = {"when": {"schema": "paper", "message": "P-8"}, "reply": {"json": answer}}
+    field = "issued: {type: date, optional: true"
+    assert field in PIPELINE
+    batch = bench(
+        pipeline=PIPELINE.replace(field, field + option), rules={**RULES, "rules": [rule, *RULES["rules"]]}
+    )
+    batch.write("a.txt", "Paper P-8 of 03/04/2026, total 10")
+    await batch.run()
+    row = batch.rows()["a.txt"]
+    doubt = "issued '2026-04-03' is ambiguous: 03/04/2026 may be 2026-03-04 or 2026-04-03"
+    assert (row["status"], row["reasons"], row["notes"]) == (
+        (status, [doubt], []) if option else (status, [], [doubt])
+    )
+    assert "03/04/2026 may be 2026-03-04 or 2026-04-03" in (batch.out / "report.md").read_text()

@@ -172,8 +172,22 @@ def test_an_enum_is_grounded_where_it_says_so() -> None:
         {"type": "string", "ground": "colour"},
         {"type": "number", "ground": "currency"},
         {"type": "date", "ground": "unit"},
+        {"type": "boolean", "ambiguous": "review"},
+        {"type": "string", "ground": "none", "ambiguous": "review"},
     ],
 )
 def test_kinds_that_do_not_fit_are_refused(spec: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="ground"):
         FieldSpec.model_validate(spec)
+
+
+def test_what_is_ambiguous_is_shown_unless_the_field_says_so() -> None:
+    schema = _schema(issued={"type": "date", "ambiguous": "review"}, due="date")
+    leaves = list(schema.leaves({"issued": "2026-03-04", "due": "2026-03-04"}))
+    assert [leaf.ambiguous for leaf in leaves] == ["review", "show"]
+    # Documents that were done before the option was there stay done: the fingerprint is of this.
+    assert "ambiguous" not in FieldSpec.model_validate("date").model_dump(mode="json")
+    assert (
+        FieldSpec.model_validate({"type": "date", "ambiguous": "review"}).model_dump()["ambiguous"]
+        == "review"
+    )

@@ -53,7 +53,8 @@ _DAY_YEAR_AFTER = re.compile(
     rf"{_GAP}{_DAY}(?:{_RANGE}(?P<last>\d{{1,2}})(?!\d){_SUFFIX})?{_GAP}{_YEAR}(?!\d|[.,:]\d|-\d)"
 )
 _DAY_RANGE_AFTER = re.compile(rf"\.?{_RANGE}(\d{{1,2}})(?!\d|[.,:]\d)")
-_BETWEEN_MONTHS = re.compile(rf"(?:\s?(?:r|г|year)\.?)?{_RANGE}(?:\s?(?:le|the|den|il|el|dnia|na)\s)?\s?\"?")
+_BETWEEN_MONTHS = re.compile(rf"(?:\s?(?:r|г|year))?\.?{_RANGE}(?:\s?(?:le|the|den|il|el|dnia|na)\s)?\s?\"?")
+_TO_DAY = re.compile(rf"{_BETWEEN_MONTHS.pattern}{_DAY}{_GAP}")
 _NEXT_WORD = regex.compile(rf"{_BETWEEN}(?:(?:of|de|di)\s)?([\p{{L}}\p{{M}}]{{2,20}})")
 # What is beside a month's name in any date with it: looked at first, since most names stand in no date.
 _LAST_DIGIT = regex.compile(r"(?r)\d")
