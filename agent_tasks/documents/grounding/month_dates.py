@@ -80,6 +80,8 @@ def month_dates(folded: str, era: Era) -> Iterator[Written]:
     previous: tuple[Month, list[_Reading]] | None = None
     for month in _months(folded):
         readings = _readings(folded, month)
+        if previous:
+            readings = [reading for reading in readings if not _takes_a_day(reading, previous[1])]
         for reading in readings:
             yield from _written(month, reading, era)
         yield from _same_month(folded, month, readings, era)
@@ -151,6 +153,11 @@ def _on_both_sides(folded: str, month: Month, low: int, before: str, after: str)
     first, last = _YEAR_BEFORE.search(before), _DAY_AFTER.match(after)
     if first and last and (len(first["year"]) == 4 or not _is_day(folded, end + last.end())):
         yield _Reading(first["year"], last["day"], low + first.start(), end + last.end())
+
+
+def _takes_a_day(reading: _Reading, earlier: list[_Reading]) -> bool:
+    """Whether two digits are no year, but the day of the month before: 2026. december 28. - január 3."""
+    return len(reading.year) == 2 and any(one.start <= reading.start < one.end for one in earlier)
 
 
 def _is_day(folded: str, end: int) -> bool:
