@@ -19,6 +19,7 @@ FILES = (
     "grounding_pairs_third.yaml",
     "grounding_pairs_fourth.yaml",
     "grounding_pairs_fifth.yaml",
+    "grounding_pairs_sixth.yaml",
 )
 MAX_FALSE_ACCEPTS = 0.01
 """Of what is absent."""

@@ -111,7 +111,9 @@ def find_grouped(value: str, text: Folded) -> Match | None:
     """Find a row of digits that the text writes with signs: a tax number, an account, a telephone's."""
     between = r"(?:[.-]| ?[()] ?)?"
     digits = re.sub(r"\D", "", fold(value))
-    return _first(re.compile(rf"{_BEFORE_DIGITS}\(?{between.join(digits)}{_AFTER_DIGITS}"), text)
+    return _first(
+        re.compile(rf"{_BEFORE_DIGITS}(?<![^\W_])\(?{between.join(digits)}(?![^\W_]){_AFTER_DIGITS}"), text
+    )
 
 
 _BEFORE_DIGITS = r"(?<![\d+])(?<!\d[-./])"

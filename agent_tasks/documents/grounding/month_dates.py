@@ -17,7 +17,7 @@ from agent_tasks.documents.grounding.written_dates import Written, written
 _FILLERS = (
     r"day of|th day of|dias do mês|días del mes|of|the|de|del|di|den|d'|do|da|dal|ta'|ng|"
     r"dhen|na|m|г|р|рік|року|год|года|გ|թ|թթ|წ|წლის|წელი|gada|năm|ปี|พ\.ศ|ค\.ศ|ب|في|من|سنة|"
-    r"سال|کال|د|ی|مه|ل|של|ב|को|के|की|ঈসায়ী|ខែ|ឆ្នាំ|ថ្ងៃទី|ປີ|ເດືອນ|ວັນທີ|เดือน|ရက်|"
+    r"سال|ماه|ماہ|माह|کال|د|ی|مه|ل|של|ב|को|के|की|ঈসায়ী|ខែ|ឆ្នាំ|ថ្ងៃទី|ປີ|ເດືອນ|ວັນທີ|เดือน|ရက်|"
     r"ခုနှစ်|ခု|နှစ်|လ|ခုနှစ်၊|жылғы|жылы|жыл|оны|yil|yili|ж|il|anul|al|a|hó|e|ko|o|ym|mis|"
     r"mí|päivänä|päivä|ቀን|ዓ\.ም|годзе|году|година|години|godine|god|roku|r|vuonna|aasta|"
     r"aastal|metų|година"

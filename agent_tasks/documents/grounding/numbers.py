@@ -37,11 +37,12 @@ _HYPHENED = re.compile(r"(?<![\d.,/-])\d{1,3}-\Z")
 _WHOLE = re.compile(r"(?<![\d.,/])(\d{1,6})[ -]?\Z")
 _EXPONENT = re.compile(r"e([+-]?\d{1,2})(?![a-z0-9])| ?[×x·*] ?10(?:\^([+-]?\d{1,2})|([⁰¹²³⁴-⁹]+))")
 _PERCENT = re.compile(r" ?[%‰]")
+_CURRENCY = "".join(char for char in map(chr, range(0x10000)) if unicodedata.category(char) == "Sc")
 _CREDIT = re.compile(
-    r" {0,3}(?:[a-z]{3}|[€$£¥₹])? {0,2}cr(?![a-z0-9])"
-    r"|(?: ?(?:[a-z]{3}|[€$£¥₹]))?-(?![\w-]| *\d)| {1,2}-(?= *(?:\n|\Z))"
+    rf" {{0,3}}(?:[a-z]{{3}}|[{_CURRENCY}])? {{0,2}}cr(?![a-z0-9])"
+    rf"|(?: ?(?:[a-z]{{3}}|[{_CURRENCY}]))?-(?![\w-]| *\d)| {{1,2}}-(?= *(?:\n|\Z))"
 )
-_CLOSED = re.compile(r" ?(?:[a-z]{3}|[€$£¥₹])? ?\)")
+_CLOSED = re.compile(rf" ?(?:[a-z]{{3}}|[{_CURRENCY}])? ?\)")
 _LETTERS_BEFORE = regex.compile(r"(?r)[\p{Latin}\p{Cyrillic}\p{Greek}]{1,40}")
 _LETTERS_AFTER = regex.compile(r"[\p{Latin}\p{Cyrillic}\p{Greek}]{1,40}")
 _SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
@@ -100,7 +101,7 @@ class Numbers:
 
     def _doubt(self, quote: str, end: int) -> str | None:
         """What else the quote may mean: 1.250 is one and a quarter, or a thousand and 250."""
-        if not re.fullmatch(r"\d{1,3}[.,]\d{3}", quote) or quote.startswith("0"):
+        if not re.fullmatch(r"(?:\d{1,3}')?\d{1,3}[.,]\d{3}", quote) or quote.startswith("0"):
             return None
         decimal = "," if self._text.text.startswith(_NO_ORE, end) else self._decimals.sign
         others = [f"{reading.normalize():f}" for reading in sorted(_plain(quote, decimal))]
@@ -180,7 +181,7 @@ def readings(text: Folded, decimals: Decimals | None = None) -> Iterator[Reading
         ):
             continue
         yield from _extended(folded, *match.span(), _plain(match[0].replace(" ", "")))
-        if _is_one_number(folded, match) or folded[match.start() - 1 : match.start()] == "-":
+        if _is_one_number(folded, match, decimals):
             whole.append(match.span())
     for start, end, number in _with_colon(folded):
         whole.append((start, end))
@@ -215,9 +216,13 @@ class _Parts:
         return bool(self._spans) and self._spans[-1][0] <= at
 
 
-def _is_one_number(folded: str, match: re.Match[str]) -> bool:
+def _is_one_number(folded: str, match: re.Match[str], decimals: Decimals | None) -> bool:
     """Whether blanks group the digits of one number for sure: "2 150.00" may be two columns."""
     if match[0].count(" ") > 1 or re.search(r",\d{1,2}\Z", match[0]):
+        return True
+    if folded[match.start() - 1 : match.start()] == "-" or folded.startswith((_NO_ORE, ".-"), match.end()):
+        return True
+    if "," in match[0] and decimals is not None and decimals.sign == ",":
         return True
     return _is_money(folded, *match.span())
 
@@ -396,7 +401,9 @@ _MINUS_SIGNS = re.compile("[-(△▲]")
 _CREDIT_SIGNS = re.compile("-|cr")
 _EAST_ASIAN = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")
 _ORDINAL = re.compile(r"\d\. ?\Z")
-_BEFORE = re.compile(r"(.?.?.?)([-(△▲])( {0,2})(?:(?<![^\W\d_])[a-z]{3} ?|[€$£¥₹] ?)?\Z", re.DOTALL)
+_BEFORE = re.compile(
+    rf"(.?.?.?)([-(△▲])( {{0,2}})(?:(?<![^\W\d_])[a-z]{{3}} ?|[{_CURRENCY}] ?)?\Z", re.DOTALL
+)
 
 
 def _plain(piece: str, decimal: str | None = None) -> list[Decimal]:
@@ -416,7 +423,8 @@ def _plain(piece: str, decimal: str | None = None) -> list[Decimal]:
     is_decimal = last != "'" and separators.count(last) == 1 and len(set(separators[:-1])) <= 1
     if is_decimal and _are_groups(groups[:-1]):
         found.append(Decimal(f"{whole}.{fraction}"))
-    if len(set(separators)) == 1 and _are_groups(groups):
+    is_grouped = len(set(separators)) == 1 or (set(separators[:-1]) == {"'"} and last != "'")
+    if is_grouped and _are_groups(groups):  # also 1'250.000, as millions are written in Latin America
         found.append(Decimal(whole + fraction))
     if decimal and len(found) > 1:
         return found[:1] if last == decimal else found[1:]
