@@ -188,7 +188,8 @@ def _is_joined_after(text: Folded, end: int, sought: Wanted) -> bool:
         return False
     run = _run_after(text, end + 1)
     beyond = folded[end + 1 + len(run) : end + 2 + len(run)]
-    return kind_of(beyond) is Kind.DIGIT or (len(run) <= LONG_WORD and run.isupper())
+    is_code = len(run) <= LONG_WORD or not sought.traits.is_digits  # X7-ORION, but 2024-RECHNUNG
+    return kind_of(beyond) is Kind.DIGIT or (is_code and run.isupper())
 
 
 def _is_continued(folded: str, start: int, end: int) -> bool:

@@ -63,7 +63,9 @@ def _are_groups(found: dict[int, str], sought: Wanted) -> bool:
     sizes = [later - earlier for earlier, later in itertools.pairwise(cuts)]
     if len(sizes) == 1 or all(2 <= size <= 4 for size in sizes):
         return True
-    return sizes[0] <= 5 and set(sizes[1:]) == {5}  # references of payments
+    if sizes[0] <= 5 and set(sizes[1:]) == {5}:  # references of payments
+        return True
+    return len(sizes) > 3 and all(2 <= size <= 5 for size in sizes)  # 418 227 190 00044
 
 
 def _gap(sought: Wanted, at: int, wanted: str, seen: str) -> How | None:

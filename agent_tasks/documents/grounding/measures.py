@@ -63,8 +63,9 @@ def _beside_number(names: str, text: str) -> regex.Pattern[str]:
     large = "|".join(sorted(map(regex.escape, _large_in(text)), key=len, reverse=True)) or "(?!)"
     between = rf"(?:(?:{large})(?![\p{{L}}\p{{M}}])\.? ?(?:de |d'|di )?|[km](?=\p{{Sc}}))?"
     after = rf"[\d½¼¾.-] ?{between}\K(?P<name>{names})(?![\p{{L}}\p{{M}}²³])"
-    before = rf"(?<![\p{{L}}\p{{M}}])(?P<name>{names})\.? ?(?=-?[.]?\d)"
     scripts = r"[\p{Han}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
+    begins = rf"(?:(?<![\p{{L}}\p{{M}}])|(?<={scripts}))"
+    before = rf"{begins}(?P<name>{names})\.? ?(?=-?[.]?\d)"
     unspaced = rf"[\d万億千亿만억천] ?\K(?P<name>(?:{names})(?<={scripts}))"
     in_words = rf"\d ?\([^()\d]{{3,120}}\) ?\K(?P<name>{names})(?![\p{{L}}\p{{M}}²³])"
     return regex.compile(f"{after}|{before}|{unspaced}|{in_words}")

@@ -38,6 +38,7 @@ _WHOLE = re.compile(r"(?<![\d.,/])(\d{1,6})[ -]?\Z")
 _EXPONENT = re.compile(r"e([+-]?\d{1,2})(?![a-z0-9])| ?[×x·*] ?10(?:\^([+-]?\d{1,2})|([⁰¹²³⁴-⁹]+))")
 _PERCENT = re.compile(r" ?[%‰]")
 _CURRENCY = "".join(char for char in map(chr, range(0x10000)) if unicodedata.category(char) == "Sc")
+_CODE = "(?:[a-z]{3}|rp|rs|kr|fr|tl|zł|kč|ft|lv|лв)"
 _CREDIT = re.compile(
     rf" {{0,3}}(?:[a-z]{{3}}|[{_CURRENCY}])? {{0,2}}cr(?![a-z0-9])"
     rf"|(?: ?(?:[a-z]{{3}}|[{_CURRENCY}]))?-(?![\w-]| *\d)| {{1,2}}-(?= *(?:\n|\Z))"
@@ -267,7 +268,7 @@ def _piece(text: Folded, start: int, end: int, decimals: Decimals | None) -> Ite
     """Digits with signs between them: one number, or several (dates, versions, lists)."""
     folded = text.text
     piece = folded[start:end]
-    numbers = _plain(piece) if end - start <= 2 * MAX_DIGITS else []
+    numbers = _plain(piece) if end - start <= 2 * MAX_DIGITS and not _is_time(folded, start, end) else []
     if len(numbers) > 1:
         is_crowns = folded.startswith(_NO_ORE, end)
         numbers = _plain(piece, "," if is_crowns else decimals.sign if decimals else None)
@@ -291,6 +292,19 @@ def _piece(text: Folded, start: int, end: int, decimals: Decimals | None) -> Ite
             yield Reading(
                 Decimal(part[0]), at, at + len(part[0]), part.start() == 0 and _is_negative(folded, at, end)
             )
+
+
+def _is_time(folded: str, start: int, end: int) -> bool:
+    """Whether it is a time of the day: 19.30 Uhr, kl. 14.05."""
+    if not _TIME.fullmatch(folded, start, end):
+        return False
+    before = folded[max(0, start - 6) : start]
+    return _TIME_AFTER.match(folded, end) is not None or _TIME_BEFORE.search(before) is not None
+
+
+_TIME = re.compile(r"[0-2]?\d\.[0-5]\d")
+_TIME_AFTER = re.compile(r" ?(?:uhr|uur|o'clock|[ap]\.?m\b)")
+_TIME_BEFORE = re.compile(r"(?<![^\W\d_])(?:kl\.?|klo|godz\.?) ?\Z")
 
 
 def _listed(text: Folded, start: int, piece: str) -> Iterator[Reading]:
@@ -402,7 +416,7 @@ _CREDIT_SIGNS = re.compile("-|cr")
 _EAST_ASIAN = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")
 _ORDINAL = re.compile(r"\d\. ?\Z")
 _BEFORE = re.compile(
-    rf"(.?.?.?)([-(△▲])( {{0,2}})(?:(?<![^\W\d_])[a-z]{{3}} ?|[{_CURRENCY}] ?)?\Z", re.DOTALL
+    rf"(.?.?.?)([-(△▲])( {{0,2}})(?:(?<![^\W\d_]){_CODE}\.? ?|[{_CURRENCY}] ?)?\Z", re.DOTALL
 )
 
 

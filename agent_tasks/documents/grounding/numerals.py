@@ -37,6 +37,7 @@ _SOUTH_ASIAN = {
     5: "லட்சம் లక్ష లక్షల లక్షలు ಲಕ್ಷ ലക്ഷം লক্ষ লাখ લાખ ਲੱਖ लाख लक्ष ලක්ෂ لاکھ",
     7: "கோடி కోటి కోట్ల కోట్లు ಕೋಟಿ കോടി কোটি કરોડ ਕਰੋੜ करोड़ कोटी کروڑ",
 }
+_SURE_WORDS = frozenset(fold(word) for words in _SOUTH_ASIAN.values() for word in words.split())
 _OWN_WORDS = {
     **{fold(word): power for power, words in _SOUTH_ASIAN.items() for word in words.split()},
     "k": 3,
@@ -138,7 +139,7 @@ def multiplier_at(folded: str, end: int) -> Multiplier | None:
         powers = frozenset((_OWN_WORDS[word],))
     else:
         powers = multipliers().get(word, frozenset())
-    is_sure = _SURE.fullmatch(word) is not None or len(word) >= _SURE_SIZE
+    is_sure = word in _SURE_WORDS or _SURE.fullmatch(word) is not None or len(word) >= _SURE_SIZE
     if not powers or (
         not is_sure and (word in unit_spellings() or word in currency_spellings()) and word not in _OWN_WORDS
     ):
