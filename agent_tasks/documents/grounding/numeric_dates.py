@@ -103,11 +103,11 @@ def _is_whole(folded: str, match: re.Match[str]) -> bool:
 def _numeric(folded: str, match: re.Match[str], era: Era) -> Iterator[Written]:
     usual = _orders(match[1], match[2], match[3], match[4], era)
     # Two digits of a year come first in East Asia and Hungary.
-    first = {(match[1], match[3], match[4])}
+    year_first = {(match[1], match[3], match[4])}
     if len(match[1]) == 2 and len(match[4]) <= 2 and folded[match.start() - 1 : match.start()] == "'":
-        usual, other = first, set()
+        usual, other = year_first, set[Order]()
     else:
-        other = first if len(match[1]) == len(match[4]) == 2 else set()
+        other = year_first if len(match[1]) == len(match[4]) == 2 else set()
     yield from written(usual, *match.span(), era, other)
     if len(match[1]) > 2 or len(match[4]) != 4:
         return
