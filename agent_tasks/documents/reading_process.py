@@ -7,6 +7,7 @@ in the midst of a document: its owner is gone then.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import queue
 import resource
@@ -31,6 +32,8 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(ValueError):  # it is lower already
         resource.setrlimit(resource.RLIMIT_FSIZE, (_MAX_FILE_BYTES, _MAX_FILE_BYTES))
+    gc.freeze()  # what is loaded by now is no garbage
+    gc.set_threshold(50_000, 20, 20)  # a page makes thousands of words, which leave no circles
     output = os.dup(1)
     os.dup2(2, 1)  # what a library prints is no answer
     requests: queue.SimpleQueue[transfer.Request] = queue.SimpleQueue()

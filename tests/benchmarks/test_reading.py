@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
+import statistics
 import subprocess
 import time
 from collections.abc import Callable
@@ -15,7 +17,7 @@ from agent_tasks.documents.reading_pool import ReadingPool
 from tests.benchmarks.figures import Figures, Goal
 from tests.support.pdf_files import Draw, drawn
 
-PAGES, LINES, TRIES = 10, 45, 7
+PAGES, LINES, TRIES = 10, 45, 15
 _LINE = "the contract of 3 March 2026 says that 1,250.00 EUR are paid in"
 
 
@@ -38,6 +40,7 @@ def test_ten_pages_against_pdftotext(tmp_path: Path, figures: Figures) -> None:
     pool = ReadingPool(1)
     pool.read(content, "a.pdf")
     taken: dict[str, list[float]] = {}
+    used: dict[str, list[float]] = {}
     for _ in range(TRIES):
         for name, work in {
             "pdftotext": lambda: subprocess.run([program, file, tmp_path / "a.txt"], check=True),
@@ -45,18 +48,29 @@ def test_ten_pages_against_pdftotext(tmp_path: Path, figures: Figures) -> None:
             "first": lambda: _in_a_new_process(content, "a.pdf"),
             "next": lambda: pool.read(content, "a.pdf"),
         }.items():
+            before = _used_by_children()
             taken.setdefault(name, []).append(_seconds(work))
+            used.setdefault(name, []).append(_used_by_children() - before)
     pool.close()
-    least = {name: min(times) for name, times in taken.items()}
-    figures.add("10 pages of a PDF, s", least["next"], against=least["pdftotext"], what="pdftotext")
-    whole = least["pdftotext"] + least["start"]
-    figures.add("10 pages in a new process, times pdftotext and the start", least["first"] / whole, Goal(1.2))
+    middle = {name: statistics.median(times) for name, times in taken.items()}
+    figures.add("10 pages of a PDF, s", middle["next"], against=middle["pdftotext"], what="pdftotext")
+    for what, by, goal in (("by the clock", taken, None), ("of processor time", used, Goal(1.2))):
+        # Each round by itself, so that what else the machine does weighs on both sides.
+        rounds = zip(by["first"], by["pdftotext"], by["start"], strict=True)
+        ratio = statistics.median(first / (other + start) for first, other, start in rounds)
+        figures.add(f"10 pages in a new process, x pdftotext + start, {what}", ratio, goal)
 
 
 def _in_a_new_process(content: bytes, name: str) -> None:
     pool = ReadingPool(1)
     pool.read(content, name)
     pool.close()
+
+
+def _used_by_children() -> float:
+    """Processor time of the processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -41,8 +41,9 @@ def _has_no_vowels(text: str) -> bool:
     them, there may be more.
     """
     letters = "".join(_LATIN_WORD.findall(text))
-    capitals = sum(char.isupper() for char in letters)
-    vowels = sum(char in _VOWELS for char in letters.lower())
+    small = letters.lower()
+    capitals = sum(map(str.isupper, letters))
+    vowels = sum(map(small.count, _VOWELS))
     least = 0.2 if capitals > 0.8 * len(letters) else 0.12
     return len(letters) >= 200 and vowels < least * len(letters)
 

@@ -20,6 +20,8 @@ PREFIXES = {
     for name in ("office", "text", "table", "draw", "style", "presentation", "manifest")
 } | {
     f"{_OASIS}:svg-compatible:1.0": "svg",
+    # LibreOffice's own names of what ODF 1.3 took up, such as footers of the first page
+    "urn:org:documentfoundation:names:experimental:office:xmlns:loext:1.0": "style",
     "http://purl.org/dc/elements/1.1/": "dc",
     "http://www.w3.org/1998/Math/MathML": "math",
 }

@@ -11,7 +11,7 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 
 from agent_tasks.documents.assembly import ContentBuilder
-from agent_tasks.documents.content import Attachment, DocumentContent, Place
+from agent_tasks.documents.content import Attachment, DocumentContent, Edges, Place
 from agent_tasks.documents.layout import Word, add_page
 from agent_tasks.documents.limits import ReadingLimits, too_long
 from agent_tasks.documents.progress import alive
@@ -112,10 +112,11 @@ class _Document:
         try:
             frame = Frame.of(page)
             laid_on = list(words_on(page, self.form, frame, MAX_ANNOTATIONS))
-            if draw_appearances(page, self.form, MAX_ANNOTATIONS):
+            by_turns, place = self._words(page, number, frame, laid_on)
+            if drawn := draw_appearances(page, self.form, frame, MAX_ANNOTATIONS):
                 page.close()
                 page = self.document[number - 1]
-            by_turns, place = self._words(page, number, frame, laid_on)
+                by_turns[0] = _with_drawn(by_turns[0], PageText(page, frame), drawn)
             for words in by_turns:
                 if words:
                     self.builder.add("" if self.builder.is_empty else "\n\n")
@@ -173,6 +174,24 @@ class _Document:
             builder.unread.append(
                 "It is a dynamic (XFA) form, of which only the fixed pages were read. Print it to a PDF."
             )
+
+
+def _with_drawn(words: list[Word], page: PageText, places: list[Edges]) -> list[Word]:
+    """Return the words of a page and those that are drawn within some places, unless these are garbage."""
+    known = {(word.text, round(word.left), round(word.top)) for word in words}
+    drawn = [
+        word
+        for found in page.words().values()
+        for word in found
+        if (word.text, round(word.left), round(word.top)) not in known
+        and any(_is_within(page.on_page(word), place) for place in places)
+    ]
+    return [*words, *drawn] if not is_garbage(" ".join(word.text for word in drawn)) else words
+
+
+def _is_within(middle: tuple[float, float], place: Edges) -> bool:
+    left, top, right, bottom = place
+    return left - 1 <= middle[0] <= right + 1 and top - 1 <= middle[1] <= bottom + 1
 
 
 def _nothing_to_read(name: str, what: str) -> EmptyDocumentError:

@@ -65,38 +65,46 @@ def words_on(page: Any, form: Any, frame: Frame, most: int) -> Iterator[Word]:
             yield from _words(*found, edges, frame)
 
 
-def draw_appearances(page: Any, form: Any, most: int) -> bool:
+def draw_appearances(page: Any, form: Any, frame: Frame, most: int) -> list[Edges]:
     """Make what annotations show a part of their page: signatures, stamps, whatever has no value of its own.
 
     Args:
-        page: The page. It has to be loaded anew afterwards, if this returns True.
+        page: The page. It has to be loaded anew afterwards.
         form: The form's handle; None if the document has no form.
+        frame: How the page is shown.
         most: How many annotations are looked at.
+
+    Returns:
+        Where they are, in points of the page as it is shown; nothing, if there are none.
     """
     count = pdfium.FPDFPage_GetAnnotCount(page.raw)
     if count > most:
-        return False
-    shown = [_shows_more(page, i, form) for i in range(count)]
+        return []
+    shown = [_shows_more(page, i, form, frame) for i in range(count)]
     if not any(shown):
-        return False
+        return []
     for i in reversed(range(count)):
-        if not shown[i]:  # it is read by its value, or not to be seen
+        if shown[i] is None:  # it is read by its value, or not to be seen
             pdfium.FPDFPage_RemoveAnnot(page.raw, i)
-    return bool(pdfium.FPDFPage_Flatten(page.raw, pdfium.FLAT_NORMALDISPLAY) == pdfium.FLATTEN_SUCCESS)
+    if pdfium.FPDFPage_Flatten(page.raw, pdfium.FLAT_NORMALDISPLAY) != pdfium.FLATTEN_SUCCESS:
+        return []
+    return [edges for edges in shown if edges is not None]
 
 
-def _shows_more(page: Any, i: int, form: Any) -> bool:
-    """Whether an annotation is drawn, and what is drawn may hold text that its value has not."""
+def _shows_more(page: Any, i: int, form: Any, frame: Frame) -> Edges | None:
+    """Return where an annotation is drawn, if what is drawn may hold text that its value has not."""
     annotation = pdfium.FPDFPage_GetAnnot(page.raw, i)
     if not annotation:
-        return False
+        return None
     try:
         kind = pdfium.FPDFAnnot_GetSubtype(annotation)
         if kind in _WITHOUT_TEXT or pdfium.FPDFAnnot_GetFlags(annotation) & _HIDDEN:
-            return False
+            return None
         if not pdfium.FPDFAnnot_HasKey(annotation, b"AP"):
-            return False
-        return kind == pdfium.FPDF_ANNOT_STAMP or _content(annotation, form) is None
+            return None
+        if kind != pdfium.FPDF_ANNOT_STAMP and _content(annotation, form) is not None:
+            return None
+        return _edges(annotation, frame)
     finally:
         pdfium.FPDFPage_CloseAnnot(annotation)
 

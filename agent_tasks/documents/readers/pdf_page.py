@@ -105,11 +105,18 @@ class PageText:
         self._has_alone = _ALONE.search(self.text) is not None
         self._has_odd = _ODD.search(self.text) is not None
         self._size = frame.shown_size
+        self._left, self._top = frame.left, frame.bottom + frame.height
 
     @property
     def whole_text(self) -> str:
         """The text, a character for each that the page shows."""
         return _joined(self.text)
+
+    def on_page(self, word: Word) -> tuple[float, float]:
+        """Return the middle of a word, in points of the page as it is shown."""
+        left, top, right, bottom = word.box
+        width, height = self._size
+        return (left + right) / 2 * width, (top + bottom) / 2 * height
 
     def unmapped_share(self) -> float:
         """Return the share of characters whose font does not say what they mean, of a sample."""
@@ -121,13 +128,16 @@ class PageText:
     def words(self) -> dict[int, list[Word]]:
         """Return the words by the direction of their lines: quarters of a turn, as the page is shown."""
         by_turns: dict[int, list[Word]] = {}
-        handle, upright = self._bare_handle, self._frame.turns
+        handle, upright, shown = self._bare_handle, self._frame.turns, self._shown
+        turns, found = -1, list[Word]()
         for start, end in self._spans():
             angle = _angle_of(handle, start)
-            turns = (round(angle / 1.5707963) + upright) % 4 if angle > 0 else upright
-            first = self._shown(start)
-            last = self._shown(end - 1) if end - start > 1 else first
-            found = by_turns.setdefault(turns, [])
+            now = (round(angle / 1.5707963) + upright) % 4 if angle > 0 else upright
+            if now != turns:
+                turns, found = now, by_turns.setdefault(now, [])
+            first = last = shown(start)
+            if end - start > 1:
+                last = shown(end - 1)
             if _is_run(first, last, end - start, turns) and not (
                 self._has_alone and _ALONE.search(self.text, start, end)
             ):
@@ -166,11 +176,13 @@ class PageText:
 
     def _shown(self, i: int) -> Edges:
         """Return the box of a character, as the page is shown."""
-        found = self._rectangle
-        if not _box_of(self._bare_handle, i, found):
+        if not _box_of(self._bare_handle, i, self._rectangle):
             return (0.0, 0.0, 0.0, 0.0)
-        left, top, right, bottom = _RECTANGLE.unpack(found)
-        return self._frame.shown(left, bottom, right, top)
+        left, top, right, bottom = _RECTANGLE.unpack(self._rectangle)
+        if self._frame.turns:
+            return self._frame.shown(left, bottom, right, top)
+        from_left, upper = self._left, self._top  # most pages are upright: no further call for each letter
+        return left - from_left, upper - top, right - from_left, upper - bottom
 
     def _word(self, start: int, end: int, edges: Edges, turns: int) -> Word | None:
         """Return a word, unless it stands outside of what is shown of the page."""

@@ -73,6 +73,18 @@ class TestTexts:
         assert content.text == "Acme\nBody\nIBAN"
         assert [s.place for s in content.sections] == [Place(part="header"), Place(part="footer")]
 
+    @pytest.mark.parametrize("prefix", ["style", "loext"])
+    def test_those_of_the_first_page_too_also_by_the_names_of_earlier_versions(self, prefix: str) -> None:
+        space = "xmlns:loext='urn:org:documentfoundation:names:experimental:office:xmlns:loext:1.0'"
+        master = (
+            f"<office:master-styles {space}><style:master-page><style:footer>"
+            + p("Page 2")
+            + f"</style:footer><{prefix}:footer-first>"
+            + p("IBAN")
+            + f"</{prefix}:footer-first></style:master-page></office:master-styles>"
+        )
+        assert odf(p("Body"), master=master).text == "Body\nPage 2\nIBAN"
+
 
 class TestSpreadsheetsAndPresentations:
     def test_cells_have_their_places(self, recall: Recall) -> None:
