@@ -33,7 +33,15 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "wire": ("client", "wire", "telemetry"),
     "services": ("backends", "documents"),
     "durable operations": ("operations", "tools", "queues", "journal"),
-    "steps": ("pipeline",),
+    # The pipeline file is the engine's input, and the engine needs of it how answers and prompts are described.
+    "steps": (
+        "pipeline",
+        "steps",
+        "pipeline.output_schema",
+        "pipeline.prompts",
+        "pipeline.yaml_source",
+        "pipeline.schema",
+    ),
     "jobs": ("batch",),
     # Processes of this machine, which the faces start and no floor below knows.
     "this machine": ("local",),

@@ -52,6 +52,8 @@ AgentTasksError
 │  ├─ EmptyDocumentError               there is no text in it
 │  └─ DocumentTooLongError             it exceeds a limit
 ├─ PipelineError                       a pipeline file is invalid; carries path, line, field and remedy
+├─ ExpressionError                     an expression of a pipeline file cannot be worked out
+├─ StepStoppedError                    a step has found that a person has to look at the document
 ├─ FunctionsHostError                  the Function App cannot be run on this machine
 └─ EmbeddedServiceError                a local server did not start or died; names its log file
 
@@ -74,7 +76,9 @@ from agent_tasks.errors.documents import (
     DocumentError,
     DocumentTooLongError,
     EmptyDocumentError,
+    ExpressionError,
     PipelineError,
+    StepStoppedError,
     UnreadableDocumentError,
     UnsupportedDocumentError,
 )
@@ -143,6 +147,7 @@ __all__ = [
     "EmbeddedServiceError",
     "EmptyAnswerError",
     "EmptyDocumentError",
+    "ExpressionError",
     "FunctionsHostError",
     "InsecureEndpointError",
     "InvalidAnswerError",
@@ -172,6 +177,7 @@ __all__ = [
     "RunThrottledError",
     "ServerError",
     "ServiceError",
+    "StepStoppedError",
     "StorageUnreachableError",
     "StreamBrokenError",
     "ToolArgumentsError",

@@ -6,17 +6,14 @@ remedy of every mistake.
 
 from __future__ import annotations
 
-import difflib
-import types
-import typing
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import pydantic_core
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from agent_tasks.errors import ConfigurationError, PipelineError
 from agent_tasks.operations.keys import operation_key
@@ -33,6 +30,7 @@ from agent_tasks.pipeline.schema import (
 from agent_tasks.pipeline.yaml_source import Location, YamlSource, read_yaml
 from agent_tasks.queues import StorageConnection
 from agent_tasks.settings import Settings, environment
+from agent_tasks.steps.file_problems import first_of, told
 from agent_tasks.tools import (
     QueueFunctionTool,
     QueueToolDefinition,
@@ -163,7 +161,7 @@ def load_pipeline(
     try:
         file = PipelineFile.model_validate(source.data)
     except ValidationError as error:
-        raise _first(_problems(source, error)) from error
+        raise first_of(told(source, error, PipelineFile)) from error
     return _Checker(source, file, default_model).pipeline()
 
 
@@ -203,7 +201,7 @@ class _Checker:
                 ("questions",), "there is nobody to answer them.", "Add `agents.analyst`, or remove them."
             )
         if self.problems or output is None:
-            raise _first(self.problems)
+            raise first_of(self.problems)
         fingerprint = operation_key(
             "pipeline",
             name=file.name,
@@ -388,82 +386,6 @@ def _samples(output: OutputSchema) -> dict[str, Any]:
         "not_found": output.paths(),
         "question": "What is in the documents?",
     }
-
-
-def _first(problems: list[PipelineError]) -> PipelineError:
-    """The first problem by line; its text goes on with the others."""
-    ordered = sorted(problems, key=lambda problem: problem.line or 0)
-    first = ordered[0]
-    more = "".join(f"\n{problem}" for problem in ordered[1:])
-    return PipelineError(
-        first.message,
-        path=first.path,
-        line=first.line,
-        field=first.field,
-        remedy=f"{first.remedy or ''}{more}",
-        problems=ordered,
-    )
-
-
-def _problems(source: YamlSource, error: ValidationError) -> list[PipelineError]:
-    problems: list[PipelineError] = []
-    # A misspelt key is told before the key that is missing because of it.
-    for detail in sorted(error.errors(include_url=False), key=lambda detail: detail["type"] == "missing"):
-        location: Location = tuple(part for part in detail["loc"] if part != "[key]")
-        message = detail["msg"].removeprefix("Value error, ")
-        message = message[:1].lower() + message[1:] + "."
-        remedy = "Correct the value."
-        kind = detail["type"]
-        if kind == "extra_forbidden":
-            known = _known_keys(location[:-1])
-            close = difflib.get_close_matches(str(location[-1]), known, n=1)
-            message = "is not a known setting."
-            remedy = f"Did you mean '{close[0]}'?" if close else f"Known here: {', '.join(known)}."
-        elif kind == "missing":
-            message = "is required, but missing."
-            remedy = f"Add `{location[-1]}:`."
-        elif kind in ("string_type", "string_unicode"):
-            remedy = "Write text; put it in quotes if it looks like a number, a date or yes/no."
-        elif kind in ("model_type", "dict_type", "model_attributes_type"):
-            message = "must be a mapping of settings."
-            remedy = "Indent its settings below it, each as `key: value`."
-        elif kind in ("list_type", "tuple_type"):
-            message = "must be a list."
-            remedy = "Write each item on its own line after `- `."
-        problems.append(source.error(location, message, remedy))
-    return problems
-
-
-def _known_keys(location: Location) -> list[str]:
-    """Settings that may stand at a place of the file, found by walking the models."""
-    model: type[BaseModel] | None = PipelineFile
-    inside: Any = None
-    for part in location:
-        if inside is not None:  # a list item, or a value of a mapping with free keys
-            annotation, inside = inside, None
-        elif model is not None and part in model.model_fields:
-            annotation = model.model_fields[str(part)].annotation
-        else:
-            return []
-        model, inside = _content(annotation)
-    return list(model.model_fields) if model is not None else []
-
-
-def _content(annotation: Any) -> tuple[type[BaseModel] | None, Any]:
-    """The model an annotation stands for, or the annotation of what its list or mapping contains."""
-    origin = typing.get_origin(annotation)
-    arguments = typing.get_args(annotation)
-    if origin is Annotated:
-        return _content(arguments[0])
-    if origin in (typing.Union, types.UnionType):
-        return _content(next(option for option in arguments if option is not type(None)))
-    if origin is tuple:
-        return None, arguments[0]
-    if origin is dict:
-        return None, arguments[1]
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation, None
-    return None, None
 
 
 __all__ = ["AgentPlan", "Pipeline", "PipelineFile", "Question", "default_model", "load_pipeline"]

@@ -30,8 +30,18 @@ def _as_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
 
 
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """The sandbox, where `extraction.items` is the field of that name and not Python's method."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """The field of a mapping, before anything else that goes by its name."""
+        if isinstance(obj, dict) and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
 def _environment() -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=False)
+    environment = _Sandbox(undefined=jinja2.StrictUndefined, autoescape=False)
     environment.filters["json"] = _as_json
     return environment
 

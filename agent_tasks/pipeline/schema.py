@@ -210,8 +210,8 @@ class ResourcesSection(_Section):
     """Hours that the ledger gives what is left behind."""
 
 
-class PipelineFile(_Section):
-    """All that a pipeline file may say."""
+class FileHead(_Section):
+    """What every pipeline file may say."""
 
     name: Slug
     description: str = ""
@@ -221,8 +221,13 @@ class PipelineFile(_Section):
     """Model deployment of agents that name none; default ``MODEL_DEPLOYMENT_NAME``."""
     documents: DocumentsSection = DocumentsSection()
     queue_tools: QueueToolsSection | None = None
+    limits: LimitsSection = LimitsSection()
+    resources: ResourcesSection = ResourcesSection()
+
+
+class PipelineFile(FileHead):
+    """A pipeline file without `steps`: the short form of `extract`, `ground` and `review`, and questions."""
+
     agents: AgentsSection
     output: OutputSection
     questions: tuple[Annotated[QuestionEntry, BeforeValidator(_plain_question)], ...] = ()
-    limits: LimitsSection = LimitsSection()
-    resources: ResourcesSection = ResourcesSection()
