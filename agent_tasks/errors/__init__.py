@@ -28,6 +28,7 @@ AgentTasksError
 │  │  └─ RunContentFilteredError       the content filter cut it off, or refused it
 │  └─ EmptyAnswerError                 the run completed without an answer
 ├─ AnswerFormatError                   the answer is not the JSON that was asked for
+│  └─ AnswerInvalidError               nor after the agent was shown what is wrong
 ├─ ToolError                           a function tool gave no result
 │  ├─ UnknownToolError                 the agent called a tool that is not there
 │  ├─ ToolArgumentsError               the arguments do not fit the tool's schema
@@ -100,6 +101,7 @@ from agent_tasks.errors.queues import (
 )
 from agent_tasks.errors.runs import (
     AnswerFormatError,
+    AnswerInvalidError,
     EmptyAnswerError,
     RunCancelledError,
     RunContentFilteredError,
@@ -135,6 +137,7 @@ from agent_tasks.errors.transport import InvalidAnswerError, NotReadyError, Stre
 __all__ = [
     "AgentTasksError",
     "AnswerFormatError",
+    "AnswerInvalidError",
     "ApprovalNeededError",
     "AuthenticationError",
     "BadRequestError",

@@ -25,7 +25,7 @@ from agent_tasks.operations.models import (
     TurnSpec,
     Usage,
 )
-from agent_tasks.operations.turns import run_turn, turn_key
+from agent_tasks.operations.turns import finished_turn, run_turn, turn_key
 from agent_tasks.operations.workspace import Held, Workspace
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "dispatch_tools",
     "ensure_agent",
     "exclusive",
+    "finished_turn",
     "list_interrupted_calls",
     "operation_key",
     "release_owner",

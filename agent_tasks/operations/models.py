@@ -68,7 +68,15 @@ class TurnSpec(_Model):
     """Seconds until the turn is given up and cancelled, whatever it is doing."""
     owner: str
     """What the turn is for, such as a document of a batch; part of the turn's key, and the owner of its
-    conversation in the ledger."""
+    conversation in the ledger, unless there is a `keeper`."""
+    keeper: str | None = None
+    """Whose the conversation is in the ledger, where that is not the owner: the run that asked, for an answer
+    that other runs may take. No part of the key."""
+
+    @property
+    def kept_by(self) -> str:
+        """Whose the conversation is in the ledger."""
+        return self.keeper or self.owner
 
 
 class ToolCallOutcome(_Model):
