@@ -33,7 +33,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "wire": ("client", "wire", "telemetry"),
     "services": ("backends", "documents"),
     "durable operations": ("operations", "tools", "queues", "journal"),
-    # The pipeline file is the engine's input, and the engine needs of it how answers and prompts are described.
+    # The file is read into steps, and steps need of it how answers, prompts and places in it are described.
     "steps": (
         "pipeline",
         "steps",

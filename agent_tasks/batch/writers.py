@@ -112,7 +112,7 @@ def write_report(batch: Batch, summary: BatchSummary, written: Written) -> str:
             documents=batch.folder,
             out=batch.out,
         ),
-        columns=list(batch.pipeline.output.fields)[:MAX_COLUMNS],
+        columns=list(batch.pipeline.columns)[:MAX_COLUMNS],
         cost={"documents": written.usage, "questions": questions},
     )
     with replacing(batch.out / "report.md") as file:

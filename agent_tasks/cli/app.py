@@ -24,14 +24,6 @@ class FailOn(StrEnum):
     FAILED = "failed"
 
 
-class Step(StrEnum):
-    """The steps of a batch."""
-
-    EXTRACT = "extract"
-    REVIEW = "review"
-    QUESTIONS = "questions"
-
-
 app = typer.Typer(
     name="agent-tasks",
     help="Durable multi-agent pipelines over documents, on Azure AI agents or on this machine.",
@@ -145,8 +137,12 @@ def fork(
         str, typer.Argument(metavar="RUN", help="A finished run: its folder of results, or its pipeline.")
     ],
     step: Annotated[
-        Step,
-        typer.Option("--from", metavar="STEP", help="First step to do again: extract, review, questions."),
+        str,
+        typer.Option(
+            "--from",
+            metavar="STEP",
+            help="First step to do again: extract, review, questions, or a step of the file.",
+        ),
     ],
     out: Annotated[
         Path,
@@ -176,7 +172,7 @@ def fork(
     from agent_tasks.cli.fork import fork_run
 
     changes = change or []
-    raise typer.Exit(fork_run(run, step.value, out, pipeline=pipeline, changes=changes, quiet=quiet))
+    raise typer.Exit(fork_run(run, step, out, pipeline=pipeline, changes=changes, quiet=quiet))
 
 
 @app.command(epilog=EXIT_CODES)

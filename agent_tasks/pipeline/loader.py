@@ -7,9 +7,8 @@ remedy of every mistake.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 from urllib.parse import urlsplit
 
 import pydantic_core
@@ -19,14 +18,16 @@ from agent_tasks.errors import ConfigurationError, PipelineError
 from agent_tasks.operations.keys import operation_key
 from agent_tasks.pipeline.output_schema import FieldSpec, OutputSchema
 from agent_tasks.pipeline.overrides import Change, apply_changes
+from agent_tasks.pipeline.pipelines import STEPS, AgentPlan, Pipeline, Question, Role, ShortPipeline
 from agent_tasks.pipeline.prompts import Prompt, PromptError
 from agent_tasks.pipeline.schema import (
     AgentSection,
-    LimitsSection,
     PipelineFile,
     QueueToolsSection,
     ToolEntry,
 )
+from agent_tasks.pipeline.short_form import short_plan
+from agent_tasks.pipeline.steps_loader import load_steps
 from agent_tasks.pipeline.yaml_source import Location, YamlSource, read_yaml
 from agent_tasks.queues import StorageConnection
 from agent_tasks.settings import Settings, environment
@@ -41,11 +42,6 @@ from agent_tasks.tools import (
     read_definitions,
 )
 
-STEPS = ("extract", "review", "questions")
-"""The steps of a batch, in their order."""
-
-Role: TypeAlias = Literal["extractor", "reviewer", "analyst"]
-
 _DOCUMENT_NAMES = frozenset({"document", "fields"})
 _PROMPT_NAMES: dict[tuple[Role, str], frozenset[str]] = {
     ("extractor", "prompt"): _DOCUMENT_NAMES,
@@ -55,95 +51,12 @@ _PROMPT_NAMES: dict[tuple[Role, str], frozenset[str]] = {
 }
 
 
-@dataclass(frozen=True)
-class Question:
-    """A question with its id."""
-
-    id: str
-    text: str
-
-
-@dataclass(frozen=True)
-class AgentPlan:
-    """One agent, ready to be made and asked."""
-
-    role: Role
-    name: str
-    """Name on the service."""
-    model: str
-    section: AgentSection
-    tools: ToolSet
-    prompts: dict[str, Prompt]
-    """Checked templates: ``prompt``, and the extractor's ``repair_prompt``."""
-
-    @property
-    def tool_choice(self) -> dict[str, Any] | str | None:
-        """The choice as on the wire."""
-        choice = self.section.tool_choice
-        if choice is None or choice in ("auto", "none", "required"):
-            return choice
-        if choice not in self.tools.functions:
-            return "required"  # the service has no way to name an azure_function tool
-        return {"type": "function", "function": {"name": choice}}
-
-    def facts(self) -> dict[str, Any]:
-        """All that its answers depend on, as JSON; a limit that was not hit does not change an answer."""
-        return {
-            **self.section.model_dump(mode="json", exclude={"tools", "max_completion_tokens"}),
-            "name": self.name,
-            "model": self.model,
-            "tools": self.tools.definitions,
-        }
-
-
-@dataclass(frozen=True)
-class Pipeline:
-    """A checked pipeline."""
-
-    path: Path
-    file: PipelineFile
-    output: OutputSchema
-    extractor: AgentPlan
-    reviewer: AgentPlan | None
-    analyst: AgentPlan | None
-    questions: tuple[Question, ...]
-    fingerprint: str
-    """Hash of all that a document's row depends on, besides the document."""
-    failure_fingerprint: str
-    """The same with the limits, for documents that failed: another limit is a reason to try them again."""
-
-    @property
-    def name(self) -> str:
-        """Name of the pipeline."""
-        return self.file.name
-
-    def step_fingerprints(self) -> dict[str, str]:
-        """For each step a hash of what its outcome depends on, besides the documents and the steps before."""
-        extract = {
-            "agent": self.extractor.facts(),
-            "output": self.file.output.model_dump(mode="json"),
-            "repair_turns": self.limits.repair_turns,
-            "revision": self.file.revision,
-        }
-        questions = [[question.id, question.text] for question in self.questions]
-        return {
-            "extract": operation_key("extract", **extract),
-            "review": operation_key("review", agent=self.reviewer.facts() if self.reviewer else None),
-            "questions": operation_key(
-                "questions", agent=self.analyst.facts() if self.analyst else None, questions=questions
-            ),
-        }
-
-    @property
-    def limits(self) -> LimitsSection:
-        """What bounds a batch."""
-        return self.file.limits
-
-
 def load_pipeline(
     path: str | Path, *, default_model: str | None = None, changes: Iterable[Change] = ()
 ) -> Pipeline:
     """Read and check a pipeline file, and load the functions that it names (their modules are executed).
+
+    A file with `steps` gives a `StepsPipeline`, any other one a `ShortPipeline`.
 
     Args:
         path: The YAML file.
@@ -158,6 +71,8 @@ def load_pipeline(
     if not isinstance(source.data, dict):
         raise source.error((), "is not a mapping of settings.", "Begin with `name:` and `agents:`.")
     apply_changes(source, changes)
+    if "steps" in source.data:
+        return load_steps(source, default_model)
     try:
         file = PipelineFile.model_validate(source.data)
     except ValidationError as error:
@@ -220,9 +135,11 @@ class _Checker:
                 for plan in (extractor, reviewer, analyst)
             ],
         )
-        return Pipeline(
+        return ShortPipeline(
             path=self.source.path,
             file=file,
+            plan=short_plan(file, output, extractor, reviewer),
+            columns=tuple(output.fields),
             output=output,
             extractor=extractor,
             reviewer=reviewer,
@@ -388,4 +305,13 @@ def _samples(output: OutputSchema) -> dict[str, Any]:
     }
 
 
-__all__ = ["AgentPlan", "Pipeline", "PipelineFile", "Question", "default_model", "load_pipeline"]
+__all__ = [
+    "STEPS",
+    "AgentPlan",
+    "Pipeline",
+    "PipelineFile",
+    "Question",
+    "ShortPipeline",
+    "default_model",
+    "load_pipeline",
+]

@@ -138,9 +138,11 @@ class _Checker:
         return found
 
     def _constant(self, node: ast.Constant, local: Mapping[str, ValueType]) -> ValueType:
-        for kind, found in ((bool, BOOLEAN), (int, INTEGER), (float, NUMBER), (str, TEXT)):
+        if isinstance(node.value, str):
+            return ValueType("string", enum=(node.value,))
+        for kind, found in ((bool, BOOLEAN), (int, INTEGER), (float, NUMBER)):
             if isinstance(node.value, kind):
-                return ValueType("string", enum=(node.value,)) if kind is str else found
+                return found
         if node.value is None:
             return NULL
         raise ExpressionError(f"{_text(node)!r} is not possible in an expression")
@@ -210,9 +212,7 @@ class _Checker:
         numbers = all(side.is_number or side.name == "any" for side in (one, other))
         texts = isinstance(node.op, ast.Add) and all(side.name in ("string", "any") for side in (one, other))
         if not known or not (numbers or texts):
-            raise ExpressionError(
-                f"{_text(node)!r} is not possible with {one.words} and {other.words}"
-            )
+            raise ExpressionError(f"{_text(node)!r} is not possible with {one.words} and {other.words}")
         if texts and not numbers:
             return TEXT
         if "any" in (one.name, other.name):
@@ -243,7 +243,9 @@ class _Checker:
         elif isinstance(sign, _ORDERING):
             comparable = (one.is_number and other.is_number) or (one.name == other.name == "string")
             if not comparable and "any" not in (one.name, other.name):
-                raise ExpressionError(f"{shown!r} is not possible: {one.words} and {other.words} have no order")
+                raise ExpressionError(
+                    f"{shown!r} is not possible: {one.words} and {other.words} have no order"
+                )
             return
         if not _may_be_equal(one, other):
             words = f"never {other.words}" if one.name != other.name else _never(one, other)

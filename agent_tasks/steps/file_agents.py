@@ -159,6 +159,15 @@ class FileAgent:
         """All its tools as on the wire; other agents by their keys."""
         return [*self.tools.definitions, *(said for one in self.made_first for said in one.definitions)]
 
+    def tool_names(self) -> list[str]:
+        """Its tools for people: their kinds, with the names that the model calls."""
+        found = []
+        for definition in self.definitions:
+            kind, body = definition["type"], definition.get(definition["type"])
+            name = body.get("name") if isinstance(body, dict) else definition.get("server_label")
+            found.append(f"{kind} {name}" if name else kind)
+        return found
+
     def spec(self, model: str, answer: AnswerType[Any] | None = None) -> AgentSpec:
         """The agent with a model; what has to be made first is named by its key.
 

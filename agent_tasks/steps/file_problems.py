@@ -108,5 +108,3 @@ def _content(annotation: Any) -> tuple[type[BaseModel] | None, Any]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation, None
     return None, None
-
-

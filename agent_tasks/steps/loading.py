@@ -111,7 +111,9 @@ class LoadContext:
         if checked is None:
             return None
         if checked.constant:
-            self.problem(key, f"{source!r} is always the same.", "Ask for the answer of a step, or remove it.")
+            self.problem(
+                key, f"{source!r} is always the same.", "Ask for the answer of a step, or remove it."
+            )
             return None
         found = checked.type
         if found.name not in ("boolean", "any") and not found.nullable:
@@ -329,4 +331,3 @@ def _is_own_earlier_round(found: ValueType) -> bool:
 @dataclass(frozen=True)
 class EarlierRound(ValueType):
     """The type of what a step of a loop gave in the round before; null in the first."""
-

@@ -41,9 +41,7 @@ class GivenFile:
 
     async def uploaded(self, session: Session) -> RemoteFile:
         """The file on the service. Raises what `upload_file` raises."""
-        return await upload_file(
-            session.ws, self.content, self.name, owner=session.root, ttl=session.ttl
-        )
+        return await upload_file(session.ws, self.content, self.name, owner=session.root, ttl=session.ttl)
 
 
 @dataclass(frozen=True)

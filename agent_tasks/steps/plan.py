@@ -1,8 +1,8 @@
 """A checked plan of steps, and the protocol by which a kind of step takes part in it.
 
-A kind is registered under its keyword (`agent_tasks.steps.registry`). When a file is loaded it turns its section
-into a `Step`: everything that can be known beforehand is checked there. A step then says what its outcome
-depends on, carries itself out for a document, and shows itself in the picture of the pipeline.
+A kind is registered under its keyword (`agent_tasks.steps.registry`). When a file is loaded it turns its
+section into a `Step`: everything that can be known beforehand is checked there. A step then says what its
+outcome depends on, carries itself out for a document, and shows itself in the picture of the pipeline.
 """
 
 from __future__ import annotations

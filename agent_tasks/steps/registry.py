@@ -54,11 +54,11 @@ def step_kinds() -> Mapping[str, StepKind]:
 
 
 @functools.cache
-def tool_kinds() -> Mapping[str, ToolKind]:
+def tool_kinds() -> Mapping[str, ToolKind[Any]]:
     """All kinds of tools, by keyword. Raises as `step_kinds` does."""
     from agent_tasks.steps.tool_kinds import BUILT_IN_TOOLS
 
-    kinds: dict[str, ToolKind] = {kind.keyword: kind for kind in BUILT_IN_TOOLS}
+    kinds: dict[str, ToolKind[Any]] = {kind.keyword: kind for kind in BUILT_IN_TOOLS}
     _add_foreign(kinds, TOOL_KINDS)
     return kinds
 

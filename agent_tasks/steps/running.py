@@ -1,8 +1,8 @@
 """Carrying the steps of a plan out for one document.
 
-Steps run one after the other; those that hold steps decide which of theirs run, and how many at a time. Nothing
-is kept between steps but what the journal has: after a crash they are called again from the first, and each
-turn that was paid for is taken from there.
+Steps run one after the other; those that hold steps decide which of theirs run, and how many at a time.
+Nothing is kept between steps but what the journal has: after a crash they are called again from the first,
+and each turn that was paid for is taken from there.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from agent_tasks.errors import AgentTasksError, DocumentTooLongError, StepStoppe
 from agent_tasks.operations import TurnResult
 from agent_tasks.steps.answer_types import AnswerType
 from agent_tasks.steps.answers import Answer, TurnRecord
-from agent_tasks.steps.asking import Question, ask
+from agent_tasks.steps.asking import Question, ask, repair_text
 from agent_tasks.steps.file_agents import FileAgent
 from agent_tasks.steps.plan import Plan, Step
 from agent_tasks.steps.records import DocumentOutcome, StepRecord, StepStatus
@@ -48,24 +48,27 @@ class DocumentRun:
     content: DocumentContent | None
     limits: RunLimits
     outcome: DocumentOutcome = field(default_factory=DocumentOutcome)
-    started: Callable[[str], None] = lambda step: None
-    """Called with the name of each turn's step."""
+    checks_prompts: bool = True
+    """Whether `max_document_tokens` holds for each prompt; not if the document's whole text was looked at."""
     origin: Session | None = None
     """In a fork: the session in which the steps before it were carried out."""
     redone_from: str | None = None
     """In a fork: the name of the first step that is done again."""
 
-    async def carry_out(self, values: Mapping[str, Any]) -> dict[str, Any]:
+    async def carry_out(
+        self, values: Mapping[str, Any], steps: Sequence[Step] | None = None
+    ) -> dict[str, Any]:
         """Carry all steps out; returns the outcome of each, by name.
 
         Args:
             values: What they may read besides each other, such as the document.
+            steps: Those that are left, if some are done.
 
         Raises:
             StepStoppedError: A person has to look at the document.
             AgentTasksError: It failed.
         """
-        return await run_steps(self.plan.steps, StepContext(self, values))
+        return await run_steps(self.plan.steps if steps is None else steps, StepContext(self, values))
 
     def is_redone(self, step: Step) -> bool:
         """Whether a fork does a step again because of its place."""
@@ -93,7 +96,7 @@ class StepContext:
     """Where it stands, with numbers of items and rounds."""
     order: tuple[int, ...] = ()
     """Its place among all steps of the document."""
-    record: StepRecord = field(default_factory=lambda: StepRecord(kind=""))
+    record: StepRecord = field(default_factory=lambda: StepRecord(step="", kind=""))
     given: list[Answer[Any]] = field(default_factory=list)
     """The answer that the step itself got, for others that go on with its conversation."""
     redoing: bool = False
@@ -174,7 +177,7 @@ class StepContext:
             AgentTasksError: What `run_turn` raises.
         """
         limits = self.run.limits
-        tokens = estimate_tokens(prompt)
+        tokens = estimate_tokens(prompt) if self.run.checks_prompts else 0
         if tokens > limits.max_document_tokens:
             raise DocumentTooLongError(
                 f"{self.run.name}: the prompt of {self.name} has about {tokens:,} tokens; at most "
@@ -200,7 +203,7 @@ class StepContext:
             deadline=limits.turn_deadline,
             repair_turns=repair_turns if repairs else 0,
             repair_step=repair_step,
-            **({"repair_prompt": shown} if shown is not None else {}),
+            repair_prompt=shown or repair_text,
         )
         return await ask(self._session(), question)
 
@@ -251,12 +254,13 @@ async def run_and_keep(
             answers={**context.answers, **answers},
             path=(*context.path, step.id),
             order=(*context.order, number),
-            record=StepRecord(kind=step.kind),
+            record=StepRecord(step=step.name, kind=step.kind),
             given=[],
             redoing=redoing or context.run.is_redone(step),
         )
         made[step.id] = await _run_step(step, inner)
-        answers.update({step.id: answer for answer in inner.given})
+        if inner.given:
+            answers[step.id] = inner.given[0]
         redoing = redoing or context.run.holds_first(step)
     return made, answers
 
@@ -277,9 +281,10 @@ async def _run_step(step: Step, context: StepContext) -> Any:
         record.status = StepStatus.FAILED
         record.note = str(error)
         raise
-    record.keep(value)
     if step.path == context.run.plan.output:
         context.run.outcome.fields = value if isinstance(value, dict) else {"answer": value}
+    else:
+        record.keep(value)
     return value
 
 

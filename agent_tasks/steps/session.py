@@ -126,6 +126,28 @@ class Session:
         child.path = (*self.path, *(str(part) for part in parts))
         return child
 
+    def of_part(
+        self,
+        owner: str,
+        *,
+        turns: TurnRunner | None = None,
+        on_turn: Callable[[TurnRecord, TurnResult], None] | None = None,
+    ) -> Session:
+        """A session for another owner with the same agents, such as for a document of a batch.
+
+        Args:
+            owner: For whom; its conversations are its own.
+            turns: What carries out its turns; default as here.
+            on_turn: Called with its turns.
+        """
+        child = self.at()
+        child.owner = owner
+        child.whose = f"{owner}:{self.run}" if self.run else owner
+        child.on_turn = on_turn
+        if turns is not None:
+            child._turns = turns
+        return child
+
     def step(self, name: str) -> str:
         """The whole name of a step here: `clauses/3/judge`."""
         return "/".join((*self.path, name))

@@ -53,7 +53,8 @@ class Template:
         prompt = Prompt.parse(source, frozenset(scope))
         walk = _Walk(scope)
         walk.visit(_parsed(source))
-        if not prompt.render({name: one.example() for name, one in scope.items()}):
+        shown = prompt.render({name: one.example() for name, one in scope.items()})
+        if not shown and not walk.reads:
             raise PromptError("the template gives an empty text", 1)
         return cls(prompt, frozenset(walk.reads))
 

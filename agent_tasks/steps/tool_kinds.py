@@ -254,7 +254,7 @@ class McpSection(FileSection):
     require_approval: Literal["always", "never"] | ToolNames = "always"
     """Which calls stop for approval."""
     approve: Literal["all", "none"] | tuple[str, ...] | str = "none"
-    """Which of those are approved: ``all``, ``none``, a list of tools, or ``module:function`` that decides."""
+    """Which of those are approved: ``all``, ``none``, a list of tools, or what ``module:function`` decides."""
 
 
 def _mcp(section: McpSection, context: ToolContext) -> Tool:
@@ -337,7 +337,9 @@ def _logic_app(section: LogicAppSection, context: ToolContext) -> Tool:
     credential = make_credential(CredentialKind.DEFAULT, endpoint=MANAGEMENT)
     if credential is None:
         raise ConfigurationError("nobody is signed in for the management API of Azure")
-    given: dict[str, Any] = {} if section.max_output_chars is None else {"max_output_chars": section.max_output_chars}
+    given: dict[str, Any] = (
+        {} if section.max_output_chars is None else {"max_output_chars": section.max_output_chars}
+    )
     return LogicAppTool(
         section.name,
         section.description,

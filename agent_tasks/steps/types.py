@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
+import jinja2
+
 from agent_tasks.known_names import did_you_mean
 from agent_tasks.pipeline.output_schema import FieldSpec
 
@@ -85,7 +87,8 @@ class ValueType:
         if self.enum:
             return self.enum[0]
         examples = {"string": "text", "integer": 1, "number": 1.5, "boolean": True, "null": None}
-        return examples.get(self.name, "text")
+        # Of what is not known every field is there, and empty.
+        return examples[self.name] if self.name in examples else jinja2.ChainableUndefined()
 
 
 ANY = ValueType("any")
@@ -158,17 +161,13 @@ def _of_schema(schema: Any, root: Mapping[str, Any], depth: int) -> ValueType:
             return ValueType("object")
         required = schema.get("required", ())
         found = {name: _of_schema(one, root, depth + 1) for name, one in properties.items()}
-        return mapping(
-            {name: one if name in required else one.or_null() for name, one in found.items()}
-        )
+        return mapping({name: one if name in required else one.or_null() for name, one in found.items()})
     if kind == "array":
         return list_of(_of_schema(schema.get("items"), root, depth + 1))
     if kind == "string":
         is_text = enum and all(isinstance(one, str) for one in enum)
         return ValueType("string", enum=tuple(enum) if is_text else None)
-    if kind in ("integer", "number", "boolean", "null"):
-        return ValueType(kind)
-    return ANY
+    return {"integer": INTEGER, "number": NUMBER, "boolean": BOOLEAN, "null": NULL}.get(str(kind), ANY)
 
 
 def _of_alternatives(alternatives: Any, root: Mapping[str, Any], depth: int) -> ValueType:
@@ -205,9 +204,7 @@ def join(one: ValueType, other: ValueType) -> ValueType:
         if one.fields is None or other.fields is None:
             return ValueType("object", nullable=nullable)
         names = dict.fromkeys([*one.fields, *other.fields])
-        fields = {
-            name: join(one.fields.get(name, NULL), other.fields.get(name, NULL)) for name in names
-        }
+        fields = {name: join(one.fields.get(name, NULL), other.fields.get(name, NULL)) for name in names}
         return replace(mapping(fields), nullable=nullable)
     if one.name == "list":
         return replace(list_of(join(one.item or ANY, other.item or ANY)), nullable=nullable)

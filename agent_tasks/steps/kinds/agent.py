@@ -62,7 +62,9 @@ class AgentStep(Step):
 
     async def run(self, context: StepContext) -> Any:
         """Ask; an answer that stays invalid is for a person to look at."""
-        answer = await context.ask(self.agent, prompt_of(self.prompt, self.agent, context), follows=self.follows)
+        answer = await context.ask(
+            self.agent, prompt_of(self.prompt, self.agent, context), follows=self.follows
+        )
         context.answered(answer)
         return value_of(self.agent, answer, context)
 

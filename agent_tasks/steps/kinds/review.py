@@ -81,9 +81,10 @@ class ReviewStep(Step):
         review = Review.model_validate(answer.value)
         context.run.outcome.review = review
         if not review.approved:
-            for problem in review.problems or [None]:
-                said = f"the {self._who()} did not approve"
-                context.needs_review(f"{self._who()}: {problem}" if problem is not None else said)
+            for problem in review.problems:
+                context.needs_review(f"{self._who()}: {problem}")
+            if not review.problems:
+                context.needs_review(f"the {self._who()} did not approve")
         return review.model_dump(mode="json")
 
     def _what(self) -> str:
@@ -95,7 +96,9 @@ class ReviewStep(Step):
 
 def verdict(*, strict: bool) -> AnswerType[Any]:
     """The shape of a verdict."""
-    return AnswerType("review", Review.response_format(strict=strict), lambda text: parse_answer(Review, text))
+    return AnswerType(
+        "review", Review.response_format(strict=strict), lambda text: parse_answer(Review, text)
+    )
 
 
 class _Review:

@@ -99,9 +99,7 @@ class _Switch:
         if of is None:
             return None
         branches = [*cases.values(), *([otherwise] if otherwise is not None else [])]
-        return SwitchStep(
-            head=load.head, type=_type(branches, load), of=of, cases=cases, otherwise=otherwise
-        )
+        return SwitchStep(head=load.head, type=_type(branches, load), of=of, cases=cases, otherwise=otherwise)
 
     def _check_cases(self, section: SwitchSection, of: Expression, load: LoadContext) -> None:
         if of.constant:
@@ -131,9 +129,7 @@ class _Switch:
                 )  # fmt: skip
         missing = [case for case in possible if case not in section.cases]
         if missing and section.otherwise is None:
-            load.problem(
-                "cases", f"there is no case for {', '.join(missing)}.", "Add it, or `otherwise:`."
-            )
+            load.problem("cases", f"there is no case for {', '.join(missing)}.", "Add it, or `otherwise:`.")
         if not missing and section.otherwise is not None:
             load.problem("otherwise", "can never run: every value has its case.", "Remove it.")
 

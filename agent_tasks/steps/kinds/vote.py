@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
 
+from agent_tasks.pipeline.yaml_source import Location
 from agent_tasks.steps.file_agents import FileAgent
 from agent_tasks.steps.file_sections import FileSection, StepId, StepSection
 from agent_tasks.steps.kinds.agent import invalid, prompt_of, value_of
@@ -149,6 +150,7 @@ class _Vote:
 
     def plan(self, section: VoteSection, load: LoadContext) -> Step | None:
         chosen = section.vote
+        named: list[tuple[Location, str]]
         if chosen.agents is not None:
             named = [(("vote", "agents", n), name) for n, name in enumerate(chosen.agents)]
         else:
