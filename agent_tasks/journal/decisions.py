@@ -201,16 +201,15 @@ class Decisions:
 
         return await self._database.write(work)
 
-    async def counts(self, scope: str) -> dict[str, int]:
-        """How many questions are in which state, as the journal has it; nothing is changed."""
-        query = (
-            sa.select(decisions.c.state, sa.func.count().label("questions"))
-            .where(decisions.c.scope == scope)
-            .group_by(decisions.c.state)
+    async def everywhere(self) -> list[DecisionRecord]:
+        """What waits, or was decided and not taken yet, about whatever service; the oldest first.
+
+        Nothing is changed: a passed time limit counts as passed when somebody works with its question.
+        """
+        query = decisions.select().where(
+            decisions.c.state != DecisionState.WITHDRAWN, decisions.c.taken_at.is_(None)
         )
-        return await self._database.read(
-            lambda connection: {row.state: row.questions for row in connection.execute(query)}
-        )
+        return await self._database.rows(query.order_by(decisions.c.asked_at, decisions.c.key), decision_of)
 
     def _locked(self, connection: sa.Connection, scope: str, key: str) -> DecisionRecord | None:
         query = decisions.select().where(*_here(scope, key)).with_for_update()

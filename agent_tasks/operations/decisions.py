@@ -9,13 +9,13 @@ Called again after that, it returns what was decided.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from agent_tasks.crashpoints import crash_point
-from agent_tasks.display import one_line
+from agent_tasks.display import moment, one_line
 from agent_tasks.errors import (
     AlreadyDecidedError,
     ConfigurationError,
@@ -24,13 +24,14 @@ from agent_tasks.errors import (
     UnknownQuestionError,
     WaitingForPersonError,
 )
-from agent_tasks.journal import AtLimit, DecisionRecord, DecisionState, Question
+from agent_tasks.journal import AtLimit, DecisionRecord, DecisionState, Journal, Question
 from agent_tasks.operations.keys import content_hash, operation_key
 from agent_tasks.operations.models import Decision
 from agent_tasks.operations.workspace import Workspace
 from agent_tasks.redaction import redacted
 
 __all__ = [
+    "Questions",
     "ask_person",
     "decide",
     "decision_key",
@@ -52,6 +53,14 @@ KEPT_WITHOUT_LIMIT = timedelta(days=30)
 
 KEPT_AFTER_LIMIT = timedelta(days=2)
 """How much longer than a time limit they live: until a run has taken the decision on."""
+
+
+@dataclass(frozen=True)
+class Questions:
+    """The questions about one service in a journal: what people need who decide, without the service."""
+
+    journal: Journal
+    scope: str
 
 
 def decision_key(*, owner: str, step: str, question: str, shown: Any = None, run: str = "") -> str:
@@ -106,7 +115,7 @@ async def ask_person(
     if found.state is DecisionState.EXPIRED:
         raise DecisionExpiredError(
             f"Nobody decided on {found.question!r} ({found.key[:8]}, step {found.step} of {found.owner}) "
-            f"until {_moment(found.expires_at)}, and then it fails. Give it more time (a longer time limit "
+            f"until {moment(found.expires_at)}, and then it fails. Give it more time (a longer time limit "
             "counts from when it was asked), or ask again from that step on (`agent-tasks fork`).",
             key=found.key,
         )
@@ -121,14 +130,14 @@ async def ask_person(
 
 
 async def decide(
-    ws: Workspace, key: str, *, approved: bool, by: str, note: str = "", seen: str | None = None
+    ws: Workspace | Questions, key: str, *, approved: bool, by: str, note: str = "", seen: str | None = None
 ) -> DecisionRecord:
     """Commit what a person decided; the first decision counts, and is never changed.
 
     The same decision of the same person again, such as after a crash, is the one that was made.
 
     Args:
-        ws: where to work.
+        ws: where it was asked.
         key: the question's id, or how it begins.
         approved: what they decided.
         by: who they are.
@@ -163,7 +172,7 @@ async def decide(
     raise AlreadyDecidedError(_told(found), key=found.key)
 
 
-async def find_question(ws: Workspace, key: str) -> DecisionRecord:
+async def find_question(ws: Workspace | Questions, key: str) -> DecisionRecord:
     """The question of this id, or the only one that begins with it.
 
     Raises:
@@ -186,7 +195,7 @@ async def find_question(ws: Workspace, key: str) -> DecisionRecord:
 
 
 async def list_questions(
-    ws: Workspace, *, states: Collection[DecisionState] = (DecisionState.WAITING,)
+    ws: Workspace | Questions, *, states: Collection[DecisionState] = (DecisionState.WAITING,)
 ) -> list[DecisionRecord]:
     """The questions in these states (none named: all), the oldest first."""
     return await ws.journal.decisions.of(ws.scope, states=states)
@@ -266,7 +275,7 @@ def _bounded(text: str, at_most: int) -> str:
 
 
 def _waiting(found: DecisionRecord) -> WaitingForPersonError:
-    until = f" until {_moment(found.expires_at)}" if found.expires_at is not None else ""
+    until = f" until {moment(found.expires_at)}" if found.expires_at is not None else ""
     return WaitingForPersonError(
         f"{found.question} A person has to decide{until}: `agent-tasks approvals show {found.key[:8]}`.",
         key=found.key,
@@ -283,17 +292,13 @@ def _told(found: DecisionRecord) -> str:
     if found.state is DecisionState.WITHDRAWN:
         return f"{what} is not asked any more: what it was asked for has changed or ended."
     if found.state is DecisionState.EXPIRED:
-        return f"{what} had to be decided until {_moment(found.expires_at)}; nobody did, and it failed then."
+        return f"{what} had to be decided until {moment(found.expires_at)}; nobody did, and it failed then."
     if found.decided_by is None:
         return (
-            f"{what} had to be decided until {_moment(found.expires_at)}; nobody did, so it is {found.state} "
+            f"{what} had to be decided until {moment(found.expires_at)}; nobody did, so it is {found.state} "
             "by its time limit. Your decision is not committed."
         )
     return (
-        f"{what} was {found.state} by {found.decided_by} at {_moment(found.decided_at)}. Your decision is "
+        f"{what} was {found.state} by {found.decided_by} at {moment(found.decided_at)}. Your decision is "
         "not committed."
     )
-
-
-def _moment(seconds: float | None) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds or 0.0))
