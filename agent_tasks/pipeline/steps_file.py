@@ -17,5 +17,5 @@ class StepsFile(FileHead):
     steps: RawSteps
     """The steps of each document, one after the other."""
     output: StepId | None = None
-    """The step whose answer is the fields of a document's row; default the last `extract`, or else the last step
-    with an answer of several fields."""
+    """The step whose answer is the fields of a document's row; default the last `extract`, or else the last
+    step that answers with fields."""

@@ -193,9 +193,8 @@ class _Checker:
             return  # is it there at all?
         shown = _text(node)
         hint = {"list": f"len({shown}) > 0", "string": f'{shown} == "..."', "object": f"{shown}.FIELD"}
-        raise ExpressionError(
-            f"{shown} is {found.words} and cannot decide anything; write {hint.get(found.name, f'{shown} > 0')}"
-        )
+        advice = hint.get(found.name, f"{shown} > 0")
+        raise ExpressionError(f"{shown} is {found.words} and cannot decide anything; write {advice}")
 
     def _unaryop(self, node: ast.UnaryOp, local: Mapping[str, ValueType]) -> ValueType:
         if isinstance(node.op, ast.Not):

@@ -1,7 +1,7 @@
 """What has to be made on the service before an agent that uses it: files, stores of files, other agents.
 
-In the specification of an agent each is named by a key first, a hash of what it is: whether a turn was paid for
-already is found out by keys, and nothing is made for a turn that was.
+In the specification of an agent each is named by a key first, a hash of what it is: whether a turn was paid
+for already is found out by keys, and nothing is made for a turn that was.
 """
 
 from __future__ import annotations

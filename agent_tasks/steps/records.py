@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent_tasks.documents.grounding import FieldGrounding
-from agent_tasks.operations import ToolCallOutcome, Usage
+from agent_tasks.errors import WaitingForPersonError
+from agent_tasks.operations import Usage
 from agent_tasks.pipeline.output_schema import json_schema_format
 
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ class DocumentOutcome:
     """An answer that was not valid."""
     grounding: list[FieldGrounding] = field(default_factory=list)
     review: Review | None = None
-    tool_calls: list[ToolCallOutcome] = field(default_factory=list)
+    waiting: list[WaitingForPersonError] = field(default_factory=list)
+    """What it waits for."""
     steps: dict[str, tuple[tuple[int, ...], StepRecord]] = field(default_factory=dict)
     """By runtime path, each with its place."""
 

@@ -35,6 +35,7 @@ BUILT_IN: dict[str, str] = {
     "vote": f"{_STEPS}.vote:VOTE",
     "hand_off": f"{_STEPS}.hand_off:HAND_OFF",
     "pipeline": f"{_STEPS}.pipeline:PIPELINE",
+    "approve": f"{_STEPS}.approve:APPROVE",
     "extract": f"{_STEPS}.extract:EXTRACT",
     "ground": f"{_STEPS}.ground:GROUND",
     "review": f"{_STEPS}.review:REVIEW",

@@ -13,7 +13,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from agent_tasks.documents.content import DocumentContent
-from agent_tasks.errors import AgentTasksError, DocumentTooLongError, StepStoppedError
+from agent_tasks.errors import (
+    AgentTasksError,
+    DocumentTooLongError,
+    StepStoppedError,
+    WaitingForPersonError,
+)
 from agent_tasks.operations import TurnResult
 from agent_tasks.steps.answer_types import AnswerType
 from agent_tasks.steps.answers import Answer, TurnRecord
@@ -108,6 +113,12 @@ class StepContext:
     def name(self) -> str:
         """Where it stands, as a text."""
         return "/".join(self.path)
+
+    @property
+    def session(self) -> Session:
+        """In whose name it works; in a fork, that of the original for what is not done again."""
+        run = self.run
+        return run.session if self.redoing or run.origin is None else run.origin
 
     def below(self, *parts: str | int, values: Mapping[str, Any] | None = None) -> StepContext:
         """The context of a branch, an item or a round.
@@ -214,8 +225,7 @@ class StepContext:
     # --- for `run_steps` -----------------------------------------------------------------------------
 
     def _session(self) -> Session:
-        run = self.run
-        session = run.session if self.redoing or run.origin is None else run.origin
+        session = self.session
         counted = session.on_turn
         mine = session.at()
 
@@ -277,6 +287,9 @@ async def _run_step(step: Step, context: StepContext) -> Any:
         record.status = StepStatus.STOPPED
         record.note = record.note or str(stopped)
         raise
+    except WaitingForPersonError:
+        record.status = StepStatus.WAITING
+        raise
     except AgentTasksError as error:
         record.status = StepStatus.FAILED
         record.note = str(error)
@@ -288,11 +301,17 @@ async def _run_step(step: Step, context: StepContext) -> Any:
     return value
 
 
+def _patience(failure: BaseException) -> int:
+    if isinstance(failure, WaitingForPersonError):
+        return 2
+    return 1 if isinstance(failure, StepStoppedError) else 0
+
+
 async def together(work: Iterable[Awaitable[T]], at_once: int) -> list[T]:
     """Carry out some at a time and give their results in order.
 
-    All come to their end, since what they ask for is paid for; then the first failure is raised: one that
-    failed before one that stopped or waits.
+    All come to their end, since what they ask for is paid for; then the first failure is raised, else what
+    has stopped the document, else what waits for a person.
     """
     slots = asyncio.Semaphore(at_once)
 
@@ -302,9 +321,6 @@ async def together(work: Iterable[Awaitable[T]], at_once: int) -> list[T]:
 
     results = await asyncio.gather(*(one(job) for job in work), return_exceptions=True)
     failures = [found for found in results if isinstance(found, BaseException)]
-    for found in failures:
-        if not isinstance(found, StepStoppedError):
-            raise found
     if failures:
-        raise failures[0]
+        raise min(failures, key=_patience)
     return [found for found in results if not isinstance(found, BaseException)]

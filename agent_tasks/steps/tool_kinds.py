@@ -254,7 +254,7 @@ class McpSection(FileSection):
     require_approval: Literal["always", "never"] | ToolNames = "always"
     """Which calls stop for approval."""
     approve: Literal["all", "none"] | tuple[str, ...] | str = "none"
-    """Which of those are approved: ``all``, ``none``, a list of tools, or what ``module:function`` decides."""
+    """Which of those are approved: ``all``, ``none``, some tools, or what ``module:function`` decides."""
 
 
 def _mcp(section: McpSection, context: ToolContext) -> Tool:

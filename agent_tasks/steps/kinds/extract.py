@@ -1,4 +1,4 @@
-"""`extract`: an agent answers with the fields of the document; wrong ones are shown to it and asked for again."""
+"""`extract`: an agent answers with the fields of the document; wrong ones are shown to it and asked again."""
 
 from __future__ import annotations
 

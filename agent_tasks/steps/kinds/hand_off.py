@@ -99,7 +99,7 @@ class HandOffStep(Step):
                 return {"agent": agent.key, "answer": answer.value[ANSWER], "asked": asked}
             if len(asked) == self.at_most:
                 raise context.stop(
-                    f"{context.name}: {agent.key} hands over to {chosen}, and {self.at_most} were asked already"
+                    f"{context.name}: {agent.key} hands over to {chosen}, after {self.at_most} were asked"
                 )
             agent = self.among[chosen]
             asked.append(chosen)

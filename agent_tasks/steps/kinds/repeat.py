@@ -29,7 +29,7 @@ class RepeatSection(StepSection):
     at_most: int = Field(3, ge=1, le=20)
     """Rounds."""
     if_not_met: Literal["review", "go_on"] = "review"
-    """What if it is not true after the last round: the document needs review, or not; steps go on either way."""
+    """What if it is not true after the last round: the document needs review, or not; steps go on in both."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""`vote`: several agents, or several samples of one, answer the same; the majority or another agent decides."""
+"""`vote`: several agents, or samples of one, answer the same; the majority or another agent decides."""
 
 from __future__ import annotations
 
