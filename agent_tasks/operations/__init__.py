@@ -11,12 +11,13 @@ from agent_tasks.operations.cleanup import (
     release_owners,
 )
 from agent_tasks.operations.dispatch import dispatch_tools
-from agent_tasks.operations.files import build_vector_store, upload_file
+from agent_tasks.operations.files import build_vector_store, file_key, store_key, upload_file
 from agent_tasks.operations.interrupted_calls import answer_call, list_interrupted_calls, repeat_call
 from agent_tasks.operations.keys import content_hash, operation_key
 from agent_tasks.operations.models import (
     AgentSpec,
     Citation,
+    ConnectedAgent,
     RemoteAgent,
     RemoteFile,
     RemoteStore,
@@ -32,6 +33,7 @@ __all__ = [
     "DEFAULT_TTL",
     "AgentSpec",
     "Citation",
+    "ConnectedAgent",
     "Held",
     "RemoteAgent",
     "RemoteFile",
@@ -50,6 +52,7 @@ __all__ = [
     "dispatch_tools",
     "ensure_agent",
     "exclusive",
+    "file_key",
     "finished_turn",
     "list_interrupted_calls",
     "operation_key",
@@ -57,6 +60,7 @@ __all__ = [
     "release_owners",
     "repeat_call",
     "run_turn",
+    "store_key",
     "turn_key",
     "upload_file",
 ]
