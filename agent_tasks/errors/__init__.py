@@ -4,6 +4,7 @@ AgentTasksError
 ├─ ConfigurationError                  a setting is missing or wrong; names the setting and the remedy
 │  ├─ InsecureEndpointError            a token would travel over plain http to another machine
 │  ├─ NotInstalledError                a part that this needs is not installed; names the command
+│  ├─ NotAwaitedError                  a durable call was taken for its result without `await`
 │  └─ CredentialError                  the credential gave no token
 ├─ TransportError                      no usable answer came back
 │  ├─ InvalidAnswerError               an answer came that is not one of the service
@@ -76,6 +77,7 @@ from agent_tasks.errors.configuration import (
     ConfigurationError,
     CredentialError,
     InsecureEndpointError,
+    NotAwaitedError,
     NotInstalledError,
 )
 from agent_tasks.errors.decisions import (
@@ -173,6 +175,7 @@ __all__ = [
     "JournalUnreadableError",
     "JournalVersionError",
     "LeaseLostError",
+    "NotAwaitedError",
     "NotFoundError",
     "NotInstalledError",
     "NotReadyError",

@@ -6,11 +6,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agent_tasks.backends.base import AgentSpec, Citation, RemoteStore, Usage
+from agent_tasks.backends.base import AgentSpec, Citation, ConnectedAgent, RemoteFile, RemoteStore, Usage
 
 __all__ = [
     "AgentSpec",
     "Citation",
+    "ConnectedAgent",
     "Decision",
     "RemoteAgent",
     "RemoteFile",
@@ -24,19 +25,6 @@ __all__ = [
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class RemoteFile(_Model):
-    """A file on the service."""
-
-    id: str
-    key: str
-    """What it is: a hash of its content and name."""
-    name: str
-    """The file's own name (the service knows it under a name that carries the mark)."""
-    bytes: int
-    reused: bool = False
-    """True: an earlier call uploaded it, nothing was sent."""
 
 
 class RemoteAgent(_Model):

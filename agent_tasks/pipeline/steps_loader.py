@@ -19,8 +19,8 @@ from agent_tasks.pipeline.steps_file import StepsFile
 from agent_tasks.pipeline.yaml_source import Location, YamlSource, read_yaml
 from agent_tasks.steps.file_agents import TEXT_ANSWER, AgentEntry, FileAgent, plan_answer
 from agent_tasks.steps.file_problems import first_of, told
+from agent_tasks.steps.hosted import FileSearch
 from agent_tasks.steps.loading import FileLoading, LoadContext, plan_steps
-from agent_tasks.steps.made_for_agents import MadeFirst
 from agent_tasks.steps.plan import Plan, Step
 from agent_tasks.steps.registry import kind_of, tool_kinds
 from agent_tasks.steps.templates import Template
@@ -177,8 +177,8 @@ class _Loader:
             answer = plan_answer(entry, key, self.source.path.parent)
         except (ConfigurationError, ValueError) as error:
             self.problem((*location, "answer"), f"{str(error).rstrip('.')}.", "Correct what is named here.")
-        tools, made_first = self._tools(key, file)
-        self._tool_choice(entry, tools, bool(made_first), location)
+        tools, needs = self._tools(key, file)
+        self._tool_choice(entry, tools, location)
         names = {"document": DOCUMENT, "errors": list_of(TEXT)}
         if answer.fields is not None:
             names["fields"] = FIELDS
@@ -192,7 +192,7 @@ class _Loader:
             entry,
             answer,
             tools,
-            made_first,
+            needs,
             repair,
         )
         self.agents[key] = agent
@@ -223,10 +223,10 @@ class _Loader:
             if spec.fields:
                 self._patterns(spec.fields, (*location, name, "fields"))
 
-    def _tools(self, key: str, file: StepsFile) -> tuple[ToolSet, tuple[MadeFirst, ...]]:
-        """The tools of an agent, and what has to be made on the service for some of them."""
+    def _tools(self, key: str, file: StepsFile) -> tuple[ToolSet, tuple[str, ...]]:
+        """The tools of an agent, and the keys of what has to be made on the service for them."""
         loaded: list[Tool] = []
-        made_first: list[MadeFirst] = []
+        needs: list[str] = []
         self._making.append(key)
         for index, entry in enumerate(file.agents[key].tools):
             location: Location = ("agents", key, "tools", index)
@@ -238,24 +238,19 @@ class _Loader:
             kind = tool_kinds()[keyword]
             try:
                 section = kind.section.model_validate(entry)
-                tool = kind.make(section, self._context(key, file))
-                if isinstance(tool, MadeFirst):
-                    made_first.append(tool)
-                else:
-                    loaded.append(tool)
-                ToolSet([*loaded, *(_Described(one) for one in made_first)])
+                tool = kind.make(section, self._context(key, file, needs))
+                ToolSet([*loaded, tool])
             except ValidationError as error:
                 self.problems += told(self.source, error, kind.section, location)
             except ConfigurationError as error:
                 said = f"{str(error).rstrip('.')}."
                 self.problem((*location, keyword), said, "Correct what is named here.")
+            else:
+                loaded.append(tool)
         self._making.pop()
-        try:
-            return ToolSet(loaded), tuple(made_first)
-        except ConfigurationError:
-            return ToolSet(), ()  # told above
+        return ToolSet(loaded), tuple(needs)
 
-    def _context(self, key: str, file: StepsFile) -> ToolContext:
+    def _context(self, key: str, file: StepsFile, needs: list[str]) -> ToolContext:
         def other_agent(name: str) -> FileAgent:
             if name not in file.agents:
                 raise ConfigurationError(f"there is no agent {name!r}; there are: {', '.join(file.agents)}")
@@ -268,7 +263,12 @@ class _Loader:
             return found
 
         return ToolContext(
-            self.source.path.parent, key, other_agent, file.queue_tools, lambda: self._queue_definitions(file)
+            self.source.path.parent,
+            key,
+            other_agent,
+            needs,
+            file.queue_tools,
+            lambda: self._queue_definitions(file),
         )
 
     def _queue_definitions(self, file: StepsFile) -> list[QueueToolDefinition]:
@@ -276,19 +276,12 @@ class _Loader:
             self._definitions = read_definitions(self.source.path.parent / file.queue_tools.definitions)
         return self._definitions or []
 
-    def _tool_choice(self, entry: AgentEntry, tools: ToolSet, others: bool, location: Location) -> None:
+    def _tool_choice(self, entry: AgentEntry, tools: ToolSet, location: Location) -> None:
         choice = entry.tool_choice
-        possible = ("auto", "none", "required", *(tool.name for tool in tools if hasattr(tool, "name")))
+        named = (tool.name for tool in tools if hasattr(tool, "name") and not isinstance(tool, FileSearch))
+        possible = ("auto", "none", "required", *named)
         if choice is not None and choice not in possible:
             there = ", ".join(possible)
             self.problem((*location, "tool_choice"), f"'{choice}' is not possible.", f"Use one of: {there}.")
-        elif choice not in (None, "none", "auto") and not tools and not others:
+        elif choice not in (None, "none", "auto") and not tools:
             self.problem((*location, "tool_choice"), "the agent has no tools.", "Add `tools`, or remove it.")
-
-
-class _Described:
-    """A tool that is only looked at for clashes with others."""
-
-    def __init__(self, tool: MadeFirst) -> None:
-        self.definitions = tool.definitions
-        self.resources: dict[str, Any] = {}

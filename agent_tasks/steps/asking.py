@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from agent_tasks.errors import (
-    ConfigurationError,
     NotFoundError,
     RunCancelledError,
     RunFailedError,
@@ -46,12 +45,11 @@ class Question:
 
     name: str
     """The agent's name."""
-    models: tuple[str, ...]
-    """The model deployments, the first one first; the others are asked where it gives no valid answer."""
-    spec: Callable[[str], AgentSpec]
-    """The agent with a model, its stores and files by their keys alone."""
-    made: Callable[[Session, AgentSpec], Any]
-    """The same with what it needs on the service made, awaitable."""
+    specs: Mapping[str, AgentSpec]
+    """The agent with each model deployment that is asked: the first one first, the others where it gives no
+    valid answer. Stores and files by their keys alone."""
+    made: Callable[[Session, AgentSpec], Awaitable[AgentSpec]]
+    """Such a specification with what it needs on the service made."""
     answer: AnswerType[Any]
     prompt: str
     step: str
@@ -84,8 +82,9 @@ async def ask(session: Session, question: Question) -> Answer[Any]:
     """
     first = await _where_it_stands(session, question)
     turns: list[TurnRecord] = []
-    for position, model in enumerate(question.models[first:], first):
-        is_last = position == len(question.models) - 1
+    models = list(question.specs)
+    for position, model in enumerate(models[first:], first):
+        is_last = position == len(models) - 1
         attempt = _Attempt(session, question, model, turns)
         try:
             answer = await attempt.answer()
@@ -99,13 +98,14 @@ async def ask(session: Session, question: Question) -> Answer[Any]:
         if not answer.errors or is_last:
             return answer
         logger.warning("Step %r asks the next model: the answer of %s is not valid", question.step, model)
-    raise ConfigurationError(f"The agent {question.name} has no model to ask.", setting="model")
+    raise AssertionError("a question has at least one model")
 
 
 async def _where_it_stands(session: Session, question: Question) -> int:
     """The last of the models whose turn was begun before: what failed before it is not paid for again."""
-    for position in range(len(question.models) - 1, 0, -1):
-        attempt = _Attempt(session, question, question.models[position], [])
+    models = list(question.specs)
+    for position in range(len(models) - 1, 0, -1):
+        attempt = _Attempt(session, question, models[position], [])
         key = turn_key(attempt.turn(question.step, question.prompt, question.follows))
         if await session.ws.journal.operations.get(session.ws.scope, key) is not None:
             return position
@@ -123,7 +123,7 @@ class _Attempt:
     calls: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._spec = self.question.spec(self.model)
+        self._spec = self.question.specs[self.model]
         self._key = agent_key(self._spec)
 
     async def answer(self) -> Answer[Any]:
@@ -182,7 +182,7 @@ class _Attempt:
             max_completion_tokens=question.max_completion_tokens,
             deadline=question.deadline,
             owner=session.owner if reuse else session.whose,
-            keeper=session.whose if reuse else None,
+            keeper=session.keeper,
         )
 
     async def _run(self, turn: TurnSpec) -> TurnResult:
@@ -223,8 +223,7 @@ class _Attempt:
         )
 
     async def _made(self) -> AgentSpec:
-        spec: AgentSpec = await self.question.made(self.session, self._spec)
-        return spec
+        return await self.question.made(self.session, self._spec)
 
     def _answer(self, step: str, prompt: str, result: TurnResult, history: list[Exchange]) -> Answer[Any]:
         value, errors = self.question.answer.parse(result.text)

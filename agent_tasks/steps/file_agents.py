@@ -13,12 +13,11 @@ import yaml
 from pydantic import Discriminator, Field, Tag, TypeAdapter
 
 from agent_tasks.errors import ConfigurationError
-from agent_tasks.operations import AgentSpec
+from agent_tasks.operations import operation_key
 from agent_tasks.pipeline.output_schema import FieldName, FieldSpec, OutputSchema, json_schema_format
+from agent_tasks.steps.agent import Agent
 from agent_tasks.steps.answer_types import AnswerType, answer_type
 from agent_tasks.steps.file_sections import FileSection, RawTools
-from agent_tasks.steps.made_for_agents import MadeFirst
-from agent_tasks.steps.session import Session
 from agent_tasks.steps.templates import Template
 from agent_tasks.steps.types import FIELDS, TEXT, ValueType, of_fields, of_schema
 from agent_tasks.tools import ToolSet, load_object
@@ -115,8 +114,8 @@ class FileAgent:
     entry: AgentEntry
     answer: AnswerPlan
     tools: ToolSet = field(default_factory=ToolSet)
-    made_first: tuple[MadeFirst, ...] = ()
-    """Files, stores and other agents that its tools need."""
+    needs: tuple[str, ...] = ()
+    """Keys of what its tools need: files, other agents."""
     repair_prompt: Template | None = None
 
     @property
@@ -149,53 +148,40 @@ class FileAgent:
             "name": self.name,
             "model": self.model,
             "answer": self.answer.facts,
-            "tools": self.definitions,
-            "made_first": [one.key for one in self.made_first],
+            "tools": self.tools.definitions,
+            "needs": list(self.needs),
             "repair_prompt": self.entry.repair_prompt,
         }
-
-    @property
-    def definitions(self) -> list[dict[str, Any]]:
-        """All its tools as on the wire; other agents by their keys."""
-        return [*self.tools.definitions, *(said for one in self.made_first for said in one.definitions)]
 
     def tool_names(self) -> list[str]:
         """Its tools for people: their kinds, with the names that the model calls."""
         found = []
-        for definition in self.definitions:
+        for definition in self.tools.definitions:
             kind, body = definition["type"], definition.get(definition["type"])
             name = body.get("name") if isinstance(body, dict) else definition.get("server_label")
             found.append(f"{kind} {name}" if name else kind)
         return found
 
-    def spec(self, model: str, answer: AnswerType[Any] | None = None) -> AgentSpec:
-        """The agent with a model; what has to be made first is named by its key.
+    def asked(self, answer: AnswerType[Any] | None = None) -> Agent[Any]:
+        """The agent as Python programs have it.
 
         Args:
-            model: The deployment.
             answer: What it is to answer with, in place of its own answer.
         """
-        resources = dict(self.tools.resources)
-        resources.pop("mcp", None)  # headers are given to each turn, and kept by nobody
-        spec = AgentSpec(
-            name=self.name,
-            model=model,
-            instructions=self.entry.instructions,
-            tools=self.definitions,
-            tool_resources=resources,
-            temperature=self.entry.temperature,
-            top_p=self.entry.top_p,
-            response_format=(answer or self.answer.kind).response_format,
+        entry = self.entry
+        return Agent(
+            self.name,
+            answer=answer or self.answer.kind,
+            instructions=entry.instructions,
+            model=self.model,
+            tools=self.tools,
+            temperature=entry.temperature,
+            top_p=entry.top_p,
         )
-        for one in self.made_first:
-            spec = one.named(spec)
-        return spec
 
-    async def made(self, session: Session, spec: AgentSpec) -> AgentSpec:
-        """The agent with all that it needs made on the service. Raises what the operations raise."""
-        for one in self.made_first:
-            spec = await one.made(session, spec)
-        return spec
+    def fingerprint(self) -> str:
+        """A hash of what its answers depend on."""
+        return operation_key("file-agent", **self.facts())
 
     def repair_text(self, values: Mapping[str, Any]) -> Callable[[Sequence[str]], str] | None:
         """What it is told of errors; None: the usual words."""

@@ -199,11 +199,12 @@ class StepContext:
         entry = agent.entry
         shown = repair_prompt or agent.repair_text(self.values)
         repair_turns = limits.repair_turns if entry.repair_turns is None else entry.repair_turns
+        session = self._counting_session()
+        asked = agent.asked(answer)
         question = Question(
             name=agent.name,
-            models=agent.models,
-            spec=lambda model: agent.spec(model, answer),
-            made=agent.made,
+            specs={model: await asked.planned(session, model) for model in agent.models},
+            made=asked.made,
             answer=answer or agent.answer.kind,
             prompt=prompt,
             step=step,
@@ -216,7 +217,7 @@ class StepContext:
             repair_step=repair_step,
             repair_prompt=shown or repair_text,
         )
-        return await ask(self._session(), question)
+        return await ask(session, question)
 
     def answered(self, answer: Answer[Any]) -> None:
         """Let later steps go on with the conversation of an answer."""
@@ -224,7 +225,7 @@ class StepContext:
 
     # --- for `run_steps` -----------------------------------------------------------------------------
 
-    def _session(self) -> Session:
+    def _counting_session(self) -> Session:
         session = self.session
         counted = session.on_turn
         mine = session.at()

@@ -11,16 +11,11 @@ from pydantic import BaseModel, Field, SecretStr, model_validator
 
 from agent_tasks.credentials import make_credential
 from agent_tasks.errors import ConfigurationError
+from agent_tasks.operations import content_hash, operation_key
 from agent_tasks.queues import StorageConnection
 from agent_tasks.settings import CredentialKind, environment
 from agent_tasks.steps.file_sections import FileSection, StepId
-from agent_tasks.steps.made_for_agents import (
-    ComputedFiles,
-    ConnectedAgent,
-    GivenFile,
-    MadeFirst,
-    SearchedFiles,
-)
+from agent_tasks.steps.hosted import CodeInterpreter, FileSearch
 from agent_tasks.tools import (
     ApprovalPerTool,
     AzureAISearchTool,
@@ -68,6 +63,8 @@ class ToolContext:
     """The agent that is to have the tool."""
     other_agent: Callable[[str], FileAgent]
     """Another agent of the file. Raises ConfigurationError."""
+    needs: list[str]
+    """Takes the key of each thing that has to be made on the service for the tool."""
     queue_section: QueueToolsSection | None
     queue_definitions: Callable[[], list[QueueToolDefinition]]
 
@@ -78,7 +75,7 @@ class ToolKind(Generic[SectionT]):
 
     keyword: str
     section: type[SectionT]
-    make: Callable[[SectionT, ToolContext], Tool | MadeFirst]
+    make: Callable[[SectionT, ToolContext], Tool]
     """Makes the tool. Raises ConfigurationError for what cannot be."""
 
 
@@ -154,7 +151,7 @@ class FileSearchSection(FileSection):
         return {**value, "file_search": [found]} if isinstance(found, str) else value
 
 
-def _file_search(section: FileSearchSection, context: ToolContext) -> Tool | MadeFirst:
+def _file_search(section: FileSearchSection, context: ToolContext) -> Tool:
     options: dict[str, Any] = {
         "max_num_results": section.max_num_results,
         "ranker": section.ranker,
@@ -165,7 +162,7 @@ def _file_search(section: FileSearchSection, context: ToolContext) -> Tool | Mad
     if section.store is not None:
         return FileSearchTool([section.store], **options)
     files = _files(section.file_search, context)
-    return SearchedFiles(files, FileSearchTool(**options), context.agent)
+    return FileSearch(files, context.agent, **options)
 
 
 class CodeInterpreterSection(FileSection):
@@ -175,20 +172,20 @@ class CodeInterpreterSection(FileSection):
     """Files for it, relative to the pipeline file; ``true``: none."""
 
 
-def _code_interpreter(section: CodeInterpreterSection, context: ToolContext) -> Tool | MadeFirst:
+def _code_interpreter(section: CodeInterpreterSection, context: ToolContext) -> Tool:
     given = section.code_interpreter
     if given is False:
         raise ConfigurationError("code_interpreter is a list of files, or true; leave it out otherwise")
     if given is True or not given:
         return CodeInterpreterTool()
     files = _files(given, context)
-    CodeInterpreterTool(file_ids=[file.key for file in files])  # it says how many there may be
-    return ComputedFiles(files, CodeInterpreterTool())
+    CodeInterpreterTool(file_ids=list(files))  # it says how many there may be
+    return CodeInterpreter(files)
 
 
-def _files(patterns: tuple[str, ...], context: ToolContext) -> tuple[GivenFile, ...]:
+def _files(patterns: tuple[str, ...], context: ToolContext) -> dict[str, bytes | str]:
     """The files of some patterns, by name."""
-    found: dict[str, GivenFile] = {}
+    found: dict[str, bytes | str] = {}
     for pattern in patterns:
         if PurePath(pattern).is_absolute() or ".." in PurePath(pattern).parts:
             raise ConfigurationError(f"{pattern} leads out of the folder of the pipeline file")
@@ -201,8 +198,9 @@ def _files(patterns: tuple[str, ...], context: ToolContext) -> tuple[GivenFile, 
                 raise ConfigurationError(
                     f"{pattern}: at most {MAX_FILES} files of {MAX_FILE_BYTES:,} bytes are allowed"
                 )
-            found[name] = GivenFile(name, path.read_bytes())
-    return tuple(found.values())
+            found[name] = path.read_bytes()
+    context.needs.append(operation_key("files", **{name: content_hash(one) for name, one in found.items()}))
+    return found
 
 
 class OpenApiSection(FileSection):
@@ -304,11 +302,10 @@ class ConnectedAgentSection(FileSection):
     """Name that the model calls it by; default its key."""
 
 
-def _connected_agent(section: ConnectedAgentSection, context: ToolContext) -> MadeFirst:
+def _connected_agent(section: ConnectedAgentSection, context: ToolContext) -> Tool:
     other = context.other_agent(section.connected_agent)
-    made = ConnectedAgent(other, section.name or section.connected_agent, section.description)
-    made.definitions  # noqa: B018 - it is checked here whether the name is possible
-    return made
+    context.needs.append(other.fingerprint())
+    return other.asked().as_tool(section.description, name=section.name or section.connected_agent)
 
 
 class LogicAppSection(FileSection):

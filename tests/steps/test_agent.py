@@ -226,7 +226,7 @@ async def test_an_agent_needs_a_session_a_model_and_a_possible_answer() -> None:
     with pytest.raises(ConfigurationError, match="outside of any session"):
         await Agent("helper").ask("?")
     with pytest.raises(ConfigurationError, match="names no model"):
-        await Agent("helper").ask("?", session=Session(None, owner="x"))  # type: ignore[arg-type]
+        await Agent("helper").ask("?", session=Session(object(), owner="x"))  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="mapping"):
         Agent("helper", answer=dict[str, int])
     with pytest.raises(ConfigurationError, match="may be anything"):
