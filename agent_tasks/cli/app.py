@@ -113,6 +113,30 @@ def check(
 
 @app.command(epilog=EXIT_CODES)
 @reported
+def graph(
+    pipeline: Annotated[Path, typer.Argument(metavar="FILE", help="The pipeline file.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="Picture to write.", show_default="standard output"),
+    ] = None,
+    as_text: Annotated[bool, typer.Option("--text", help="An outline of text in place of SVG.")] = False,
+) -> None:
+    """Draw the steps of a pipeline file, as SVG.
+
+    The file is checked first, as by agent-tasks check. Nothing is started,
+    and nothing is sent.
+
+    [bold]Example[/]
+
+        agent-tasks graph contracts.yaml --out contracts.svg
+    """
+    from agent_tasks.cli.graph import draw_pipeline
+
+    raise typer.Exit(draw_pipeline(pipeline, out, as_text=as_text))
+
+
+@app.command(epilog=EXIT_CODES)
+@reported
 def weights() -> None:
     """Install the weights of the small local model (98 MB).
 
