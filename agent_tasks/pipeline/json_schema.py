@@ -12,10 +12,11 @@ import json
 import sys
 import textwrap
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from agent_tasks.pipeline.output_schema import FieldType
 from agent_tasks.pipeline.schema import PipelineFile
 from agent_tasks.pipeline.steps_file import StepsFile
 from agent_tasks.steps.file_sections import STEPS_MARK, TOOLS_MARK
@@ -31,6 +32,10 @@ def pipeline_schema() -> dict[str, Any]:
     long = _added(StepsFile, definitions)
     steps = {key: _added(kind.section, definitions) for key, kind in step_kinds().items()}
     tools = {key: _added(kind.section, definitions) for key, kind in tool_kinds().items()}
+    # A type alone may stand for a field, and a text for a question.
+    types = {"enum": list(get_args(FieldType))}
+    definitions["FieldSpec"] = {"anyOf": [types, definitions["FieldSpec"]]}
+    definitions["QuestionEntry"] = {"anyOf": [{"type": "string"}, definitions["QuestionEntry"]]}
     definitions["steps"] = {"type": "array", "items": {"$ref": "#/$defs/step"}}
     definitions["step"] = {"anyOf": [_with(key, reference) for key, reference in steps.items()]}
     definitions["tools"] = {"type": "array", "items": {"$ref": "#/$defs/tool"}}

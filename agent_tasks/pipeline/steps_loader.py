@@ -89,6 +89,8 @@ class _Loader:
     """The files that lead here, this one included."""
     problems: list[PipelineError] = field(default_factory=list)
     agents: dict[str, FileAgent] = field(default_factory=dict)
+    model: str | None = None
+    """Model deployment of agents, and of files that are steps, which name none."""
     asked_by_agents: set[str] = field(default_factory=set)
     """Agents that are tools of others."""
     _definitions: list[QueueToolDefinition] | None = None
@@ -106,6 +108,7 @@ class _Loader:
 
     def steps(self, file: StepsFile, path: tuple[str, ...] = ()) -> tuple[Step, ...]:
         """The plan of the file's steps."""
+        self.model = file.model or self.default_model
         for key in file.agents:
             if key not in self.agents:
                 self.agent(key, file)
@@ -150,7 +153,7 @@ class _Loader:
             source = read_yaml(path)
             if not isinstance(source.data, dict) or "steps" not in source.data:
                 raise source.error((), "has no `steps`.", "A file that is a step has `agents` and `steps`.")
-            loader = _Loader(source, self.default_model, (*self.chain, path), self.problems)
+            loader = _Loader(source, self.model, (*self.chain, path), self.problems)
             file = loader.read()
         except PipelineError as error:
             self.problems += error.problems or (error,)
@@ -164,7 +167,7 @@ class _Loader:
     def agent(self, key: str, file: StepsFile) -> FileAgent | None:
         """Make an agent of its entry."""
         entry, location = file.agents[key], ("agents", key)
-        model = entry.model or file.model or self.default_model
+        model = entry.model or self.model
         if not model:
             self.problem(
                 (*location, "model"), "no model deployment is named.",

@@ -50,9 +50,9 @@ class Template:
             tree = _parsed(source)
             line = next((node.lineno for node in tree.find_all(nodes.Name) if node.name == name), 1)
             raise PromptError(f"'{name}' is not known here. {did_you_mean(name, list(scope))}", line)
-        prompt = Prompt.parse(source, frozenset(scope))
         walk = _Walk(scope)
         walk.visit(_parsed(source))
+        prompt = Prompt.parse(source, frozenset(scope))
         shown = prompt.render({name: one.example() for name, one in scope.items()})
         if not shown and not walk.reads:
             raise PromptError("the template gives an empty text", 1)
