@@ -49,6 +49,19 @@ def _environment() -> ImmutableSandboxedEnvironment:
 _ENVIRONMENT = _environment()
 
 
+def parsed(source: str) -> tuple[nodes.Template, set[str]]:
+    """A template as a tree, and the names that it asks for.
+
+    Raises:
+        PromptError: It is no template, or has a filter that is not known.
+    """
+    try:
+        tree = _ENVIRONMENT.parse(source)
+        return tree, meta.find_undeclared_variables(tree)
+    except jinja2.TemplateSyntaxError as error:
+        raise PromptError(error.message or "not a valid template", error.lineno) from error
+
+
 @dataclass(frozen=True)
 class Prompt:
     """A checked template."""

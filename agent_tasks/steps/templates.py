@@ -11,17 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import jinja2
-import jinja2.meta
 from jinja2 import nodes
 
 from agent_tasks.known_names import did_you_mean
-from agent_tasks.pipeline.prompts import Prompt, PromptError
+from agent_tasks.pipeline.prompts import Prompt, PromptError, parsed
 from agent_tasks.steps.types import ANY, ValueType
 
 _PYTHON: dict[str, type] = {"object": dict, "list": list, "string": str}
-
-_PARSER = jinja2.Environment(autoescape=False)  # noqa: S701 - it parses only, and never renders
 
 
 @dataclass(frozen=True)
@@ -45,13 +41,12 @@ class Template:
         Raises:
             PromptError: With the line in the template.
         """
-        unknown = jinja2.meta.find_undeclared_variables(_parsed(source)) - set(scope)
-        for name in sorted(unknown):
-            tree = _parsed(source)
+        tree, names = parsed(source)
+        for name in sorted(names - set(scope)):
             line = next((node.lineno for node in tree.find_all(nodes.Name) if node.name == name), 1)
             raise PromptError(f"'{name}' is not known here. {did_you_mean(name, list(scope))}", line)
         walk = _Walk(scope)
-        walk.visit(_parsed(source))
+        walk.visit(tree)
         prompt = Prompt.parse(source, frozenset(scope))
         shown = prompt.render({name: one.example() for name, one in scope.items()})
         if not shown and not walk.reads:
@@ -87,13 +82,6 @@ class _Mapping(dict[str, Any]):
 class _List(list[Any]):
     def __str__(self) -> str:
         return json.dumps(self, ensure_ascii=False)
-
-
-def _parsed(source: str) -> nodes.Template:
-    try:
-        return _PARSER.parse(source)
-    except jinja2.TemplateSyntaxError as error:
-        raise PromptError(error.message or "not a valid template", error.lineno) from error
 
 
 class _Walk:

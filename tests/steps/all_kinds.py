@@ -84,8 +84,8 @@ steps: [{agent: summer, prompt: "Count: {{ document.text }}"}]
 """
 
 TURNS = 2 + 2 + 4 + 2 + 3 + 2 + 1 + 1
-"""Turns until a person is asked: route, extract; two parties; two rounds of two; two sides; three votes; two of
-the hand-off; the inner pipeline; the review."""
+"""Turns until a person is asked: route, extract; two parties; two rounds of two; two sides; three votes;
+two of the hand-off; the inner pipeline; the review."""
 
 
 def _json(schema: str, value: dict[str, Any], message: str = "") -> dict[str, Any]:
