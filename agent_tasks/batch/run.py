@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 
 from agent_tasks.batch.context import Batch, Origin
+from agent_tasks.batch.corpus import answer_over_all
 from agent_tasks.batch.observer import observer
 from agent_tasks.batch.processing import LOOKED_AT_TOGETHER, process_documents, settle_known
-from agent_tasks.batch.questions import answer_questions
 from agent_tasks.batch.records import (
     AllDocumentsFailedError,
     AnswerRow,
@@ -63,7 +63,7 @@ async def publish(batch: Batch, summary: BatchSummary) -> BatchSummary:
     return summary
 
 
-PLAIN_STEPS = Steps(process=_process, answer=answer_questions, publish=publish)
+PLAIN_STEPS = Steps(process=_process, answer=answer_over_all, publish=publish)
 
 
 async def run_batch(

@@ -24,11 +24,16 @@ from agent_tasks.batch.records import AnswerRow, BatchSummary, DocumentRow, Docu
 from agent_tasks.display import in_json
 from agent_tasks.errors import ConfigurationError
 from agent_tasks.operations import Usage
+from agent_tasks.pipeline.loader import ShortPipeline
+from agent_tasks.steps.graph import to_svg
 
 MAX_REPORTED = 500
 """Documents of each state that the report names; results.jsonl has all."""
 
 _WITH_EVIDENCE = (DocumentStatus.DONE, DocumentStatus.NEEDS_REVIEW, DocumentStatus.WAITING)
+
+PICTURE = "pipeline.svg"
+"""The picture of a pipeline with steps, beside the report."""
 
 MAX_COLUMNS = 6
 """Fields in the report's table of documents."""
@@ -100,6 +105,10 @@ def read_results(path: Path) -> Iterator[DocumentRow]:
 def write_report(batch: Batch, summary: BatchSummary, written: Written) -> str:
     """Write report.md; returns its text."""
     questions = total_usage(summary.answers)
+    has_picture = not isinstance(batch.pipeline, ShortPipeline)
+    if has_picture:
+        with replacing(batch.out / PICTURE) as file:
+            file.write(to_svg(batch.pipeline.plan, batch.pipeline.name))
     text = render(
         "report.md",
         pipeline=batch.pipeline,
@@ -108,6 +117,7 @@ def write_report(batch: Batch, summary: BatchSummary, written: Written) -> str:
         needs_review=written.samples[DocumentStatus.NEEDS_REVIEW],
         failed=written.samples[DocumentStatus.FAILED],
         done=written.samples[DocumentStatus.DONE],
+        picture=PICTURE if has_picture else None,
         cell=cell,
         cited=cited,
         evidence=evidence(

@@ -86,8 +86,7 @@ def _describe(model: type[BaseModel], definitions: dict[str, Any], seen: set[typ
 def _models(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    inner = getattr(annotation, "__args__", None) or getattr(annotation, "__metadata__", ())
-    return [model for one in inner for model in _models(one)]
+    return [model for inner in get_args(annotation) for model in _models(inner)]
 
 
 def _texts(model: type[BaseModel]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -69,6 +69,8 @@ class Pipeline:
     file: FileHead
     plan: Plan
     """The steps of a document."""
+    corpus: Plan = field(default_factory=lambda: Plan(()))
+    """The steps over all documents."""
     columns: tuple[str, ...]
     """Names of the fields of a document's row."""
     fingerprint: str
@@ -85,11 +87,11 @@ class Pipeline:
 
     def step_names(self) -> list[str]:
         """The steps that a fork may begin from, in their order."""
-        return [step.name for step in self.plan.walk()]
+        return [step.name for plan in (self.plan, self.corpus) for step in plan.walk()]
 
     def step_fingerprints(self) -> dict[str, str]:
         """For each step a hash of what its outcome depends on, besides the documents and the steps before."""
-        return self.plan.fingerprints()
+        return {**self.plan.fingerprints(), **self.corpus.fingerprints()}
 
     def prompt_names(self) -> dict[str, Any]:
         """What prompts may read besides the document and each other's outcomes."""
@@ -102,7 +104,8 @@ class Pipeline:
 
     def agents(self) -> list[FileAgent]:
         """All agents of the steps, each once."""
-        found = {agent.key: agent for step in self.plan.walk() for agent in step.agents}
+        steps = [step for plan in (self.plan, self.corpus) for step in plan.walk()]
+        found = {agent.name: agent for step in steps for agent in step.agents}
         return list(found.values())
 
 

@@ -16,6 +16,8 @@ class StepsFile(FileHead):
     """The agents, by the names that steps call them by."""
     steps: RawSteps
     """The steps of each document, one after the other."""
+    corpus: RawSteps = ()
+    """The steps over all documents, when each has its state."""
     output: StepId | None = None
     """The step whose answer is the fields of a document's row; default the last `extract`, or else the last
     step that answers with fields."""

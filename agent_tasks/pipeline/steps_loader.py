@@ -25,7 +25,7 @@ from agent_tasks.steps.plan import Plan, Step
 from agent_tasks.steps.registry import kind_of, tool_kinds
 from agent_tasks.steps.templates import Template
 from agent_tasks.steps.tool_kinds import ToolContext
-from agent_tasks.steps.types import DOCUMENT, FIELDS, TEXT, list_of
+from agent_tasks.steps.types import ANY, DOCUMENT, FIELDS, TEXT, list_of, mapping
 from agent_tasks.tools import QueueToolDefinition, Tool, ToolSet, read_definitions
 
 MAX_FILES_DEEP = 5
@@ -44,8 +44,9 @@ def load_steps(source: YamlSource, default_model: str | None) -> Pipeline:
     loader = _Loader(source, default_model, (source.path.resolve(),))
     file = loader.read()
     steps = loader.steps(file)
-    loader.refuse_unused(file)
     plan = Plan(steps, loader.output(file, steps))
+    corpus = Plan(loader.corpus(file, plan))
+    loader.refuse_unused(file)
     if loader.problems:
         raise first_of(loader.problems)
     fingerprint = operation_key(
@@ -66,6 +67,7 @@ def load_steps(source: YamlSource, default_model: str | None) -> Pipeline:
         path=source.path,
         file=file,
         plan=plan,
+        corpus=corpus,
         columns=_columns(plan),
         fingerprint=fingerprint,
         failure_fingerprint=failure_fingerprint,
@@ -116,6 +118,31 @@ class _Loader:
         if not file.steps:
             self.problem(("steps",), "holds no steps.", "Add a step, such as `- agent: NAME`.")
         return plan_steps(self.loading, file.steps, ("steps",), scope={"document": DOCUMENT}, path=path)
+
+    def corpus(self, file: StepsFile, plan: Plan) -> tuple[Step, ...]:
+        """The plan of the steps over all documents."""
+        for step in plan.walk():
+            for agent in step.agents:
+                if agent.searches_corpus:
+                    self.problem(
+                        ("agents", agent.key, "tools"),
+                        f"the step {step.name!r} of a document can't search in all of them.",
+                        "Give the tool to an agent that `corpus` steps ask.",
+                    )
+        output = next((step.type for step in plan.walk() if step.path == plan.output), ANY)
+        documents = list_of(mapping({"name": TEXT, "status": TEXT, "fields": output.or_null()}))
+        steps = plan_steps(
+            self.loading, file.corpus, ("corpus",), scope={"documents": documents}, path=("corpus",)
+        )
+        for step in steps:
+            for inner in step.walk():
+                if inner.kind in ("ground", "approve", "extract", "pipeline"):
+                    self.problem(
+                        ("corpus",),
+                        f"the step {inner.name!r} is for one document, not for all of them.",
+                        "Put it under `steps`.",
+                    )
+        return steps
 
     def refuse_unused(self, file: StepsFile) -> None:
         """Tell agents that nobody asks."""

@@ -17,6 +17,7 @@ from agent_tasks.operations import operation_key
 from agent_tasks.pipeline.output_schema import FieldName, FieldSpec, OutputSchema, json_schema_format
 from agent_tasks.steps.agent import Agent
 from agent_tasks.steps.answer_types import AnswerType, answer_type
+from agent_tasks.steps.corpus_search import CorpusSearch
 from agent_tasks.steps.file_sections import FileSection, RawTools
 from agent_tasks.steps.templates import Template
 from agent_tasks.steps.types import FIELDS, TEXT, ValueType, of_fields, of_schema
@@ -152,6 +153,11 @@ class FileAgent:
             "needs": list(self.needs),
             "repair_prompt": self.entry.repair_prompt,
         }
+
+    @property
+    def searches_corpus(self) -> bool:
+        """Whether it searches in all documents of the batch."""
+        return any(isinstance(tool, CorpusSearch) for tool in self.tools)
 
     def tool_names(self) -> list[str]:
         """Its tools for people: their kinds, with the names that the model calls."""

@@ -141,7 +141,7 @@ def _box(step: Step) -> _StepBox:
     lines, columns = _lines(step), tuple(_column(branch) for branch in step.branches)
     inner = sum(column.width for column in columns) + _BETWEEN * max(len(columns) - 1, 0)
     width = max([_MIN_WIDTH, inner + 2 * _PAD, *(_width(line) + 2 * _PAD for line in lines)])
-    height = len(lines) * _LINE + _PAD
+    height: float = len(lines) * _LINE + _PAD
     if columns:
         height += max(column.height for column in columns) + _PAD
     return _StepBox(width, height, step, lines, columns)

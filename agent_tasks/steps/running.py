@@ -55,6 +55,8 @@ class DocumentRun:
     outcome: DocumentOutcome = field(default_factory=DocumentOutcome)
     checks_prompts: bool = True
     """Whether `max_document_tokens` holds for each prompt; not if the document's whole text was looked at."""
+    under: tuple[str, ...] = ()
+    """What comes before the names of its steps."""
     origin: Session | None = None
     """In a fork: the session in which the steps before it were carried out."""
     redone_from: str | None = None
@@ -73,7 +75,9 @@ class DocumentRun:
             StepStoppedError: A person has to look at the document.
             AgentTasksError: It failed.
         """
-        return await run_steps(self.plan.steps if steps is None else steps, StepContext(self, values))
+        return await run_steps(
+            self.plan.steps if steps is None else steps, StepContext(self, values, path=self.under)
+        )
 
     def is_redone(self, step: Step) -> bool:
         """Whether a fork does a step again because of its place."""

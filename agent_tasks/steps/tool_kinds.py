@@ -14,6 +14,7 @@ from agent_tasks.errors import ConfigurationError
 from agent_tasks.operations import content_hash, operation_key
 from agent_tasks.queues import StorageConnection
 from agent_tasks.settings import CredentialKind, environment
+from agent_tasks.steps.corpus_search import CORPUS, CorpusSearch
 from agent_tasks.steps.file_sections import FileSection, StepId
 from agent_tasks.steps.hosted import CodeInterpreter, FileSearch
 from agent_tasks.tools import (
@@ -137,7 +138,8 @@ class FileSearchSection(FileSection):
     """Search in files that are given, or in a store that is there."""
 
     file_search: tuple[str, ...] = ()
-    """Files, or patterns such as ``rules/*.pdf``, relative to the pipeline file; a store of them is built."""
+    """Files, or patterns such as ``rules/*.pdf``, relative to the pipeline file, of which a store is built;
+    ``corpus``: all documents of the batch, for agents of `corpus` steps."""
     store: str | None = None
     """Id of a vector store that is there already, in place of files."""
     max_num_results: int | None = None
@@ -161,6 +163,8 @@ def _file_search(section: FileSearchSection, context: ToolContext) -> Tool:
         raise ConfigurationError("file_search names files, or `store`, one of the two")
     if section.store is not None:
         return FileSearchTool([section.store], **options)
+    if section.file_search == (CORPUS,):
+        return CorpusSearch(**options)
     files = _files(section.file_search, context)
     return FileSearch(files, context.agent, **options)
 
