@@ -108,7 +108,7 @@ def write_report(batch: Batch, summary: BatchSummary, written: Written) -> str:
     has_picture = not isinstance(batch.pipeline, ShortPipeline)
     if has_picture:
         with replacing(batch.out / PICTURE) as file:
-            file.write(to_svg(batch.pipeline.plan, batch.pipeline.name))
+            file.write(to_svg(batch.pipeline.plan, batch.pipeline.name, corpus=batch.pipeline.corpus))
     text = render(
         "report.md",
         pipeline=batch.pipeline,

@@ -70,7 +70,7 @@ def _content(pipeline: Pipeline) -> dict[str, str | list[str]]:
         "name": pipeline.name,
         "agents": listed,
         "tools": tools,
-        "steps": [step.name for step in pipeline.plan.walk()],
+        "steps": [step.name for plan in (pipeline.plan, pipeline.corpus) for step in plan.walk()],
         "fields": list(pipeline.columns),
         "questions": [question.id for question in pipeline.questions],
     }

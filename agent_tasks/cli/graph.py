@@ -29,7 +29,10 @@ def draw_pipeline(path: Path, out: Path | None, *, as_text: bool) -> ExitCode:
     from agent_tasks.steps.graph import to_svg, to_text
 
     pipeline = load_pipeline(path, default_model=default_model(Settings()))
-    picture = to_text(pipeline.plan) if as_text else to_svg(pipeline.plan, pipeline.name)
+    if as_text:
+        picture = to_text(pipeline.plan, corpus=pipeline.corpus)
+    else:
+        picture = to_svg(pipeline.plan, pipeline.name, corpus=pipeline.corpus)
     if out is None:
         typer.echo(picture, nl=False)
         return ExitCode.OK

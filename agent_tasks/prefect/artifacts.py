@@ -113,7 +113,7 @@ async def publish_artifacts(batch: Batch, summary: BatchSummary) -> None:
             whole = report[:MAX_REPORT_CHARS].rpartition("\n")[0]
             report = f"{whole}\n\n(shortened; the whole report: {escape(summary.report)})"
         if not isinstance(batch.pipeline, ShortPipeline):
-            outline = to_text(batch.pipeline.plan)
+            outline = to_text(batch.pipeline.plan, corpus=batch.pipeline.corpus)
             await acreate_markdown_artifact(
                 # An indented block: nothing in it is Markdown.
                 "".join(f"    {line}\n" for line in outline.splitlines()),

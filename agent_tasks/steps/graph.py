@@ -91,7 +91,7 @@ def to_svg(plan: Plan, title: str, *, corpus: Plan | None = None) -> str:
     return "\n".join(parts) + "\n"
 
 
-def to_text(plan: Plan) -> str:
+def to_text(plan: Plan, *, corpus: Plan | None = None) -> str:
     """The same as an outline of text, a line a step."""
     lines: list[str] = []
 
@@ -104,6 +104,9 @@ def to_text(plan: Plan) -> str:
                 add(branch.steps, depth + (2 if branch.label else 1))
 
     add(plan.steps, 0)
+    if corpus is not None and corpus.steps:
+        lines.append("[over all documents]")
+        add(corpus.steps, 1)
     return "\n".join(lines) + "\n"
 
 

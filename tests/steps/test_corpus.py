@@ -38,7 +38,7 @@ RULES: dict[str, Any] = {
             "reply": {"json": {"price": "{{ groups.price | float }}"}},
         },
         {
-            "when": {"schema": "judge", "message": "a.txt: 10.0 b.txt: 20.0"},
+            "when": {"schema": "judge", "message": "b.txt: 20.0$"},
             "reply": {"json": {"best": "a.txt"}},
         },
         {"when": {"schema": "judge"}, "reply": {"json": {"best": "c.txt"}}},
@@ -101,7 +101,7 @@ async def test_a_step_that_fails_says_so_and_those_before_it_are_kept(batch: Ben
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('prompt: "Read {{ document.text }}"', 'prompt: "Read", tools: [{file_search: corpus}]', "can't search"),
+        ('prompt: "Read {{ document.text }}"', 'prompt: x, tools: [{file_search: corpus}]', "can't search"),
         ("vote.value", "vote.valeu", "Did you mean 'value'?"),
         ("one.fields.price", "one.fields.prize", "Did you mean 'price'?"),
         ("{{ one.name }}", "{{ document.name }}", "'document' is not known here"),
