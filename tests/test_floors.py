@@ -33,7 +33,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "wire": ("client", "wire", "telemetry"),
     "services": ("backends", "documents"),
     "durable operations": ("operations", "tools", "queues", "journal"),
-    "steps": ("pipeline",),
+    "steps": ("steps", "pipeline"),
     "jobs": ("batch",),
     # Processes of this machine, which the faces start and no floor below knows.
     "this machine": ("local",),

@@ -4,6 +4,7 @@ AgentTasksError
 ├─ ConfigurationError                  a setting is missing or wrong; names the setting and the remedy
 │  ├─ InsecureEndpointError            a token would travel over plain http to another machine
 │  ├─ NotInstalledError                a part that this needs is not installed; names the command
+│  ├─ NotAwaitedError                  a durable call was taken for its result without `await`
 │  └─ CredentialError                  the credential gave no token
 ├─ TransportError                      no usable answer came back
 │  ├─ InvalidAnswerError               an answer came that is not one of the service
@@ -28,6 +29,7 @@ AgentTasksError
 │  │  └─ RunContentFilteredError       the content filter cut it off, or refused it
 │  └─ EmptyAnswerError                 the run completed without an answer
 ├─ AnswerFormatError                   the answer is not the JSON that was asked for
+│  └─ AnswerInvalidError               nor after the agent was shown what is wrong
 ├─ ToolError                           a function tool gave no result
 │  ├─ UnknownToolError                 the agent called a tool that is not there
 │  ├─ ToolArgumentsError               the arguments do not fit the tool's schema
@@ -73,6 +75,7 @@ from agent_tasks.errors.configuration import (
     ConfigurationError,
     CredentialError,
     InsecureEndpointError,
+    NotAwaitedError,
     NotInstalledError,
 )
 from agent_tasks.errors.decisions import (
@@ -108,6 +111,7 @@ from agent_tasks.errors.queues import (
 )
 from agent_tasks.errors.runs import (
     AnswerFormatError,
+    AnswerInvalidError,
     EmptyAnswerError,
     RunCancelledError,
     RunContentFilteredError,
@@ -144,6 +148,7 @@ __all__ = [
     "AgentTasksError",
     "AlreadyDecidedError",
     "AnswerFormatError",
+    "AnswerInvalidError",
     "ApprovalNeededError",
     "AuthenticationError",
     "BadRequestError",
@@ -165,6 +170,7 @@ __all__ = [
     "JournalUnreadableError",
     "JournalVersionError",
     "LeaseLostError",
+    "NotAwaitedError",
     "NotFoundError",
     "NotInstalledError",
     "NotReadyError",

@@ -19,12 +19,13 @@ from agent_tasks.operations.decisions import (
     withdraw_questions,
 )
 from agent_tasks.operations.dispatch import dispatch_tools
-from agent_tasks.operations.files import build_vector_store, upload_file
+from agent_tasks.operations.files import build_vector_store, file_key, store_key, upload_file
 from agent_tasks.operations.interrupted_calls import answer_call, list_interrupted_calls, repeat_call
 from agent_tasks.operations.keys import content_hash, operation_key
 from agent_tasks.operations.models import (
     AgentSpec,
     Citation,
+    ConnectedAgent,
     Decision,
     RemoteAgent,
     RemoteFile,
@@ -34,13 +35,14 @@ from agent_tasks.operations.models import (
     TurnSpec,
     Usage,
 )
-from agent_tasks.operations.turns import run_turn, turn_key
+from agent_tasks.operations.turns import finished_turn, run_turn, turn_key
 from agent_tasks.operations.workspace import Held, Workspace
 
 __all__ = [
     "DEFAULT_TTL",
     "AgentSpec",
     "Citation",
+    "ConnectedAgent",
     "Decision",
     "Held",
     "RemoteAgent",
@@ -62,7 +64,9 @@ __all__ = [
     "dispatch_tools",
     "ensure_agent",
     "exclusive",
+    "file_key",
     "find_question",
+    "finished_turn",
     "list_interrupted_calls",
     "list_questions",
     "operation_key",
@@ -71,6 +75,7 @@ __all__ = [
     "release_owners",
     "repeat_call",
     "run_turn",
+    "store_key",
     "turn_key",
     "upload_file",
     "withdraw_questions",

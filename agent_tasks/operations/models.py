@@ -6,11 +6,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agent_tasks.backends.base import AgentSpec, Citation, RemoteStore, Usage
+from agent_tasks.backends.base import AgentSpec, Citation, ConnectedAgent, RemoteFile, RemoteStore, Usage
 
 __all__ = [
     "AgentSpec",
     "Citation",
+    "ConnectedAgent",
     "Decision",
     "RemoteAgent",
     "RemoteFile",
@@ -24,19 +25,6 @@ __all__ = [
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class RemoteFile(_Model):
-    """A file on the service."""
-
-    id: str
-    key: str
-    """What it is: a hash of its content and name."""
-    name: str
-    """The file's own name (the service knows it under a name that carries the mark)."""
-    bytes: int
-    reused: bool = False
-    """True: an earlier call uploaded it, nothing was sent."""
 
 
 class RemoteAgent(_Model):
@@ -69,7 +57,15 @@ class TurnSpec(_Model):
     """Seconds until the turn is given up and cancelled, whatever it is doing."""
     owner: str
     """What the turn is for, such as a document of a batch; part of the turn's key, and the owner of its
-    conversation in the ledger."""
+    conversation in the ledger, unless there is a `keeper`."""
+    keeper: str | None = None
+    """Whose the conversation is in the ledger, where that is not the owner: the run that asked, for an answer
+    that other runs may take. No part of the key."""
+
+    @property
+    def kept_by(self) -> str:
+        """Whose the conversation is in the ledger."""
+        return self.keeper or self.owner
 
 
 class ToolCallOutcome(_Model):

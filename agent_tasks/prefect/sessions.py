@@ -1,0 +1,270 @@
+"""Sessions of flows, tasks and scripts: opened for a block, released at its end."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Hashable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from types import TracebackType
+
+from prefect.context import FlowRunContext, TaskRunContext
+from prefect.exceptions import Pause
+
+from agent_tasks.detaching import hearing_sigterm, is_detaching
+from agent_tasks.errors import AgentTasksError, ConfigurationError
+from agent_tasks.logs import get_logger
+from agent_tasks.operations import DEFAULT_TTL, Workspace
+from agent_tasks.operations.cancelling import cancel_owner
+from agent_tasks.operations.ownership import release_ended
+from agent_tasks.pipeline.loader import default_model
+from agent_tasks.prefect.blocks import AgentsProject, load_project
+from agent_tasks.prefect.cancellation_watch import is_cancelled
+from agent_tasks.prefect.turns import PrefectTurns
+from agent_tasks.settings import Settings
+from agent_tasks.steps.portal import portal
+from agent_tasks.steps.session import Session, session_around
+
+__all__ = ["SessionBlock", "session"]
+
+logger = get_logger("agent_tasks.prefect.sessions")
+
+_OWNER_CHARACTERS = 120  # of a flow's name in an owner, to which the run's id and names of parts are added
+
+
+def session(
+    project: AgentsProject | str | Workspace | None = None,
+    *,
+    owner: str | None = None,
+    run: str | None = None,
+    reuse: bool = False,
+    keep: bool = False,
+    ttl: timedelta = DEFAULT_TTL,
+    model: str | None = None,
+    tasks: bool = True,
+) -> SessionBlock:
+    """Open a session for a block: agents that are asked in it work for its owner, in its run.
+
+    In a flow, owner and run are the flow's name and the flow run: what is asked once in a flow run is never
+    paid for again by its retries, and another flow run asks anew. What the block made is gone when it ends.
+
+    Example:
+        ```python
+        @flow
+        async def ask(question: str) -> str:
+            async with session():
+                return (await helper.ask(question)).value
+
+        @flow
+        def ask_blocking(question: str) -> str:
+            with session():
+                return helper.ask_sync(question).value
+        ```
+
+    Args:
+        project: the project as a block, or the name of a saved one; the environment's if not given (and
+            without one the local service). Or a workspace that is open.
+        owner: for whom the work is; the flow's name if not given. Needed outside of flows.
+        run: the run; the flow run's id if not given, or else a run of its own. A script that is to go on
+            after a crash gives it a name.
+        reuse: whether answers of other runs of the owner may be taken.
+        keep: whether what was made stays when the block ends, until its time to live is over.
+        ttl: how long what is made may live, whatever happens.
+        model: the model deployment of agents that name none; the project's if not given.
+        tasks: whether each turn is a Prefect task run, inside of a flow.
+
+    Raises:
+        ConfigurationError: no owner is known, or the project can't be used.
+    """
+    return SessionBlock(project, owner, run, reuse=reuse, keep=keep, ttl=ttl, model=model, tasks=tasks)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where in Prefect the block is."""
+
+    flow: str | None = None
+    flow_run: str | None = None
+    task_run: str | None = None
+    is_retried: bool = False
+    """Whether Prefect tries again when the block fails."""
+
+    @classmethod
+    def here(cls) -> _Place:
+        flow, task = FlowRunContext.get(), TaskRunContext.get()
+        name = run = None
+        retried = False
+        if flow is not None and flow.flow is not None and flow.flow_run is not None:
+            name, run = flow.flow.name, str(flow.flow_run.id)
+            retried = flow.flow_run.run_count <= (flow.flow.retries or 0)
+        if task is None:
+            return cls(name, run, None, retried)
+        run = run or (str(task.task_run.flow_run_id) if task.task_run.flow_run_id else None)
+        retried = retried or task.task_run.run_count <= (task.task.retries or 0)
+        return cls(name or task.task.name, run, str(task.task_run.id), retried)
+
+
+@dataclass(frozen=True)
+class ProjectOpener:
+    """Opens the workspace of a project, anywhere."""
+
+    project: AgentsProject
+
+    @property
+    def key(self) -> Hashable:
+        """What tells it from others."""
+        return tuple(self.project.settings().model_dump().items())
+
+    def workspace(self) -> AbstractAsyncContextManager[Workspace]:
+        """Open it, for the block."""
+        return self.project.workspace()
+
+
+class SessionBlock:
+    """A session for a block, as `session` makes it: `async with`, or `with` in blocking code."""
+
+    def __init__(
+        self,
+        project: AgentsProject | str | Workspace | None,
+        owner: str | None,
+        run: str | None,
+        *,
+        reuse: bool,
+        keep: bool,
+        ttl: timedelta,
+        model: str | None,
+        tasks: bool,
+    ) -> None:
+        self._project = project
+        self._owner = owner
+        self._run = run
+        self._reuse = reuse
+        self._keep = keep
+        self._ttl = ttl
+        self._model = model
+        self._tasks = tasks
+        self._stack = AsyncExitStack()
+        self._blocking = ExitStack()
+        self._session: Session | None = None
+        self._place = _Place()
+        self._is_joined = False
+
+    # --- async -----------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Session:
+        self._place = _Place.here()
+        async with AsyncExitStack() as stack:
+            stack.enter_context(hearing_sigterm())
+            if isinstance(self._project, Workspace):
+                made = self._made(self._project, None)
+            else:
+                project = await load_project(self._project)
+                ws = await stack.enter_async_context(project.workspace())
+                made = self._made(ws, project)
+            stack.enter_context(made.entered())
+            self._stack = stack.pop_all()
+        self._session = made
+        return made
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._session is not None  # noqa: S101 - it was entered
+        async with self._stack:
+            await self._end(self._session, error)
+
+    # --- blocking --------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Session:
+        if isinstance(self._project, Workspace):
+            raise ConfigurationError(
+                "A workspace that is open belongs to its event loop: use `async with session(workspace)`, or "
+                "give the project.",
+                setting="project",
+            )
+        self._place = _Place.here()
+        made = self._made(None, _loaded(self._project))
+        with ExitStack() as stack:
+            stack.enter_context(hearing_sigterm())
+            stack.enter_context(made.entered())
+            self._blocking = stack.pop_all()
+        self._session = made
+        return made
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        session = self._session
+        assert session is not None  # noqa: S101 - it was entered
+        with self._blocking:
+            session.wait(lambda there: self._end(there, error))
+
+    # --- both ------------------------------------------------------------------------------------------
+
+    def _made(self, ws: Workspace | None, project: AgentsProject | None) -> Session:
+        settings = project.settings() if project is not None else Settings()
+        place = self._place
+        owner = self._owner or (place.flow or "").replace("/", "-")[:_OWNER_CHARACTERS].strip()
+        if not owner:
+            raise ConfigurationError(
+                "Outside of a flow a session needs an owner: session(owner='my-script'). To go on after a "
+                "crash, give it a name for the run as well: run='2026-11-29'.",
+                setting="owner",
+            )
+        run = self._run or place.flow_run or uuid.uuid4().hex
+        whose = f"{owner}:{run}"
+        around = session_around()
+        self._is_joined = around is not None and around.whose == whose
+        root = whose
+        if around is not None and self._is_joined:
+            root = around.root  # what is made goes with the session around
+        elif place.task_run is not None and place.flow_run is not None:
+            root = f"{whose}/{place.task_run}"  # other tasks of the flow run may be at work
+        return Session(
+            ws,
+            owner=owner,
+            run=run,
+            root=root,
+            keeper=root,
+            ttl=self._ttl,
+            model=self._model or (default_model(settings) if project is not None else None),
+            reuse=self._reuse,
+            opener=ProjectOpener(project) if project is not None else None,
+            turns=PrefectTurns(tasks=self._tasks, content=settings.show_content),
+        )
+
+    async def _end(self, session: Session, error: BaseException | None) -> None:
+        """Release what was made, unless somebody goes on with it."""
+        if self._keep or self._is_joined:
+            return
+        if error is not None and not isinstance(error, Exception):
+            if is_detaching() and not await is_cancelled(self._place.flow_run):
+                return  # told to end by SIGTERM: the next one goes on
+            if _is_pause(error):
+                return
+        elif error is not None and (self._place.is_retried or _is_waiting(error)):
+            return
+        try:
+            if error is not None:
+                await cancel_owner(session.ws, session.root)
+            await release_ended(session.ws, session.root)
+        except AgentTasksError as failure:  # must not hide how the block ended
+            logger.warning("What %s made was not deleted yet (the sweep will): %s", session.root, failure)
+
+
+def _loaded(project: AgentsProject | str | None) -> AgentsProject:
+    if isinstance(project, AgentsProject):
+        return project
+    if project is None:
+        return AgentsProject()
+    return portal().wait(load_project(project))
+
+
+def _is_pause(error: BaseException) -> bool:
+    return isinstance(error, Pause)
+
+
+def _is_waiting(error: Exception) -> bool:
+    """Whether a person has to decide before the work goes on."""
+    return getattr(error, "waits_for_person", False) is True
