@@ -33,10 +33,12 @@ from agent_tasks.operations import (
     Workspace,
     ensure_agent,
     operation_key,
+    owners_that_wait,
     release_owner,
     release_owners,
     run_turn,
 )
+from agent_tasks.operations.ownership import belongs_to
 from agent_tasks.pipeline.loader import AgentPlan, Pipeline
 
 logger = get_logger("agent_tasks.batch.context")
@@ -180,7 +182,7 @@ class Batch:
         return owner if len(owner) <= 250 else f"{owner[:200]}~{operation_key('owner', what=what)[:16]}"
 
     async def release(self, owner: str) -> None:
-        """Delete what belongs to an owner and its parts, except for what is retained.
+        """Delete what belongs to an owner and its parts, except for what is retained or waits for a person.
 
         What the service does not delete now stays in the ledger.
 
@@ -188,7 +190,8 @@ class Batch:
             JournalError: The ledger cannot be read or written.
         """
         live = await self.ws.journal.resources.live(self.ws.scope, owner=owner, parts=True)
-        keep = {found.remote_id for found in live if found.owner in self.retained}
+        kept = self.retained | await owners_that_wait(self.ws, owner)
+        keep = {found.remote_id for found in live if any(belongs_to(found.owner, one) for one in kept)}
         try:
             await release_owner(self.ws, owner, keep=keep)
         except JournalError:

@@ -1,7 +1,9 @@
 """One document: from its file to exactly one state.
 
-extract -> validate (-> repair) -> ground -> review -> done | needs_review | failed. The row is committed to
-the journal as soon as it is known; a document is not worked on again while file and pipeline stay the same.
+extract -> validate (-> repair) -> ground -> review -> done | waiting | needs_review | failed. The row is
+committed to the journal as soon as it is known; a document is not worked on again while file and pipeline
+stay the same. One that waits for a person is worked on again when they have decided: what comes before that
+step is taken from the journal.
 """
 
 from __future__ import annotations
@@ -9,13 +11,20 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext, suppress
 from typing import Any
 
 from agent_tasks.batch.context import Batch
 from agent_tasks.batch.observer import observer
-from agent_tasks.batch.records import DocumentRow, DocumentStatus, Failure, Review, shortened
+from agent_tasks.batch.records import (
+    AwaitedDecision,
+    DocumentRow,
+    DocumentStatus,
+    Failure,
+    Review,
+    shortened,
+)
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.documents.attachments import AttachedFile, attached_files, unread_attachments
 from agent_tasks.documents.content import DocumentContent
@@ -31,10 +40,11 @@ from agent_tasks.errors import (
     LeaseLostError,
     NotFoundError,
     RunIncompleteError,
+    WaitingForPersonError,
 )
 from agent_tasks.journal import DocumentRecord
 from agent_tasks.logs import get_logger
-from agent_tasks.operations import RemoteAgent, TurnResult, Usage, content_hash
+from agent_tasks.operations import RemoteAgent, TurnResult, Usage, content_hash, withdraw_questions
 from agent_tasks.pipeline.loader import AgentPlan
 from agent_tasks.pipeline.output_schema import parse_answer
 from agent_tasks.pipeline.prompts import PromptError
@@ -147,7 +157,7 @@ async def _process_document(batch: Batch, file: DocumentFile, releases: _Release
     except JournalError as error:
         batch.breaker.stop(error)
         raise
-    if known is None:
+    if known is None and row.status is not DocumentStatus.WAITING:
         releases.add(batch.owner_of(file.name), held)
     by_other = known is not None and _by_other(batch, known)
     _count(batch, row, reused=known is not None, by_other=by_other)
@@ -160,7 +170,7 @@ async def _settle(
     """The document's row, committed, and the record of it if it was there before."""
     work = _DocumentWork(batch, file)
     known = await work.known()
-    row = _row_that_holds(batch, known) if known is not None else None
+    row = await _undecided_row(batch, known) if known is not None else None
     if row is not None and (attached := await _attached_rows(batch, row)) is not None:
         _count_attached(batch, attached)
         return row, known
@@ -170,6 +180,7 @@ async def _settle(
         await _settle_attached(batch, inner, held)
     if row.status is DocumentStatus.FAILED or row.attachments or row.unread:
         await _take_time_from_before(batch, row)
+    await work.withdraw_questions()
     record = DocumentRecord(
         name=file.name,
         content_hash=row.content_hash,
@@ -198,7 +209,7 @@ async def _attached_rows(
         record = await batch.ws.journal.documents.get(batch.ws.scope, batch.key, name)
         if record is None or record.fingerprint != batch.fingerprint_of(record.status):
             return None
-        attached = record.read(DocumentRow) if by_other else _row_that_holds(batch, record)
+        attached = record.read(DocumentRow) if by_other else await _undecided_row(batch, record)
         below = await _attached_rows(batch, attached, by_other=by_other) if attached is not None else None
         if attached is None or below is None:
             return None
@@ -239,14 +250,18 @@ async def settle_known(batch: Batch, files: Sequence[DocumentFile]) -> list[Docu
     }
     earlier = [file for file in files if file.name in records and not _by_other(batch, records[file.name])]
     hashes = await asyncio.to_thread(_hashes, earlier, batch.pipeline.limits.max_document_bytes)
+    rows: dict[str, DocumentRow] = {}
+    for file in earlier:
+        if hashes.get(file.name) == records[file.name].content_hash:
+            row = _row_that_holds(batch, records[file.name])
+            rows |= {file.name: row} if row is not None else {}
+    decided = await _decided(batch, rows.values())
     left = []
     for file in files:
         record = records.get(file.name)
-        row = None
+        row = rows.get(file.name) if file.name not in decided else None
         if record is not None and _by_other(batch, record):
             row = record.read(DocumentRow)
-        elif record is not None and hashes.get(file.name) == record.content_hash:
-            row = _row_that_holds(batch, record)
         attached = None
         if record is not None and row is not None:
             attached = await _attached_rows(batch, row, by_other=_by_other(batch, record))
@@ -281,6 +296,25 @@ def _row_that_holds(batch: Batch, record: DocumentRecord) -> DocumentRow | None:
     return None if again and record.updated_at < batch.started else row
 
 
+async def _undecided_row(batch: Batch, record: DocumentRecord) -> DocumentRow | None:
+    """The row of an unchanged document, unless it has to be worked on again, or can be: a person decided."""
+    row = _row_that_holds(batch, record)
+    return None if row is None or await _decided(batch, [row]) else row
+
+
+async def _decided(batch: Batch, rows: Iterable[DocumentRow]) -> set[str]:
+    """The documents that wait no longer for all that they did: somebody, or a time limit, has decided.
+
+    Those that still wait cost nothing more than this one look.
+    """
+    awaited = {row.document: {one.key for one in row.waiting} for row in rows if row.waiting}
+    if not awaited:
+        return set()
+    keys = set().union(*awaited.values())
+    undecided = await batch.ws.journal.decisions.waiting(batch.ws.scope, keys)
+    return {name for name, wanted in awaited.items() if not wanted <= undecided}
+
+
 def _count(batch: Batch, row: DocumentRow, *, reused: bool, by_other: bool) -> None:
     batch.tally.count_document(row, reused=reused, by_other=by_other)
     observer().document_finished(row, reused=reused, by_other=by_other)
@@ -308,6 +342,8 @@ class _DocumentWork:
         self.row = DocumentRow(document=file.name, status=DocumentStatus.FAILED, parent=parent)
         self.attached: list[AttachedFile] = []
         """The documents that are attached to it."""
+        self.was_waiting = False
+        """Whether it waited for a person before."""
 
     async def known(self) -> DocumentRecord | None:
         """What is known of the document, if file and pipeline are as they were."""
@@ -320,6 +356,7 @@ class _DocumentWork:
             return None
         self.row.content_hash = content_hash(self.content)
         known = await self.batch.ws.journal.documents.get(self.batch.ws.scope, self.batch.key, self.file.name)
+        self.was_waiting = known is not None and known.status == DocumentStatus.WAITING
         if (
             known is None
             or known.content_hash != self.row.content_hash
@@ -337,6 +374,8 @@ class _DocumentWork:
                 self._fail(error, readable=False)
             except JournalError:
                 raise
+            except WaitingForPersonError as error:
+                self._wait(error)
             except PromptError as error:
                 self._fail(error)
             except Exception as error:
@@ -348,6 +387,18 @@ class _DocumentWork:
         if not self.is_kept:
             self.row.seconds = round(time.monotonic() - self.started, 3)
         return self.row
+
+    async def withdraw_questions(self) -> None:
+        """Ask no more what the document does not wait for any longer, as it is now."""
+        error = self.row.error
+        if self.was_waiting or (error is not None and not error.retryable):
+            keep = {awaited.key for awaited in self.row.waiting}
+            await withdraw_questions(self.batch.ws, self.owner, keep=keep)
+
+    def _wait(self, *errors: WaitingForPersonError) -> None:
+        self.row.status = DocumentStatus.WAITING
+        self.row.waiting = [AwaitedDecision.of(error) for error in errors]
+        self.row.reasons = [str(error) for error in errors]
 
     def _fail(self, error: Exception, *, readable: bool = True) -> None:
         self.row.status = DocumentStatus.FAILED
@@ -412,7 +463,8 @@ class _DocumentWork:
         row = await origin.row(self.batch.ws, self.file.name)
         if row is None:
             return False
-        is_whole = row.fields is None or origin.step == "questions"
+        waits = row.status is DocumentStatus.WAITING  # for a decision on the original, not on the fork
+        is_whole = (row.fields is None and not waits) or origin.step == "questions"
         if is_whole:
             self.row = row
         else:

@@ -28,7 +28,7 @@ from agent_tasks.crashpoints import crash_point
 from agent_tasks.documents.discovery import DocumentFile, discover
 from agent_tasks.errors import AgentTasksError, DocumentError, JournalError
 from agent_tasks.logs import get_logger
-from agent_tasks.operations import Workspace, content_hash, exclusive
+from agent_tasks.operations import Workspace, content_hash, exclusive, withdraw_questions
 from agent_tasks.pipeline.loader import Pipeline
 
 logger = get_logger("agent_tasks.batch.run")
@@ -51,6 +51,7 @@ async def publish(batch: Batch, summary: BatchSummary) -> BatchSummary:
     """Write results and report; returns the summary with what the results say."""
     written = await write_results(batch)
     summary.done = written.counts[DocumentStatus.DONE]
+    summary.waiting = written.counts[DocumentStatus.WAITING]
     summary.needs_review = written.counts[DocumentStatus.NEEDS_REVIEW]
     summary.failed = written.counts[DocumentStatus.FAILED]
     # Attached documents are known of when they have been met.
@@ -301,4 +302,5 @@ async def _forget_removed(batch: Batch, present: set[str]) -> None:
             record = await journal.documents.get(scope, batch.key, owner)
             parent, attached = owner, frozenset(record.read(DocumentRow).attachments if record else ())
         if name not in attached:
+            await withdraw_questions(batch.ws, batch.owner_of(name))
             await journal.documents.drop(scope, batch.key, name)

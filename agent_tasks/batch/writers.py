@@ -28,6 +28,8 @@ from agent_tasks.operations import Usage
 MAX_REPORTED = 500
 """Documents of each state that the report names; results.jsonl has all."""
 
+_WITH_EVIDENCE = (DocumentStatus.DONE, DocumentStatus.NEEDS_REVIEW, DocumentStatus.WAITING)
+
 MAX_COLUMNS = 6
 """Fields in the report's table of documents."""
 
@@ -102,13 +104,14 @@ def write_report(batch: Batch, summary: BatchSummary, written: Written) -> str:
         "report.md",
         pipeline=batch.pipeline,
         summary=summary,
+        waiting=written.samples[DocumentStatus.WAITING],
         needs_review=written.samples[DocumentStatus.NEEDS_REVIEW],
         failed=written.samples[DocumentStatus.FAILED],
         done=written.samples[DocumentStatus.DONE],
         cell=cell,
         cited=cited,
         evidence=evidence(
-            [*written.samples[DocumentStatus.DONE], *written.samples[DocumentStatus.NEEDS_REVIEW]],
+            [row for status in _WITH_EVIDENCE for row in written.samples[status]],
             documents=batch.folder,
             out=batch.out,
         ),

@@ -48,6 +48,11 @@ AgentTasksError
 │  ├─ JournalUnreadableError           it cannot be read: never taken as "safe to repeat"
 │  ├─ JournalVersionError              it was written by an incompatible version
 │  └─ LeaseLostError                   another worker has taken over what this one was doing
+├─ DecisionError                       a question to a person has no decision, or another one
+│  ├─ WaitingForPersonError            a step waits for a person: not a failure
+│  ├─ DecisionExpiredError             nobody decided within the time limit, which says to fail then
+│  ├─ AlreadyDecidedError              somebody else has decided, or nobody is asked any more
+│  └─ UnknownQuestionError             no question has this id, or several begin with it
 ├─ DocumentError                       a document cannot be worked on
 │  ├─ UnsupportedDocumentError         its format is not supported
 │  ├─ UnreadableDocumentError          it is damaged, encrypted or not what its name says
@@ -72,6 +77,13 @@ from agent_tasks.errors.configuration import (
     InsecureEndpointError,
     NotAwaitedError,
     NotInstalledError,
+)
+from agent_tasks.errors.decisions import (
+    AlreadyDecidedError,
+    DecisionError,
+    DecisionExpiredError,
+    UnknownQuestionError,
+    WaitingForPersonError,
 )
 from agent_tasks.errors.documents import (
     DocumentError,
@@ -134,6 +146,7 @@ from agent_tasks.errors.transport import InvalidAnswerError, NotReadyError, Stre
 
 __all__ = [
     "AgentTasksError",
+    "AlreadyDecidedError",
     "AnswerFormatError",
     "AnswerInvalidError",
     "ApprovalNeededError",
@@ -143,6 +156,8 @@ __all__ = [
     "ConflictError",
     "ConversationBusyError",
     "CredentialError",
+    "DecisionError",
+    "DecisionExpiredError",
     "DocumentError",
     "DocumentTooLongError",
     "EmbeddedServiceError",
@@ -186,9 +201,11 @@ __all__ = [
     "ToolOutputError",
     "ToolTimeoutError",
     "TransportError",
+    "UnknownQuestionError",
     "UnknownToolError",
     "UnreadableDocumentError",
     "UnsupportedDocumentError",
+    "WaitingForPersonError",
 ]
 
 for _name in __all__:

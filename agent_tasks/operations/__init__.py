@@ -10,6 +10,14 @@ from agent_tasks.operations.cleanup import (
     release_owner,
     release_owners,
 )
+from agent_tasks.operations.decisions import (
+    ask_person,
+    decide,
+    find_question,
+    list_questions,
+    owners_that_wait,
+    withdraw_questions,
+)
 from agent_tasks.operations.dispatch import dispatch_tools
 from agent_tasks.operations.files import build_vector_store, file_key, store_key, upload_file
 from agent_tasks.operations.interrupted_calls import answer_call, list_interrupted_calls, repeat_call
@@ -18,6 +26,7 @@ from agent_tasks.operations.models import (
     AgentSpec,
     Citation,
     ConnectedAgent,
+    Decision,
     RemoteAgent,
     RemoteFile,
     RemoteStore,
@@ -34,6 +43,7 @@ __all__ = [
     "AgentSpec",
     "Citation",
     "ConnectedAgent",
+    "Decision",
     "Held",
     "RemoteAgent",
     "RemoteFile",
@@ -45,17 +55,22 @@ __all__ = [
     "Workspace",
     "agent_key",
     "answer_call",
+    "ask_person",
     "build_vector_store",
     "content_hash",
+    "decide",
     "delete_conversation",
     "delete_resource",
     "dispatch_tools",
     "ensure_agent",
     "exclusive",
     "file_key",
+    "find_question",
     "finished_turn",
     "list_interrupted_calls",
+    "list_questions",
     "operation_key",
+    "owners_that_wait",
     "release_owner",
     "release_owners",
     "repeat_call",
@@ -63,4 +78,5 @@ __all__ = [
     "store_key",
     "turn_key",
     "upload_file",
+    "withdraw_questions",
 ]

@@ -13,6 +13,7 @@ __all__ = [
     "AgentSpec",
     "Citation",
     "ConnectedAgent",
+    "Decision",
     "RemoteAgent",
     "RemoteFile",
     "RemoteStore",
@@ -101,3 +102,19 @@ class TurnResult(_Model):
     """How many turns the service was asked for until this one (1 unless some failed)."""
     reused: bool = False
     """True: an earlier call paid for it, nothing was sent."""
+
+
+class Decision(_Model):
+    """What a person decided, or the time limit's policy in their place."""
+
+    key: str
+    """The question's id, as `agent-tasks approvals` knows it."""
+    approved: bool
+    by: str | None = None
+    """Who decided; None: nobody within the time limit."""
+    note: str = ""
+    """What they said about it."""
+    decided_at: float
+    """Seconds since the epoch."""
+    seen: str
+    """The hash of what they were shown."""

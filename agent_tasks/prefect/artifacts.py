@@ -31,7 +31,7 @@ UPDATE_SECONDS = 1.0
 
 MAX_REPORT_CHARS = 200_000
 _MAX_CELL_CHARS = 300
-_ORDER = (DocumentStatus.NEEDS_REVIEW, DocumentStatus.FAILED, DocumentStatus.DONE)
+_ORDER = (DocumentStatus.WAITING, DocumentStatus.NEEDS_REVIEW, DocumentStatus.FAILED, DocumentStatus.DONE)
 
 
 def artifact_key(pipeline: str, what: str) -> str:
@@ -96,7 +96,7 @@ async def _tell(batch: Batch, artifact: UUID | None, text: str) -> UUID | None:
 
 
 async def publish_artifacts(batch: Batch, summary: BatchSummary) -> None:
-    """The table of documents (needs review and failed first) and the report, as artifacts."""
+    """The table of documents (waiting, needs review and failed first) and the report, as artifacts."""
     name = batch.pipeline.name
     try:
         rows = await asyncio.to_thread(_table, Path(summary.results))

@@ -17,7 +17,7 @@ from agent_tasks.errors import EmbeddedServiceError, PipelineError
 
 COMMANDS = [
     *("run", "check", "fork", "dashboard", "prefect", "prefect-env", "emulator", "functions", "doctor"),
-    *("queues", "calls", "resources", "automations", "weights", "version"),
+    *("queues", "approvals", "calls", "resources", "automations", "weights", "version"),
 ]
 
 runner = CliRunner()
