@@ -23,6 +23,7 @@ from prefect.states import State
 from agent_tasks import Agent, AgentsProject, approve, session
 from agent_tasks.errors import ConfigurationError, NotAwaitedError, WaitingForPersonError
 from agent_tasks.operations.decisions import decide, list_questions
+from agent_tasks.prefect.sessions import release_session
 from tests.conftest import RunningService, ServiceFactory
 from tests.support.team import PYTHON, TASK, TEAM, TURNS, example
 
@@ -210,6 +211,37 @@ async def test_a_script_goes_on_in_its_run_when_a_person_has_decided(at: Any) ->
     assert left(running) == 0
 
 
+async def test_a_flow_that_does_not_show_its_turns_makes_no_rows(at: Any) -> None:
+    at(RULES)
+
+    @flow
+    async def quiet() -> int:
+        async with session(tasks=False):
+            await Agent("helper").ask("Hello?")
+        return 1
+
+    state: State[int] = await quiet(return_state=True)
+    assert state.state_details.flow_run_id is not None
+    one = FlowRunFilter(id=FlowRunFilterId(any_=[state.state_details.flow_run_id]))
+    async with get_client() as client:
+        assert await client.read_task_runs(flow_run_filter=one) == []
+
+
+async def test_what_a_killed_flow_run_left_is_released_by_its_hook(at: Any) -> None:
+    running = at(RULES)
+    hook = release_session()
+
+    @flow(name="some flow", on_failure=[hook])
+    async def killed() -> None:
+        async with session(keep=True):  # as if nobody had come to release it
+            await Agent("helper").ask("Hello?")
+        raise ValueError("killed")
+
+    await killed(return_state=True)
+    assert turns(running) == 1
+    assert left(running) == 0
+
+
 async def test_a_retried_flow_run_pays_nothing_twice(at: Any) -> None:
     running = at(RULES)
     agent = Agent("helper")
@@ -249,6 +281,23 @@ async def test_a_retried_task_pays_nothing_twice_and_a_failed_flow_leaves_nothin
 
     with pytest.raises(ValueError, match="never"):
         await failing()
+    assert len(tries) == 2
+    assert turns(running) == 1
+    assert left(running) == 0
+
+
+async def test_a_task_without_a_flow_pays_nothing_twice(at: Any) -> None:
+    running = at(RULES)
+    tries: list[str] = []
+
+    @task(retries=1, retry_delay_seconds=0)
+    async def alone() -> None:
+        async with session():
+            tries.append((await Agent("helper").ask("Hello?")).value)
+        if len(tries) == 1:
+            raise ValueError("not yet")
+
+    await alone()
     assert len(tries) == 2
     assert turns(running) == 1
     assert left(running) == 0
