@@ -15,7 +15,7 @@ from typing import Any
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.exceptions import Pause
-from prefect.flow_runs import suspend_flow_run
+from prefect.flow_runs import asuspend_flow_run
 
 from agent_tasks.detaching import hearing_sigterm, is_detaching
 from agent_tasks.errors import AgentTasksError, ConfigurationError, WaitingForPersonError
@@ -108,12 +108,12 @@ class _Place:
     def here(cls) -> _Place:
         flow, task = FlowRunContext.get(), TaskRunContext.get()
         name = run = None
-        retried = False
+        retried = deployed = False
         if flow is not None and flow.flow is not None and flow.flow_run is not None:
             name, run = flow.flow.name, str(flow.flow_run.id)
             retried = flow.flow_run.run_count <= (flow.flow.retries or 0)
+            deployed = flow.flow_run.deployment_id is not None
         if task is None:
-            deployed = run is not None and flow.flow_run.deployment_id is not None
             return cls(name, run, None, retried, deployed)
         if run is None:  # the flow is elsewhere, or there is none; its retries keep a task run's id
             run = str(task.task_run.flow_run_id or task.task_run.id)
@@ -270,7 +270,7 @@ class SessionBlock:
         elif isinstance(error, WaitingForPersonError):
             if self._place.is_deployed:
                 # Raises what ends the process; resumed, the flow run goes on here.
-                await suspend_flow_run(timeout=ceil(_limit(error)), key=f"decision-{error.key}")
+                await asuspend_flow_run(timeout=ceil(_limit(error)), key=f"decision-{error.key}")
             return
         elif error is not None and self._place.is_retried:
             return
