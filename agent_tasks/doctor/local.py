@@ -62,15 +62,15 @@ async def check_approvals(settings: Settings) -> Finding:
     if old:
         return warning(
             check,
-            f"{len(old)} of {len(waiting)} questions to people have waited for more than {OLD_DAYS} days, the "
-            f"oldest since {moment(old[0].asked_at)} ({old[0].owner}).",
+            f"{len(old)} of {len(waiting)} questions to people have waited for more than {OLD_DAYS} days, "
+            f"the oldest since {moment(old[0].asked_at)} ({old[0].owner}).",
             f"Look at them ({look}); approve or reject them.",
         )
     if late:
         return warning(
             check,
-            f"{len(late)} decisions of people were made more than {OLD_DAYS} days ago, and nothing has resumed "
-            f"with them, such as {late[0].owner}.",
+            f"{len(late)} decisions of people were made more than {OLD_DAYS} days ago, and nothing has "
+            f"resumed with them, such as {late[0].owner}.",
             "Start their runs again, or leave them: they cost nothing.",
         )
     return ok(check, f"{len(waiting)} questions wait for people: {look}." if waiting else "Nobody is asked.")

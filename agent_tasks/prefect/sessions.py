@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Hashable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from math import ceil
 from types import TracebackType
+from typing import Any
 
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.exceptions import Pause
+from prefect.flow_runs import asuspend_flow_run
 
 from agent_tasks.detaching import hearing_sigterm, is_detaching
-from agent_tasks.errors import AgentTasksError, ConfigurationError
+from agent_tasks.errors import AgentTasksError, ConfigurationError, WaitingForPersonError
 from agent_tasks.logs import get_logger
 from agent_tasks.operations import DEFAULT_TTL, Workspace
 from agent_tasks.operations.cancelling import cancel_owner
+from agent_tasks.operations.decisions import withdraw_questions
 from agent_tasks.operations.ownership import release_ended
 from agent_tasks.pipeline.loader import default_model
 from agent_tasks.prefect.blocks import AgentsProject, load_project
 from agent_tasks.prefect.cancellation_watch import is_cancelled
+from agent_tasks.prefect.hooks import Hook, release_on_end
 from agent_tasks.prefect.turns import PrefectTurns
 from agent_tasks.settings import Settings
 from agent_tasks.steps.portal import portal
 from agent_tasks.steps.session import Session, session_around
 
-__all__ = ["SessionBlock", "session"]
+__all__ = ["SessionBlock", "release_session", "session", "session_owner"]
 
 logger = get_logger("agent_tasks.prefect.sessions")
+
+SUSPENDED_WITHOUT_LIMIT = timedelta(days=30)
+"""How long a flow run stays suspended that waits for a person who has no time limit."""
 
 _OWNER_CHARACTERS = 120  # of a flow's name in an owner, to which the run's id and names of parts are added
 
@@ -45,6 +55,8 @@ def session(
     tasks: bool = True,
 ) -> SessionBlock:
     """Open a session for a block: agents that are asked in it work for its owner, in its run.
+
+    Inside of another session's block it is that session, unless an argument asks for another one.
 
     In a flow, owner and run are the flow's name and the flow run: what is asked once in a flow run is never
     paid for again by its retries, and another flow run asks anew. What the block made is gone when it ends.
@@ -72,7 +84,7 @@ def session(
         keep: whether what was made stays when the block ends, until its time to live is over.
         ttl: how long what is made may live, whatever happens.
         model: the model deployment of agents that name none; the project's if not given.
-        tasks: whether each turn is a Prefect task run, inside of a flow.
+        tasks: whether each turn is shown on the dashboard: a task run of the flow, with an artifact.
 
     Raises:
         ConfigurationError: no owner is known, or the project can't be used.
@@ -89,18 +101,22 @@ class _Place:
     task_run: str | None = None
     is_retried: bool = False
     """Whether Prefect tries again when the block fails."""
+    is_deployed: bool = False
+    """Whether it is a flow run of a deployment, which can be suspended."""
 
     @classmethod
     def here(cls) -> _Place:
         flow, task = FlowRunContext.get(), TaskRunContext.get()
         name = run = None
-        retried = False
+        retried = deployed = False
         if flow is not None and flow.flow is not None and flow.flow_run is not None:
             name, run = flow.flow.name, str(flow.flow_run.id)
             retried = flow.flow_run.run_count <= (flow.flow.retries or 0)
+            deployed = flow.flow_run.deployment_id is not None
         if task is None:
-            return cls(name, run, None, retried)
-        run = run or (str(task.task_run.flow_run_id) if task.task_run.flow_run_id else None)
+            return cls(name, run, None, retried, deployed)
+        if run is None:  # the flow is elsewhere, or there is none; its retries keep a task run's id
+            run = str(task.task_run.flow_run_id or task.task_run.id)
         retried = retried or task.task_run.run_count <= (task.task.retries or 0)
         return cls(name or task.task.name, run, str(task.task_run.id), retried)
 
@@ -153,6 +169,8 @@ class SessionBlock:
     # --- async -----------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Session:
+        if (around := self._around()) is not None:
+            return around
         self._place = _Place.here()
         async with AsyncExitStack() as stack:
             stack.enter_context(hearing_sigterm())
@@ -170,13 +188,15 @@ class SessionBlock:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._session is not None  # noqa: S101 - it was entered
-        async with self._stack:
-            await self._end(self._session, error)
+        if self._session is not None:
+            async with self._stack:
+                await self._end(self._session, error)
 
     # --- blocking --------------------------------------------------------------------------------------
 
     def __enter__(self) -> Session:
+        if (around := self._around()) is not None:
+            return around
         if isinstance(self._project, Workspace):
             raise ConfigurationError(
                 "A workspace that is open belongs to its event loop: use `async with session(workspace)`, or "
@@ -196,16 +216,21 @@ class SessionBlock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         session = self._session
-        assert session is not None  # noqa: S101 - it was entered
-        with self._blocking:
-            session.wait(lambda there: self._end(there, error))
+        if session is not None:
+            with self._blocking:
+                session.wait(lambda there: self._end(there, error))
 
     # --- both ------------------------------------------------------------------------------------------
+
+    def _around(self) -> Session | None:
+        """The session of the block around, which goes on here unless another one is asked for."""
+        is_other = any((self._project, self._owner, self._run, self._model, self._reuse, self._keep))
+        return None if is_other else session_around()
 
     def _made(self, ws: Workspace | None, project: AgentsProject | None) -> Session:
         settings = project.settings() if project is not None else Settings()
         place = self._place
-        owner = self._owner or (place.flow or "").replace("/", "-")[:_OWNER_CHARACTERS].strip()
+        owner = self._owner or _owner_of(place.flow or "")
         if not owner:
             raise ConfigurationError(
                 "Outside of a flow a session needs an owner: session(owner='my-script'). To go on after a "
@@ -213,12 +238,11 @@ class SessionBlock:
                 setting="owner",
             )
         run = self._run or place.flow_run or uuid.uuid4().hex
-        whose = f"{owner}:{run}"
+        whose = f"{owner}:{run}"  # as `session_owner` says it of flows
         around = session_around()
-        self._is_joined = around is not None and around.whose == whose
         root = whose
-        if around is not None and self._is_joined:
-            root = around.root  # what is made goes with the session around
+        if around is not None and around.whose == whose:
+            root, self._is_joined = around.root, True  # what is made goes with the session around
         elif place.task_run is not None and place.flow_run is not None:
             root = f"{whose}/{place.task_run}"  # other tasks of the flow run may be at work
         return Session(
@@ -243,14 +267,61 @@ class SessionBlock:
                 return  # told to end by SIGTERM: the next one goes on
             if _is_pause(error):
                 return
-        elif error is not None and (self._place.is_retried or _is_waiting(error)):
+        elif isinstance(error, WaitingForPersonError):
+            if self._place.is_deployed:
+                # Raises what ends the process; resumed, the flow run goes on here.
+                await asuspend_flow_run(timeout=ceil(_limit(error)), key=f"decision-{error.key}")
+            return
+        elif error is not None and self._place.is_retried:
             return
         try:
             if error is not None:
                 await cancel_owner(session.ws, session.root)
+            await withdraw_questions(session.ws, session.root, parts=True)
             await release_ended(session.ws, session.root)
         except AgentTasksError as failure:  # must not hide how the block ended
             logger.warning("What %s made was not deleted yet (the sweep will): %s", session.root, failure)
+
+
+def _owner_of(flow: str) -> str:
+    """The owner of a flow's sessions: parts of an owner are behind a slash."""
+    return flow.replace("/", "-")[:_OWNER_CHARACTERS].strip()
+
+
+def session_owner(flow: str, flow_run_id: object) -> str:
+    """Whose the things are that a session of a flow run has made, for the ledger and the command line.
+
+    Args:
+        flow: the flow's name.
+        flow_run_id: the flow run.
+    """
+    return f"{_owner_of(flow)}:{flow_run_id}"
+
+
+def release_session(*, project: AgentsProject | str | None = None) -> Hook:
+    """A hook that ends what the sessions of a flow run have left, when its process is gone.
+
+    A session releases what it made by itself when its block ends. Where the process is killed, this does it
+    in the process of whoever ran the flow: turns under way are cancelled, what was made is deleted.
+
+    Example:
+        ```python
+        ended = release_session()
+
+        @flow(on_cancellation=[ended], on_failure=[ended])
+        async def ask(question: str) -> str: ...
+        ```
+
+    Args:
+        project: the project; the flow run's parameter `project` if it has one, or else the environment's.
+    """
+
+    async def end(flow: Any, flow_run: FlowRun, state: State[Any]) -> None:
+        hook = release_on_end(session_owner(flow.name, flow_run.id), project=project)
+        await hook(flow, flow_run, state)
+
+    end.__name__ = "release_session"
+    return end
 
 
 def _loaded(project: AgentsProject | str | None) -> AgentsProject:
@@ -265,6 +336,8 @@ def _is_pause(error: BaseException) -> bool:
     return isinstance(error, Pause)
 
 
-def _is_waiting(error: Exception) -> bool:
-    """Whether a person has to decide before the work goes on."""
-    return getattr(error, "waits_for_person", False) is True
+def _limit(error: WaitingForPersonError) -> float:
+    """How long a flow run stays suspended, in seconds."""
+    if error.expires_at is None:
+        return SUSPENDED_WITHOUT_LIMIT.total_seconds()
+    return max(error.expires_at - time.time(), 60.0)

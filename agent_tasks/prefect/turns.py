@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from prefect import task
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.context import FlowRunContext, TaskRunContext
 
 from agent_tasks.batch.markdown import escape, quote
 from agent_tasks.logs import get_logger
 from agent_tasks.operations import ToolCallOutcome, TurnResult, TurnSpec, finished_turn, run_turn
-from agent_tasks.prefect.tasks import _DURABLE
+from agent_tasks.prefect.tasks import durable
 from agent_tasks.redaction import redacted
 from agent_tasks.steps.session import OnText, Session
 from agent_tasks.tools import ToolSet
@@ -34,7 +33,7 @@ class PrefectTurns:
     makes no row.
 
     Args:
-        tasks: whether turns that a flow asks for are task runs.
+        tasks: whether turns are shown so; otherwise Prefect hears nothing of them.
         content: whether texts are shown; secrets in them are left out in any case.
     """
 
@@ -46,22 +45,21 @@ class PrefectTurns:
         self, session: Session, turn: TurnSpec, *, model: str, tools: ToolSet | None, on_text: OnText | None
     ) -> TurnResult:
         """Carry out a turn; see `TurnRunner`."""
-        in_flow, in_task = FlowRunContext.get() is not None, TaskRunContext.get() is not None
-        if in_flow or in_task:
-            known = await finished_turn(session.ws, turn)
-            if known is not None:
-                return known
+        in_task = TaskRunContext.get() is not None
+        if not self.tasks or not (in_task or FlowRunContext.get() is not None):
+            return await run_turn(session.ws, turn, tools=tools, on_text=on_text)
+        known = await finished_turn(session.ws, turn)
+        if known is not None:
+            return known
 
         async def carry_out() -> TurnResult:
             result = await run_turn(session.ws, turn, tools=tools, on_text=on_text)
-            if in_flow or in_task:
-                await _show(turn, model, result, content=self.content)
+            await _show(turn, model, result, content=self.content)
             return result
 
-        if in_flow and not in_task and self.tasks:
-            done: TurnResult = await _ask_agent(turn.step, turn.agent.name, _Work(carry_out))
-            return done
-        return await carry_out()
+        if in_task:
+            return await carry_out()
+        return await _ask_agent(turn.step, turn.agent.name, _Work(carry_out))
 
 
 class _Work:
@@ -71,7 +69,7 @@ class _Work:
         self.carry_out = carry_out
 
 
-@task(name="ask-agent", task_run_name="{step} by {agent}", **_DURABLE)
+@durable("ask-agent", "{step} by {agent}")
 async def _ask_agent(step: str, agent: str, work: _Work) -> TurnResult:
     return await work.carry_out()
 
