@@ -20,6 +20,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
             "logs",
             "loopback",
             "pauses",
+            "pending",
             "base_environment",
             "pool",
             "redaction",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from agent_tasks.backends.base import AgentSpec, Citation, ConnectedAgent, RemoteFile, RemoteStore, Usage
+from agent_tasks.pending import refuse_pending
 
 __all__ = [
     "AgentSpec",
@@ -37,13 +38,21 @@ class RemoteAgent(_Model):
     reused: bool = False
 
 
+def _awaited(value: Any, info: ValidationInfo) -> Any:
+    refuse_pending("a TurnSpec", **{info.field_name or "an argument": value})
+    return value
+
+
 class TurnSpec(_Model):
-    """One prompt to one agent, and what bounds it."""
+    """One prompt to one agent, and what bounds it.
+
+    Raises NotAwaitedError where it is given a call that was not awaited, such as `ensure_agent(...)`.
+    """
 
     step: str
     """The step's name in its pipeline, such as `extract`."""
-    agent: RemoteAgent
-    prompt: str
+    agent: Annotated[RemoteAgent, BeforeValidator(_awaited)]
+    prompt: Annotated[str, BeforeValidator(_awaited)]
     conversation: str | None = None
     """The conversation of an earlier turn, to continue it; None begins a new one."""
     after: str | None = None

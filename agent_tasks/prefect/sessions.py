@@ -46,6 +46,8 @@ def session(
 ) -> SessionBlock:
     """Open a session for a block: agents that are asked in it work for its owner, in its run.
 
+    Inside of another session's block it is that session, unless an argument asks for another one.
+
     In a flow, owner and run are the flow's name and the flow run: what is asked once in a flow run is never
     paid for again by its retries, and another flow run asks anew. What the block made is gone when it ends.
 
@@ -153,6 +155,8 @@ class SessionBlock:
     # --- async -----------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Session:
+        if (around := self._around()) is not None:
+            return around
         self._place = _Place.here()
         async with AsyncExitStack() as stack:
             stack.enter_context(hearing_sigterm())
@@ -170,13 +174,15 @@ class SessionBlock:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._session is not None  # noqa: S101 - it was entered
-        async with self._stack:
-            await self._end(self._session, error)
+        if self._session is not None:
+            async with self._stack:
+                await self._end(self._session, error)
 
     # --- blocking --------------------------------------------------------------------------------------
 
     def __enter__(self) -> Session:
+        if (around := self._around()) is not None:
+            return around
         if isinstance(self._project, Workspace):
             raise ConfigurationError(
                 "A workspace that is open belongs to its event loop: use `async with session(workspace)`, or "
@@ -196,11 +202,16 @@ class SessionBlock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         session = self._session
-        assert session is not None  # noqa: S101 - it was entered
-        with self._blocking:
-            session.wait(lambda there: self._end(there, error))
+        if session is not None:
+            with self._blocking:
+                session.wait(lambda there: self._end(there, error))
 
     # --- both ------------------------------------------------------------------------------------------
+
+    def _around(self) -> Session | None:
+        """The session of the block around, which goes on here unless another one is asked for."""
+        is_other = any((self._project, self._owner, self._run, self._model, self._reuse, self._keep))
+        return None if is_other else session_around()
 
     def _made(self, ws: Workspace | None, project: AgentsProject | None) -> Session:
         settings = project.settings() if project is not None else Settings()
@@ -215,10 +226,9 @@ class SessionBlock:
         run = self._run or place.flow_run or uuid.uuid4().hex
         whose = f"{owner}:{run}"
         around = session_around()
-        self._is_joined = around is not None and around.whose == whose
         root = whose
-        if around is not None and self._is_joined:
-            root = around.root  # what is made goes with the session around
+        if around is not None and around.whose == whose:
+            root, self._is_joined = around.root, True  # what is made goes with the session around
         elif place.task_run is not None and place.flow_run is not None:
             root = f"{whose}/{place.task_run}"  # other tasks of the flow run may be at work
         return Session(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from prefect import task
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.context import FlowRunContext, TaskRunContext
 
 from agent_tasks.batch.markdown import escape, quote
 from agent_tasks.logs import get_logger
 from agent_tasks.operations import ToolCallOutcome, TurnResult, TurnSpec, finished_turn, run_turn
-from agent_tasks.prefect.tasks import _DURABLE
+from agent_tasks.prefect.tasks import durable
 from agent_tasks.redaction import redacted
 from agent_tasks.steps.session import OnText, Session
 from agent_tasks.tools import ToolSet
@@ -71,7 +70,7 @@ class _Work:
         self.carry_out = carry_out
 
 
-@task(name="ask-agent", task_run_name="{step} by {agent}", **_DURABLE)
+@durable("ask-agent", "{step} by {agent}")
 async def _ask_agent(step: str, agent: str, work: _Work) -> TurnResult:
     return await work.carry_out()
 

@@ -10,12 +10,12 @@ from typing import Any, Generic, Literal, TypeVar, cast, overload
 from agent_tasks import operations
 from agent_tasks.errors import AnswerInvalidError, ConfigurationError
 from agent_tasks.operations import AgentSpec, agent_key
+from agent_tasks.pending import Pending, refuse_pending
 from agent_tasks.pipeline.output_schema import OutputSchema
 from agent_tasks.steps.answer_types import AnswerType, answer_type
 from agent_tasks.steps.answers import Answer
 from agent_tasks.steps.asking import Question, ask, repair_text
 from agent_tasks.steps.hosted import NeedyTool, made, planned
-from agent_tasks.steps.pending import Pending, refuse_pending
 from agent_tasks.steps.session import OnText, Session, current_session
 from agent_tasks.steps.streams import Stream
 from agent_tasks.tools import ConnectedAgentTool, FileSearchTool, Tool, ToolSet

@@ -259,8 +259,8 @@ def _handing(agent: Agent[Any], others: tuple[str, ...]) -> Agent[Any]:
     fields: dict[str, Any] = {"hand_to": (to, ...), "answer": (kind | None, ...)}
     model = create_model("HandOffOrAnswer", __config__=ConfigDict(extra="forbid"), **fields)
     told = (
-        f"{agent.instructions}\n\nIf another one should go on, give its name in hand_to ({', '.join(others)}) "
-        "and null as answer. Else give your answer, and null as hand_to."
+        f"{agent.instructions}\n\nIf another one should go on, give its name in hand_to "
+        f"({', '.join(others)}) and null as answer. Else give your answer, and null as hand_to."
     )
     return agent.changed(instructions=told.strip(), answer=model)
 

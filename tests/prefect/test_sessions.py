@@ -1,0 +1,260 @@
+"""Agents in flows and tasks: every way to run them, each an example that is run here."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect import flow, task
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    FlowRunFilter,
+    FlowRunFilterId,
+)
+from prefect.states import State
+
+from agent_tasks import Agent, session
+from agent_tasks.errors import ConfigurationError, NotAwaitedError
+from tests.conftest import RunningService, ServiceFactory
+from tests.support.team import PYTHON, TASK, TEAM, TURNS, example
+
+pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("prefect_server")]
+
+LETTERS = ["Your rent is late.", "Happy birthday!"]
+KINDS = ["reminder", "greeting"]
+RULES: dict[str, Any] = {
+    "rules": [
+        {"when": {"instructions": "urgent"}, "reply": {"json": {"kind": "reminder", "urgent": True}}},
+        {"when": {"message": "rent"}, "reply": {"text": "reminder"}},
+        {"when": {"message": "birthday!"}, "reply": {"text": "greeting"}},
+    ],
+    "default": {"reply": {"text": "A paper that comes with goods."}},
+}
+
+
+@pytest.fixture
+def at(service: ServiceFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Starts a service that is the environment's project."""
+
+    def start(rules: dict[str, Any]) -> RunningService:
+        running = service(rules=rules)
+        monkeypatch.setenv("PROJECT_ENDPOINT", running.endpoint)
+        monkeypatch.setenv("AGENT_TASKS_STATE_DIR", str(tmp_path / "state"))
+        return running  # type: ignore[no-any-return]
+
+    return start
+
+
+def turns(running: RunningService) -> int:
+    return len(running.requests("runs.create_thread_and_run")) + len(running.requests("runs.create"))
+
+
+def left(running: RunningService) -> int:
+    """What is there on the service that was not deleted."""
+    made = sum(len(running.requests(op)) for op in ("agents.create", "runs.create_thread_and_run"))
+    return made - sum(len(running.requests(op)) for op in ("agents.delete", "threads.delete"))
+
+
+async def test_a_flow_asks_and_leaves_nothing(at: Any) -> None:
+    running = at(RULES)
+    reading = await example("ask").read_letter(LETTERS[0])
+    assert (reading.kind, reading.urgent) == ("reminder", True)
+    await example("ask").read_letter(LETTERS[0])
+    assert turns(running) == 2, "another flow run asks anew"
+    assert left(running) == 0
+
+
+def test_a_blocking_flow_asks(at: Any) -> None:
+    running = at(RULES)
+    assert example("blocking").read_letters(LETTERS) == KINDS
+    assert turns(running) == 2
+    assert left(running) == 0
+
+
+def test_tasks_are_mapped_over_threads(at: Any) -> None:
+    running = at(RULES)
+    assert example("task_runner").mapped(LETTERS) == KINDS
+    assert len(running.requests("agents.create")) == 1
+    assert left(running) == 0
+
+
+async def test_tasks_are_submitted_and_gathered(at: Any) -> None:
+    running = at(RULES)
+    program = example("task_runner")
+    assert await program.submitted(LETTERS) == KINDS
+    assert await program.gathered(LETTERS) == KINDS
+    assert left(running) == 0
+
+
+def test_tasks_run_in_other_processes(at: Any) -> None:
+    running = at(RULES)
+    assert example("other_processes").read_letters(LETTERS) == KINDS
+    assert left(running) == 0
+
+
+async def test_an_answer_is_streamed_and_a_conversation_goes_on(
+    at: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running = at(RULES)
+    await example("streaming").talk()
+    assert capsys.readouterr().out.count("comes with goods") == 2
+    assert len(running.requests("runs.create")) == 1
+    assert left(running) == 0
+
+
+async def test_tools_are_given_once(at: Any) -> None:
+    rules = {
+        "rules": [
+            {"when": {"instructions": "sell", "tool_results": True}, "reply": {"text": "{{ results[0] }}"}},
+            {
+                "when": {"instructions": "sell"},
+                "reply": {"tool_calls": [{"name": "price_of", "arguments": {"wood": "oak"}}]},
+            },
+        ]
+    }
+    running = at(rules)
+    assert await example("tools").sell() == "12.5"
+    assert left(running) == 0
+
+
+async def test_cells_of_a_notebook_ask(at: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Cells are compiled as a notebook does it, in one namespace, in a loop that runs."""
+    import ast
+    import inspect
+
+    running = at(RULES)
+    names: dict[str, Any] = {}
+    for cell in (PYTHON / "notebook.py").read_text(encoding="utf-8").split("# %%"):
+        code = compile(cell, "notebook", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        outcome = eval(code, names)  # noqa: S307 - our own example
+        if inspect.isawaitable(outcome):
+            await outcome
+    assert capsys.readouterr().out.count("comes with goods") == 2
+    assert left(running) == 0
+
+
+async def test_the_team_works_as_a_flow(at: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    running = at(TEAM)
+    assert await example("team").offer(TASK) == "In short: 250 EUR."
+    assert "In short: 250 EUR." in capsys.readouterr().out
+    assert turns(running) == TURNS
+    assert left(running) == 0
+    lines = (PYTHON / "team.py").read_text(encoding="utf-8").splitlines()
+    program = [line for line in lines if line.strip()]
+    assert len(program) <= 45
+
+
+async def test_a_retried_flow_run_pays_nothing_twice(at: Any) -> None:
+    running = at(RULES)
+    agent = Agent("helper")
+    tries: list[str] = []
+
+    @flow(retries=2, retry_delay_seconds=0)
+    async def shaky() -> str:
+        async with session():
+            answer = await agent.ask("Hello?")
+            tries.append(answer.value)
+            if len(tries) < 3:
+                raise ValueError("not yet")
+            return (await agent.ask("And?", follows=answer)).value
+
+    await shaky()
+    assert len(tries) == 3
+    assert turns(running) == 2
+    assert len(running.requests("agents.create")) == 1
+    assert left(running) == 0
+
+
+async def test_a_retried_task_pays_nothing_twice_and_a_failed_flow_leaves_nothing(at: Any) -> None:
+    running = at(RULES)
+    agent = Agent("helper")
+    tries: list[int] = []
+
+    @task(retries=1, retry_delay_seconds=0)
+    async def shaky() -> str:
+        async with session():
+            tries.append(len((await agent.ask("Hello?")).turns))
+            raise ValueError("never")
+
+    @flow
+    async def failing() -> None:
+        async with session():
+            await shaky()
+
+    with pytest.raises(ValueError, match="never"):
+        await failing()
+    assert len(tries) == 2
+    assert turns(running) == 1
+    assert left(running) == 0
+
+
+async def test_what_may_be_reused_is_asked_once_and_what_is_kept_stays(at: Any) -> None:
+    running = at(RULES)
+    agent = Agent("helper")
+
+    @flow
+    async def ask(keep: bool) -> bool:
+        async with session(reuse=True, keep=keep):
+            return (await agent.ask("Hello?")).reused
+
+    assert [await ask(True), await ask(False)] == [False, True]
+    assert turns(running) == 1
+    assert left(running) == 2
+
+
+async def test_a_turn_is_shown_on_the_dashboard(at: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    at(RULES)
+    agent = Agent("helper")
+
+    @flow
+    async def shown(question: str) -> None:
+        async with session():
+            await agent.ask(question)
+
+    async def artifacts(state: State[Any]) -> tuple[list[str], list[str]]:
+        run = state.state_details.flow_run_id
+        assert run is not None
+        async with get_client() as client:
+            for _ in range(100):
+                one = FlowRunFilter(id=FlowRunFilterId(any_=[run]))
+                tasks = await client.read_task_runs(flow_run_filter=one)
+                if tasks and tasks[0].state and tasks[0].state.is_completed():
+                    break
+                await asyncio.sleep(0.2)
+            found = await client.read_artifacts(
+                artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run]))
+            )
+        return [one.name for one in tasks], [str(one.data) for one in found]
+
+    names, [text] = await artifacts(await shown("password=hunter2 What?", return_state=True))
+    assert names == ["helper by helper"]
+    for said in ("What?", "A paper that comes with goods.", "tokens", "model", "conversation"):
+        assert said in text
+    monkeypatch.setenv("AGENT_TASKS_SHOW_CONTENT", "false")
+    _, [text] = await artifacts(await shown("Is this a secret?", return_state=True))
+    assert "secret" not in text
+    assert "tokens" in text
+
+
+async def test_a_session_needs_an_owner_outside_of_flows(at: Any) -> None:
+    at(RULES)
+    with pytest.raises(ConfigurationError, match="needs an owner"):
+        async with session():
+            pass
+
+
+async def test_a_durable_task_without_await_is_told_of(at: Any) -> None:
+    from agent_tasks import AgentSpec, AgentsProject, TurnSpec
+    from agent_tasks.prefect import tasks
+
+    at(RULES)
+    spec = AgentSpec(name="helper", model="m", instructions="Help.")
+    agent: Any = tasks.ensure_agent(AgentsProject(), spec, owner="o")
+    with pytest.raises(NotAwaitedError, match="ensure_agent"):
+        _ = agent.id
+    with pytest.raises(NotAwaitedError, match="`agent`"):
+        TurnSpec(step="s", agent=agent, prompt="p", owner="o")
