@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         CodeInterpreter,
         FileSearch,
         Session,
+        approve,
         each,
         hand_off,
         parallel,
@@ -92,6 +93,7 @@ __all__ = [
     "TurnSpec",
     "Workspace",
     "__version__",
+    "approve",
     "build_vector_store",
     "each",
     "ensure_agent",
@@ -124,7 +126,7 @@ _MODULES: dict[str, str] = {
         "settings": ("Settings",),
         "steps": (
             *("Agent", "Answer", "CodeInterpreter", "FileSearch", "Session"),
-            *("each", "hand_off", "parallel", "repeat", "vote"),
+            *("approve", "each", "hand_off", "parallel", "repeat", "vote"),
         ),
         "tools": ("FunctionTool", "ToolContext", "ToolSet", "function_tool", "queue_tools"),
     }.items()

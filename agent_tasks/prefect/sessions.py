@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Hashable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from math import ceil
 from types import TracebackType
 
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.exceptions import Pause
+from prefect.flow_runs import suspend_flow_run
 
 from agent_tasks.detaching import hearing_sigterm, is_detaching
-from agent_tasks.errors import AgentTasksError, ConfigurationError
+from agent_tasks.errors import AgentTasksError, ConfigurationError, WaitingForPersonError
 from agent_tasks.logs import get_logger
 from agent_tasks.operations import DEFAULT_TTL, Workspace
 from agent_tasks.operations.cancelling import cancel_owner
+from agent_tasks.operations.decisions import withdraw_questions
 from agent_tasks.operations.ownership import release_ended
 from agent_tasks.pipeline.loader import default_model
 from agent_tasks.prefect.blocks import AgentsProject, load_project
@@ -29,6 +33,9 @@ from agent_tasks.steps.session import Session, session_around
 __all__ = ["SessionBlock", "session"]
 
 logger = get_logger("agent_tasks.prefect.sessions")
+
+SUSPENDED_WITHOUT_LIMIT = timedelta(days=30)
+"""How long a flow run stays suspended that waits for a person who has no time limit."""
 
 _OWNER_CHARACTERS = 120  # of a flow's name in an owner, to which the run's id and names of parts are added
 
@@ -91,6 +98,8 @@ class _Place:
     task_run: str | None = None
     is_retried: bool = False
     """Whether Prefect tries again when the block fails."""
+    is_deployed: bool = False
+    """Whether it is a flow run of a deployment, which can be suspended."""
 
     @classmethod
     def here(cls) -> _Place:
@@ -101,7 +110,8 @@ class _Place:
             name, run = flow.flow.name, str(flow.flow_run.id)
             retried = flow.flow_run.run_count <= (flow.flow.retries or 0)
         if task is None:
-            return cls(name, run, None, retried)
+            deployed = run is not None and flow.flow_run.deployment_id is not None
+            return cls(name, run, None, retried, deployed)
         run = run or (str(task.task_run.flow_run_id) if task.task_run.flow_run_id else None)
         retried = retried or task.task_run.run_count <= (task.task.retries or 0)
         return cls(name or task.task.name, run, str(task.task_run.id), retried)
@@ -253,11 +263,17 @@ class SessionBlock:
                 return  # told to end by SIGTERM: the next one goes on
             if _is_pause(error):
                 return
-        elif error is not None and (self._place.is_retried or _is_waiting(error)):
+        elif isinstance(error, WaitingForPersonError):
+            if self._place.is_deployed:
+                # Raises what ends the process; resumed, the flow run goes on here.
+                await suspend_flow_run(timeout=ceil(_limit(error)), key=f"decision-{error.key}")
+            return
+        elif error is not None and self._place.is_retried:
             return
         try:
             if error is not None:
                 await cancel_owner(session.ws, session.root)
+            await withdraw_questions(session.ws, session.root, parts=True)
             await release_ended(session.ws, session.root)
         except AgentTasksError as failure:  # must not hide how the block ended
             logger.warning("What %s made was not deleted yet (the sweep will): %s", session.root, failure)
@@ -275,6 +291,8 @@ def _is_pause(error: BaseException) -> bool:
     return isinstance(error, Pause)
 
 
-def _is_waiting(error: Exception) -> bool:
-    """Whether a person has to decide before the work goes on."""
-    return getattr(error, "waits_for_person", False) is True
+def _limit(error: WaitingForPersonError) -> float:
+    """How long a flow run stays suspended, in seconds."""
+    if error.expires_at is None:
+        return SUSPENDED_WITHOUT_LIMIT.total_seconds()
+    return max(error.expires_at - time.time(), 60.0)

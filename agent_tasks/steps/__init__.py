@@ -7,7 +7,7 @@ from agent_tasks.steps.answer_types import AnswerType, answer_type
 from agent_tasks.steps.answers import Answer, Exchange, TurnRecord
 from agent_tasks.steps.asking import Question, ask
 from agent_tasks.steps.hosted import CodeInterpreter, FileSearch
-from agent_tasks.steps.patterns import HandedOver, Vote, each, hand_off, parallel, repeat, vote
+from agent_tasks.steps.patterns import HandedOver, Vote, approve, each, hand_off, parallel, repeat, vote
 from agent_tasks.steps.session import AgentMaker, Session, TurnRunner, current_session
 from agent_tasks.steps.streams import Stream
 
@@ -27,6 +27,7 @@ __all__ = [
     "TurnRunner",
     "Vote",
     "answer_type",
+    "approve",
     "ask",
     "current_session",
     "each",

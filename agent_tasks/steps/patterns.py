@@ -10,18 +10,23 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import timedelta
 from typing import Any, Generic, Literal, TypeVar, cast, overload
 
 from pydantic import BaseModel, ConfigDict, create_model
 from pydantic_core import to_jsonable_python
 
-from agent_tasks.errors import ConfigurationError
+from agent_tasks.errors import ConfigurationError, WaitingForPersonError
+from agent_tasks.journal import AtLimit
+from agent_tasks.operations import Decision
+from agent_tasks.operations.decisions import ask_person
+from agent_tasks.pauses import Pauses
 from agent_tasks.pipeline.output_schema import OutputSchema
 from agent_tasks.steps.agent import Agent
 from agent_tasks.steps.answers import Answer
-from agent_tasks.steps.session import current_session
+from agent_tasks.steps.session import Session, current_session
 
-__all__ = ["HandedOver", "Vote", "each", "hand_off", "parallel", "repeat", "vote"]
+__all__ = ["HandedOver", "Vote", "approve", "each", "hand_off", "parallel", "repeat", "vote"]
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -30,6 +35,8 @@ D = TypeVar("D")
 Item = TypeVar("Item")
 R = TypeVar("R")
 T = TypeVar("T")
+
+_PATIENCE = (0.5, 5.0)  # seconds between looks whether a person has decided: the first, and the longest
 
 
 @overload
@@ -263,6 +270,56 @@ def _handing(agent: Agent[Any], others: tuple[str, ...]) -> Agent[Any]:
         f"({', '.join(others)}) and null as answer. Else give your answer, and null as hand_to."
     )
     return agent.changed(instructions=told.strip(), answer=model)
+
+
+async def approve(
+    question: str,
+    *,
+    shown: Any = None,
+    time_limit: timedelta | None = None,
+    at_limit: AtLimit | str = AtLimit.FAIL,
+    step: str = "approve",
+    patience: timedelta = timedelta(0),
+) -> Decision:
+    """Have a person decide: approved or rejected, by whom, with which words.
+
+    They decide by `agent-tasks approvals`. Nothing is held while it waits: the session's block ends with
+    WaitingForPersonError, and what it made stays. A later try of the same run (a retry of the flow run, a
+    script with the same `run`) takes all that is finished from the journal and goes on with the decision.
+
+    Args:
+        question: a sentence for the person.
+        shown: what they are to look at: a text, a pydantic model, or values that JSON can hold.
+        time_limit: how long it waits; None: for ever.
+        at_limit: what counts as decided when that is over: `approve`, `reject`, or `fail`.
+        step: the step's name.
+        patience: how long this process itself waits first.
+
+    Raises:
+        WaitingForPersonError: it is not decided yet.
+        DecisionExpiredError: nobody decided in time, and `at_limit` says to fail then.
+        ConfigurationError: the question is empty, or the time limit is no time.
+    """
+    looked_at = to_jsonable_python(shown.value if isinstance(shown, Answer) else shown)
+
+    async def asked(there: Session) -> Decision:
+        return await ask_person(
+            there.ws,
+            owner=there.whose,
+            step=there.step(step),
+            question=question,
+            shown=looked_at,
+            time_limit=time_limit,
+            at_limit=at_limit,
+        )
+
+    session = current_session()
+    async for _ in Pauses(*_PATIENCE, within=patience.total_seconds()):
+        try:
+            return await session.do(asked)
+        except WaitingForPersonError as error:
+            waiting = error
+    raise waiting
 
 
 def _at_least_one(at_most: int) -> None:

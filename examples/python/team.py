@@ -1,11 +1,11 @@
-"""A team: a planner, two specialists at the same time, a review loop, a streamed summary."""
+"""A team: planner, two specialists at the same time, author and reviewer, a person, a streamed summary."""
 
 import asyncio
 
 from prefect import flow
 from pydantic import BaseModel
 
-from agent_tasks import Agent, Answer, FileSearch, parallel, repeat, session
+from agent_tasks import Agent, Answer, FileSearch, approve, parallel, repeat, session
 
 
 class Plan(BaseModel):
@@ -45,6 +45,9 @@ async def offer(task: str) -> str:
             return await reviewer.ask(drafts[-1].value)
 
         await repeat(write, until=lambda verdict: verdict.value.approved, at_most=3)
+        decision = await approve("Send this offer?", shown=drafts[-1])
+        if not decision.approved:
+            return f"Not sent: {decision.note}"
         async with author.stream("Sum it up.", step="summary", follows=drafts[-1]) as summary:
             async for piece in summary:
                 print(piece, end="", flush=True)

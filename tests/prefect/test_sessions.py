@@ -15,10 +15,14 @@ from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterId,
 )
+from prefect.exceptions import Pause
+from prefect.flow_engine import run_flow_async
+from prefect.flow_runs import resume_flow_run
 from prefect.states import State
 
-from agent_tasks import Agent, session
-from agent_tasks.errors import ConfigurationError, NotAwaitedError
+from agent_tasks import Agent, AgentsProject, approve, session
+from agent_tasks.errors import ConfigurationError, NotAwaitedError, WaitingForPersonError
+from agent_tasks.operations.decisions import decide, list_questions
 from tests.conftest import RunningService, ServiceFactory
 from tests.support.team import PYTHON, TASK, TEAM, TURNS, example
 
@@ -137,15 +141,73 @@ async def test_cells_of_a_notebook_ask(at: Any, capsys: pytest.CaptureFixture[st
     assert left(running) == 0
 
 
+async def decided(*, approved: bool) -> None:
+    async with AgentsProject().workspace() as ws:
+        [question] = await list_questions(ws)
+        await decide(ws, question.key, approved=approved, by="Ida", note="Too dear.")
+
+
 async def test_the_team_works_as_a_flow(at: Any, capsys: pytest.CaptureFixture[str]) -> None:
     running = at(TEAM)
-    assert await example("team").offer(TASK) == "In short: 250 EUR."
+    team = example("team").offer
+
+    async def person() -> None:
+        async with AgentsProject().workspace() as ws:
+            while not await list_questions(ws):
+                await asyncio.sleep(0.1)
+        await decided(approved=True)
+
+    deciding = asyncio.create_task(person())
+    assert await team.with_options(retries=1, retry_delay_seconds=3)(TASK) == "In short: 250 EUR."
+    await deciding
     assert "In short: 250 EUR." in capsys.readouterr().out
     assert turns(running) == TURNS
     assert left(running) == 0
     lines = (PYTHON / "team.py").read_text(encoding="utf-8").splitlines()
     program = [line for line in lines if line.strip()]
     assert len(program) <= 45
+
+
+async def test_a_flow_run_is_suspended_while_a_person_decides(at: Any) -> None:
+    running = at(TEAM)
+    team = example("team").offer
+    async with get_client() as client:
+        deployment = await client.create_deployment(
+            flow_id=await client.create_flow(team), name="team", parameters={"task": TASK}
+        )
+        run = await client.create_flow_run_from_deployment(deployment)
+        with pytest.raises(Pause):  # the process of a flow run ends by it
+            await run_flow_async(team, flow_run=run, parameters={"task": TASK}, return_type="state")
+        suspended = (await client.read_flow_run(run.id)).state
+        assert suspended is not None
+        assert suspended.is_paused(), suspended
+        assert turns(running) == TURNS - 1
+        await decided(approved=False)
+        await resume_flow_run(run.id)
+        run = await client.read_flow_run(run.id)
+        state = await run_flow_async(team, flow_run=run, parameters={"task": TASK}, return_type="state")
+    assert await state.aresult() == "Not sent: Too dear."
+    assert turns(running) == TURNS - 1
+    assert left(running) == 0
+
+
+async def test_a_script_goes_on_in_its_run_when_a_person_has_decided(at: Any) -> None:
+    running = at(RULES)
+    helper = Agent("helper")
+
+    async def script() -> str:
+        async with session(owner="script", run="monday"):
+            answer = await helper.ask("Hello?")
+            decision = await approve("Go on?", shown=answer)
+            return f"{decision.by}: {decision.approved}"
+
+    with pytest.raises(WaitingForPersonError, match="agent-tasks approvals"):
+        await script()
+    assert left(running) == 2
+    await decided(approved=True)
+    assert await script() == "Ida: True"
+    assert turns(running) == 1
+    assert left(running) == 0
 
 
 async def test_a_retried_flow_run_pays_nothing_twice(at: Any) -> None:
@@ -234,6 +296,7 @@ async def test_a_turn_is_shown_on_the_dashboard(at: Any, monkeypatch: pytest.Mon
     assert names == ["helper by helper"]
     for said in ("What?", "A paper that comes with goods.", "tokens", "model", "conversation"):
         assert said in text
+    assert "hunter2" not in text
     monkeypatch.setenv("AGENT_TASKS_SHOW_CONTENT", "false")
     _, [text] = await artifacts(await shown("Is this a secret?", return_state=True))
     assert "secret" not in text
