@@ -45,12 +45,11 @@ author = Agent("author", instructions="Write a letter to the other party about w
 reviewer = Agent("reviewer", instructions="Approve the letter, or say what is wrong with it.", answer=Verdict)
 
 
-@flow(name="contracts", persist_result=True)
+@flow(name="contracts")
 async def contracts(path: str, out: str = "letters") -> str:
     """Write the letter about a contract; returns its path, or why there is none.
 
-    While a person decides, the flow run is suspended (deployed) or ends with WaitingForPersonError; resume it, or
-    retry it, when they have: `agent-tasks approvals`.
+    While a person decides (`agent-tasks approvals`), a deployed flow run is suspended: resume it then.
     """
     file = Path(path)
     text = (await shared_pool().read_async(file.read_bytes(), file.name)).text

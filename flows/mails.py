@@ -1,10 +1,11 @@
-"""Mails are sorted: invoices are checked by functions behind queues, complaints handed to who can answer them.
+"""Mails are sorted: invoices are checked by functions behind queues, complaints handed to who can answer.
 
     prefect --no-prompt deploy flows/mails.py:mails --name inbox --pool POOL
 
 triage -> invoice: a clerk with queue tools; complaint: desk, billing and legal hand it on; other: nobody
 """
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -33,7 +34,7 @@ billing = Agent("billing", instructions="Answer for invoices and payments.", ans
 legal = Agent("legal", instructions="Answer threats of legal action.", answer=Reply)
 
 
-@flow(name="mails", persist_result=True)
+@flow(name="mails")
 async def mails(folder: str, tools: str = "tools.json", connection: str = "STORAGE") -> dict[str, str]:
     """Draft replies to the mails of a folder; returns them by the files' names, empty where none is needed.
 
@@ -42,11 +43,14 @@ async def mails(folder: str, tools: str = "tools.json", connection: str = "STORA
         tools: the definitions of the Function App's tools (`python catalog.py > tools.json`).
         connection: name of the setting with the storage account of their queues.
     """
+    account = StorageConnection.from_settings(connection, os.environ)
     checks = [one for one in read_definitions(tools) if one.name in CHECKS]
     clerk = Agent(
         "clerk",
         instructions="Check the supplier and the bank account of the invoice, then write the reply.",
-        tools=queue_tools(checks, drive="pipeline", connection=StorageConnection.from_settings(connection)),
+        tools=queue_tools(
+            checks, drive="pipeline", connection=StorageConnection.from_settings(connection, os.environ)
+        ),
         answer=Reply,
     )
 

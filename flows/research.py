@@ -1,4 +1,4 @@
-"""A question is researched in a corpus: a planner splits it, researchers search at once, a summary is written.
+"""A question is researched in a corpus: a planner splits it, researchers search, a summary is written.
 
     prefect --no-prompt deploy flows/research.py:research --name ask --pool POOL
 
@@ -26,7 +26,7 @@ writer = Agent("writer", instructions="Answer the question by what was found, an
 critic = Agent("critic", instructions="Say what is missing in what was found.", answer=Doubts)
 
 
-@flow(name="research", persist_result=True)
+@flow(name="research")
 async def research(question: str, corpus: str, out: str = "research.md") -> str:
     """Answer a question by a corpus; returns the answer, and writes the report.
 

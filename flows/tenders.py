@@ -34,7 +34,7 @@ judge = Agent(
 )
 
 
-@flow(name="tenders", persist_result=True)
+@flow(name="tenders")
 async def tenders(folder: str, wanted: str, out: str = "tenders.md") -> str:
     """Compare the tenders of a folder; returns the supplier that was chosen, and writes the report.
 
