@@ -79,22 +79,23 @@ async def ask_person(
     time_limit: timedelta | None = None,
     at_limit: AtLimit | str = AtLimit.FAIL,
     run: str = "",
+    keeper: str | None = None,
 ) -> Decision:
     """Ask a person, and give the decision if there is one.
 
     The question is asked once, however often this is called; what is asked or shown otherwise is another
-    question. Conversations of the owner and its parts live on while it waits.
+    question. Conversations of the owner and its parts (or of the `keeper`) live on while it waits.
 
     Args:
         ws: where to work.
-        owner: what waits, such as a document of a batch; the owner of its conversations, or what they are
-            parts of.
+        owner: what waits, such as a document of a batch.
         step: the step that waits. With owner, run, question and what is shown it is what is decided on.
         question: a sentence for the person.
         shown: what they are to look at: a text, or values that can be written as JSON.
         time_limit: how long it waits; None: for ever.
         at_limit: what counts as decided when that is over: `approve`, `reject`, or `fail`.
         run: in which run it is asked, if another run shall ask again.
+        keeper: whose the conversations are that live on, with those of its parts; the owner's if not given.
 
     Raises:
         WaitingForPersonError: it is not decided yet; nothing is held.
@@ -102,7 +103,8 @@ async def ask_person(
         LeaseLostError: what it is asked for has been taken over by another worker.
         ConfigurationError: the question is empty, or the time limit is no time.
     """
-    wanted = _question(owner, step, question, _text(shown), time_limit, at_limit, run)
+    key = decision_key(owner=owner, step=step, question=question, shown=shown, run=run)
+    wanted = _question(key, keeper or owner, step, question, _text(shown), time_limit, at_limit)
     await ws.make_sure()  # nobody is asked for what is no longer this worker's
     lives = KEPT_WITHOUT_LIMIT if time_limit is None else time_limit + KEPT_AFTER_LIMIT
     found = await ws.journal.decisions.ask(ws.scope, wanted, keep=lives.total_seconds())
@@ -227,13 +229,13 @@ async def owners_that_wait(ws: Workspace, owner: str) -> set[str]:
 
 
 def _question(
+    key: str,
     owner: str,
     step: str,
     question: str,
     shown: str,
     time_limit: timedelta | None,
     at_limit: AtLimit | str,
-    run: str,
 ) -> Question:
     if not question.strip():
         raise ConfigurationError(f"The step {step} asks a person nothing. Give it a question.")
@@ -246,7 +248,7 @@ def _question(
             f"Step {step}: at_limit={at_limit!r} is unknown. Give one of {', '.join(AtLimit)}."
         )
     return Question(
-        key=decision_key(owner=owner, step=step, question=question, shown=shown, run=run),
+        key=key,
         owner=owner,
         step=step[:500],
         question=_bounded(redacted(one_line(_clean(question))), MAX_QUESTION),
