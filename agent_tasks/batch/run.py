@@ -23,7 +23,7 @@ from agent_tasks.batch.records import (
     RunRecord,
 )
 from agent_tasks.batch.workers import Process, SharedRun, Work, joined, share_documents
-from agent_tasks.batch.writers import prepare_folder, total_usage, write_report, write_results
+from agent_tasks.batch.writers import fill_sinks, prepare_folder, total_usage, write_report, write_results
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.documents.discovery import DocumentFile, discover
 from agent_tasks.errors import AgentTasksError, DocumentError, JournalError
@@ -59,6 +59,7 @@ async def publish(batch: Batch, summary: BatchSummary) -> BatchSummary:
     if written.problem is not None:
         summary.warnings.append(written.problem)
     summary.usage_total = written.usage + total_usage(summary.answers)
+    summary.warnings += await fill_sinks(batch, summary)
     write_report(batch, summary, written)
     return summary
 

@@ -5,7 +5,9 @@ Both say what is, not when it was found out: an unchanged batch writes the same 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import json
 import os
 import secrets
 import stat
@@ -23,9 +25,13 @@ from agent_tasks.batch.pictures import Pictures
 from agent_tasks.batch.records import AnswerRow, BatchSummary, DocumentRow, DocumentStatus
 from agent_tasks.display import in_json
 from agent_tasks.errors import ConfigurationError
+from agent_tasks.logs import get_logger
 from agent_tasks.operations import Usage
 from agent_tasks.pipeline.loader import ShortPipeline
 from agent_tasks.steps.graph import to_svg
+from agent_tasks.steps.sinks import Results
+
+logger = get_logger("agent_tasks.batch.writers")
 
 MAX_REPORTED = 500
 """Documents of each state that the report names; results.jsonl has all."""
@@ -93,6 +99,26 @@ async def write_results(batch: Batch) -> Written:
     pictures.tidy()
     written.problem = pictures.problem
     return written
+
+
+async def fill_sinks(batch: Batch, summary: BatchSummary) -> list[str]:
+    """Give the results to the pipeline's sinks; returns a warning for each that did not take them."""
+    path = batch.out / "results.jsonl"
+
+    def rows() -> Iterator[dict[str, Any]]:
+        with path.open(encoding="utf-8") as lines:
+            for line in lines:
+                yield json.loads(line)
+
+    results = Results(rows, summary.model_dump(mode="json"), batch.pipeline.columns, batch.out)
+    warnings = []
+    for sink in batch.pipeline.sinks:
+        try:
+            await asyncio.to_thread(sink.write, results)
+        except Exception as error:  # the results are written; another program's trouble is not the batch's
+            logger.warning("A sink did not take the results", exc_info=error)
+            warnings.append(f"The sink {type(sink).__name__} did not take the results: {error}")
+    return warnings
 
 
 def read_results(path: Path) -> Iterator[DocumentRow]:

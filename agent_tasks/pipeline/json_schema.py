@@ -19,8 +19,8 @@ from pydantic import BaseModel
 from agent_tasks.pipeline.output_schema import FieldType
 from agent_tasks.pipeline.schema import PipelineFile
 from agent_tasks.pipeline.steps_file import StepsFile
-from agent_tasks.steps.file_sections import STEPS_MARK, TOOLS_MARK
-from agent_tasks.steps.registry import step_kinds, tool_kinds
+from agent_tasks.steps.file_sections import SINKS_MARK, STEPS_MARK, TOOLS_MARK
+from agent_tasks.steps.registry import sink_kinds, step_kinds, tool_kinds
 
 TITLE = "Pipeline file of agent-tasks"
 
@@ -38,6 +38,9 @@ def pipeline_schema() -> dict[str, Any]:
     definitions["QuestionEntry"] = {"anyOf": [{"type": "string"}, definitions["QuestionEntry"]]}
     definitions["steps"] = {"type": "array", "items": {"$ref": "#/$defs/step"}}
     definitions["step"] = {"anyOf": [_with(key, reference) for key, reference in steps.items()]}
+    sinks = {key: _added(kind.section, definitions) for key, kind in sink_kinds().items()}
+    definitions["sinks"] = {"type": "array", "items": {"$ref": "#/$defs/sink"}}
+    definitions["sink"] = {"anyOf": [_with(key, reference) for key, reference in sinks.items()]}
     definitions["tools"] = {"type": "array", "items": {"$ref": "#/$defs/tool"}}
     definitions["tool"] = {"anyOf": [_with(key, reference) for key, reference in tools.items()]}
     return {
@@ -107,7 +110,7 @@ def _filled(node: Any) -> Any:
         return [_filled(one) for one in node]
     if not isinstance(node, dict):
         return node
-    for mark, name in ((STEPS_MARK, "steps"), (TOOLS_MARK, "tools")):
+    for mark, name in ((STEPS_MARK, "steps"), (TOOLS_MARK, "tools"), (SINKS_MARK, "sinks")):
         if mark in node:
             told = {"description": node["description"]} if "description" in node else {}
             return {"$ref": f"#/$defs/{name}", **told}

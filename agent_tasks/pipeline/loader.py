@@ -27,6 +27,7 @@ from agent_tasks.pipeline.schema import (
     ToolEntry,
 )
 from agent_tasks.pipeline.short_form import short_plan
+from agent_tasks.pipeline.sinks import load_sinks
 from agent_tasks.pipeline.steps_loader import load_steps
 from agent_tasks.pipeline.yaml_source import Location, YamlSource, read_yaml
 from agent_tasks.queues import StorageConnection
@@ -115,6 +116,7 @@ class _Checker:
             self.problem(
                 ("questions",), "there is nobody to answer them.", "Add `agents.analyst`, or remove them."
             )
+        sinks = load_sinks(self.source, file.sinks, self.problems)
         if self.problems or output is None:
             raise first_of(self.problems)
         fingerprint = operation_key(
@@ -140,6 +142,7 @@ class _Checker:
             file=file,
             plan=short_plan(file, output, extractor, reviewer),
             columns=tuple(output.fields),
+            sinks=sinks,
             output=output,
             extractor=extractor,
             reviewer=reviewer,

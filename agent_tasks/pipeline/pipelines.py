@@ -12,6 +12,7 @@ from agent_tasks.pipeline.prompts import Prompt
 from agent_tasks.pipeline.schema import AgentSection, FileHead, LimitsSection, PipelineFile
 from agent_tasks.steps.file_agents import FileAgent
 from agent_tasks.steps.plan import Plan
+from agent_tasks.steps.sinks import Sink
 from agent_tasks.tools import ToolSet
 
 STEPS = ("extract", "review", "questions")
@@ -77,6 +78,8 @@ class Pipeline:
     """Hash of all that a document's row depends on, besides the document."""
     failure_fingerprint: str
     """The same with the limits, for documents that failed: another limit is a reason to try them again."""
+    sinks: tuple[Sink, ...] = ()
+    """Where the rows go besides results.jsonl and report.md."""
     analyst: AgentPlan | None = None
     questions: tuple[Question, ...] = ()
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from agent_tasks.documents.limits import ReadingLimits
 from agent_tasks.documents.reading import document_extensions
 from agent_tasks.pipeline.output_schema import FieldName, FieldSpec
+from agent_tasks.steps.file_sections import RawSinks
 
 Slug: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 
@@ -223,6 +224,8 @@ class FileHead(_Section):
     queue_tools: QueueToolsSection | None = None
     limits: LimitsSection = LimitsSection()
     resources: ResourcesSection = ResourcesSection()
+    sinks: RawSinks = ()
+    """Where the rows go besides results.jsonl and report.md."""
 
 
 class PipelineFile(FileHead):

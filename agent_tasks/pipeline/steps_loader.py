@@ -15,6 +15,7 @@ from agent_tasks.operations.keys import operation_key
 from agent_tasks.pipeline.output_schema import FieldSpec
 from agent_tasks.pipeline.pipelines import Pipeline
 from agent_tasks.pipeline.prompts import PromptError
+from agent_tasks.pipeline.sinks import load_sinks
 from agent_tasks.pipeline.steps_file import StepsFile
 from agent_tasks.pipeline.yaml_source import Location, YamlSource, read_yaml
 from agent_tasks.steps.file_agents import TEXT_ANSWER, AgentEntry, FileAgent, plan_answer
@@ -47,6 +48,7 @@ def load_steps(source: YamlSource, default_model: str | None) -> Pipeline:
     plan = Plan(steps, loader.output(file, steps))
     corpus = Plan(loader.corpus(file, plan))
     loader.refuse_unused(file)
+    sinks = load_sinks(source, file.sinks, loader.problems)
     if loader.problems:
         raise first_of(loader.problems)
     fingerprint = operation_key(
@@ -68,6 +70,7 @@ def load_steps(source: YamlSource, default_model: str | None) -> Pipeline:
         file=file,
         plan=plan,
         corpus=corpus,
+        sinks=sinks,
         columns=_columns(plan),
         fingerprint=fingerprint,
         failure_fingerprint=failure_fingerprint,

@@ -1,7 +1,8 @@
-"""The kinds of steps and tools that a pipeline file may name, ours and those of other packages.
+"""The kinds of steps, tools and sinks that a pipeline file may name, ours and those of other packages.
 
-A package adds a kind of step by an entry point in the group `agent_tasks.steps`, and a kind of tool by one in
-`agent_tasks.tools`; its name is the keyword in the file, its object the kind::
+A package adds a kind of step by an entry point in the group `agent_tasks.steps`, a kind of tool by one in
+`agent_tasks.tools`, and a kind of sink by one in `agent_tasks.sinks`; its name is the keyword in the file, and
+its object the kind::
 
     [project.entry-points."agent_tasks.steps"]
     translate = "my_package.steps:TRANSLATE"
@@ -20,10 +21,12 @@ from agent_tasks.known_names import did_you_mean
 
 if TYPE_CHECKING:
     from agent_tasks.steps.plan import StepKind
+    from agent_tasks.steps.sinks import SinkKind
     from agent_tasks.steps.tool_kinds import ToolKind
 
 STEP_KINDS = "agent_tasks.steps"
 TOOL_KINDS = "agent_tasks.tools"
+SINK_KINDS = "agent_tasks.sinks"
 
 _STEPS = "agent_tasks.steps.kinds"
 BUILT_IN: dict[str, str] = {
@@ -61,6 +64,16 @@ def tool_kinds() -> Mapping[str, ToolKind[Any]]:
 
     kinds: dict[str, ToolKind[Any]] = {kind.keyword: kind for kind in BUILT_IN_TOOLS}
     _add_foreign(kinds, TOOL_KINDS)
+    return kinds
+
+
+@functools.cache
+def sink_kinds() -> Mapping[str, SinkKind[Any]]:
+    """All kinds of sinks, by keyword. Raises as `step_kinds` does."""
+    from agent_tasks.steps.sinks import BUILT_IN_SINKS
+
+    kinds: dict[str, SinkKind[Any]] = {kind.keyword: kind for kind in BUILT_IN_SINKS}
+    _add_foreign(kinds, SINK_KINDS)
     return kinds
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ from agent_tasks.pipeline.loader import load_pipeline
 from agent_tasks.steps import registry
 from agent_tasks.steps.graph import to_svg
 from tests.batch.conftest import bench
-from tests.batch.support import Bench
+from tests.batch.support import PIPELINE, TOOLS, Bench
 
 __all__ = ["bench"]
 
+SHORT = PIPELINE.partition("questions:")[0].replace("  analyst:\n    instructions: Analyse.\n", "")
 PAGE = Path(__file__).parents[2] / "docs" / "steps.md"
 REWRITE = bool(os.environ.get("REWRITE_PICTURES"))
 """Set it to write the pictures anew."""
@@ -29,13 +31,18 @@ def _blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 
 
-EXAMPLES = {re.findall(r"^name: (.*)$", block, re.MULTILINE)[0]: block for block in _blocks("yaml")}
+EXAMPLES = {
+    re.findall(r"^name: (.*)$", block, re.MULTILINE)[0]: block
+    for block in _blocks("yaml")
+    if block.startswith("name:")
+}
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     for name, text in EXAMPLES.items():
         (tmp_path / f"{name}.yaml").write_text(text)
+    (tmp_path / "tools_of.py").write_text(TOOLS)
     return tmp_path
 
 
@@ -83,19 +90,64 @@ def entry_points(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, list[_En
         return installed.get(wanted.get("group", ""), []) or real(**wanted)
 
     monkeypatch.setattr(importlib.metadata, "entry_points", found)
-    for cached in (registry.step_kinds, registry.tool_kinds):
+    caches = (registry.step_kinds, registry.tool_kinds, registry.sink_kinds)
+    for cached in caches:
         cached.cache_clear()
     yield installed
-    for cached in (registry.step_kinds, registry.tool_kinds):
+    for cached in caches:
         cached.cache_clear()
 
 
 def _kind_of_the_page() -> Any:
-    (code,) = _blocks("python")
+    code = _blocks("python")[0]
     names: dict[str, Any] = {}
     before = "from dataclasses import dataclass\nfrom agent_tasks.steps.expressions import Expression\n"
     exec(before + code, names)  # noqa: S102 - the page of this repository
     return names["COUNT"]
+
+
+async def test_a_sink_of_ones_own_works(
+    entry_points: dict[str, list[_EntryPoint]], bench: Callable[..., Bench]
+) -> None:
+    kept: dict[str, Any] = {}
+    before = (
+        "from dataclasses import dataclass\nfrom agent_tasks.steps.file_sections import FileSection\n"
+        "from agent_tasks.steps.sinks import SinkKind\n"
+    )
+    names: dict[str, Any] = {"upsert": lambda address, document, fields: kept.update({document: fields})}
+    exec(before + _blocks("python")[1], names)  # noqa: S102 - the page of this repository
+    entry_points["agent_tasks.sinks"] = [_EntryPoint("table", names["TABLE"])]
+    (csv,) = [block for block in _blocks("yaml") if block.startswith("sinks:")]
+    made = bench(pipeline=SHORT + csv + "  - table: somewhere\n")
+    made.write("a.txt", "Paper P-1 of 2026-03-01, total 10.5")
+    made.write("b.txt", "Paper =P-2 of 2026-03-01, total 20")
+    assert (await made.run()).warnings == []
+    assert kept["a.txt"] == {"number": "P-1", "total": 10.5, "issued": "2026-03-01"}
+    lines = (made.out / "papers.csv").read_text(encoding="utf-8-sig").splitlines()
+    assert lines[0] == "document;status;number;total;issued;reasons"
+    assert lines[1] == "a.txt;done;P-1;10.5;2026-03-01;"
+    assert lines[2].startswith("b.txt;")
+    assert ";'=P-2;" in lines[2]
+    names["upsert"] = lambda *_: 1 / 0
+    assert (await made.run()).warnings == ["The sink Table did not take the results: division by zero"]
+
+
+@pytest.mark.parametrize(
+    ("sink", "said"),
+    [
+        ("csv: ../x.csv", "is no name for a file"),
+        ("csv: results.jsonl", "is no name for a file"),
+        ("csv: x.csv, delimiter: ab", "one character"),
+        ("cvs: x.csv", "Did you mean 'csv'"),
+        ("csv: x.csv, delimter: a", "Did you mean 'delimiter'"),
+    ],
+)
+def test_a_wrong_sink_is_told(folder: Path, sink: str, said: str) -> None:
+    for text in (SHORT, EXAMPLES["letters"]):
+        (folder / "p.yaml").write_text(f"{text}sinks:\n  - {{{sink}}}\n")
+        shutil.copy(folder / "tools_of.py", folder / "paper_tools.py")
+        with pytest.raises(PipelineError, match=said):
+            load_pipeline(folder / "p.yaml", default_model="any")
 
 
 async def test_a_kind_of_ones_own_works(
