@@ -1,7 +1,7 @@
 """The kinds of steps, tools and sinks that a pipeline file may name, ours and those of other packages.
 
 A package adds a kind of step by an entry point in the group `agent_tasks.steps`, a kind of tool by one in
-`agent_tasks.tools`, a kind of sink by one in `agent_tasks.sinks`; its name is the keyword in the file, and its
+`agent_tasks.tools`, a kind of sink by one in `agent_tasks.sinks`. Its name is the keyword in the file, its
 object the kind::
 
     [project.entry-points."agent_tasks.steps"]
