@@ -17,9 +17,9 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from agent_tasks.pipeline.output_schema import FieldType
-from agent_tasks.pipeline.schema import PipelineFile
+from agent_tasks.pipeline.schema import SINKS_MARK, PipelineFile
 from agent_tasks.pipeline.steps_file import StepsFile
-from agent_tasks.steps.file_sections import SINKS_MARK, STEPS_MARK, TOOLS_MARK
+from agent_tasks.steps.file_sections import STEPS_MARK, TOOLS_MARK
 from agent_tasks.steps.registry import sink_kinds, step_kinds, tool_kinds
 
 TITLE = "Pipeline file of agent-tasks"

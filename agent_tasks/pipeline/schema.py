@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 
 from agent_tasks.documents.limits import ReadingLimits
 from agent_tasks.documents.reading import document_extensions
 from agent_tasks.pipeline.output_schema import FieldName, FieldSpec
-from agent_tasks.steps.file_sections import RawSinks
+
+SINKS_MARK = "x-sinks"
+"""Stands in the JSON Schema where sinks may stand; the whole file's schema puts them there."""
 
 Slug: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 
@@ -224,7 +234,7 @@ class FileHead(_Section):
     queue_tools: QueueToolsSection | None = None
     limits: LimitsSection = LimitsSection()
     resources: ResourcesSection = ResourcesSection()
-    sinks: RawSinks = ()
+    sinks: Annotated[tuple[dict[str, Any], ...], WithJsonSchema({SINKS_MARK: True})] = ()
     """Where the rows go besides results.jsonl and report.md."""
 
 

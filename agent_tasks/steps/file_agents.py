@@ -92,8 +92,8 @@ class AnswerPlan:
     kind: AnswerType[Any]
     type: ValueType
     """The type of its value, for expressions."""
-    facts: Any
-    """What it depends on, as JSON."""
+    described: Any
+    """The shape as JSON, for what depends on it."""
     fields: OutputSchema | None = None
     """The fields, where the file names them: they can be looked up in the document."""
     as_json: Callable[[Any], Any] = field(default=lambda value: value, compare=False)
@@ -148,7 +148,7 @@ class FileAgent:
             **told,
             "name": self.name,
             "model": self.model,
-            "answer": self.answer.facts,
+            "answer": self.answer.described,
             "tools": self.tools.definitions,
             "needs": list(self.needs),
             "repair_prompt": self.entry.repair_prompt,
@@ -216,8 +216,8 @@ def plan_answer(entry: AgentEntry, name: str, folder: Path) -> AnswerPlan:
     if isinstance(answer, str):
         return _of_python(answer, folder)
     schema = OutputSchema(name, answer, strict=entry.strict)
-    facts = {key: spec.model_dump(mode="json") for key, spec in answer.items()}
-    return AnswerPlan(answer_type(schema), of_fields(answer), facts, schema)
+    described = {key: spec.model_dump(mode="json") for key, spec in answer.items()}
+    return AnswerPlan(answer_type(schema), of_fields(answer), described, schema)
 
 
 def _of_python(reference: str, folder: Path) -> AnswerPlan:

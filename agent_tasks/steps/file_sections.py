@@ -11,9 +11,6 @@ STEPS_MARK = "x-steps"
 TOOLS_MARK = "x-tools"
 """The same for tools."""
 
-SINKS_MARK = "x-sinks"
-"""And for sinks."""
-
 StepId: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 """The name of a step or an agent: what expressions call it."""
 
@@ -33,9 +30,6 @@ RawSteps: TypeAlias = Annotated[tuple[dict[str, Any], ...], WithJsonSchema({STEP
 
 RawTools: TypeAlias = Annotated[tuple[dict[str, Any], ...], WithJsonSchema({TOOLS_MARK: True})]
 """Tools as they stand in the file; each is checked by its own kind."""
-
-RawSinks: TypeAlias = Annotated[tuple[dict[str, Any], ...], WithJsonSchema({SINKS_MARK: True})]
-"""Sinks as they stand in the file; each is checked by its own kind."""
 
 
 class FileSection(BaseModel):

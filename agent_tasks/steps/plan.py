@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from agent_tasks.operations import operation_key
 from agent_tasks.pipeline.output_schema import OutputSchema
@@ -18,10 +18,6 @@ from agent_tasks.steps.expressions import Expression
 from agent_tasks.steps.file_agents import FileAgent
 from agent_tasks.steps.file_sections import StepSection
 from agent_tasks.steps.types import ValueType, mapping
-
-if TYPE_CHECKING:
-    from agent_tasks.steps.loading import LoadContext
-    from agent_tasks.steps.running import StepContext
 
 PlanPath = tuple[str, ...]
 """Where a step stands in the plan: names of steps and branches; `draft/author` in texts."""
@@ -102,11 +98,14 @@ class Step(ABC):
         """What its outcome depends on besides the steps before and within, as JSON."""
 
     @abstractmethod
-    async def run(self, context: StepContext) -> Any:
+    async def run(self, context: Any) -> Any:
         """Carry it out for a document; returns its outcome as JSON.
 
         It may be called again for the same document after a crash: what it does goes through durable
         operations, whose keys follow from the context's session and path.
+
+        Args:
+            context: An `agent_tasks.steps.running.StepContext`.
 
         Raises:
             StepStoppedError: a person has to look at the document; its further steps are left out.
@@ -152,10 +151,15 @@ class StepKind(Protocol):
         """What the step is called where it has no `id`."""
         ...
 
-    def plan(self, section: Any, load: LoadContext) -> Step | None:
-        """Make a step of a section, which has the type `section`.
+    def plan(self, section: Any, load: Any) -> Step | None:
+        """Make a step of a section.
 
-        Mistakes are told through `load`; None where there is no step because of one.
+        Args:
+            section: What stands in the file, as the kind's `section` has it.
+            load: An `agent_tasks.steps.loading.LoadContext`; mistakes are told through it.
+
+        Returns:
+            The step; None where there is none because of a mistake.
         """
         ...
 

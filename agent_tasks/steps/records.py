@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,9 +13,6 @@ from agent_tasks.documents.grounding import FieldGrounding
 from agent_tasks.errors import WaitingForPersonError
 from agent_tasks.operations import Usage
 from agent_tasks.pipeline.output_schema import json_schema_format
-
-if TYPE_CHECKING:
-    from agent_tasks.steps.plan import Plan
 
 MAX_VALUE_CHARS = 4000
 """Characters of a step's outcome, as JSON, that a row holds; a longer one is left out, and said to be."""
@@ -111,16 +107,3 @@ class DocumentOutcome:
         """The steps, in their order."""
         ordered = sorted(self.steps.items(), key=lambda item: item[1][0])
         return {name: record for name, (_, record) in ordered}
-
-
-def ended_before(records: Mapping[str, StepRecord], name: str, plan: Plan) -> bool:
-    """Whether a document did not come as far as a step, because of one before it."""
-    if not records:
-        return True
-    place = plan.positions[name]
-    return any(
-        record.status in (StepStatus.FAILED, StepStatus.STOPPED)
-        and plan.positions.get(record.step, place) < place
-        and not name.startswith(f"{record.step}/")
-        for record in records.values()
-    )

@@ -329,3 +329,16 @@ async def together(work: Iterable[Awaitable[T]], at_once: int) -> list[T]:
     if failures:
         raise min(failures, key=_patience)
     return [found for found in results if not isinstance(found, BaseException)]
+
+
+def ended_before(records: Mapping[str, StepRecord], name: str, plan: Plan) -> bool:
+    """Whether a document did not come as far as a step, because of one before it."""
+    if not records:
+        return True
+    place = plan.positions[name]
+    return any(
+        record.status in (StepStatus.FAILED, StepStatus.STOPPED)
+        and plan.positions.get(record.step, place) < place
+        and not name.startswith(f"{record.step}/")
+        for record in records.values()
+    )

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, Field, SecretStr, model_validator
 
 from agent_tasks.credentials import make_credential
 from agent_tasks.errors import ConfigurationError
 from agent_tasks.operations import content_hash, operation_key
+from agent_tasks.pipeline.schema import QueueToolsSection
 from agent_tasks.queues import StorageConnection
 from agent_tasks.settings import CredentialKind, environment
 from agent_tasks.steps.corpus_search import CORPUS, CorpusSearch
+from agent_tasks.steps.file_agents import FileAgent, read_mapping
 from agent_tasks.steps.file_sections import FileSection, StepId
 from agent_tasks.steps.hosted import CodeInterpreter, FileSearch
 from agent_tasks.tools import (
@@ -42,10 +44,6 @@ from agent_tasks.tools import (
     queue_tools,
 )
 from agent_tasks.wire import RequiredMcpToolCall
-
-if TYPE_CHECKING:
-    from agent_tasks.pipeline.schema import QueueToolsSection
-    from agent_tasks.steps.file_agents import FileAgent
 
 MAX_FILE_BYTES = 100_000_000
 MAX_FILES = 500
@@ -222,8 +220,6 @@ class OpenApiSection(FileSection):
 
 
 def _openapi(section: OpenApiSection, context: ToolContext) -> Tool:
-    from agent_tasks.steps.file_agents import read_mapping
-
     if section.connection and section.audience:
         raise ConfigurationError("openapi signs in by `connection` or for an `audience`, not by both")
     auth: OpenApiAnonymousAuth | OpenApiConnectionAuth | OpenApiManagedAuth = OpenApiAnonymousAuth()
