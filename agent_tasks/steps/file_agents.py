@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -174,10 +175,17 @@ class FileAgent:
         Args:
             answer: What it is to answer with, in place of its own answer.
         """
+        return self._asked if answer is None else self._made(answer)
+
+    @functools.cached_property
+    def _asked(self) -> Agent[Any]:
+        return self._made(self.answer.kind)
+
+    def _made(self, answer: AnswerType[Any]) -> Agent[Any]:
         entry = self.entry
         return Agent(
             self.name,
-            answer=answer or self.answer.kind,
+            answer=answer,
             instructions=entry.instructions,
             model=self.model,
             tools=self.tools,

@@ -11,11 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agent_tasks.documents.grounding import FieldGrounding
 from agent_tasks.errors import WaitingForPersonError
-from agent_tasks.operations import Usage
+from agent_tasks.operations import Citation, Usage
 from agent_tasks.pipeline.output_schema import json_schema_format
 
 MAX_VALUE_CHARS = 4000
 """Characters of a step's outcome, as JSON, that a row holds; a longer one is left out, and said to be."""
+
+MAX_CITATIONS = 50
 
 
 class StepStatus(StrEnum):
@@ -48,6 +50,8 @@ class StepRecord(BaseModel):
     """Tokens of its own turns."""
     turns: dict[str, str] = Field(default_factory=dict)
     """Ids of its own turns on the service, by their names."""
+    citations: list[Citation] = Field(default_factory=list)
+    """Where its answers say that they have something from; of many the first `MAX_CITATIONS`."""
 
     def keep(self, value: Any) -> None:
         """Take the outcome, if it is short enough for a row."""

@@ -25,7 +25,7 @@ from agent_tasks.steps.answers import Answer, TurnRecord
 from agent_tasks.steps.asking import Question, ask, repair_text
 from agent_tasks.steps.file_agents import FileAgent
 from agent_tasks.steps.plan import Plan, Step
-from agent_tasks.steps.records import DocumentOutcome, StepRecord, StepStatus
+from agent_tasks.steps.records import MAX_CITATIONS, DocumentOutcome, StepRecord, StepStatus
 from agent_tasks.steps.session import Session
 from agent_tasks.steps.tokens import estimate_tokens
 
@@ -237,6 +237,8 @@ class StepContext:
         def note(turn: TurnRecord, result: TurnResult) -> None:
             self.record.usage = self.record.usage + turn.usage
             self.record.turns[turn.step] = turn.turn_id
+            room = MAX_CITATIONS - len(self.record.citations)
+            self.record.citations += result.citations[: max(room, 0)]
             if counted is not None:
                 counted(turn, result)
 

@@ -34,13 +34,16 @@ def _calls(name: str, arguments: dict[str, Any], then: str) -> dict[str, Any]:
 
 
 async def answered(bench: MakeBench, rules: dict[str, Any], tool: str, more: str = "") -> tuple[Bench, Any]:
-    made = bench(rules=rules, pipeline=HEAD % ("Help", tool, more))
+    made = bench(rules=rules, pipeline=HEAD % ("Whose are swans?", tool, more))
     (made.folder / "rules.txt").write_text("Swans belong to the crown.")
     made.write("a.txt", "Hello.")
     summary = await made.run()
     row = made.rows()["a.txt"]
     assert summary.done == 1, row
-    assert made.left() == {"agents": 0, "files": 0, "stores": 0, "threads": 0}
+    left = made.left()
+    threads = left.pop("threads")
+    assert left == {"agents": 0, "files": 0, "stores": 0}
+    assert threads == len(more.splitlines()), "the conversation with a connected agent is the service's own"
     return made, row
 
 
@@ -50,7 +53,9 @@ async def test_files_of_the_author_are_searched(bench: MakeBench) -> None:
         "default": {"reply": {"text": "Nothing."}},
     }
     made, row = await answered(bench, rules, "{file_search: 'rules*'}")
-    assert row["steps"]["helper"]["value"] == "Of the crown."
+    step = row["steps"]["helper"]
+    assert step["value"].startswith("Of the crown.")
+    assert [citation["file_name"] for citation in step["citations"]] == ["rules.txt"]
     (made.folder / "rules.txt").write_text("Swans are free.")
     await made.run()
     assert made.rows()["a.txt"]["steps"]["helper"]["value"] == "Nothing.", "other files, another question"
