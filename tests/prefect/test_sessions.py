@@ -192,6 +192,24 @@ async def test_a_flow_run_is_suspended_while_a_person_decides(at: Any) -> None:
     assert left(running) == 0
 
 
+async def test_a_flow_run_that_a_person_resumes_asks_nothing_twice(at: Any) -> None:
+    running = at(RULES)
+    send = example("suspended").send_letter
+    given = {"to": "Ida"}
+    async with get_client() as client:
+        deployment = await client.create_deployment(flow_id=await client.create_flow(send), name="letter")
+        run = await client.create_flow_run_from_deployment(deployment, parameters=given)
+        with pytest.raises(Pause):
+            await run_flow_async(send, flow_run=run, parameters=given, return_type="state")
+        assert left(running) > 0
+        await resume_flow_run(run.id)
+        run = await client.read_flow_run(run.id)
+        state = await run_flow_async(send, flow_run=run, parameters=given, return_type="state")
+    assert await state.aresult() == "A paper that comes with goods."
+    assert turns(running) == 2
+    assert left(running) == 0
+
+
 async def test_a_script_goes_on_in_its_run_when_a_person_has_decided(at: Any) -> None:
     running = at(RULES)
     helper = Agent("helper")
