@@ -159,7 +159,7 @@ class SessionBlock:
         self._keep = keep
         self._ttl = ttl
         self._model = model
-        self._tasks = tasks
+        self._turns = PrefectTurns(tasks=tasks)
         self._stack = AsyncExitStack()
         self._blocking = ExitStack()
         self._session: Session | None = None
@@ -238,6 +238,7 @@ class SessionBlock:
                 setting="owner",
             )
         run = self._run or place.flow_run or uuid.uuid4().hex
+        self._turns.content = settings.show_content
         whose = f"{owner}:{run}"  # as `session_owner` says it of flows
         around = session_around()
         root = whose
@@ -255,11 +256,13 @@ class SessionBlock:
             model=self._model or (default_model(settings) if project is not None else None),
             reuse=self._reuse,
             opener=ProjectOpener(project) if project is not None else None,
-            turns=PrefectTurns(tasks=self._tasks, content=settings.show_content),
+            turns=self._turns,
         )
 
     async def _end(self, session: Session, error: BaseException | None) -> None:
         """Release what was made, unless somebody goes on with it."""
+        if error is None or isinstance(error, Exception):
+            await self._turns.shown()
         if self._keep or self._is_joined:
             return
         if error is not None and not isinstance(error, Exception):

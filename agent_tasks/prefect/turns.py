@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.context import FlowRunContext, TaskRunContext
@@ -23,6 +25,8 @@ MAX_TEXT_CHARS = 4_000
 """Characters of a prompt or an answer that are shown."""
 MAX_CALLS = 20
 """Tool calls that are shown."""
+SHOW_SECONDS = 10.0
+"""How long the end of a session waits for artifacts that are on their way to the server."""
 _MAX_OUTPUT_CHARS = 300
 
 
@@ -40,6 +44,16 @@ class PrefectTurns:
     def __init__(self, *, tasks: bool = True, content: bool = True) -> None:
         self.tasks = tasks
         self.content = content
+        self._showing: set[asyncio.Task[None]] = set()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"tasks": self.tasks, "content": self.content, "_showing": set()}
+
+    async def shown(self) -> None:
+        """Wait until the artifacts of this event loop's turns are on the server, for a while."""
+        loop = asyncio.get_running_loop()
+        if showing := [one for one in self._showing if one.get_loop() is loop]:
+            await asyncio.wait(showing, timeout=SHOW_SECONDS)
 
     async def __call__(
         self, session: Session, turn: TurnSpec, *, model: str, tools: ToolSet | None, on_text: OnText | None
@@ -54,7 +68,12 @@ class PrefectTurns:
 
         async def carry_out() -> TurnResult:
             result = await run_turn(session.ws, turn, tools=tools, on_text=on_text)
-            await _show(turn, model, result, content=self.content)
+            showing = asyncio.create_task(_show(turn, model, result, content=self.content))
+            if in_task:  # the process may end with the task
+                await showing
+            else:  # beside what follows: a request to the server
+                self._showing.add(showing)
+                showing.add_done_callback(self._showing.discard)
             return result
 
         if in_task:

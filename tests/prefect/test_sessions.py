@@ -148,6 +148,38 @@ async def decided(*, approved: bool) -> None:
         await decide(ws, question.key, approved=approved, by="Ida", note="Too dear.")
 
 
+LETTERS_TO_ANSWER: dict[str, Any] = {
+    "rules": [
+        {"when": {"instructions": "polite"}, "reply": {"json": {"answer": True}}},
+        {"when": {"tool_results": True}, "reply": {"text": "{{ results[0] }} EUR."}},
+    ],
+    "default": {"reply": {"tool_calls": [{"name": "price_of", "arguments": {"wood": "oak"}}]}},
+}
+
+
+async def test_fifty_documents_are_answered_and_reviewed(at: Any, tmp_path: Path) -> None:
+    running = at(LETTERS_TO_ANSWER)
+    for number in range(50):
+        (tmp_path / f"{number:02}.txt").write_text(f"What is a board of oak? {number}")
+    outcome = await example("documents").answer(str(tmp_path))
+    assert list(outcome.values()) == [True] * 50
+    assert turns(running) == 100
+    assert len(running.requests("agents.create")) == 2
+    assert left(running) == 0
+    lines = (PYTHON / "documents.py").read_text(encoding="utf-8").partition("\nif __name__")[0].splitlines()
+    assert len([line for line in lines if line.strip()]) <= 20
+
+
+def test_tasks_run_on_dask(at: Any) -> None:
+    runners = pytest.importorskip("prefect_dask", reason="Dask is not installed")
+    running = at(RULES)
+    cluster = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    read = example("other_processes").read_letters
+    read = read.with_options(task_runner=runners.DaskTaskRunner(cluster_kwargs=cluster))
+    assert read(LETTERS) == KINDS
+    assert left(running) == 0
+
+
 async def test_the_team_works_as_a_flow(at: Any, capsys: pytest.CaptureFixture[str]) -> None:
     running = at(TEAM)
     team = example("team").offer
@@ -189,6 +221,24 @@ async def test_a_flow_run_is_suspended_while_a_person_decides(at: Any) -> None:
         state = await run_flow_async(team, flow_run=run, parameters={"task": TASK}, return_type="state")
     assert await state.aresult() == "Not sent: Too dear."
     assert turns(running) == TURNS - 1
+    assert left(running) == 0
+
+
+async def test_a_flow_run_that_a_person_resumes_asks_nothing_twice(at: Any) -> None:
+    running = at(RULES)
+    send = example("suspended").send_letter
+    given = {"to": "Ida"}
+    async with get_client() as client:
+        deployment = await client.create_deployment(flow_id=await client.create_flow(send), name="letter")
+        run = await client.create_flow_run_from_deployment(deployment, parameters=given)
+        with pytest.raises(Pause):
+            await run_flow_async(send, flow_run=run, parameters=given, return_type="state")
+        assert left(running) > 0
+        await resume_flow_run(run.id)
+        run = await client.read_flow_run(run.id)
+        state = await run_flow_async(send, flow_run=run, parameters=given, return_type="state")
+    assert await state.aresult() == "A paper that comes with goods."
+    assert turns(running) == 2
     assert left(running) == 0
 
 
