@@ -59,7 +59,7 @@ def short_plan(
                 named=_names_of_a_review,
             )
         )
-    return Plan(tuple(steps), (EXTRACT,))
+    return Plan(tuple(steps), frozenset({EXTRACT}))
 
 
 def _head(name: str) -> StepHead:

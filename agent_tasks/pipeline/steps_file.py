@@ -18,6 +18,6 @@ class StepsFile(FileHead):
     """The steps of each document, one after the other."""
     corpus: RawSteps = ()
     """The steps over all documents, when each has its state."""
-    output: StepId | None = None
-    """The step whose answer is the fields of a document's row; default the last `extract`, or else the last
-    step that answers with fields."""
+    output: str | None = None
+    """The step whose answer is the fields of a document's row, such as ``details/lessor``; default whichever
+    `extract` ran last, or else the last step that answers with fields."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from agent_tasks.steps.plan import Plan, Step
 from agent_tasks.steps.registry import kind_of, tool_kinds
 from agent_tasks.steps.templates import Template
 from agent_tasks.steps.tool_kinds import ToolContext
-from agent_tasks.steps.types import ANY, DOCUMENT, FIELDS, TEXT, list_of, mapping
+from agent_tasks.steps.types import ANY, DOCUMENT, FIELDS, TEXT, join, list_of, mapping
 from agent_tasks.tools import QueueToolDefinition, Tool, ToolSet, read_definitions
 
 MAX_FILES_DEEP = 5
@@ -45,7 +46,7 @@ def load_steps(source: YamlSource, default_model: str | None) -> Pipeline:
     loader = _Loader(source, default_model, (source.path.resolve(),))
     file = loader.read()
     steps = loader.steps(file)
-    plan = Plan(steps, loader.output(file, steps))
+    plan = Plan(steps, loader.outputs(file, steps))
     corpus = Plan(loader.corpus(file, plan))
     loader.refuse_unused(file)
     sinks = load_sinks(source, file.sinks, loader.problems)
@@ -56,7 +57,7 @@ def load_steps(source: YamlSource, default_model: str | None) -> Pipeline:
         name=file.name,
         revision=file.revision,
         steps=plan.fingerprints(),
-        output="/".join(plan.output or ()),
+        output=sorted(plan.outputs),
         repair_turns=file.limits.repair_turns,
     )
     failure_fingerprint = operation_key(
@@ -78,10 +79,9 @@ def load_steps(source: YamlSource, default_model: str | None) -> Pipeline:
 
 
 def _columns(plan: Plan) -> tuple[str, ...]:
-    for step in plan.walk():
-        if step.path == plan.output:
-            return tuple(step.type.fields or ("answer",))
-    return ()
+    """The fields of a row: those of all steps that may give them."""
+    steps = [step for step in plan.walk() if step.name in plan.outputs]
+    return tuple(dict.fromkeys(name for step in steps for name in step.type.fields or ("answer",)))
 
 
 @dataclass
@@ -132,7 +132,8 @@ class _Loader:
                         f"the step {step.name!r} of a document can't search in all of them.",
                         "Give the tool to an agent that `corpus` steps ask.",
                     )
-        output = next((step.type for step in plan.walk() if step.path == plan.output), ANY)
+        outputs = [step.type for step in plan.walk() if step.name in plan.outputs]
+        output = functools.reduce(join, outputs) if outputs else ANY
         documents = list_of(mapping({"name": TEXT, "status": TEXT, "fields": output.or_null()}))
         steps = plan_steps(
             self.loading, file.corpus, ("corpus",), scope={"documents": documents}, path=("corpus",)
@@ -153,21 +154,21 @@ class _Loader:
             if key not in self.loading.used | self.asked_by_agents and key in self.agents:
                 self.problem(("agents", key), "no step asks this agent.", "Use it in a step, or remove it.")
 
-    def output(self, file: StepsFile, steps: Sequence[Step]) -> tuple[str, ...] | None:
-        """The step whose answer is the row's fields."""
-        if file.output is None:
-            for wanted in ("extract", None):
-                for step in reversed(steps):
-                    is_named = step.kind == wanted or (wanted is None and step.answered_fields is not None)
-                    if is_named:
-                        return step.path
-            return None
-        for step in steps:
-            if step.id == file.output:
-                return step.path
-        there = ", ".join(step.id for step in steps)
-        self.problem(("output",), f"there is no step {file.output!r}.", f"Name one of: {there}.")
-        return None
+    def outputs(self, file: StepsFile, steps: Sequence[Step]) -> frozenset[str]:
+        """The steps whose answer is the row's fields."""
+        once = list(_run_once(steps))
+        if file.output is not None:
+            if file.output in {step.name for step in once}:
+                return frozenset({file.output})
+            there = ", ".join(step.name for step in once)
+            self.problem(
+                ("output",), f"there is no step {file.output!r} that runs once for a document.",
+                f"Name one of: {there}.",
+            )  # fmt: skip
+            return frozenset()
+        extracts = frozenset(step.name for step in once if step.kind == "extract")
+        answering = [step.name for step in steps if step.answered_fields is not None]
+        return extracts or frozenset(answering[-1:])
 
     def subplan(self, name: str, load: LoadContext) -> tuple[Step, ...] | None:
         """The steps of another file, as a step of this one."""
@@ -318,3 +319,12 @@ class _Loader:
             self.problem((*location, "tool_choice"), f"'{choice}' is not possible.", f"Use one of: {there}.")
         elif choice not in (None, "none", "auto") and not tools:
             self.problem((*location, "tool_choice"), "the agent has no tools.", "Add `tools`, or remove it.")
+
+
+def _run_once(steps: Sequence[Step]) -> Iterator[Step]:
+    """The steps that give one outcome for a document: all but those within an `each`."""
+    for step in steps:
+        yield step
+        if step.kind != "each":
+            for branch in step.branches:
+                yield from _run_once(branch.steps)

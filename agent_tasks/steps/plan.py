@@ -169,8 +169,8 @@ class Plan:
     """The steps of a pipeline."""
 
     steps: tuple[Step, ...]
-    output: PlanPath | None = None
-    """The step whose answer is the fields of a document's row."""
+    outputs: frozenset[str] = frozenset()
+    """Names of the steps whose answer is the fields of a document's row; of several the last one that ran."""
     positions: Mapping[str, int] = field(init=False, compare=False)
     """The place of each step in the order of the file, by its name."""
 

@@ -301,9 +301,10 @@ async def _run_step(step: Step, context: StepContext) -> Any:
         record.status = StepStatus.FAILED
         record.note = str(error)
         raise
-    if step.path == context.run.plan.output:
+    outputs = context.run.plan.outputs
+    if step.name in outputs:
         context.run.outcome.fields = value if isinstance(value, dict) else {"answer": value}
-    else:
+    if outputs != {step.name}:
         record.keep(value)
     return value
 

@@ -55,6 +55,10 @@ def test_a_pipeline_with_every_kind_loads(folder: Path) -> None:
     ]  # fmt: skip
     assert "inner/summer" in pipeline.step_names()
     assert pipeline.columns == ("answer",)
+    assert load(folder, STEPS.replace("output: sent\n", "")).columns == ("parties", "total")
+    assert load(folder, STEPS.replace("output: sent", "output: details/nda/lawyer")).columns == ("term",)
+    with pytest.raises(PipelineError, match="no step 'people/judge' that runs once"):
+        load(folder, STEPS.replace("output: sent", "output: people/judge"))
     kinds = {step.kind for step in pipeline.plan.walk()}
     assert kinds >= {"agent", "switch", "extract", "ground", "each", "repeat", "parallel", "vote"}
     assert kinds >= {"hand_off", "pipeline", "review", "approve"}
