@@ -43,27 +43,46 @@ if TYPE_CHECKING:
         upload_file,
     )
     from agent_tasks.prefect.blocks import AgentsProject
+    from agent_tasks.prefect.sessions import session
     from agent_tasks.settings import Settings
+    from agent_tasks.steps import (
+        Agent,
+        Answer,
+        CodeInterpreter,
+        FileSearch,
+        Session,
+        approve,
+        each,
+        hand_off,
+        parallel,
+        repeat,
+        vote,
+    )
     from agent_tasks.tools import FunctionTool, ToolContext, ToolSet, function_tool, queue_tools
 
     __version__: str
 
 __all__ = [
+    "Agent",
     "AgentEventHandler",
     "AgentSpec",
     "AgentTasksError",
     "AgentsClient",
     "AgentsProject",
+    "Answer",
     "AsyncAgentEventHandler",
     "AsyncAgentsClient",
+    "CodeInterpreter",
     "ConfigurationError",
     "DocumentError",
+    "FileSearch",
     "FunctionTool",
     "JournalError",
     "PipelineError",
     "RetryPolicy",
     "RunFailedError",
     "ServiceError",
+    "Session",
     "Settings",
     "Timeouts",
     "ToolContext",
@@ -74,13 +93,20 @@ __all__ = [
     "TurnSpec",
     "Workspace",
     "__version__",
+    "approve",
     "build_vector_store",
+    "each",
     "ensure_agent",
     "function_tool",
+    "hand_off",
+    "parallel",
     "queue_tools",
     "release_owner",
+    "repeat",
     "run_turn",
+    "session",
     "upload_file",
+    "vote",
 ]
 
 # Names by their module; what is not listed is an error.
@@ -96,7 +122,12 @@ _MODULES: dict[str, str] = {
             *("release_owner", "run_turn", "upload_file"),
         ),
         "prefect.blocks": ("AgentsProject",),
+        "prefect.sessions": ("session",),
         "settings": ("Settings",),
+        "steps": (
+            *("Agent", "Answer", "CodeInterpreter", "FileSearch", "Session"),
+            *("approve", "each", "hand_off", "parallel", "repeat", "vote"),
+        ),
         "tools": ("FunctionTool", "ToolContext", "ToolSet", "function_tool", "queue_tools"),
     }.items()
     for name in names

@@ -12,6 +12,7 @@
 | `AGENT_TASKS_TOKEN` | the bearer token, with `AGENT_TASKS_CREDENTIAL=token`; none |
 | `AGENT_TASKS_LOCAL_MODEL` | the model of the local service; `smollm2` |
 | `AGENT_TASKS_LOCAL_TOOLS_FILE` | the tools file of the local service; none |
+| `AGENT_TASKS_SHOW_CONTENT` | whether the dashboard shows what was said in turns, without secrets; true |
 | `AGENT_TASKS_START_TIMEOUT` | how long a local server may take to start; 120 seconds |
 
 Order, later wins: the default, the file `.env` in the working directory, the environment, an argument of
@@ -104,6 +105,8 @@ class Settings(BaseSettings):
     The address may hold a password or a key; `local_model_name` is what may be shown."""
     local_tools_file: Path | None = None
     """Settings of the local service's tools (docs/local-service.md); made absolute."""
+    show_content: bool = True
+    """Whether prompts, answers and outputs of tools are shown on the Prefect dashboard, without secrets."""
     start_timeout: float = Field(default=120.0, gt=0, le=3600)
     """Seconds a local server may take until it answers."""
 

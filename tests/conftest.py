@@ -24,7 +24,15 @@ from tests.support.service import (
 )
 
 _TOGETHER = {
-    **dict.fromkeys(("tests/journal/", "tests/batch/test_workers.py"), "journal"),  # one PostgreSQL server
+    **dict.fromkeys(  # one PostgreSQL server
+        (
+            "tests/journal/",
+            "tests/batch/test_workers.py",
+            "tests/batch/test_waiting.py",
+            "tests/operations/test_asking_people.py",
+        ),
+        "journal",
+    ),
     "tests/conformance/": "conformance",  # one ledger tells of all that was checked
     "tests/packaging/": "packaging",  # one environment with the wheel
     "tests/emulator/tools/test_browser.py": "chromium",  # one browser at a time
@@ -37,6 +45,7 @@ _TOGETHER = {
             "tests/local/test_prefect_server.py",
             "tests/security/test_prefect_server.py",
             "tests/examples/test_guide.py",
+            "tests/flows/",
             "tests/prefect/test_batch_hooks.py",
             "tests/prefect/test_document_batch.py",
             "tests/prefect/test_sweep.py",

@@ -12,7 +12,9 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from agent_tasks.errors import ConfigurationError
 
 ResourceKind = Literal["agent", "file", "store", "conversation"]
 """What a service creates on request and keeps until it is deleted."""
@@ -75,6 +77,21 @@ class MarkedResource:
     created_at: float
 
 
+class RemoteFile(BaseModel):
+    """A file on the service."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str
+    key: str
+    """What it is: a hash of its content and name."""
+    name: str
+    """The file's own name (the service knows it under a name that carries the mark)."""
+    bytes: int
+    reused: bool = False
+    """True: an earlier call uploaded it, nothing was sent."""
+
+
 class RemoteStore(BaseModel):
     """A vector store on the service, with all its files ingested or refused."""
 
@@ -88,6 +105,20 @@ class RemoteStore(BaseModel):
     failed: dict[str, str] = Field(default_factory=dict)
     """File id to the service's reason, for files that it could not ingest."""
     reused: bool = False
+
+
+class ConnectedAgent(BaseModel):
+    """Another agent that an agent may call as a tool."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str
+    key: str
+    """What it is: a hash of its specification."""
+    name: str
+    """The name that the model calls it by: letters, digits and `_`."""
+    description: str
+    """What it is for: the model decides by this text when to call it."""
 
 
 class AgentSpec(BaseModel):
@@ -104,11 +135,27 @@ class AgentSpec(BaseModel):
     """Tool definitions as on the wire."""
     stores: list[RemoteStore] = Field(default_factory=list)
     """Vector stores for its file search (the service takes one). The agent's key is made of their keys."""
+    files: list[RemoteFile] = Field(default_factory=list)
+    """Files for its code interpreter; likewise."""
+    connected: list[ConnectedAgent] = Field(default_factory=list)
+    """Agents that it may call; likewise."""
     tool_resources: dict[str, Any] = Field(default_factory=dict, repr=False)
     """Other tool resources as on the wire. Ids in here become part of the agent's key."""
     temperature: float | None = None
     top_p: float | None = None
     response_format: dict[str, Any] | str | None = None
+
+    @model_validator(mode="after")
+    def _uses_what_it_has(self) -> AgentSpec:
+        kinds = {tool.get("type") for tool in self.tools}
+        for what, kind in (("stores", "file_search"), ("files", "code_interpreter")):
+            if getattr(self, what) and kind not in kinds:
+                raise ConfigurationError(
+                    f"The agent {self.name} has {what} and no {kind} tool, so it would never look into "
+                    f"them. Add the tool to its `tools`, or leave `{what}` out.",
+                    setting=what,
+                )
+        return self
 
 
 @dataclass(frozen=True)

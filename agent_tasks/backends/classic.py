@@ -46,6 +46,8 @@ from agent_tasks.errors import (
 )
 from agent_tasks.wire import (
     AgentStreamEvent,
+    ConnectedAgentDetails,
+    ConnectedAgentToolDefinition,
     MessageDeltaChunk,
     MessageDeltaTextContent,
     MessageTextContent,
@@ -105,12 +107,22 @@ class AgentsBackend:
         resources = dict(spec.tool_resources)
         if spec.stores:
             resources["file_search"] = {"vector_store_ids": [store.id for store in spec.stores]}
+        if spec.files:
+            resources["code_interpreter"] = {"file_ids": [file.id for file in spec.files]}
+        connected = [
+            ConnectedAgentToolDefinition(
+                connected_agent=ConnectedAgentDetails(
+                    id=other.id, name=other.name, description=other.description
+                )
+            ).to_wire()
+            for other in spec.connected
+        ]
         fields: dict[str, Any] = {
             "name": spec.name,
             "model": spec.model,
             "instructions": spec.instructions,
             "description": spec.description or None,
-            "tools": spec.tools or None,
+            "tools": [*spec.tools, *connected] or None,
             "tool_resources": resources or None,
             "temperature": spec.temperature,
             "top_p": spec.top_p,

@@ -38,6 +38,7 @@ _PLAIN_WIDTH = 120
 
 _STYLES = {
     DocumentStatus.DONE: ("done", "green"),
+    DocumentStatus.WAITING: ("waiting", "magenta"),
     DocumentStatus.NEEDS_REVIEW: ("needs review", "yellow"),
     DocumentStatus.FAILED: ("failed", "red"),
 }
@@ -169,7 +170,9 @@ class BatchConsole(Observer):
             Spinner("dots", text=Text(one_line(self._phase), style="dim")),
         )
         counts = Text("  ").join(
-            Text(counted(self._counts[status], status), style=style) for status, (_, style) in _STYLES.items()
+            Text(counted(self._counts[status], status), style=style)
+            for status, (_, style) in _STYLES.items()
+            if self._counts[status] or status is not DocumentStatus.WAITING
         )
         spent = Text(f"   {self._turns} turns, {self._usage.total_tokens:,} tokens", style="dim")
         if self._reused:
@@ -208,6 +211,8 @@ def render_summary(summary: BatchSummary, *, table: bool = True) -> RenderableTy
     facts.add_row(Text("Results", style="dim"), Text(one_line(summary.results)))
     facts.add_row(Text("Report", style="dim"), Text(one_line(summary.report)))
     facts.add_row(Text("Dashboard", style="dim"), Text("agent-tasks dashboard"))
+    if summary.waiting:
+        facts.add_row(Text("Waiting", style="magenta"), Text("agent-tasks approvals list"))
     for warning in summary.warnings[:10]:
         facts.add_row(Text("Note", style="yellow"), Text(one_line(warning)))
     return Group(*parts, facts)

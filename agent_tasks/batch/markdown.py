@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from agent_tasks.display import one_line
+from agent_tasks.display import moment, one_line
 
 _SPECIAL = re.compile(r"[\\`*_\[\]<>|~#&!]")
 _ACTIVE = re.compile(r"[\\`\[\]<>!&]")
@@ -71,5 +71,6 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     environment.filters["quote"] = quote
+    environment.filters["moment"] = moment
     environment.filters["thousands"] = lambda number: f"{number:,}"
     return environment

@@ -1,26 +1,26 @@
 """One document: from its file to exactly one state.
 
-extract -> validate (-> repair) -> ground -> review -> done | needs_review | failed. The row is committed to
-the journal as soon as it is known; a document is not worked on again while file and pipeline stay the same.
+extract -> validate (-> repair) -> ground -> review -> done | waiting | needs_review | failed. The row is
+committed to the journal as soon as it is known; a document is not worked on again while file and pipeline
+stay the same. One that waits for a person is worked on again when they have decided: what comes before that
+step is taken from the journal.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext, suppress
 from typing import Any
 
 from agent_tasks.batch.context import Batch
 from agent_tasks.batch.observer import observer
-from agent_tasks.batch.records import DocumentRow, DocumentStatus, Failure, Review, shortened
+from agent_tasks.batch.records import AwaitedDecision, DocumentRow, DocumentStatus, Failure, shortened
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.documents.attachments import AttachedFile, attached_files, unread_attachments
 from agent_tasks.documents.content import DocumentContent
 from agent_tasks.documents.discovery import DocumentFile
-from agent_tasks.documents.grounding import FieldGrounding, GroundingStatus, SourceText
 from agent_tasks.documents.reading_pool import shared_pool
 from agent_tasks.errors import (
     AgentTasksError,
@@ -29,17 +29,20 @@ from agent_tasks.errors import (
     EmptyDocumentError,
     JournalError,
     LeaseLostError,
-    NotFoundError,
-    RunIncompleteError,
+    StepStoppedError,
+    WaitingForPersonError,
 )
 from agent_tasks.journal import DocumentRecord
 from agent_tasks.logs import get_logger
-from agent_tasks.operations import RemoteAgent, TurnResult, Usage, content_hash
-from agent_tasks.pipeline.loader import AgentPlan
-from agent_tasks.pipeline.merging import in_words
-from agent_tasks.pipeline.output_schema import OutputSchema, parse_answer
-from agent_tasks.pipeline.parts import PartReader
+from agent_tasks.operations import TurnResult, TurnSpec, Usage, content_hash, withdraw_questions
+from agent_tasks.pipeline.loader import ShortPipeline
 from agent_tasks.pipeline.prompts import PromptError
+from agent_tasks.pipeline.short_form import EXTRACT
+from agent_tasks.steps import Session, TurnRecord
+from agent_tasks.steps.records import DocumentOutcome
+from agent_tasks.steps.running import DocumentRun, RunLimits, ended_before
+from agent_tasks.steps.tokens import estimate_tokens
+from agent_tasks.tools import ToolSet
 
 logger = get_logger("agent_tasks.batch.processing")
 
@@ -47,13 +50,6 @@ LOOKED_AT_TOGETHER = 500
 """Documents whose rows are looked up in one statement."""
 
 _RELEASED_TOGETHER = 20  # documents whose conversations are deleted together
-
-_TOKEN = re.compile(r"\w+|[^\w\s]")
-
-
-def estimate_tokens(text: str) -> int:
-    """Tokens of a text, roughly and rather too many: the deployed model's tokenizer is not at hand."""
-    return max(len(text.encode()) // 4, len(_TOKEN.findall(text)))
 
 
 async def process_documents(batch: Batch, files: Sequence[DocumentFile]) -> list[DocumentStatus | None]:
@@ -149,7 +145,7 @@ async def _process_document(batch: Batch, file: DocumentFile, releases: _Release
     except JournalError as error:
         batch.breaker.stop(error)
         raise
-    if known is None:
+    if known is None and row.status is not DocumentStatus.WAITING:
         releases.add(batch.owner_of(file.name), held)
     by_other = known is not None and _by_other(batch, known)
     _count(batch, row, reused=known is not None, by_other=by_other)
@@ -162,7 +158,7 @@ async def _settle(
     """The document's row, committed, and the record of it if it was there before."""
     work = _DocumentWork(batch, file)
     known = await work.known()
-    row = _row_that_holds(batch, known) if known is not None else None
+    row = await _undecided_row(batch, known) if known is not None else None
     if row is not None and (attached := await _attached_rows(batch, row)) is not None:
         _count_attached(batch, attached)
         return row, known
@@ -172,6 +168,7 @@ async def _settle(
         await _settle_attached(batch, inner, held)
     if row.status is DocumentStatus.FAILED or row.attachments or row.unread:
         await _take_time_from_before(batch, row)
+    await work.withdraw_questions()
     record = DocumentRecord(
         name=file.name,
         content_hash=row.content_hash,
@@ -200,7 +197,7 @@ async def _attached_rows(
         record = await batch.ws.journal.documents.get(batch.ws.scope, batch.key, name)
         if record is None or record.fingerprint != batch.fingerprint_of(record.status):
             return None
-        attached = record.read(DocumentRow) if by_other else _row_that_holds(batch, record)
+        attached = record.read(DocumentRow) if by_other else await _undecided_row(batch, record)
         below = await _attached_rows(batch, attached, by_other=by_other) if attached is not None else None
         if attached is None or below is None:
             return None
@@ -241,14 +238,18 @@ async def settle_known(batch: Batch, files: Sequence[DocumentFile]) -> list[Docu
     }
     earlier = [file for file in files if file.name in records and not _by_other(batch, records[file.name])]
     hashes = await asyncio.to_thread(_hashes, earlier, batch.pipeline.limits.max_document_bytes)
+    rows: dict[str, DocumentRow] = {}
+    for file in earlier:
+        if hashes.get(file.name) == records[file.name].content_hash:
+            row = _row_that_holds(batch, records[file.name])
+            rows |= {file.name: row} if row is not None else {}
+    decided = await _decided(batch, rows.values())
     left = []
     for file in files:
         record = records.get(file.name)
-        row = None
+        row = rows.get(file.name) if file.name not in decided else None
         if record is not None and _by_other(batch, record):
             row = record.read(DocumentRow)
-        elif record is not None and hashes.get(file.name) == record.content_hash:
-            row = _row_that_holds(batch, record)
         attached = None
         if record is not None and row is not None:
             attached = await _attached_rows(batch, row, by_other=_by_other(batch, record))
@@ -283,16 +284,28 @@ def _row_that_holds(batch: Batch, record: DocumentRecord) -> DocumentRow | None:
     return None if again and record.updated_at < batch.started else row
 
 
+async def _undecided_row(batch: Batch, record: DocumentRecord) -> DocumentRow | None:
+    """The row of an unchanged document, unless it has to be worked on again, or can be: a person decided."""
+    row = _row_that_holds(batch, record)
+    return None if row is None or await _decided(batch, [row]) else row
+
+
+async def _decided(batch: Batch, rows: Iterable[DocumentRow]) -> set[str]:
+    """The documents that wait no longer for all that they did: somebody, or a time limit, has decided.
+
+    Those that still wait cost nothing more than this one look.
+    """
+    awaited = {row.document: {one.key for one in row.waiting} for row in rows if row.waiting}
+    if not awaited:
+        return set()
+    keys = set().union(*awaited.values())
+    undecided = await batch.ws.journal.decisions.waiting(batch.ws.scope, keys)
+    return {name for name, wanted in awaited.items() if not wanted <= undecided}
+
+
 def _count(batch: Batch, row: DocumentRow, *, reused: bool, by_other: bool) -> None:
     batch.tally.count_document(row, reused=reused, by_other=by_other)
     observer().document_finished(row, reused=reused, by_other=by_other)
-
-
-def _placed(entry: FieldGrounding, read: DocumentContent) -> FieldGrounding:
-    """Say where in the document a value stands that was found."""
-    if entry.offset is None or entry.end is None:
-        return entry
-    return entry.model_copy(update={"places": tuple(read.places(entry.offset, entry.end))})
 
 
 class _DocumentWork:
@@ -310,6 +323,8 @@ class _DocumentWork:
         self.row = DocumentRow(document=file.name, status=DocumentStatus.FAILED, parent=parent)
         self.attached: list[AttachedFile] = []
         """The documents that are attached to it."""
+        self.was_waiting = False
+        """Whether it waited for a person before."""
 
     async def known(self) -> DocumentRecord | None:
         """What is known of the document, if file and pipeline are as they were."""
@@ -322,6 +337,7 @@ class _DocumentWork:
             return None
         self.row.content_hash = content_hash(self.content)
         known = await self.batch.ws.journal.documents.get(self.batch.ws.scope, self.batch.key, self.file.name)
+        self.was_waiting = known is not None and known.status == DocumentStatus.WAITING
         if (
             known is None
             or known.content_hash != self.row.content_hash
@@ -339,6 +355,8 @@ class _DocumentWork:
                 self._fail(error, readable=False)
             except JournalError:
                 raise
+            except WaitingForPersonError as error:
+                self._wait(error)
             except PromptError as error:
                 self._fail(error)
             except Exception as error:
@@ -350,6 +368,18 @@ class _DocumentWork:
         if not self.is_kept:
             self.row.seconds = round(time.monotonic() - self.started, 3)
         return self.row
+
+    async def withdraw_questions(self) -> None:
+        """Ask no more what the document does not wait for any longer, as it is now."""
+        error = self.row.error
+        if self.was_waiting or (error is not None and not error.retryable):
+            keep = {awaited.key for awaited in self.row.waiting}
+            await withdraw_questions(self.batch.ws, self.owner, keep=keep)
+
+    def _wait(self, *errors: WaitingForPersonError) -> None:
+        self.row.status = DocumentStatus.WAITING
+        self.row.waiting = [AwaitedDecision.of(error) for error in errors]
+        self.row.reasons = [str(error) for error in errors]
 
     def _fail(self, error: Exception, *, readable: bool = True) -> None:
         self.row.status = DocumentStatus.FAILED
@@ -380,32 +410,71 @@ class _DocumentWork:
             )
         values = {
             "document": {"name": self.file.name, "text": text, "pages": read.pages()},
-            "fields": pipeline.output.described(),
+            **pipeline.prompt_names(),
         }
-        in_parts = self._part_reader()
-        if in_parts is None:
-            self._check_length(text, values)
-        reasons: list[str] = []
-        if self.row.fields is None:  # in a fork, what comes before its step is there already
-            reasons = (
-                await self._extract(values)
-                if in_parts is None
-                else await self._extract_parts(read, values, in_parts)
-            )
-        if self.row.fields is not None:
-            reasons += await asyncio.to_thread(self._ground, read)
-            if pipeline.reviewer is not None:
-                if in_parts is not None:
-                    values = await in_parts.about_values(read, values, self.row.grounding)
-                reasons += await self._review(pipeline.reviewer, values)
-        self.row.reasons = [*reasons, *self.row.unread]
+        run = self._run(read)
+        self._check_length(text, values, run)
+        try:
+            await self._carry_out(run, values)
+        except WaitingForPersonError:
+            self._wait(*run.outcome.waiting)
+            return
+        except StepStoppedError as stopped:
+            logger.debug("%s is for a person to look at: %s", self.file.name, stopped)
+        finally:
+            self._take(run.outcome)
+        self.row.reasons = [*run.outcome.said(), *self.row.unread]
         self.row.status = DocumentStatus.NEEDS_REVIEW if self.row.reasons else DocumentStatus.DONE
 
-    def _check_length(self, text: str, values: dict[str, Any]) -> None:
-        tokens, most = (
-            estimate_tokens(self._asked(text, values)),
-            self.batch.pipeline.limits.max_document_tokens,
+    def _run(self, read: DocumentContent) -> DocumentRun:
+        """The document on its way through the pipeline's steps."""
+        batch, limits = self.batch, self.batch.pipeline.limits
+        run = DocumentRun(
+            batch.pipeline.plan,
+            batch.session.of_part(self.owner, turns=self._turn, on_turn=self._count),
+            self.file.name,
+            read,
+            RunLimits(
+                turn_deadline=limits.turn_deadline,
+                max_completion_tokens=limits.max_completion_tokens,
+                repair_turns=limits.repair_turns,
+                max_document_tokens=limits.max_document_tokens,
+            ),
         )
+        origin = batch.origin
+        if origin is not None and origin.step in run.plan.positions:
+            run.origin = batch.session.of_part(
+                batch.owner_of(self.file.name, origin.owner), turns=self._turn, on_turn=self._count
+            )
+            run.redone_from = origin.step
+        return run
+
+    async def _carry_out(self, run: DocumentRun, values: dict[str, Any]) -> None:
+        """Carry the steps out. In a fork of a file without `steps`, the extraction may be there already."""
+        if self.row.fields is None:
+            await run.carry_out(values)
+            return
+        run.redone_from = None
+        run.outcome.fields = self.row.fields
+        _, *left = run.plan.steps
+        await run.carry_out({**values, EXTRACT: self.row.fields}, left)
+
+    def _check_length(self, text: str, values: dict[str, Any], run: DocumentRun) -> None:
+        """Refuse a document that is too long, before anything is paid for.
+
+        What the agents are asked about is its text, unless the prompts take some pages.
+        """
+        pipeline = self.batch.pipeline
+        run.checks_prompts = False
+        asked = text
+        if isinstance(pipeline, ShortPipeline) and pipeline.file.agents.extractor.read != "whole":
+            return
+        if not any(step.reads_document for step in pipeline.plan.walk()):
+            if not isinstance(pipeline, ShortPipeline):
+                run.checks_prompts = True
+                return
+            asked = pipeline.extractor.prompts["prompt"].render(values)
+        tokens, most = estimate_tokens(asked), pipeline.limits.max_document_tokens
         if tokens > most:
             raise DocumentTooLongError(
                 f"{self.file.name} has about {tokens:,} tokens; at most {most:,} are allowed"
@@ -414,26 +483,34 @@ class _DocumentWork:
                 document=self.file.name,
             )
 
-    def _asked(self, text: str, values: dict[str, Any]) -> str:
-        """What of the document the agents are asked about: its text, unless the prompts take some pages."""
-        plans = (self.batch.pipeline.extractor, self.batch.pipeline.reviewer)
-        prompts = [prompt for plan in plans if plan is not None for prompt in plan.prompts.values()]
-        if any(prompt.reads_all for prompt in prompts):
-            return text
-        return self.batch.pipeline.extractor.prompts["prompt"].render(values)
+    def _take(self, outcome: DocumentOutcome) -> None:
+        """Put what the steps came to into the row."""
+        self.row.fields = outcome.fields
+        self.row.answer = outcome.answer
+        self.row.grounding = outcome.grounding
+        self.row.review = outcome.review
+        self.row.notes += outcome.notes
+        self.row.steps = outcome.records()
 
     async def _keep(self) -> bool:
         """In a fork: take what is kept from the original row; returns whether that is all of it."""
-        origin = self.batch.origin
-        if origin is None or origin.step == "extract":
+        origin, plan = self.batch.origin, self.batch.pipeline.plan
+        if origin is None:
+            return False
+        is_short = isinstance(self.batch.pipeline, ShortPipeline)
+        if is_short and origin.step == EXTRACT:
             return False
         row = await origin.row(self.batch.ws, self.file.name)
         if row is None:
             return False
-        is_whole = row.fields is None or origin.step == "questions"
+        waits = row.status is DocumentStatus.WAITING  # for a decision on the original, not on the fork
+        if is_short:
+            is_whole = (row.fields is None and not waits) or origin.step == "questions"
+        else:
+            is_whole = origin.step not in plan.positions or ended_before(row.steps, origin.step, plan)
         if is_whole:
             self.row = row
-        else:
+        elif is_short:
             self.row.fields = row.fields
             self.row.tool_calls = row.tool_calls
             self.row.ids = {step: turn for step, turn in row.ids.items() if step != "review"}
@@ -443,127 +520,23 @@ class _DocumentWork:
         self.batch.tally.turns_reused += self.row.turns
         return is_whole
 
-    def _part_reader(self) -> PartReader | None:
-        """How the document is read in parts; None: it goes into the prompt whole."""
-        pipeline = self.batch.pipeline
-        how = pipeline.file.agents.extractor.read
-        if how == "whole":
-            return None
-        return PartReader(how, pipeline.output, pipeline.limits.max_document_tokens, estimate_tokens)
-
-    async def _extract_parts(
-        self, read: DocumentContent, values: dict[str, Any], reader: PartReader
-    ) -> list[str]:
-        """Ask for the fields of parts of the document, a turn each; returns reasons for a person to look."""
-
-        async def ask(
-            values: dict[str, Any], output: OutputSchema, part: str
-        ) -> tuple[dict[str, Any] | None, list[str]]:
-            reasons = await self._extract(values, output, part)
-            return self.row.fields, reasons
-
-        extracted = await reader.extract(read, values, ask)
-        self.row.fields = extracted.fields
-        self.row.answer = extracted.answer or self.row.answer
-        self.row.notes += extracted.notes
-        return extracted.reasons
-
-    async def _extract(
-        self, values: dict[str, Any], output: OutputSchema | None = None, part: str = ""
-    ) -> list[str]:
-        """Ask for the fields, and again with the errors shown; returns reasons for a person to look at it.
-
-        Args:
-            values: What the prompts take.
-            output: What the answer has to be; default the pipeline's.
-            part: The name of the part of the document that is asked about; default the document.
-        """
-        pipeline, plan = self.batch.pipeline, self.batch.pipeline.extractor
-        output = output or pipeline.output
-        by_pages = pipeline.file.agents.extractor.read == "pages"
-        asked_for = pipeline.output.partial() if by_pages else pipeline.output
-        agent = await self.batch.agent(plan, response_format=asked_for.response_format())
-        first = plan.prompts["prompt"].render(values)
-        of_part = f"-{part}" if part else ""
-        result = await self._turn(plan, agent, f"extract{of_part}", first, tool_choice=plan.tool_choice)
-        self.row.fields, errors = output.parse(result.text)
-        repairs = 0
-        while errors and repairs < pipeline.limits.repair_turns:
-            repairs += 1
-            prompt = plan.prompts["repair_prompt"].render({**values, "errors": errors})
-            # What its tools said is in the conversation; a forced call would only be made again.
-            choice = "none" if plan.tools else None
-            step = f"repair{of_part}-{repairs}"
-            try:
-                result = await self._turn(plan, agent, step, prompt, follows=result, tool_choice=choice)
-            except NotFoundError:
-                # Of an earlier run, and deleted with it: what was said there is told in a new conversation.
-                told = "\n\n".join([first, result.text, prompt])
-                result = await self._turn(plan, agent, step, told, tool_choice=plan.tool_choice)
-            self.row.fields, errors = output.parse(result.text)
-        if not errors:
-            return []
-        self.row.answer = result.text
-        after = f" after {repairs} repair turn{'s' if repairs != 1 else ''}" if repairs else ""
-        of = f" of {in_words(part)}" if part else ""
-        return [f"the extraction{of} is not valid{after}: {'; '.join(errors[:10])}"]
-
-    def _ground(self, read: DocumentContent) -> list[str]:
-        """Look every value up in the text, and where that stands in the document; returns reasons."""
-        assert self.row.fields is not None  # noqa: S101 - the caller asks only then
-        leaves = list(self.batch.pipeline.output.leaves(self.row.fields))
-        self.row.grounding = [_placed(entry, read) for entry in SourceText(read.text).ground(leaves)]
-        reasons: list[str] = []
-        for leaf, entry in zip(leaves, self.row.grounding, strict=True):
-            if entry.status is GroundingStatus.NOT_FOUND:
-                reasons.append(f"{entry.path} {entry.value!r} is not in the document")
-            elif entry.note:
-                doubt = f"{entry.path} {entry.value!r} is ambiguous: {entry.note}"
-                (reasons if leaf.ambiguous == "review" else self.row.notes).append(doubt)
-        return reasons
-
-    async def _review(self, plan: AgentPlan, values: dict[str, Any]) -> list[str]:
-        """Have the extraction checked; returns reasons."""
-        agent = await self.batch.agent(
-            plan, response_format=Review.response_format(strict=self.batch.pipeline.output.strict)
-        )
-        not_found = [e.path for e in self.row.grounding if e.status is GroundingStatus.NOT_FOUND]
-        prompt = plan.prompts["prompt"].render(
-            {**values, "extraction": self.row.fields, "not_found": not_found}
-        )
-        try:
-            result = await self._turn(plan, agent, "review", prompt, tool_choice=plan.tool_choice)
-        except (
-            RunIncompleteError
-        ) as error:  # the extraction stands; a person can do what the reviewer did not
-            return [f"the review was interrupted: {error}"]
-        answer, errors = parse_answer(Review, result.text)
-        if answer is None:
-            return [f"the reviewer's answer is not valid: {'; '.join(errors[:3])}"]
-        self.row.review = Review.model_validate(answer)
-        if self.row.review.approved:
-            return []
-        return [f"reviewer: {problem}" for problem in self.row.review.problems] or [
-            "the reviewer did not approve"
-        ]
-
     async def _turn(
         self,
-        plan: AgentPlan,
-        agent: RemoteAgent,
-        step: str,
-        prompt: str,
+        session: Session,
+        turn: TurnSpec,
         *,
-        follows: TurnResult | None = None,
-        tool_choice: dict[str, Any] | str | None = None,
+        model: str,
+        tools: ToolSet | None,
+        on_text: Callable[[str], None] | None,
     ) -> TurnResult:
-        observer().step_started(self.file.name, step)
-        result = await self.batch.turn(
-            plan, agent, step, prompt, owner=self.owner, follows=follows, tool_choice=tool_choice
-        )
+        observer().step_started(self.file.name, turn.step)
+        # What a fork does not find in the journal of the original is its own work.
+        return await self.batch.run_turn(turn.model_copy(update={"owner": self.owner}), tools)
+
+    def _count(self, turn: TurnRecord, result: TurnResult) -> None:
+        self.batch.count_turn(result)
         self.row.turns += 1
         self.row.usage = self.row.usage + result.usage
-        self.row.step_usage[step] = result.usage
+        self.row.step_usage[turn.step] = result.usage
         self.row.tool_calls += shortened(result.tool_calls)
-        self.row.ids[step] = result.turn_id
-        return result
+        self.row.ids[turn.step] = result.turn_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -9,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agent_tasks.documents.content import Place
 from agent_tasks.documents.grounding import FieldGrounding
-from agent_tasks.errors import AgentTasksError
+from agent_tasks.errors import AgentTasksError, WaitingForPersonError
 from agent_tasks.operations import Citation, ToolCallOutcome, Usage
-from agent_tasks.pipeline.output_schema import json_schema_format
+from agent_tasks.steps.records import Review, StepRecord
 
 MAX_LISTED = 200
 """Documents that a summary or a table on the dashboard names; the rest is in results.jsonl."""
@@ -38,6 +39,8 @@ class DocumentStatus(StrEnum):
     """The one state a document ends in."""
 
     DONE = "done"
+    WAITING = "waiting"
+    """A person is asked, and has not decided; a run after that takes it on."""
     NEEDS_REVIEW = "needs_review"
     FAILED = "failed"
 
@@ -46,6 +49,15 @@ def counted(count: int, status: DocumentStatus) -> str:
     """Such as "5 need review"."""
     needs = "needs" if count == 1 else "need"
     return f"{count} {needs} review" if status is DocumentStatus.NEEDS_REVIEW else f"{count} {status.value}"
+
+
+def counted_all(counts: Mapping[DocumentStatus, int]) -> list[str]:
+    """The count of each state, in their order; of those that wait only if there are any."""
+    return [
+        counted(counts[status], status)
+        for status in DocumentStatus
+        if counts[status] or status is not DocumentStatus.WAITING
+    ]
 
 
 class Failure(_Record):
@@ -64,28 +76,28 @@ class Failure(_Record):
         return cls(type=type(error).__name__, message=str(error)[:2000], retryable=retryable)
 
 
-class Review(BaseModel):
-    """The reviewer's verdict, as it answers and as the row has it."""
+class AwaitedDecision(_Record):
+    """A question to a person that a document waits for."""
 
-    model_config = ConfigDict(extra="ignore")  # models add remarks of their own
-
-    approved: bool
-    problems: list[str] = Field(default_factory=list)
+    key: str
+    """Its id, as `agent-tasks approvals` knows it."""
+    step: str
+    question: str
+    asked_at: float
+    """Seconds since the epoch."""
+    expires_at: float | None = None
+    """When its time limit is over (seconds since the epoch); None: never."""
 
     @classmethod
-    def response_format(cls, *, strict: bool) -> dict[str, Any]:
-        """The `response_format` of a review; without strict mode the list has bounds: some models ramble."""
-        problem: dict[str, Any] = {"type": "string"} if strict else {"type": "string", "maxLength": 200}
-        problems: dict[str, Any] = {"type": "array", "items": problem}
-        if not strict:
-            problems["maxItems"] = 5
-        schema = {
-            "type": "object",
-            "properties": {"approved": {"type": "boolean"}, "problems": problems},
-            "required": list(cls.model_fields),
-            "additionalProperties": False,
-        }
-        return json_schema_format("review", schema, strict=strict)
+    def of(cls, error: WaitingForPersonError) -> AwaitedDecision:
+        """What a step that waits has raised, as a record."""
+        return cls(
+            key=error.key or "",
+            step=error.step,
+            question=error.question,
+            asked_at=error.asked_at,
+            expires_at=error.expires_at,
+        )
 
 
 class DocumentRow(_Record):
@@ -98,7 +110,9 @@ class DocumentRow(_Record):
     attachments: list[str] = Field(default_factory=list)
     """The documents that are attached to this one."""
     reasons: list[str] = Field(default_factory=list)
-    """Why it needs review or failed, one sentence each."""
+    """Why it needs review, failed or waits, one sentence each."""
+    waiting: list[AwaitedDecision] = Field(default_factory=list)
+    """The questions to people that it waits for."""
     notes: list[str] = Field(default_factory=list)
     """What is to be known of how it was read, one sentence each: which pages were recognised, which
     values are ambiguous."""
@@ -120,6 +134,8 @@ class DocumentRow(_Record):
     tool_calls: list[ToolCallOutcome] = Field(default_factory=list)
     ids: dict[str, str] = Field(default_factory=dict)
     """Ids on the service: the turn of each step."""
+    steps: dict[str, StepRecord] = Field(default_factory=dict)
+    """What each step came to, by its place in the pipeline, such as `clauses/3/judge`."""
     seconds: float = 0.0
     content_hash: str = ""
     """SHA-256 of the file; empty if it could not be read."""
@@ -161,6 +177,8 @@ class BatchSummary(_Record):
     """The folder."""
     total: int = 0
     done: int = 0
+    waiting: int = 0
+    """Documents that wait for a person's decision."""
     needs_review: int = 0
     failed: int = 0
     reused: int = 0
@@ -186,11 +204,11 @@ class BatchSummary(_Record):
     """Document to reasons, for those not done (at most `MAX_LISTED`)."""
 
     def headline(self) -> str:
-        """Such as "10 done, 3 need review, 2 failed"."""
+        """Such as "10 done, 3 need review, 2 failed", and how many wait, if any do."""
         if not self.total:
             return "no documents"
-        counts = zip((self.done, self.needs_review, self.failed), DocumentStatus, strict=True)
-        return ", ".join(counted(count, status) for count, status in counts)
+        counts = (self.done, self.waiting, self.needs_review, self.failed)
+        return ", ".join(counted_all(dict(zip(DocumentStatus, counts, strict=True))))
 
     def provenance(self) -> str:
         """Such as "12 unchanged, 5 by other workers": what this worker did not do now; empty if nothing."""

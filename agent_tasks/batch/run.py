@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 
 from agent_tasks.batch.context import Batch, Origin
+from agent_tasks.batch.corpus import answer_over_all
 from agent_tasks.batch.observer import observer
 from agent_tasks.batch.processing import LOOKED_AT_TOGETHER, process_documents, settle_known
-from agent_tasks.batch.questions import answer_questions
 from agent_tasks.batch.records import (
     AllDocumentsFailedError,
     AnswerRow,
@@ -23,12 +23,12 @@ from agent_tasks.batch.records import (
     RunRecord,
 )
 from agent_tasks.batch.workers import Process, SharedRun, Work, joined, share_documents
-from agent_tasks.batch.writers import prepare_folder, total_usage, write_report, write_results
+from agent_tasks.batch.writers import fill_sinks, prepare_folder, total_usage, write_report, write_results
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.documents.discovery import DocumentFile, discover
 from agent_tasks.errors import AgentTasksError, DocumentError, JournalError
 from agent_tasks.logs import get_logger
-from agent_tasks.operations import Workspace, content_hash, exclusive
+from agent_tasks.operations import Workspace, content_hash, exclusive, withdraw_questions
 from agent_tasks.pipeline.loader import Pipeline
 
 logger = get_logger("agent_tasks.batch.run")
@@ -51,6 +51,7 @@ async def publish(batch: Batch, summary: BatchSummary) -> BatchSummary:
     """Write results and report; returns the summary with what the results say."""
     written = await write_results(batch)
     summary.done = written.counts[DocumentStatus.DONE]
+    summary.waiting = written.counts[DocumentStatus.WAITING]
     summary.needs_review = written.counts[DocumentStatus.NEEDS_REVIEW]
     summary.failed = written.counts[DocumentStatus.FAILED]
     # Attached documents are known of when they have been met.
@@ -58,11 +59,12 @@ async def publish(batch: Batch, summary: BatchSummary) -> BatchSummary:
     if written.problem is not None:
         summary.warnings.append(written.problem)
     summary.usage_total = written.usage + total_usage(summary.answers)
+    summary.warnings += await fill_sinks(batch, summary)
     write_report(batch, summary, written)
     return summary
 
 
-PLAIN_STEPS = Steps(process=_process, answer=answer_questions, publish=publish)
+PLAIN_STEPS = Steps(process=_process, answer=answer_over_all, publish=publish)
 
 
 async def run_batch(
@@ -301,4 +303,5 @@ async def _forget_removed(batch: Batch, present: set[str]) -> None:
             record = await journal.documents.get(scope, batch.key, owner)
             parent, attached = owner, frozenset(record.read(DocumentRow).attachments if record else ())
         if name not in attached:
+            await withdraw_questions(batch.ws, batch.owner_of(name))
             await journal.documents.drop(scope, batch.key, name)

@@ -4,7 +4,7 @@
 | --- | --- |
 | `service` | the Agents service: retirement, sign-in, endpoint, model deployment, setup tier, quota |
 | `storage` | the storage account of queue tools |
-| `local` | state folder, journal |
+| `local` | state folder, journal, questions to people |
 | `prefect_server` | the Prefect server: deployments, scheduler, work pools, workers, automations |
 | `preparation` | packages and weights of the local service, the pipeline file |
 
@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from agent_tasks.doctor.findings import Finding, Status, failed, not_configured
-from agent_tasks.doctor.local import check_journal, check_state_folder
+from agent_tasks.doctor.local import check_approvals, check_journal, check_state_folder
 from agent_tasks.doctor.prefect_server import check_prefect
 from agent_tasks.doctor.preparation import check_local_parts, check_pipeline_file
 from agent_tasks.doctor.service import Target, check_service
@@ -50,7 +50,10 @@ async def examine(
     folder = check_state_folder(settings)
     yield folder
     if folder.status is not Status.FAILED:
-        yield await check_journal(settings)
+        journal = await check_journal(settings)
+        yield journal
+        if journal.status is not Status.FAILED:
+            yield await check_approvals(settings)
     yield check_local_parts(settings)
     yield await asyncio.to_thread(check_pipeline_file, settings, pipeline)
     async for finding in check_prefect(settings):

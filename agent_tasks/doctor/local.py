@@ -1,10 +1,12 @@
-"""What is on this side: state folder and journal."""
+"""What is on this side: state folder, journal, and what people are asked in it."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 
+from agent_tasks.display import moment
 from agent_tasks.doctor.findings import Finding, failed, ok, warning
 from agent_tasks.errors import AgentTasksError
 from agent_tasks.settings import Settings
@@ -12,6 +14,10 @@ from agent_tasks.settings import Settings
 MIN_FREE_BYTES = 500 * 1024 * 1024
 """Free space below which a state folder is warned of: the local service keeps databases and files there."""
 
+OLD_DAYS = 7
+"""Days after which a question to a person that nobody decided, or that nothing resumed with, is told of."""
+
+_DAY = 86_400.0
 _SCOPE = "agent-tasks doctor"
 
 
@@ -32,6 +38,42 @@ def check_state_folder(settings: Settings) -> Finding:
         )
     made = "" if folder.exists() else "; it is made at the first run"
     return ok(check, f"{folder} can be written to, {free // 2**30} GiB are free{made}.")
+
+
+async def check_approvals(settings: Settings) -> Finding:
+    """Whether people are asked, and for how long some have been."""
+    from agent_tasks.journal import DecisionState, Journal
+    from agent_tasks.journal.databases import database_at
+
+    check, look = "approvals", "agent-tasks approvals list"
+    try:
+        database = database_at(settings.journal_url.get_secret_value())
+        if database.path is not None and not database.path.exists():
+            return ok(check, "Nobody is asked.")
+        async with Journal(settings.journal_url.get_secret_value()) as journal:
+            asked = await journal.decisions.everywhere()
+    except AgentTasksError as error:
+        return failed(check, str(error), "See what is said of the journal.")
+    now = time.time()
+    waiting = [one for one in asked if one.state is DecisionState.WAITING]
+    old = [one for one in waiting if now - one.asked_at > OLD_DAYS * _DAY]
+    untaken = [one for one in asked if one.state is not DecisionState.WAITING]
+    late = [one for one in untaken if now - (one.decided_at or now) > OLD_DAYS * _DAY]
+    if old:
+        return warning(
+            check,
+            f"{len(old)} of {len(waiting)} questions to people have waited for more than {OLD_DAYS} days, "
+            f"the oldest since {moment(old[0].asked_at)} ({old[0].owner}).",
+            f"Look at them ({look}); approve or reject them.",
+        )
+    if late:
+        return warning(
+            check,
+            f"{len(late)} decisions of people were made more than {OLD_DAYS} days ago, and nothing has "
+            f"resumed with them, such as {late[0].owner}.",
+            "Start their runs again, or leave them: they cost nothing.",
+        )
+    return ok(check, f"{len(waiting)} questions wait for people: {look}." if waiting else "Nobody is asked.")
 
 
 async def check_journal(settings: Settings) -> Finding:

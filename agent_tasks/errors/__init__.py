@@ -4,6 +4,7 @@ AgentTasksError
 ├─ ConfigurationError                  a setting is missing or wrong; names the setting and the remedy
 │  ├─ InsecureEndpointError            a token would travel over plain http to another machine
 │  ├─ NotInstalledError                a part that this needs is not installed; names the command
+│  ├─ NotAwaitedError                  a durable call was taken for its result without `await`
 │  └─ CredentialError                  the credential gave no token
 ├─ TransportError                      no usable answer came back
 │  ├─ InvalidAnswerError               an answer came that is not one of the service
@@ -28,6 +29,7 @@ AgentTasksError
 │  │  └─ RunContentFilteredError       the content filter cut it off, or refused it
 │  └─ EmptyAnswerError                 the run completed without an answer
 ├─ AnswerFormatError                   the answer is not the JSON that was asked for
+│  └─ AnswerInvalidError               nor after the agent was shown what is wrong
 ├─ ToolError                           a function tool gave no result
 │  ├─ UnknownToolError                 the agent called a tool that is not there
 │  ├─ ToolArgumentsError               the arguments do not fit the tool's schema
@@ -46,12 +48,19 @@ AgentTasksError
 │  ├─ JournalUnreadableError           it cannot be read: never taken as "safe to repeat"
 │  ├─ JournalVersionError              it was written by an incompatible version
 │  └─ LeaseLostError                   another worker has taken over what this one was doing
+├─ DecisionError                       a question to a person has no decision, or another one
+│  ├─ WaitingForPersonError            a step waits for a person: not a failure
+│  ├─ DecisionExpiredError             nobody decided within the time limit, which says to fail then
+│  ├─ AlreadyDecidedError              somebody else has decided, or nobody is asked any more
+│  └─ UnknownQuestionError             no question has this id, or several begin with it
 ├─ DocumentError                       a document cannot be worked on
 │  ├─ UnsupportedDocumentError         its format is not supported
 │  ├─ UnreadableDocumentError          it is damaged, encrypted or not what its name says
 │  ├─ EmptyDocumentError               there is no text in it
 │  └─ DocumentTooLongError             it exceeds a limit
 ├─ PipelineError                       a pipeline file is invalid; carries path, line, field and remedy
+├─ ExpressionError                     an expression of a pipeline file cannot be worked out
+├─ StepStoppedError                    a step has found that a person has to look at the document
 ├─ FunctionsHostError                  the Function App cannot be run on this machine
 └─ EmbeddedServiceError                a local server did not start or died; names its log file
 
@@ -68,13 +77,23 @@ from agent_tasks.errors.configuration import (
     ConfigurationError,
     CredentialError,
     InsecureEndpointError,
+    NotAwaitedError,
     NotInstalledError,
+)
+from agent_tasks.errors.decisions import (
+    AlreadyDecidedError,
+    DecisionError,
+    DecisionExpiredError,
+    UnknownQuestionError,
+    WaitingForPersonError,
 )
 from agent_tasks.errors.documents import (
     DocumentError,
     DocumentTooLongError,
     EmptyDocumentError,
+    ExpressionError,
     PipelineError,
+    StepStoppedError,
     UnreadableDocumentError,
     UnsupportedDocumentError,
 )
@@ -96,6 +115,7 @@ from agent_tasks.errors.queues import (
 )
 from agent_tasks.errors.runs import (
     AnswerFormatError,
+    AnswerInvalidError,
     EmptyAnswerError,
     RunCancelledError,
     RunContentFilteredError,
@@ -130,7 +150,9 @@ from agent_tasks.errors.transport import InvalidAnswerError, NotReadyError, Stre
 
 __all__ = [
     "AgentTasksError",
+    "AlreadyDecidedError",
     "AnswerFormatError",
+    "AnswerInvalidError",
     "ApprovalNeededError",
     "AuthenticationError",
     "BadRequestError",
@@ -138,11 +160,14 @@ __all__ = [
     "ConflictError",
     "ConversationBusyError",
     "CredentialError",
+    "DecisionError",
+    "DecisionExpiredError",
     "DocumentError",
     "DocumentTooLongError",
     "EmbeddedServiceError",
     "EmptyAnswerError",
     "EmptyDocumentError",
+    "ExpressionError",
     "FunctionsHostError",
     "InsecureEndpointError",
     "InvalidAnswerError",
@@ -150,6 +175,7 @@ __all__ = [
     "JournalUnreadableError",
     "JournalVersionError",
     "LeaseLostError",
+    "NotAwaitedError",
     "NotFoundError",
     "NotInstalledError",
     "NotReadyError",
@@ -172,6 +198,7 @@ __all__ = [
     "RunThrottledError",
     "ServerError",
     "ServiceError",
+    "StepStoppedError",
     "StorageUnreachableError",
     "StreamBrokenError",
     "ToolArgumentsError",
@@ -180,9 +207,11 @@ __all__ = [
     "ToolOutputError",
     "ToolTimeoutError",
     "TransportError",
+    "UnknownQuestionError",
     "UnknownToolError",
     "UnreadableDocumentError",
     "UnsupportedDocumentError",
+    "WaitingForPersonError",
 ]
 
 for _name in __all__:

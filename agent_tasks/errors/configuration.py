@@ -20,5 +20,9 @@ class NotInstalledError(ConfigurationError):
     """A part that this needs is not installed; the message has the command that installs it."""
 
 
+class NotAwaitedError(ConfigurationError):
+    """A durable call was taken for its result without `await`: nothing was done."""
+
+
 class CredentialError(ConfigurationError):
     """The credential gave no token: nobody is signed in, or the identity may not have one."""

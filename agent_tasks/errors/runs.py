@@ -64,3 +64,17 @@ class AnswerFormatError(AgentTasksError):
     """The pydantic model that the answer was to fit."""
     problems: list[str]
     """What is wrong, and where."""
+
+
+class AnswerInvalidError(AnswerFormatError):
+    """An agent's answer does not fit its type, also after it was shown what is wrong.
+
+    The last answer is in `answer`; it was paid for, so the same question is not asked again in this run.
+    """
+
+    retryable: bool = False
+
+    agent: str
+    """The agent's name."""
+    answer: str
+    """Its last answer, as it wrote it."""

@@ -14,6 +14,7 @@ from agent_tasks.errors import JournalError
 from agent_tasks.journal.answers import Answers
 from agent_tasks.journal.calls import ToolCalls
 from agent_tasks.journal.databases import database_at
+from agent_tasks.journal.decisions import Decisions
 from agent_tasks.journal.documents import Documents
 from agent_tasks.journal.leases import Leases
 from agent_tasks.journal.operations import Operations
@@ -57,6 +58,8 @@ class Journal:
         """Effects on the service, with their intents and outcomes."""
         self.calls = ToolCalls(self._database, worker)
         """Tool calls, one by one."""
+        self.decisions = Decisions(self._database, worker)
+        """What people are asked, and what they decided."""
         self.resources = Resources(self._database, worker)
         """The ledger of what was made."""
         self.leases = Leases(self._database, worker)

@@ -135,6 +135,71 @@ class Resource:
     expires_at: float
 
 
+class DecisionState(enum.StrEnum):
+    """What became of a question to a person."""
+
+    WAITING = "waiting"
+    """Asked, and not decided."""
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    """Nobody decided within the time limit, whose policy is to fail."""
+    WITHDRAWN = "withdrawn"
+    """What it was asked for does not need it any more."""
+
+
+class AtLimit(enum.StrEnum):
+    """What counts as decided when nobody has decided within the time limit."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question to a person, to be put into the journal."""
+
+    key: str
+    owner: str
+    """For whom it is asked, such as a document of a batch."""
+    step: str
+    """The step that waits for it."""
+    question: str
+    """What is asked, as people may see it."""
+    shown: str
+    """What they see beside it: bounded, without secrets."""
+    shown_hash: str
+    """The hash of all that was to be seen, of which `shown` may be a part."""
+    time_limit: float | None = None
+    """Seconds from when it is asked; None: it waits for ever."""
+    at_limit: AtLimit = AtLimit.FAIL
+
+
+@dataclass(frozen=True)
+class DecisionRecord:
+    """A row of `decisions`: what a person is asked, and what was decided."""
+
+    key: str
+    owner: str
+    step: str
+    question: str
+    shown: str
+    shown_hash: str
+    state: DecisionState
+    asked_at: float
+    expires_at: float | None
+    """When its time limit is over (seconds since the epoch); None: never."""
+    at_limit: AtLimit
+    decided_at: float | None = None
+    decided_by: str | None = None
+    """Who; None also where the time limit's policy decided."""
+    note: str | None = None
+    """What they said about it."""
+    taken_at: float | None = None
+    """When the step that asked resumed with the decision; None: it has not yet."""
+
+
 @dataclass(frozen=True)
 class DocumentRecord:
     """A row of `documents`: the latest outcome of one document of a batch."""

@@ -9,6 +9,9 @@ from sqlalchemy import RowMapping
 from agent_tasks.journal.bodies import Written
 from agent_tasks.journal.records import (
     AnswerRecord,
+    AtLimit,
+    DecisionRecord,
+    DecisionState,
     DocumentRecord,
     Lease,
     LeaseKind,
@@ -119,4 +122,25 @@ def run_of(row: RowMapping, address: str) -> Run:
         ended_at=row["ended_at"],
         body=row["body"],
         written=Written.of(row, f"the run of {row['owner']}", address),
+    )
+
+
+def decision_of(row: RowMapping, address: str) -> DecisionRecord:
+    """A row of `decisions`, if its format is known."""
+    Written.of(row, f"the decision {row['key']}", address)
+    return DecisionRecord(
+        key=row["key"],
+        owner=row["owner"],
+        step=row["step"],
+        question=row["question"],
+        shown=row["shown"],
+        shown_hash=row["shown_hash"],
+        state=DecisionState(row["state"]),
+        asked_at=row["asked_at"],
+        expires_at=row["expires_at"],
+        at_limit=AtLimit(row["at_limit"]),
+        decided_at=row["decided_at"],
+        decided_by=row["decided_by"],
+        note=row["note"],
+        taken_at=row["taken_at"],
     )

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, Column, Float, Index, Integer, MetaData, String, Table, Text
 
-SCHEMA_REVISION = "0003"
+SCHEMA_REVISION = "0004"
 """The newest migration; a journal that names an unknown one was written by a newer version."""
 
 metadata = MetaData()
@@ -142,4 +142,27 @@ flow_runs = Table(
     Column("id", String(300), primary_key=True),
     Column("owner", String(300), nullable=False),
     Column("noted_at", Float, nullable=False),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("scope", String(300), primary_key=True),
+    Column("key", String(64), primary_key=True),
+    Column("owner", String(300), nullable=False),
+    Column("step", String(500), nullable=False),
+    Column("question", Text, nullable=False),
+    Column("shown", Text, nullable=False),
+    Column("shown_hash", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("asked_at", Float, nullable=False),
+    Column("expires_at", Float),
+    Column("at_limit", String(16), nullable=False),
+    Column("decided_at", Float),
+    Column("decided_by", String(200)),
+    Column("note", Text),
+    Column("taken_at", Float),
+    *_written(),
+    Index("decisions_by_state", "scope", "state"),
+    Index("decisions_by_owner", "scope", "owner"),
 )

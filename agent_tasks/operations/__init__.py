@@ -10,13 +10,23 @@ from agent_tasks.operations.cleanup import (
     release_owner,
     release_owners,
 )
+from agent_tasks.operations.decisions import (
+    ask_person,
+    decide,
+    find_question,
+    list_questions,
+    owners_that_wait,
+    withdraw_questions,
+)
 from agent_tasks.operations.dispatch import dispatch_tools
-from agent_tasks.operations.files import build_vector_store, upload_file
+from agent_tasks.operations.files import build_vector_store, file_key, store_key, upload_file
 from agent_tasks.operations.interrupted_calls import answer_call, list_interrupted_calls, repeat_call
 from agent_tasks.operations.keys import content_hash, operation_key
 from agent_tasks.operations.models import (
     AgentSpec,
     Citation,
+    ConnectedAgent,
+    Decision,
     RemoteAgent,
     RemoteFile,
     RemoteStore,
@@ -25,13 +35,15 @@ from agent_tasks.operations.models import (
     TurnSpec,
     Usage,
 )
-from agent_tasks.operations.turns import run_turn, turn_key
+from agent_tasks.operations.turns import finished_turn, run_turn, turn_key
 from agent_tasks.operations.workspace import Held, Workspace
 
 __all__ = [
     "DEFAULT_TTL",
     "AgentSpec",
     "Citation",
+    "ConnectedAgent",
+    "Decision",
     "Held",
     "RemoteAgent",
     "RemoteFile",
@@ -43,19 +55,28 @@ __all__ = [
     "Workspace",
     "agent_key",
     "answer_call",
+    "ask_person",
     "build_vector_store",
     "content_hash",
+    "decide",
     "delete_conversation",
     "delete_resource",
     "dispatch_tools",
     "ensure_agent",
     "exclusive",
+    "file_key",
+    "find_question",
+    "finished_turn",
     "list_interrupted_calls",
+    "list_questions",
     "operation_key",
+    "owners_that_wait",
     "release_owner",
     "release_owners",
     "repeat_call",
     "run_turn",
+    "store_key",
     "turn_key",
     "upload_file",
+    "withdraw_questions",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.journal import NewResource
@@ -16,9 +17,16 @@ DEFAULT_TTL = timedelta(hours=24)
 
 
 def agent_key(spec: AgentSpec) -> str:
-    """What an agent is: a hash of its specification, with stores by what they hold and not by their ids."""
-    described = spec.model_dump(mode="json", exclude={"stores"})
-    return operation_key("agent", spec=described, stores=[store.key for store in spec.stores])
+    """What an agent is: a hash of its specification, with stores, files and agents by their keys, not ids."""
+    described = spec.model_dump(mode="json", exclude={"stores", "files", "connected"})
+    stores = [store.key for store in spec.stores]
+    # Only where there are any: the keys of agents without them stay what they were.
+    more: dict[str, Any] = {}
+    if spec.files:
+        more["files"] = sorted(file.key for file in spec.files)
+    if spec.connected:
+        more["connected"] = [[other.key, other.name, other.description] for other in spec.connected]
+    return operation_key("agent", spec=described, stores=stores, **more)
 
 
 async def ensure_agent(

@@ -371,7 +371,7 @@ class Attempts:
         crash_point("turn.started")
         made = []
         if self._turn.conversation is None:
-            made.append(new_conversation(ref.conversation, owner=self._turn.owner, step=self._turn.step))
+            made.append(new_conversation(ref.conversation, owner=self._turn.kept_by, step=self._turn.step))
         self.operation = await self._ws.journal.operations.attach(
             self._ws.scope,
             self.operation.key,

@@ -22,6 +22,16 @@ INGESTION_DEADLINE = timedelta(minutes=30)
 """How long a store may take to ingest its files."""
 
 
+def file_key(content: bytes, name: str) -> str:
+    """What a file is: a hash of its content and name."""
+    return operation_key("file", content=content_hash(content), name=name)
+
+
+def store_key(name: str, files: Sequence[RemoteFile]) -> str:
+    """What a store is: a hash of its name and its files' keys."""
+    return operation_key("store", name=name, files=sorted(file.key for file in files))
+
+
 async def upload_file(
     ws: Workspace,
     content: bytes,
@@ -46,7 +56,7 @@ async def upload_file(
         TransportError: the service could not be reached.
         JournalError: nothing could be committed, so nothing was sent.
     """
-    key = operation_key("file", content=content_hash(content), name=name)
+    key = file_key(content, name)
     operation = operation_key("upload", file=key, purpose=purpose, owner=owner)
     described = {"name": name, "bytes": len(content), "owner": owner}
     while True:
@@ -99,7 +109,7 @@ async def build_vector_store(
         TransportError: the service could not be reached, or did not finish before the deadline.
         JournalError: nothing could be committed, so nothing was sent.
     """
-    key = operation_key("store", name=name, files=sorted(file.key for file in files))
+    key = store_key(name, files)
     operation = operation_key("build-store", store=key, owner=owner)
     file_ids = [file.id for file in files]
     described = {"name": name, "files": len(files), "owner": owner}

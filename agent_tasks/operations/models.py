@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
-from agent_tasks.backends.base import AgentSpec, Citation, RemoteStore, Usage
+from agent_tasks.backends.base import AgentSpec, Citation, ConnectedAgent, RemoteFile, RemoteStore, Usage
+from agent_tasks.pending import refuse_pending
 
 __all__ = [
     "AgentSpec",
     "Citation",
+    "ConnectedAgent",
+    "Decision",
     "RemoteAgent",
     "RemoteFile",
     "RemoteStore",
@@ -25,19 +28,6 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class RemoteFile(_Model):
-    """A file on the service."""
-
-    id: str
-    key: str
-    """What it is: a hash of its content and name."""
-    name: str
-    """The file's own name (the service knows it under a name that carries the mark)."""
-    bytes: int
-    reused: bool = False
-    """True: an earlier call uploaded it, nothing was sent."""
-
-
 class RemoteAgent(_Model):
     """An agent on the service."""
 
@@ -48,13 +38,21 @@ class RemoteAgent(_Model):
     reused: bool = False
 
 
+def _awaited(value: Any, info: ValidationInfo) -> Any:
+    refuse_pending("a TurnSpec", **{info.field_name or "an argument": value})
+    return value
+
+
 class TurnSpec(_Model):
-    """One prompt to one agent, and what bounds it."""
+    """One prompt to one agent, and what bounds it.
+
+    Raises NotAwaitedError where it is given a call that was not awaited, such as `ensure_agent(...)`.
+    """
 
     step: str
     """The step's name in its pipeline, such as `extract`."""
-    agent: RemoteAgent
-    prompt: str
+    agent: Annotated[RemoteAgent, BeforeValidator(_awaited)]
+    prompt: Annotated[str, BeforeValidator(_awaited)]
     conversation: str | None = None
     """The conversation of an earlier turn, to continue it; None begins a new one."""
     after: str | None = None
@@ -68,7 +66,15 @@ class TurnSpec(_Model):
     """Seconds until the turn is given up and cancelled, whatever it is doing."""
     owner: str
     """What the turn is for, such as a document of a batch; part of the turn's key, and the owner of its
-    conversation in the ledger."""
+    conversation in the ledger, unless there is a `keeper`."""
+    keeper: str | None = None
+    """Whose the conversation is in the ledger, where that is not the owner: the run that asked, for an answer
+    that other runs may take. No part of the key."""
+
+    @property
+    def kept_by(self) -> str:
+        """Whose the conversation is in the ledger."""
+        return self.keeper or self.owner
 
 
 class ToolCallOutcome(_Model):
@@ -96,3 +102,19 @@ class TurnResult(_Model):
     """How many turns the service was asked for until this one (1 unless some failed)."""
     reused: bool = False
     """True: an earlier call paid for it, nothing was sent."""
+
+
+class Decision(_Model):
+    """What a person decided, or the time limit's policy in their place."""
+
+    key: str
+    """The question's id, as `agent-tasks approvals` knows it."""
+    approved: bool
+    by: str | None = None
+    """Who decided; None: nobody within the time limit."""
+    note: str = ""
+    """What they said about it."""
+    decided_at: float
+    """Seconds since the epoch."""
+    seen: str
+    """The hash of what they were shown."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from agent_tasks.journal import Operation
 from agent_tasks.logs import get_logger
 from agent_tasks.operations.cleanup import exclusive, name_lease, release_owner
+from agent_tasks.operations.decisions import owners_that_wait
 from agent_tasks.operations.workspace import Workspace
 
 logger = get_logger("agent_tasks.operations")
@@ -62,7 +63,8 @@ async def in_use(ws: Workspace, owner: str, *, besides: str | None = None) -> bo
 async def release_ended(ws: Workspace, owner: str) -> int:
     """Delete everything that belongs to an owner and its parts, as `release_owner` does.
 
-    Conversations of turns that have not ended in the journal stay: what they cost would be paid again.
+    Conversations of turns that have not ended in the journal stay: what they cost would be paid again. So do
+    those of whom a person is asked.
 
     Returns:
         How many resources that were.
@@ -75,7 +77,16 @@ async def release_ended(ws: Workspace, owner: str) -> int:
         for found in await ws.journal.operations.unsettled(ws.scope)
         if belongs_to(owner_of(found), owner) and "turn_id" in found.remote
     }
-    return await release_owner(ws, owner, keep=unheard)
+    return await release_owner(ws, owner, keep=unheard | await _awaited(ws, owner))
+
+
+async def _awaited(ws: Workspace, owner: str) -> set[str]:
+    """The conversations that go on when a person has decided."""
+    waits = await owners_that_wait(ws, owner)
+    if not waits:
+        return set()
+    live = await ws.journal.resources.live(ws.scope, owner=owner, kind="conversation", parts=True)
+    return {one.remote_id for one in live if any(belongs_to(one.owner, waiting) for waiting in waits)}
 
 
 async def release_unused(ws: Workspace, owner: str) -> int | None:

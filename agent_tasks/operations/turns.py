@@ -10,7 +10,7 @@ from agent_tasks.backends.base import Citation, TurnEnded
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.detaching import is_detaching
 from agent_tasks.errors import AgentTasksError
-from agent_tasks.journal import ToolCallRecord, ToolCallState
+from agent_tasks.journal import OperationState, ToolCallRecord, ToolCallState
 from agent_tasks.operations.attempts import Attempts
 from agent_tasks.operations.keys import content_hash, operation_key
 from agent_tasks.operations.models import ToolCallOutcome, TurnResult, TurnSpec
@@ -18,7 +18,7 @@ from agent_tasks.operations.workspace import Workspace
 from agent_tasks.telemetry import agent_span
 from agent_tasks.tools import ToolSet
 
-__all__ = ["run_turn", "turn_key"]
+__all__ = ["finished_turn", "run_turn", "turn_key"]
 
 _CANCEL_TIMEOUT = 5.0  # seconds for telling the service that a turn is given up
 
@@ -37,6 +37,22 @@ def turn_key(turn: TurnSpec) -> str:
         instructions=turn.instructions,
         max_completion_tokens=turn.max_completion_tokens,
     )
+
+
+async def finished_turn(ws: Workspace, turn: TurnSpec) -> TurnResult | None:
+    """The result of a turn that an earlier call has finished; None: it has to be run. Nothing is claimed.
+
+    Args:
+        ws: where to look.
+        turn: the turn; of its agent only the key counts, so it need not be there.
+
+    Raises:
+        JournalError: the journal can't be read.
+    """
+    found = await ws.journal.operations.get(ws.scope, turn_key(turn))
+    if found is None or found.state is not OperationState.DONE:
+        return None
+    return found.written.read(TurnResult, {**found.result, "reused": True})
 
 
 async def run_turn(
@@ -69,7 +85,7 @@ async def run_turn(
         JournalError: nothing could be committed, so nothing was risked.
     """
     key = turn_key(turn)
-    fingerprint = {"step": turn.step, "agent": turn.agent.name, "owner": turn.owner, "after": turn.after,
+    fingerprint = {"step": turn.step, "agent": turn.agent.name, "owner": turn.kept_by, "after": turn.after,
                    "prompt": content_hash(turn.prompt)}  # fmt: skip
     async with ws.hold(key, "turn", fingerprint) as held:
         if held.is_done:

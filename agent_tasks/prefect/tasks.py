@@ -10,11 +10,12 @@ deleted again; see `agent_tasks.prefect.rollback`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from prefect import task
+from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
@@ -30,6 +31,7 @@ from agent_tasks.operations import (
     TurnResult,
     TurnSpec,
 )
+from agent_tasks.pending import Pending
 from agent_tasks.prefect.blocks import AgentsProject
 from agent_tasks.prefect.rollback import created, undo
 from agent_tasks.tools import ToolSet
@@ -60,8 +62,40 @@ _DURABLE: dict[str, Any] = {
 }
 """What all durable tasks share."""
 
+P = ParamSpec("P")
+R = TypeVar("R")
 
-@task(name="upload-file", task_run_name="upload {name}", **_DURABLE)
+
+class DurableTask(Task[P, R]):
+    """A Prefect task that says so where a call of it was not awaited."""
+
+    if not TYPE_CHECKING:  # to type checkers it is called like any task
+
+        def __call__(self, *args, **kwargs):
+            """Call the task; what it gives has to be awaited."""
+            called = super().__call__(*args, **kwargs)
+            return Pending(called, f"{self.fn.__name__}(...)") if inspect.iscoroutine(called) else called
+
+
+def durable(
+    name: str, task_run_name: str
+) -> Callable[[Callable[P, Coroutine[Any, Any, R]]], DurableTask[P, Coroutine[Any, Any, R]]]:
+    """Make a durable task of a coroutine function.
+
+    Args:
+        name: the task's name.
+        task_run_name: the template of its runs' names.
+    """
+
+    def made(
+        function: Callable[P, Coroutine[Any, Any, R]],
+    ) -> DurableTask[P, Coroutine[Any, Any, R]]:
+        return DurableTask(function, name=name, task_run_name=task_run_name, **_DURABLE)
+
+    return made
+
+
+@durable("upload-file", "upload {name}")
 async def upload_file(
     project: AgentsProject,
     content: bytes,
@@ -78,7 +112,7 @@ async def upload_file(
     return file
 
 
-@task(name="build-vector-store", task_run_name="build vector store {name}", **_DURABLE)
+@durable("build-vector-store", "build vector store {name}")
 async def build_vector_store(
     project: AgentsProject,
     name: str,
@@ -94,7 +128,7 @@ async def build_vector_store(
     return store
 
 
-@task(name="ensure-agent", task_run_name="ensure agent {spec.name}", **_DURABLE)
+@durable("ensure-agent", "ensure agent {spec.name}")
 async def ensure_agent(
     project: AgentsProject, spec: AgentSpec, *, owner: str, ttl: timedelta = DEFAULT_TTL
 ) -> RemoteAgent:
@@ -109,7 +143,7 @@ for _creates in (upload_file, build_vector_store, ensure_agent):
     _creates.on_rollback(undo)  # type: ignore[arg-type] # Prefect awaits hooks, its types do not say so
 
 
-@task(name="run-turn", task_run_name="{turn.step} by {turn.agent.name}", **_DURABLE)
+@durable("run-turn", "{turn.step} by {turn.agent.name}")
 async def run_turn(
     project: AgentsProject,
     turn: TurnSpec,
@@ -122,14 +156,14 @@ async def run_turn(
         return await operations.run_turn(ws, turn, tools=tools, on_text=on_text)
 
 
-@task(name="delete-resource", task_run_name="delete {kind} {remote_id}", **_DURABLE)
+@durable("delete-resource", "delete {kind} {remote_id}")
 async def delete_resource(project: AgentsProject, kind: ResourceKind, remote_id: str) -> None:
     """`operations.delete_resource` in the project's workspace."""
     async with project.workspace() as ws:
         await operations.delete_resource(ws, kind, remote_id)
 
 
-@task(name="release-owner", task_run_name="release {owner}", **_DURABLE)
+@durable("release-owner", "release {owner}")
 async def release_owner(project: AgentsProject, owner: str) -> int:
     """`operations.release_owner` in the project's workspace."""
     async with project.workspace() as ws:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from agent_tasks.errors import AnswerFormatError
 
-__all__ = ["json_of", "parse_answer"]
+__all__ = ["json_of", "parse_answer", "parse_value"]
 
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 
 # An opening fence at the beginning of a line, or with nothing after it on its line. Neither can stand inside
 # a JSON string, which holds no line break.
@@ -61,16 +63,34 @@ def parse_answer(model: type[M], text: str, *, strict: bool = False) -> M:
         AnswerFormatError: The text is not JSON (cut off by a token limit, or a refusal in words), or does not
             fit the model; `problems` lists each place and what is wrong there. Worth asking again.
     """
+    return _parsed(model.model_validate_json, model.__name__, text, strict=strict)
+
+
+def parse_value(adapter: TypeAdapter[T], name: str, text: str) -> T:
+    """The answer of an agent as a value of any type that pydantic knows; types are checked strictly.
+
+    Args:
+        adapter: What the answer has to fit.
+        name: What to call that in the error.
+        text: The answer: JSON, alone or in a fenced block with words around it.
+
+    Raises:
+        AnswerFormatError: As for `parse_answer`.
+    """
+    return _parsed(adapter.validate_json, name, text, strict=True)
+
+
+def _parsed(validate: Callable[..., T], name: str, text: str, *, strict: bool) -> T:
     try:
-        return model.model_validate_json(json_of(text), strict=strict or None)
+        return validate(json_of(text), strict=strict or None)
     except ValidationError as error:
         problems = [
             f"{_place(problem['loc']) or 'answer'}: {problem['msg'].removeprefix('Value error, ')}"
             for problem in error.errors(include_url=False, include_input=False, include_context=False)
         ]
         raise AnswerFormatError(
-            f"the answer is not a {model.__name__}: {'; '.join(problems)}",
-            model=model.__name__,
+            f"the answer is not a {name}: {'; '.join(problems)}",
+            model=name,
             problems=problems,
         ) from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic.json_schema import GenerateJsonSchema
 
@@ -57,21 +57,38 @@ def response_format(
         ConfigurationError: The model cannot be described so: open mappings (`dict[str, X]`), `Any`, tuples of
             different types, a root that is no object. Names the field.
     """
+    return value_format(TypeAdapter(model), name or model.__name__, description=description, strict=strict)
+
+
+def value_format(
+    adapter: TypeAdapter[Any], name: str, *, description: str | None = None, strict: bool = True
+) -> dict[str, Any]:
+    """The same for any type whose JSON is an object: a dataclass, a `TypedDict`.
+
+    Args:
+        adapter: The type of the answer.
+        name: Name of the format.
+        description: As for `response_format`.
+        strict: As there.
+
+    Raises:
+        ConfigurationError: As there.
+    """
     try:
-        schema = model.model_json_schema(mode="validation", schema_generator=GenerateJsonSchema)
+        schema = adapter.json_schema(mode="validation", schema_generator=GenerateJsonSchema)
     except PydanticInvalidForJsonSchema as error:
         raise ConfigurationError(
-            f"response format {model.__name__}: a field cannot be described as JSON: {error.message}"
+            f"response format {name}: a field cannot be described as JSON: {error.message}"
         ) from error
     if "$ref" in schema:  # a model that contains itself: the root must be spelt out
         definition = schema["$defs"][schema["$ref"].rsplit("/", 1)[-1]]
         schema = {**definition, "$defs": schema["$defs"]}
     if schema.get("type") != "object":
-        raise ConfigurationError(f"response format {model.__name__}: its root must be an object")
+        raise ConfigurationError(f"response format {name}: its root must be an object")
     told = description if description is not None else schema.get("description")
     fields: dict[str, Any] = {
-        "name": _NAME.sub("_", name or model.__name__)[:64],
-        "schema": _strict(schema, model.__name__),
+        "name": _NAME.sub("_", name)[:64],
+        "schema": _strict(schema, name),
         "strict": strict,
     }
     if told:

@@ -108,13 +108,13 @@ async def test_a_document_that_was_half_asked_about_is_resumed(
         pass
 
     asked: list[str] = []
-    turn = _DocumentWork._turn
+    real = _DocumentWork._turn
 
-    async def dies(self: Any, plan: Any, agent: Any, step: str, *args: Any, **given: Any) -> Any:
-        asked.append(step)
-        if step == "extract-pages-5-6":
+    async def dies(self: Any, session: Any, turn: Any, **given: Any) -> Any:
+        asked.append(turn.step)
+        if turn.step == "extract-pages-5-6":
             raise Killed
-        return await turn(self, plan, agent, step, *args, **given)
+        return await real(self, session, turn, **given)
 
     batch = bench(rules=RULES, pipeline=PIPELINE.replace("HOW", "pages"))
     batch.write("a.pdf", document(page_1="Number P-7", page_5="Total 950.00"))

@@ -16,8 +16,19 @@ from agent_tasks.cli.app import app
 from agent_tasks.errors import EmbeddedServiceError, PipelineError
 
 COMMANDS = [
-    *("run", "check", "fork", "dashboard", "prefect", "prefect-env", "emulator", "functions", "doctor"),
-    *("queues", "calls", "resources", "automations", "weights", "version"),
+    *(
+        "run",
+        "check",
+        "graph",
+        "fork",
+        "dashboard",
+        "prefect",
+        "prefect-env",
+        "emulator",
+        "functions",
+        "doctor",
+    ),
+    *("queues", "approvals", "calls", "resources", "automations", "weights", "version"),
 ]
 
 runner = CliRunner()

@@ -16,6 +16,7 @@ from agent_tasks.journal import Journal
 from tests.batch.support import SMALL
 
 COMMANDS = {
+    "approvals": ["approvals", "list"],
     "calls": ["calls", "list"],
     "sweep": ["resources", "sweep", "--yes"],
     "run": ["run", "documents", "--pipeline", "pipeline.yaml", "--out", "out"],

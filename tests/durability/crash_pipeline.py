@@ -20,7 +20,7 @@ from agent_tasks.operations import (
     run_turn,
     upload_file,
 )
-from agent_tasks.tools import McpTool, ToolSet, function_tool
+from agent_tasks.tools import FileSearchTool, McpTool, ToolSet, function_tool
 
 UPLOADS = 3
 AGENTS = 2
@@ -133,9 +133,10 @@ async def carry_out(ws: Workspace, folder: Path, case: str) -> dict[str, Any]:
     store = await build_vector_store(ws, "papers", uploads, owner=case)
     tools = _tools(folder, case)
     ledger = ToolSet([McpTool("ledger", os.environ[MCP_URL], approve=lambda call: case in call.arguments)])
+    searching = [*tools.definitions, *FileSearchTool().definitions]
     clerk = await ensure_agent(
         ws,
-        AgentSpec(name="clerk", model="m", instructions="Extract.", tools=tools.definitions, stores=[store]),
+        AgentSpec(name="clerk", model="m", instructions="Extract.", tools=searching, stores=[store]),
         owner=case,
     )
     critic = await ensure_agent(

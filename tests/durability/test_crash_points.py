@@ -50,9 +50,10 @@ class Case:
 POINTS = {
     name: point
     for name, point in CRASH_POINTS.items()
-    if not name.startswith("batch.") and name != "send.waiting"
+    if not name.startswith(("batch.", "decision.")) and name != "send.waiting"
 }
-"""Those of operations; a batch's are in test_workers.py, the client's wait is in test_gate.py."""
+"""Those of operations; a batch's are in test_workers.py, those of decisions in test_killed_decisions.py,
+the client's wait is in test_gate.py."""
 
 
 def cases() -> list[Case]:

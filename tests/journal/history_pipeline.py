@@ -3,7 +3,8 @@ in the journal and none is sent.
 
 A stored journal is never made anew by newer code. For a new schema, store one more before it changes: run
 `pipeline` in `agent_tasks.testing.kill_at("tools.ready", ...)` and dump its journal, with the ids of the
-service replaced by `{file}`, `{agent}`, `{thread}`, `{run}`, `{call_0}` and `{call_1}`.
+service replaced by `{file}`, `{agent}`, `{thread}`, `{run}`, `{call_0}` and `{call_1}`. From schema 0004 on,
+`people` comes before it: what two people were asked and one has decided.
 """
 
 from __future__ import annotations
@@ -11,7 +12,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from agent_tasks.operations import AgentSpec, TurnSpec, Workspace, ensure_agent, run_turn, upload_file
+from agent_tasks.errors import WaitingForPersonError
+from agent_tasks.operations import (
+    AgentSpec,
+    Decision,
+    TurnSpec,
+    Workspace,
+    ask_person,
+    decide,
+    ensure_agent,
+    run_turn,
+    upload_file,
+)
 from agent_tasks.tools import ToolSet, function_tool
 
 SCOPE = "history"
@@ -63,3 +75,18 @@ async def pipeline(endpoint: str, folder: str, journal: str) -> str:
         )
         turn = TurnSpec(step="ask", agent=agent, prompt="Book oak.", owner="doc")
         return (await run_turn(ws, turn, tools=callable_tools)).text
+
+
+async def asked(ws: Workspace, step: str) -> Decision | str:
+    """What was decided, or the id of the question that waits."""
+    try:
+        return await ask_person(ws, owner="doc", step=step, question="Book it?", shown="Oak")
+    except WaitingForPersonError as error:
+        return str(error.key)
+
+
+async def people(journal: str) -> None:
+    """Ask two people; one has decided."""
+    async with Workspace.open("http://127.0.0.1:1/api/projects/p", None, journal, scope=SCOPE) as ws:
+        await asked(ws, "second")
+        await decide(ws, str(await asked(ws, "first")), approved=True, by="Ann", note="Fine.")

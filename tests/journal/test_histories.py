@@ -19,8 +19,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from agent_tasks.backends.base import Mark
 from agent_tasks.backends.classic import ATTEMPT_FIELD, KEY_FIELD, _marked_name
 from agent_tasks.journal.schema import SCHEMA_REVISION
+from agent_tasks.operations import Decision, Workspace, decide
 from tests.conftest import ServiceFactory
-from tests.journal.history_pipeline import ANSWER, RULES, pipeline, tools
+from tests.journal.history_pipeline import ANSWER, RULES, SCOPE, asked, pipeline, tools
 from tests.support.service import RunningService
 
 HISTORIES = Path(__file__).with_name("histories")
@@ -98,6 +99,20 @@ async def test_a_half_done_pipeline_of_an_older_version_is_finished(
     assert {operation: len(running.requests(operation)) for operation in CHANGING} == before
     assert len(running.requests("runs.submit_tool_outputs")) == 1
     assert not (tmp_path / "ran.txt").exists(), "a function ran whose output the journal holds"
+
+
+@pytest.mark.parametrize("revision", [revision for revision in OLD if revision >= "0004"])
+async def test_what_people_were_asked_and_decided_in_an_older_version_counts(
+    address: str, revision: str
+) -> None:
+    await load(address, (HISTORIES / f"{revision}.sql").read_text(encoding="utf-8"))
+    async with Workspace.open("http://127.0.0.1:1/api/projects/p", None, address, scope=SCOPE) as ws:
+        first, waits = await asked(ws, "first"), await asked(ws, "second")
+        assert isinstance(first, Decision)
+        assert isinstance(waits, str)
+        assert (first.approved, first.by, first.note) == (True, "Ann", "Fine.")
+        assert waits == "088da4b8f4acd7ede37c447bfc91a11bf4e39d52"
+        await decide(ws, waits, approved=False, by="Bob")
 
 
 def test_every_schema_has_a_stored_history() -> None:

@@ -29,7 +29,7 @@ from agent_tasks.operations import (
     upload_file,
 )
 from agent_tasks.operations.attempts import Attempts, AttemptState
-from agent_tasks.tools import ToolSet, function_tool
+from agent_tasks.tools import FileSearchTool, ToolSet, function_tool
 from tests.support.fake_backend import Asks, Fails, FakeBackend, Says, Script, Step, Waits
 
 THROTTLED = Fails("rate_limit_exceeded", "Rate limit is exceeded. Try again in 0 seconds.")
@@ -75,7 +75,8 @@ async def test_a_whole_step_needs_nothing_but_the_seam(journal: Journal) -> None
     ws, tools = Workspace(FakeBackend(script), journal), ToolSet([book])
     file = await upload_file(ws, b"Oak.", "a.txt", owner="doc")
     store = await build_vector_store(ws, "papers", [file], owner="doc")
-    spec = AgentSpec(name="clerk", model="m", instructions="Work.", tools=tools.definitions, stores=[store])
+    searching = [*tools.definitions, *FileSearchTool().definitions]
+    spec = AgentSpec(name="clerk", model="m", instructions="Work.", tools=searching, stores=[store])
     agent = await ensure_agent(ws, spec, owner="doc")
     turn = TurnSpec(step="ask", agent=agent, prompt="Hello", owner="doc")
     result = await run_turn(ws, turn, tools=tools)

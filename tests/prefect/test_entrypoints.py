@@ -26,6 +26,7 @@ print(flow.name, prefect.__file__)
     [
         ("flows/document_batch.py:document_batch", "document-batch"),
         ("flows/sweep.py:sweep", "sweep"),
+        *((f"flows/{name}.py:{name}", name) for name in ("contracts", "tenders", "research", "mails")),
         ("agent_tasks/prefect/document_batch.py:document_batch", "document-batch"),
         ("agent_tasks/prefect/sweep.py:sweep", "sweep"),
     ],

@@ -1,0 +1,346 @@
+"""Sessions of flows, tasks and scripts: opened for a block, released at its end."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Hashable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from math import ceil
+from types import TracebackType
+from typing import Any
+
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.context import FlowRunContext, TaskRunContext
+from prefect.exceptions import Pause
+from prefect.flow_runs import asuspend_flow_run
+
+from agent_tasks.detaching import hearing_sigterm, is_detaching
+from agent_tasks.errors import AgentTasksError, ConfigurationError, WaitingForPersonError
+from agent_tasks.logs import get_logger
+from agent_tasks.operations import DEFAULT_TTL, Workspace
+from agent_tasks.operations.cancelling import cancel_owner
+from agent_tasks.operations.decisions import withdraw_questions
+from agent_tasks.operations.ownership import release_ended
+from agent_tasks.pipeline.loader import default_model
+from agent_tasks.prefect.blocks import AgentsProject, load_project
+from agent_tasks.prefect.cancellation_watch import is_cancelled
+from agent_tasks.prefect.hooks import Hook, release_on_end
+from agent_tasks.prefect.turns import PrefectTurns
+from agent_tasks.settings import Settings
+from agent_tasks.steps.portal import portal
+from agent_tasks.steps.session import Session, session_around
+
+__all__ = ["SessionBlock", "release_session", "session", "session_owner"]
+
+logger = get_logger("agent_tasks.prefect.sessions")
+
+SUSPENDED_WITHOUT_LIMIT = timedelta(days=30)
+"""How long a flow run stays suspended that waits for a person who has no time limit."""
+
+_OWNER_CHARACTERS = 120  # of a flow's name in an owner, to which the run's id and names of parts are added
+
+
+def session(
+    project: AgentsProject | str | Workspace | None = None,
+    *,
+    owner: str | None = None,
+    run: str | None = None,
+    reuse: bool = False,
+    keep: bool = False,
+    ttl: timedelta = DEFAULT_TTL,
+    model: str | None = None,
+    tasks: bool = True,
+) -> SessionBlock:
+    """Open a session for a block: agents that are asked in it work for its owner, in its run.
+
+    Inside of another session's block it is that session, unless an argument asks for another one.
+
+    In a flow, owner and run are the flow's name and the flow run: what is asked once in a flow run is never
+    paid for again by its retries, and another flow run asks anew. What the block made is gone when it ends.
+
+    Example:
+        ```python
+        @flow
+        async def ask(question: str) -> str:
+            async with session():
+                return (await helper.ask(question)).value
+
+        @flow
+        def ask_blocking(question: str) -> str:
+            with session():
+                return helper.ask_sync(question).value
+        ```
+
+    Args:
+        project: the project as a block, or the name of a saved one; the environment's if not given (and
+            without one the local service). Or a workspace that is open.
+        owner: for whom the work is; the flow's name if not given. Needed outside of flows.
+        run: the run; the flow run's id if not given, or else a run of its own. A script that is to go on
+            after a crash gives it a name.
+        reuse: whether answers of other runs of the owner may be taken.
+        keep: whether what was made stays when the block ends, until its time to live is over.
+        ttl: how long what is made may live, whatever happens.
+        model: the model deployment of agents that name none; the project's if not given.
+        tasks: whether each turn is shown on the dashboard: a task run of the flow, with an artifact.
+
+    Raises:
+        ConfigurationError: no owner is known, or the project can't be used.
+    """
+    return SessionBlock(project, owner, run, reuse=reuse, keep=keep, ttl=ttl, model=model, tasks=tasks)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where in Prefect the block is."""
+
+    flow: str | None = None
+    flow_run: str | None = None
+    task_run: str | None = None
+    is_retried: bool = False
+    """Whether Prefect tries again when the block fails."""
+    is_deployed: bool = False
+    """Whether it is a flow run of a deployment, which can be suspended."""
+
+    @classmethod
+    def here(cls) -> _Place:
+        flow, task = FlowRunContext.get(), TaskRunContext.get()
+        name = run = None
+        retried = deployed = False
+        if flow is not None and flow.flow is not None and flow.flow_run is not None:
+            name, run = flow.flow.name, str(flow.flow_run.id)
+            retried = flow.flow_run.run_count <= (flow.flow.retries or 0)
+            deployed = flow.flow_run.deployment_id is not None
+        if task is None:
+            return cls(name, run, None, retried, deployed)
+        if run is None:  # the flow is elsewhere, or there is none; its retries keep a task run's id
+            run = str(task.task_run.flow_run_id or task.task_run.id)
+        retried = retried or task.task_run.run_count <= (task.task.retries or 0)
+        return cls(name or task.task.name, run, str(task.task_run.id), retried)
+
+
+@dataclass(frozen=True)
+class ProjectOpener:
+    """Opens the workspace of a project, anywhere."""
+
+    project: AgentsProject
+
+    @property
+    def key(self) -> Hashable:
+        """What tells it from others."""
+        return tuple(self.project.settings().model_dump().items())
+
+    def workspace(self) -> AbstractAsyncContextManager[Workspace]:
+        """Open it, for the block."""
+        return self.project.workspace()
+
+
+class SessionBlock:
+    """A session for a block, as `session` makes it: `async with`, or `with` in blocking code."""
+
+    def __init__(
+        self,
+        project: AgentsProject | str | Workspace | None,
+        owner: str | None,
+        run: str | None,
+        *,
+        reuse: bool,
+        keep: bool,
+        ttl: timedelta,
+        model: str | None,
+        tasks: bool,
+    ) -> None:
+        self._project = project
+        self._owner = owner
+        self._run = run
+        self._reuse = reuse
+        self._keep = keep
+        self._ttl = ttl
+        self._model = model
+        self._turns = PrefectTurns(tasks=tasks)
+        self._stack = AsyncExitStack()
+        self._blocking = ExitStack()
+        self._session: Session | None = None
+        self._place = _Place()
+        self._is_joined = False
+
+    # --- async -----------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Session:
+        if (around := self._around()) is not None:
+            return around
+        self._place = _Place.here()
+        async with AsyncExitStack() as stack:
+            stack.enter_context(hearing_sigterm())
+            if isinstance(self._project, Workspace):
+                made = self._made(self._project, None)
+            else:
+                project = await load_project(self._project)
+                ws = await stack.enter_async_context(project.workspace())
+                made = self._made(ws, project)
+            stack.enter_context(made.entered())
+            self._stack = stack.pop_all()
+        self._session = made
+        return made
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            async with self._stack:
+                await self._end(self._session, error)
+
+    # --- blocking --------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Session:
+        if (around := self._around()) is not None:
+            return around
+        if isinstance(self._project, Workspace):
+            raise ConfigurationError(
+                "A workspace that is open belongs to its event loop: use `async with session(workspace)`, or "
+                "give the project.",
+                setting="project",
+            )
+        self._place = _Place.here()
+        made = self._made(None, _loaded(self._project))
+        with ExitStack() as stack:
+            stack.enter_context(hearing_sigterm())
+            stack.enter_context(made.entered())
+            self._blocking = stack.pop_all()
+        self._session = made
+        return made
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        session = self._session
+        if session is not None:
+            with self._blocking:
+                session.wait(lambda there: self._end(there, error))
+
+    # --- both ------------------------------------------------------------------------------------------
+
+    def _around(self) -> Session | None:
+        """The session of the block around, which goes on here unless another one is asked for."""
+        is_other = any((self._project, self._owner, self._run, self._model, self._reuse, self._keep))
+        return None if is_other else session_around()
+
+    def _made(self, ws: Workspace | None, project: AgentsProject | None) -> Session:
+        settings = project.settings() if project is not None else Settings()
+        place = self._place
+        owner = self._owner or _owner_of(place.flow or "")
+        if not owner:
+            raise ConfigurationError(
+                "Outside of a flow a session needs an owner: session(owner='my-script'). To go on after a "
+                "crash, give it a name for the run as well: run='2026-11-29'.",
+                setting="owner",
+            )
+        run = self._run or place.flow_run or uuid.uuid4().hex
+        self._turns.content = settings.show_content
+        whose = f"{owner}:{run}"  # as `session_owner` says it of flows
+        around = session_around()
+        root = whose
+        if around is not None and around.whose == whose:
+            root, self._is_joined = around.root, True  # what is made goes with the session around
+        elif place.task_run is not None and place.flow_run is not None:
+            root = f"{whose}/{place.task_run}"  # other tasks of the flow run may be at work
+        return Session(
+            ws,
+            owner=owner,
+            run=run,
+            root=root,
+            keeper=root,
+            ttl=self._ttl,
+            model=self._model or (default_model(settings) if project is not None else None),
+            reuse=self._reuse,
+            opener=ProjectOpener(project) if project is not None else None,
+            turns=self._turns,
+        )
+
+    async def _end(self, session: Session, error: BaseException | None) -> None:
+        """Release what was made, unless somebody goes on with it."""
+        if error is None or isinstance(error, Exception):
+            await self._turns.shown()
+        if self._keep or self._is_joined:
+            return
+        if error is not None and not isinstance(error, Exception):
+            if is_detaching() and not await is_cancelled(self._place.flow_run):
+                return  # told to end by SIGTERM: the next one goes on
+            if _is_pause(error):
+                return
+        elif isinstance(error, WaitingForPersonError):
+            if self._place.is_deployed:
+                # Raises what ends the process; resumed, the flow run goes on here.
+                await asuspend_flow_run(timeout=ceil(_limit(error)), key=f"decision-{error.key}")
+            return
+        elif error is not None and self._place.is_retried:
+            return
+        try:
+            if error is not None:
+                await cancel_owner(session.ws, session.root)
+            await withdraw_questions(session.ws, session.root, parts=True)
+            await release_ended(session.ws, session.root)
+        except AgentTasksError as failure:  # must not hide how the block ended
+            logger.warning("What %s made was not deleted yet (the sweep will): %s", session.root, failure)
+
+
+def _owner_of(flow: str) -> str:
+    """The owner of a flow's sessions: parts of an owner are behind a slash."""
+    return flow.replace("/", "-")[:_OWNER_CHARACTERS].strip()
+
+
+def session_owner(flow: str, flow_run_id: object) -> str:
+    """Whose the things are that a session of a flow run has made, for the ledger and the command line.
+
+    Args:
+        flow: the flow's name.
+        flow_run_id: the flow run.
+    """
+    return f"{_owner_of(flow)}:{flow_run_id}"
+
+
+def release_session(*, project: AgentsProject | str | None = None) -> Hook:
+    """A hook that ends what the sessions of a flow run have left, when its process is gone.
+
+    A session releases what it made by itself when its block ends. Where the process is killed, this does it
+    in the process of whoever ran the flow: turns under way are cancelled, what was made is deleted.
+
+    Example:
+        ```python
+        ended = release_session()
+
+        @flow(on_cancellation=[ended], on_failure=[ended])
+        async def ask(question: str) -> str: ...
+        ```
+
+    Args:
+        project: the project; the flow run's parameter `project` if it has one, or else the environment's.
+    """
+
+    async def end(flow: Any, flow_run: FlowRun, state: State[Any]) -> None:
+        hook = release_on_end(session_owner(flow.name, flow_run.id), project=project)
+        await hook(flow, flow_run, state)
+
+    end.__name__ = "release_session"
+    return end
+
+
+def _loaded(project: AgentsProject | str | None) -> AgentsProject:
+    if isinstance(project, AgentsProject):
+        return project
+    if project is None:
+        return AgentsProject()
+    return portal().wait(load_project(project))
+
+
+def _is_pause(error: BaseException) -> bool:
+    return isinstance(error, Pause)
+
+
+def _limit(error: WaitingForPersonError) -> float:
+    """How long a flow run stays suspended, in seconds."""
+    if error.expires_at is None:
+        return SUSPENDED_WITHOUT_LIMIT.total_seconds()
+    return max(error.expires_at - time.time(), 60.0)
