@@ -34,7 +34,10 @@ TEST_PROCESSES := $(shell python3 -c 'import os; print(os.cpu_count() * 3 // 2 o
 # `make constraints UPGRADE=` keeps the versions that are pinned, and adds what is new in pyproject.toml.
 UPGRADE := --upgrade
 
-.PHONY: help setup run run-queues dashboard functions test pinned durability security conformance queues documents official-preview lint types generate bench constraints clean
+.PHONY: help setup run run-queues dashboard functions test pinned durability security conformance queues documents official-preview lint types generate reference bench constraints clean
+
+# What the reference has pages of; the rest is inner.
+REFERENCE = steps operations tools errors client settings testing documents.grounding pipeline.loader prefect.blocks prefect.hooks prefect.sessions prefect.tasks
 
 help: ## List what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,12 +86,17 @@ lint: $(DEV_READY) ## Check style and format
 
 types: $(DEV_READY) ## Check types; the Function App, which stands alone, by itself
 	@$(BIN)/mypy
+	@$(BIN)/mypy $(patsubst %,examples/python/%.py,ask blocking documents streaming suspended team tools)
 	@cd azure_functions && ../$(BIN)/mypy --strict *.py
 
 generate: $(DEV_READY) ## Make the blocking client, the Function App's copies of shared modules, the names for grounding
 	@$(BIN)/python agent_tasks/client/_generate.py
 	@$(BIN)/python azure_functions/copied.py
 	@$(BIN)/python -m agent_tasks.documents.grounding._generate
+
+reference: $(DEV_READY) ## Make pages of all public names from their docstrings, in dist/reference
+	@$(BIN)/pdoc --docformat google -o dist/reference agent_tasks $(addprefix agent_tasks.,$(REFERENCE))
+	@echo "Open dist/reference/index.html"
 
 bench: $(DEV_READY) ## Run the benchmarks
 	@$(BIN)/pytest -q -m benchmark tests/benchmarks

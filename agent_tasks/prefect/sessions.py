@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil
 from types import TracebackType
+from typing import Any
 
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.exceptions import Pause
-from prefect.flow_runs import suspend_flow_run
+from prefect.flow_runs import asuspend_flow_run
 
 from agent_tasks.detaching import hearing_sigterm, is_detaching
 from agent_tasks.errors import AgentTasksError, ConfigurationError, WaitingForPersonError
@@ -25,12 +27,13 @@ from agent_tasks.operations.ownership import release_ended
 from agent_tasks.pipeline.loader import default_model
 from agent_tasks.prefect.blocks import AgentsProject, load_project
 from agent_tasks.prefect.cancellation_watch import is_cancelled
+from agent_tasks.prefect.hooks import Hook, release_on_end
 from agent_tasks.prefect.turns import PrefectTurns
 from agent_tasks.settings import Settings
 from agent_tasks.steps.portal import portal
 from agent_tasks.steps.session import Session, session_around
 
-__all__ = ["SessionBlock", "session"]
+__all__ = ["SessionBlock", "release_session", "session", "session_owner"]
 
 logger = get_logger("agent_tasks.prefect.sessions")
 
@@ -81,7 +84,7 @@ def session(
         keep: whether what was made stays when the block ends, until its time to live is over.
         ttl: how long what is made may live, whatever happens.
         model: the model deployment of agents that name none; the project's if not given.
-        tasks: whether each turn is a Prefect task run, inside of a flow.
+        tasks: whether each turn is shown on the dashboard: a task run of the flow, with an artifact.
 
     Raises:
         ConfigurationError: no owner is known, or the project can't be used.
@@ -105,14 +108,15 @@ class _Place:
     def here(cls) -> _Place:
         flow, task = FlowRunContext.get(), TaskRunContext.get()
         name = run = None
-        retried = False
+        retried = deployed = False
         if flow is not None and flow.flow is not None and flow.flow_run is not None:
             name, run = flow.flow.name, str(flow.flow_run.id)
             retried = flow.flow_run.run_count <= (flow.flow.retries or 0)
+            deployed = flow.flow_run.deployment_id is not None
         if task is None:
-            deployed = run is not None and flow.flow_run.deployment_id is not None
             return cls(name, run, None, retried, deployed)
-        run = run or (str(task.task_run.flow_run_id) if task.task_run.flow_run_id else None)
+        if run is None:  # the flow is elsewhere, or there is none; its retries keep a task run's id
+            run = str(task.task_run.flow_run_id or task.task_run.id)
         retried = retried or task.task_run.run_count <= (task.task.retries or 0)
         return cls(name or task.task.name, run, str(task.task_run.id), retried)
 
@@ -155,7 +159,7 @@ class SessionBlock:
         self._keep = keep
         self._ttl = ttl
         self._model = model
-        self._tasks = tasks
+        self._turns = PrefectTurns(tasks=tasks)
         self._stack = AsyncExitStack()
         self._blocking = ExitStack()
         self._session: Session | None = None
@@ -226,7 +230,7 @@ class SessionBlock:
     def _made(self, ws: Workspace | None, project: AgentsProject | None) -> Session:
         settings = project.settings() if project is not None else Settings()
         place = self._place
-        owner = self._owner or (place.flow or "").replace("/", "-")[:_OWNER_CHARACTERS].strip()
+        owner = self._owner or _owner_of(place.flow or "")
         if not owner:
             raise ConfigurationError(
                 "Outside of a flow a session needs an owner: session(owner='my-script'). To go on after a "
@@ -234,7 +238,8 @@ class SessionBlock:
                 setting="owner",
             )
         run = self._run or place.flow_run or uuid.uuid4().hex
-        whose = f"{owner}:{run}"
+        self._turns.content = settings.show_content
+        whose = f"{owner}:{run}"  # as `session_owner` says it of flows
         around = session_around()
         root = whose
         if around is not None and around.whose == whose:
@@ -251,11 +256,13 @@ class SessionBlock:
             model=self._model or (default_model(settings) if project is not None else None),
             reuse=self._reuse,
             opener=ProjectOpener(project) if project is not None else None,
-            turns=PrefectTurns(tasks=self._tasks, content=settings.show_content),
+            turns=self._turns,
         )
 
     async def _end(self, session: Session, error: BaseException | None) -> None:
         """Release what was made, unless somebody goes on with it."""
+        if error is None or isinstance(error, Exception):
+            await self._turns.shown()
         if self._keep or self._is_joined:
             return
         if error is not None and not isinstance(error, Exception):
@@ -266,7 +273,7 @@ class SessionBlock:
         elif isinstance(error, WaitingForPersonError):
             if self._place.is_deployed:
                 # Raises what ends the process; resumed, the flow run goes on here.
-                await suspend_flow_run(timeout=ceil(_limit(error)), key=f"decision-{error.key}")
+                await asuspend_flow_run(timeout=ceil(_limit(error)), key=f"decision-{error.key}")
             return
         elif error is not None and self._place.is_retried:
             return
@@ -277,6 +284,47 @@ class SessionBlock:
             await release_ended(session.ws, session.root)
         except AgentTasksError as failure:  # must not hide how the block ended
             logger.warning("What %s made was not deleted yet (the sweep will): %s", session.root, failure)
+
+
+def _owner_of(flow: str) -> str:
+    """The owner of a flow's sessions: parts of an owner are behind a slash."""
+    return flow.replace("/", "-")[:_OWNER_CHARACTERS].strip()
+
+
+def session_owner(flow: str, flow_run_id: object) -> str:
+    """Whose the things are that a session of a flow run has made, for the ledger and the command line.
+
+    Args:
+        flow: the flow's name.
+        flow_run_id: the flow run.
+    """
+    return f"{_owner_of(flow)}:{flow_run_id}"
+
+
+def release_session(*, project: AgentsProject | str | None = None) -> Hook:
+    """A hook that ends what the sessions of a flow run have left, when its process is gone.
+
+    A session releases what it made by itself when its block ends. Where the process is killed, this does it
+    in the process of whoever ran the flow: turns under way are cancelled, what was made is deleted.
+
+    Example:
+        ```python
+        ended = release_session()
+
+        @flow(on_cancellation=[ended], on_failure=[ended])
+        async def ask(question: str) -> str: ...
+        ```
+
+    Args:
+        project: the project; the flow run's parameter `project` if it has one, or else the environment's.
+    """
+
+    async def end(flow: Any, flow_run: FlowRun, state: State[Any]) -> None:
+        hook = release_on_end(session_owner(flow.name, flow_run.id), project=project)
+        await hook(flow, flow_run, state)
+
+    end.__name__ = "release_session"
+    return end
 
 
 def _loaded(project: AgentsProject | str | None) -> AgentsProject:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.context import FlowRunContext, TaskRunContext
@@ -23,6 +25,8 @@ MAX_TEXT_CHARS = 4_000
 """Characters of a prompt or an answer that are shown."""
 MAX_CALLS = 20
 """Tool calls that are shown."""
+SHOW_SECONDS = 10.0
+"""How long the end of a session waits for artifacts that are on their way to the server."""
 _MAX_OUTPUT_CHARS = 300
 
 
@@ -33,34 +37,48 @@ class PrefectTurns:
     makes no row.
 
     Args:
-        tasks: whether turns that a flow asks for are task runs.
+        tasks: whether turns are shown so; otherwise Prefect hears nothing of them.
         content: whether texts are shown; secrets in them are left out in any case.
     """
 
     def __init__(self, *, tasks: bool = True, content: bool = True) -> None:
         self.tasks = tasks
         self.content = content
+        self._showing: set[asyncio.Task[None]] = set()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"tasks": self.tasks, "content": self.content, "_showing": set()}
+
+    async def shown(self) -> None:
+        """Wait until the artifacts of this event loop's turns are on the server, for a while."""
+        loop = asyncio.get_running_loop()
+        if showing := [one for one in self._showing if one.get_loop() is loop]:
+            await asyncio.wait(showing, timeout=SHOW_SECONDS)
 
     async def __call__(
         self, session: Session, turn: TurnSpec, *, model: str, tools: ToolSet | None, on_text: OnText | None
     ) -> TurnResult:
         """Carry out a turn; see `TurnRunner`."""
-        in_flow, in_task = FlowRunContext.get() is not None, TaskRunContext.get() is not None
-        if in_flow or in_task:
-            known = await finished_turn(session.ws, turn)
-            if known is not None:
-                return known
+        in_task = TaskRunContext.get() is not None
+        if not self.tasks or not (in_task or FlowRunContext.get() is not None):
+            return await run_turn(session.ws, turn, tools=tools, on_text=on_text)
+        known = await finished_turn(session.ws, turn)
+        if known is not None:
+            return known
 
         async def carry_out() -> TurnResult:
             result = await run_turn(session.ws, turn, tools=tools, on_text=on_text)
-            if in_flow or in_task:
-                await _show(turn, model, result, content=self.content)
+            showing = asyncio.create_task(_show(turn, model, result, content=self.content))
+            if in_task:  # the process may end with the task
+                await showing
+            else:  # beside what follows: a request to the server
+                self._showing.add(showing)
+                showing.add_done_callback(self._showing.discard)
             return result
 
-        if in_flow and not in_task and self.tasks:
-            done: TurnResult = await _ask_agent(turn.step, turn.agent.name, _Work(carry_out))
-            return done
-        return await carry_out()
+        if in_task:
+            return await carry_out()
+        return await _ask_agent(turn.step, turn.agent.name, _Work(carry_out))
 
 
 class _Work:

@@ -323,7 +323,7 @@ class Agent(Generic[T]):
         return ConnectedAgent(self, name or re.sub(r"\W+", "_", self.name, flags=re.ASCII), description)
 
     async def planned(self, session: Session, model: str | None = None) -> AgentSpec:
-        """Its specification; what it needs on the service is described by keys.
+        """Its specification; what it needs on the service is described by keys. Made once in a session.
 
         Args:
             session: whose model is taken where the agent names none.
@@ -339,9 +339,12 @@ class Agent(Generic[T]):
                 "`model=DEPLOYMENT`, or set MODEL_DEPLOYMENT_NAME.",
                 setting="model",
             )
+        return await session.once(self, deployment, lambda: self._planned(session, deployment))
+
+    async def _planned(self, session: Session, model: str) -> AgentSpec:
         spec = AgentSpec(
             name=self.name,
-            model=deployment,
+            model=model,
             instructions=self.instructions,
             tools=[
                 definition

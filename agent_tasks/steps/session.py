@@ -72,7 +72,9 @@ class _Shared:
     def __init__(self) -> None:
         self.agents: dict[str, RemoteAgent] = {}
         """The agents that are known to be there, by key."""
-        self.locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.things: dict[tuple[int, Hashable], tuple[object, Any]] = {}
+        """What is found out once, with what it is about, which has to live for its id to be its own."""
+        self.locks: defaultdict[Hashable, asyncio.Lock] = defaultdict(asyncio.Lock)
 
 
 class Opener(Protocol):
@@ -257,6 +259,21 @@ class Session:
             if key not in known.agents:
                 known.agents[key] = await self._agents(self, await spec())
             return known.agents[key]
+
+    async def once(self, about: object, key: Hashable, find: Callable[[], Awaitable[T]]) -> T:
+        """What is found out once in a session and event loop, such as an agent's specification.
+
+        Args:
+            about: the object that it is about.
+            key: what of it.
+            find: finds it out.
+        """
+        known, place = self._known, (id(about), key)
+        async with known.locks[place]:
+            if place not in known.things:
+                known.things[place] = about, await find()
+            found: T = known.things[place][1]
+            return found
 
     def knows(self, key: str) -> bool:
         """Whether the agent of a key was made, or found, in this session."""

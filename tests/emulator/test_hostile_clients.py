@@ -23,6 +23,19 @@ LIMITS = Limits(head_timeout=0.3, idle_timeout=0.3, body_timeout=0.8, read_timeo
 HEAD = "POST /api/projects/local/threads?api-version=v1 HTTP/1.1\r\nhost: 127.0.0.1\r\n"
 
 
+@pytest.fixture
+def impatient_with_file(tmp_path: Path) -> Iterator[tuple[RunningService, str]]:
+    """An impatient service, and the id of a large file that was uploaded before it had no patience."""
+    rules = write_rules(tmp_path, HELLO)
+    patient = start_in_thread(tmp_path / "data", rules)
+    with patient.http() as client:
+        file_id = upload(client, "large.txt", b"x" * 30_000_000)
+    patient.stop()
+    running = start_in_thread(tmp_path / "data", rules, ServiceConfig(limits=LIMITS))
+    yield running, file_id
+    running.stop()
+
+
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     folder = tmp_path_factory.mktemp("impatient")
@@ -192,9 +205,8 @@ def test_a_slow_upload_times_out_and_leaves_nothing(impatient: RunningService) -
     assert list((impatient.data_dir / "files").iterdir()) == []
 
 
-def test_a_reader_that_stops_reading_is_dropped(impatient: RunningService) -> None:
-    with impatient.http() as client:
-        file_id = upload(client, "large.txt", b"x" * 30_000_000)
+def test_a_reader_that_stops_reading_is_dropped(impatient_with_file: tuple[RunningService, str]) -> None:
+    impatient, file_id = impatient_with_file
     with connect(impatient) as connection:
         path = f"/api/projects/local/files/{file_id}/content?api-version=v1"
         connection.sendall(f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n".encode())

@@ -23,6 +23,7 @@ from prefect.states import State
 from agent_tasks import Agent, AgentsProject, approve, session
 from agent_tasks.errors import ConfigurationError, NotAwaitedError, WaitingForPersonError
 from agent_tasks.operations.decisions import decide, list_questions
+from agent_tasks.prefect.sessions import release_session
 from tests.conftest import RunningService, ServiceFactory
 from tests.support.team import PYTHON, TASK, TEAM, TURNS, example
 
@@ -147,6 +148,38 @@ async def decided(*, approved: bool) -> None:
         await decide(ws, question.key, approved=approved, by="Ida", note="Too dear.")
 
 
+LETTERS_TO_ANSWER: dict[str, Any] = {
+    "rules": [
+        {"when": {"instructions": "polite"}, "reply": {"json": {"answer": True}}},
+        {"when": {"tool_results": True}, "reply": {"text": "{{ results[0] }} EUR."}},
+    ],
+    "default": {"reply": {"tool_calls": [{"name": "price_of", "arguments": {"wood": "oak"}}]}},
+}
+
+
+async def test_fifty_documents_are_answered_and_reviewed(at: Any, tmp_path: Path) -> None:
+    running = at(LETTERS_TO_ANSWER)
+    for number in range(50):
+        (tmp_path / f"{number:02}.txt").write_text(f"What is a board of oak? {number}")
+    outcome = await example("documents").answer(str(tmp_path))
+    assert list(outcome.values()) == [True] * 50
+    assert turns(running) == 100
+    assert len(running.requests("agents.create")) == 2
+    assert left(running) == 0
+    lines = (PYTHON / "documents.py").read_text(encoding="utf-8").partition("\nif __name__")[0].splitlines()
+    assert len([line for line in lines if line.strip()]) <= 20
+
+
+def test_tasks_run_on_dask(at: Any) -> None:
+    runners = pytest.importorskip("prefect_dask", reason="Dask is not installed")
+    running = at(RULES)
+    cluster = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    read = example("other_processes").read_letters
+    read = read.with_options(task_runner=runners.DaskTaskRunner(cluster_kwargs=cluster))
+    assert read(LETTERS) == KINDS
+    assert left(running) == 0
+
+
 async def test_the_team_works_as_a_flow(at: Any, capsys: pytest.CaptureFixture[str]) -> None:
     running = at(TEAM)
     team = example("team").offer
@@ -191,6 +224,24 @@ async def test_a_flow_run_is_suspended_while_a_person_decides(at: Any) -> None:
     assert left(running) == 0
 
 
+async def test_a_flow_run_that_a_person_resumes_asks_nothing_twice(at: Any) -> None:
+    running = at(RULES)
+    send = example("suspended").send_letter
+    given = {"to": "Ida"}
+    async with get_client() as client:
+        deployment = await client.create_deployment(flow_id=await client.create_flow(send), name="letter")
+        run = await client.create_flow_run_from_deployment(deployment, parameters=given)
+        with pytest.raises(Pause):
+            await run_flow_async(send, flow_run=run, parameters=given, return_type="state")
+        assert left(running) > 0
+        await resume_flow_run(run.id)
+        run = await client.read_flow_run(run.id)
+        state = await run_flow_async(send, flow_run=run, parameters=given, return_type="state")
+    assert await state.aresult() == "A paper that comes with goods."
+    assert turns(running) == 2
+    assert left(running) == 0
+
+
 async def test_a_script_goes_on_in_its_run_when_a_person_has_decided(at: Any) -> None:
     running = at(RULES)
     helper = Agent("helper")
@@ -206,6 +257,37 @@ async def test_a_script_goes_on_in_its_run_when_a_person_has_decided(at: Any) ->
     assert left(running) == 2
     await decided(approved=True)
     assert await script() == "Ida: True"
+    assert turns(running) == 1
+    assert left(running) == 0
+
+
+async def test_a_flow_that_does_not_show_its_turns_makes_no_rows(at: Any) -> None:
+    at(RULES)
+
+    @flow
+    async def quiet() -> int:
+        async with session(tasks=False):
+            await Agent("helper").ask("Hello?")
+        return 1
+
+    state: State[int] = await quiet(return_state=True)
+    assert state.state_details.flow_run_id is not None
+    one = FlowRunFilter(id=FlowRunFilterId(any_=[state.state_details.flow_run_id]))
+    async with get_client() as client:
+        assert await client.read_task_runs(flow_run_filter=one) == []
+
+
+async def test_what_a_killed_flow_run_left_is_released_by_its_hook(at: Any) -> None:
+    running = at(RULES)
+    hook = release_session()
+
+    @flow(name="some flow", on_failure=[hook])
+    async def killed() -> None:
+        async with session(keep=True):  # as if nobody had come to release it
+            await Agent("helper").ask("Hello?")
+        raise ValueError("killed")
+
+    await killed(return_state=True)
     assert turns(running) == 1
     assert left(running) == 0
 
@@ -249,6 +331,23 @@ async def test_a_retried_task_pays_nothing_twice_and_a_failed_flow_leaves_nothin
 
     with pytest.raises(ValueError, match="never"):
         await failing()
+    assert len(tries) == 2
+    assert turns(running) == 1
+    assert left(running) == 0
+
+
+async def test_a_task_without_a_flow_pays_nothing_twice(at: Any) -> None:
+    running = at(RULES)
+    tries: list[str] = []
+
+    @task(retries=1, retry_delay_seconds=0)
+    async def alone() -> None:
+        async with session():
+            tries.append((await Agent("helper").ask("Hello?")).value)
+        if len(tries) == 1:
+            raise ValueError("not yet")
+
+    await alone()
     assert len(tries) == 2
     assert turns(running) == 1
     assert left(running) == 0

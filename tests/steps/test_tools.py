@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,10 +11,11 @@ from agent_tasks.backends.base import AgentSpec
 from agent_tasks.errors import ConfigurationError, NotAwaitedError
 from agent_tasks.operations import RemoteStore, build_vector_store, release_owner, upload_file
 from agent_tasks.steps import Agent, CodeInterpreter, FileSearch, Session
-from agent_tasks.tools import FileSearchTool
+from agent_tasks.tools import FileSearchTool, McpTool
 from tests.conftest import ServiceFactory
 from tests.steps.conftest import OpenWorkspace
 from tests.steps.test_agent import session
+from tests.support.mcp_server import mcp_ledger
 
 FOUND = ("crown", "white", "black", "fly")
 SEARCHES = {  # what was found stands in the instructions of the model
@@ -64,6 +66,37 @@ async def test_a_store_that_is_there_is_searched(
     assert "fly" in answer.value
     [made] = running.requests("agents.create")
     assert made["body"]["tool_resources"]["file_search"]["vector_store_ids"] == [store.id]
+
+
+async def test_files_are_read_once_in_a_session(
+    service: ServiceFactory, open_workspace: OpenWorkspace, tmp_path: Path
+) -> None:
+    (tmp_path / "a.txt").write_text("Swans are white.")
+    running = service(rules=SEARCHES)
+    agent = Agent("a", tools=[FileSearch(tmp_path / "a.txt")])
+    async with open_workspace(running) as ws:
+        here = session(ws)
+        await agent.ask("One?", session=here)
+        (tmp_path / "a.txt").unlink()
+        assert (await agent.ask("Two?", session=here.at("deeper"))).value == "It says white."
+
+
+async def test_calls_of_an_mcp_server_are_decided_by_its_tool(
+    service: ServiceFactory, open_workspace: OpenWorkspace
+) -> None:
+    def script(line: str) -> dict[str, Any]:
+        call = {"name": "write", "arguments": {"line": line}}
+        return {"when": {"message": line, "tool_results": False}, "reply": {"tool_calls": [call]}}
+
+    rules = {"rules": [script("good"), script("bad")], "default": {"reply": {"text": "Done."}}}
+    with mcp_ledger() as ledger:
+        running = service(rules=rules)
+        tool = McpTool("ledger", ledger.url, approve=lambda call: "good" in call.arguments)
+        agent = Agent("clerk", tools=[tool])
+        async with open_workspace(running) as ws:
+            for line in ("good", "bad"):
+                await agent.ask(line, session=session(ws))
+        assert dict(ledger.written) == {"good": 1}
 
 
 async def test_code_gets_its_files(service: ServiceFactory, open_workspace: OpenWorkspace) -> None:

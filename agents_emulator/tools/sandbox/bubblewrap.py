@@ -22,6 +22,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from agents_emulator.tools.sandbox import seccomp
 from agents_emulator.tools.sandbox.errors import SandboxError
@@ -77,10 +78,9 @@ class Started:
     def kill(self) -> None:
         """Kill all of it: with its first process ends the jail."""
         with suppress(ProcessLookupError, PermissionError):
-            if self.pid is None:
+            # The whole group: what bubblewrap has begun and not told yet is in it.
+            if self.pid is None or self.process.returncode is None:
                 os.killpg(self.process.pid, signal.SIGKILL)
-            else:
-                self.process.kill()
         if self._first is not None:
             # By itself too: until it is set up it does not end with bubblewrap, and would wait for ever.
             with suppress(ProcessLookupError):
@@ -130,28 +130,69 @@ async def start_isolated(limits: Limits) -> Started:
     filter_program = seccomp.program(platform.machine()) if sys.platform == "linux" else None
     if filter_program is None:
         raise SandboxError(f"there is no filter of system calls for {sys.platform} on {platform.machine()}")
-    pipes = _Pipes(filter_program)
+    start = _Start(limits, _Pipes(filter_program))
     try:
-        arguments = [*_options(limits, pipes), *_command(limits)]
-        process = await _spawn([executable, *arguments], _environment(), pipes.inherited)
-        started = Started(process, limits, 0)
-        try:
-            pipes.close_inherited()
-            async with asyncio.timeout(_START_SECONDS):
-                started.found(await asyncio.to_thread(pipes.first_process))
-                if started.pid and pipes.waits_for_users:
-                    pipes.map_users(started.pid)
-        except BaseException:
-            started.kill()
-            started.clean_up()
-            raise
-        return started
+        async with asyncio.timeout(_START_SECONDS):
+            return await start.result(executable)
     except TimeoutError as error:
         raise SandboxError(f"bubblewrap made no jail within {_START_SECONDS:g} s") from error
     except OSError as error:
         raise SandboxError(f"the jail could not be prepared: {error}") from error
-    finally:
-        pipes.close()
+
+
+class _Start:
+    """The making of a jail; when it is given up, what has begun by then is ended, and what begins later too.
+
+    It is a task of its own: cut off between two of its steps it would leave processes that nobody knows, and
+    close a pipe that a thread reads.
+    """
+
+    _under_way: ClassVar[set[asyncio.Task[Started]]] = set()
+
+    def __init__(self, limits: Limits, pipes: _Pipes) -> None:
+        self._limits = limits
+        self._pipes = pipes
+        self._started: Started | None = None
+        self._is_given_up = False
+
+    async def result(self, executable: str) -> Started:
+        """Return the process in its jail. Gives up when cancelled. Raises `OSError`."""
+        making = asyncio.create_task(self._make(executable))
+        self._under_way.add(making)
+        making.add_done_callback(self._under_way.discard)
+        try:
+            return await asyncio.shield(making)
+        except asyncio.CancelledError:
+            making.add_done_callback(lambda made: made.cancelled() or made.exception())
+            self._give_up()
+            raise
+
+    def _give_up(self) -> None:
+        self._is_given_up = True
+        if self._started is not None:
+            self._started.kill()
+
+    async def _make(self, executable: str) -> Started:
+        pipes = self._pipes
+        try:
+            arguments = [*_options(self._limits, pipes), *_command(self._limits)]
+            process = await _spawn([executable, *arguments], _environment(), pipes.inherited)
+            self._started = started = Started(process, self._limits, 0)
+            pipes.close_inherited()
+            if not self._is_given_up:
+                started.found(await asyncio.to_thread(pipes.first_process))
+            if started.pid and pipes.waits_for_users and not self._is_given_up:
+                pipes.map_users(started.pid)
+            if self._is_given_up:
+                raise ProcessLookupError("it was given up")
+            return started
+        except BaseException:
+            if self._started is not None:
+                self._started.kill()
+                self._started.clean_up()
+            raise
+        finally:
+            pipes.close()
 
 
 class _Pipes:

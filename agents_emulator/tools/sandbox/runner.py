@@ -124,8 +124,11 @@ class _Running:
                 self._started.kill()
             # All its processes have ended, so all pipes are closed; what if not must not stop the service.
             _, open_still = await asyncio.wait(tasks, timeout=_END_SECONDS)
-            for task in open_still:
-                task.cancel()
+            for task in tasks:
+                if task in open_still:
+                    task.cancel()
+                elif not task.cancelled():
+                    task.exception()  # known here: whoever was cancelled looks at none of them
         if open_still:
             raise SandboxError(f"the jail was killed, and had not ended {_END_SECONDS:g} s later")
         complete = await exchange

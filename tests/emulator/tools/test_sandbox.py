@@ -13,6 +13,7 @@ import pytest
 from agents_emulator.tools.sandbox import Execution, Limits, Sandbox, SandboxError
 from agents_emulator.tools.sandbox.kept import Kept, read_below
 from tests.support.jails import LIMITS, execute, needs_jail
+from tests.support.waiting import eventually
 
 pytestmark = needs_jail
 
@@ -140,3 +141,39 @@ def test_links_and_pipes_are_not_read(tmp_path: Path) -> None:
     assert read_below(tmp_path, "real.png", limit=4) is None
     for names in (("link.png",), ("pipe.png",), ("folder", "passwd"), ("..", tmp_path.name), ("a/b",), ()):
         assert read_below(tmp_path, *names, limit=10_000) is None
+
+
+@pytest.mark.parametrize("told", ["nothing", "a process"])
+async def test_a_jail_that_is_given_up_while_it_is_made_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str
+) -> None:
+    """bubblewrap has begun a process; the call is cancelled before it is known, or before it is set up."""
+    begun = tmp_path / "begun"
+    tell = 'eval "printf \'{\\"child-pid\\": $child\' >&$8"; ' if told == "a process" else ""
+    fake = tmp_path / "bwrap"
+    # The number of --info-fd is found among the arguments; what is told is not whole, so it is waited for.
+    fake.write_text(
+        "#!/usr/bin/env bash\n"
+        "sleep 60 &\nchild=$!\n"
+        'while [[ $# -gt 0 && $1 != --info-fd ]]; do shift; done\nset -- 1 2 3 4 5 6 7 "$2"\n'
+        f"{tell}echo $$ $child > {begun}.new; mv {begun}.new {begun}\nwait\n",
+        encoding="utf-8",
+    )
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    pipes = len(os.listdir("/proc/self/fd"))
+    call = asyncio.create_task(Sandbox(LIMITS).run("1", tmp_path / "thread"))
+    await eventually(begun.exists, seconds=20)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(call, 5)
+    processes = [int(pid) for pid in begun.read_text(encoding="utf-8").split()]
+    await eventually(lambda: not any(map(_lives, processes)), seconds=20)
+    await eventually(lambda: len(os.listdir("/proc/self/fd")) <= pipes, seconds=20)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
