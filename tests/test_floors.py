@@ -34,7 +34,15 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "wire": ("client", "wire", "telemetry"),
     "services": ("backends", "documents"),
     "durable operations": ("operations", "tools", "queues", "journal"),
-    "steps": ("steps", "pipeline"),
+    # The file is read into steps, and steps need of it how answers, prompts and places in it are described.
+    "steps": (
+        "pipeline",
+        "steps",
+        "pipeline.output_schema",
+        "pipeline.prompts",
+        "pipeline.yaml_source",
+        "pipeline.schema",
+    ),
     "jobs": ("batch",),
     # Processes of this machine, which the faces start and no floor below knows.
     "this machine": ("local",),

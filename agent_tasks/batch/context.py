@@ -31,6 +31,7 @@ from agent_tasks.operations import (
     TurnSpec,
     Usage,
     Workspace,
+    agent_key,
     ensure_agent,
     operation_key,
     owners_that_wait,
@@ -40,6 +41,8 @@ from agent_tasks.operations import (
 )
 from agent_tasks.operations.ownership import belongs_to
 from agent_tasks.pipeline.loader import AgentPlan, Pipeline
+from agent_tasks.steps import Session
+from agent_tasks.tools import ToolSet
 
 logger = get_logger("agent_tasks.batch.context")
 
@@ -100,6 +103,8 @@ class Origin:
     """The batch's key."""
     step: str
     """The step from which on everything is done again."""
+    owner: str = ""
+    """The batch's owner."""
 
     def fork_key(self, pipeline: Pipeline) -> str:
         """The key of the batch that does it again with this pipeline."""
@@ -153,8 +158,9 @@ class Batch:
         """Key of the lease, or leader's lease, under which this worker works on a document; None: of none."""
         self.lost: set[str] = set()
         """Documents that another worker has taken over from this one, which was silent for too long."""
-        self._agents: dict[str, RemoteAgent] = {}
-        self._agents_lock = asyncio.Lock()
+        self._made: list[RemoteAgent] = []
+        self.session = Session(ws, owner=self.owner, ttl=self.ttl, turns=self._turn, agents=self._agent)
+        """The session of the batch; documents have sessions of their own, with the same agents."""
 
     def results_of(self, outcomes: Iterable[T | BaseException]) -> list[T]:
         """Take what `gather(..., return_exceptions=True)` gave, when all have come to their end.
@@ -176,9 +182,14 @@ class Batch:
         pipeline = self.pipeline
         return pipeline.failure_fingerprint if status == DocumentStatus.FAILED else pipeline.fingerprint
 
-    def owner_of(self, what: str) -> str:
-        """Owner of the conversations about a document or question; the ledger holds 300 characters."""
-        owner = f"{self.owner}/{what}"
+    def owner_of(self, what: str, of: str | None = None) -> str:
+        """Owner of the conversations about a document or question; the ledger holds 300 characters.
+
+        Args:
+            what: The document or question.
+            of: Another batch's owner.
+        """
+        owner = f"{of or self.owner}/{what}"
         return owner if len(owner) <= 250 else f"{owner[:200]}~{operation_key('owner', what=what)[:16]}"
 
     async def release(self, owner: str) -> None:
@@ -226,50 +237,80 @@ class Batch:
     @property
     def made_agents(self) -> bool:
         """Whether this worker itself made agents, which somebody has to delete."""
-        return any(not agent.reused for agent in self._agents.values())
+        return any(not agent.reused for agent in self._made)
 
     def warn(self, text: str) -> None:
         """Note something for the report that fails nothing."""
         self.warnings.append(text)
 
-    async def agent(
-        self,
-        plan: AgentPlan,
-        *,
-        response_format: dict[str, Any] | None = None,
-        hosted_tools: tuple[dict[str, Any], ...] = (),
-        stores: tuple[RemoteStore, ...] = (),
-    ) -> RemoteAgent:
-        """The agent of a role, made when it is first needed.
+    async def _agent(self, session: Session, spec: AgentSpec) -> RemoteAgent:
+        """Make an agent, when it is first needed.
 
         Raises:
             ConfigurationError: The service refuses to make it: every document would fail for the same reason.
             AgentTasksError: The service can't be reached now.
         """
-        async with self._agents_lock:
-            if plan.role not in self._agents:
-                spec = AgentSpec(
-                    name=plan.name,
-                    model=plan.model,
-                    instructions=plan.section.instructions,
-                    tools=[*hosted_tools, *plan.tools.definitions],
-                    stores=list(stores),
-                    temperature=plan.section.temperature,
-                    top_p=plan.section.top_p,
-                    response_format=response_format,
-                )
-                try:
-                    self._agents[plan.role] = await ensure_agent(
-                        self.ws, spec, owner=self.owner, ttl=self.ttl
-                    )
-                except (RateLimitedError, ServerError):
-                    raise
-                except ServiceError as error:
-                    self.breaker.failed(error)  # stops by itself where it knows why
-                    self.breaker.stop(
-                        ConfigurationError(f"the agent {plan.name} (model {plan.model}) was refused: {error}")
-                    )
-            return self._agents[plan.role]
+        try:
+            agent = await ensure_agent(self.ws, spec, owner=self.owner, ttl=self.ttl)
+        except (RateLimitedError, ServerError):
+            raise
+        except ServiceError as error:
+            self.breaker.failed(error)  # stops by itself where it knows why
+            self.breaker.stop(
+                ConfigurationError(f"the agent {spec.name} (model {spec.model}) was refused: {error}")
+            )
+        self._made.append(agent)
+        return agent
+
+    async def agent(
+        self,
+        plan: AgentPlan,
+        *,
+        hosted_tools: tuple[dict[str, Any], ...] = (),
+        stores: tuple[RemoteStore, ...] = (),
+    ) -> RemoteAgent:
+        """The agent that answers questions, made when it is first needed. Raises as for other agents."""
+        spec = AgentSpec(
+            name=plan.name,
+            model=plan.model,
+            instructions=plan.section.instructions,
+            tools=[*hosted_tools, *plan.tools.definitions],
+            stores=list(stores),
+            temperature=plan.section.temperature,
+            top_p=plan.section.top_p,
+        )
+
+        async def made() -> AgentSpec:
+            return spec
+
+        return await self.session.agent(agent_key(spec), made)
+
+    async def _turn(
+        self,
+        session: Session,
+        turn: TurnSpec,
+        *,
+        model: str,
+        tools: ToolSet | None,
+        on_text: Callable[[str], None] | None,
+    ) -> TurnResult:
+        return await self.run_turn(turn, tools)
+
+    async def run_turn(self, turn: TurnSpec, tools: ToolSet | None) -> TurnResult:
+        """One turn. It is for others to count what it gives. Raises what `run_turn` raises."""
+        try:
+            result = await run_turn(self.ws, turn, tools=tools)
+        except RunFailedError:
+            self.tally.turns += 1  # it was made, and its prompt at least was paid for
+            raise
+        self.breaker.succeeded()
+        return result
+
+    def count_turn(self, result: TurnResult) -> None:
+        """Count a turn that gave an answer."""
+        self.tally.count_turn(result)
+        if not result.reused:
+            observer().turn_finished(result.usage)
 
     async def turn(
         self,
@@ -279,29 +320,19 @@ class Batch:
         prompt: str,
         *,
         owner: str,
-        follows: TurnResult | None = None,
         tool_choice: dict[str, Any] | str | None = None,
     ) -> TurnResult:
-        """One turn, counted. Raises what `run_turn` raises."""
+        """One turn of the agent that answers questions, counted. Raises what `run_turn` raises."""
         spec = TurnSpec(
             step=step,
             agent=agent,
             prompt=prompt,
-            conversation=follows.conversation if follows else None,
-            after=follows.key if follows else None,
             tool_choice=tool_choice,
             max_completion_tokens=plan.section.max_completion_tokens
             or self.pipeline.limits.max_completion_tokens,
             deadline=self.pipeline.limits.turn_deadline,
             owner=owner,
         )
-        try:
-            result = await run_turn(self.ws, spec, tools=plan.tools or None)
-        except RunFailedError:
-            self.tally.turns += 1  # it was made, and its prompt at least was paid for
-            raise
-        self.breaker.succeeded()
-        self.tally.count_turn(result)
-        if not result.reused:
-            observer().turn_finished(result.usage)
+        result = await self.run_turn(spec, plan.tools or None)
+        self.count_turn(result)
         return result

@@ -19,7 +19,9 @@ from agent_tasks.documents.grounding import FieldGrounding
 MAX_LINES = 2_000
 """Values whose place the report tells; results.jsonl has all."""
 
-_PICTURE = re.compile(r"(?<!\\)!\[[^\n]*?\]\(evidence/[0-9a-f]{32}\.png\)")  # texts from outside are escaped
+_PICTURE = re.compile(
+    r"(?<!\\)!\[[^\n]*?\]\((?:evidence/[0-9a-f]{32}\.png|pipeline\.svg)\)"
+)  # texts from outside are escaped
 
 
 @dataclass(frozen=True)

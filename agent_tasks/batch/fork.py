@@ -7,7 +7,7 @@ the journal and in its folder. A fork that is run again resumes, like any batch.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from agent_tasks.batch.run import run_batch
 from agent_tasks.batch.writers import replacing
 from agent_tasks.errors import ConfigurationError
 from agent_tasks.operations import Usage, Workspace
-from agent_tasks.pipeline.loader import STEPS, Pipeline, load_pipeline
+from agent_tasks.pipeline.loader import STEPS, Pipeline, ShortPipeline, load_pipeline
 from agent_tasks.pipeline.overrides import Change
 
 __all__ = ["Comparison", "Difference", "Side", "find_run", "fork"]
@@ -43,10 +43,10 @@ class Side:
     usage: Usage = field(default_factory=Usage)
     """Tokens of these."""
 
-    def count(self, row: DocumentRow, step: str) -> None:
+    def count(self, row: DocumentRow, is_counted: Callable[[DocumentRow, str], bool]) -> None:
         """Count a document, with what it cost from the step on."""
         self.statuses[row.status] += 1
-        steps = [name for name in row.ids if _stage(name) >= STEPS.index(step)]
+        steps = [name for name in row.ids if is_counted(row, name)]
         self.turns += len(steps)
         self.usage += sum((row.step_usage.get(name, Usage()) for name in steps), start=Usage())
 
@@ -132,7 +132,7 @@ async def fork(
     Args:
         ws: The service and the journal.
         record: The run to fork.
-        step: One of `STEPS`: the first that is done again.
+        step: One of `Pipeline.step_names`: the first that is done again.
         out: The folder for results.jsonl, report.md and fork.md; not that of the run.
         pipeline_file: Another pipeline file; default the run's.
         changes: Changes to the file, such as `agents.reviewer.model=gpt-4o`.
@@ -149,14 +149,14 @@ async def fork(
         path, default_model=default_model, changes=[Change.parse(text) for text in changes]
     )
     _check(record, pipeline, step, Path(out))
-    origin = Origin(record.batch, step)
+    origin = Origin(record.batch, step, f"{record.summary.pipeline}:{record.batch[:12]}")
     try:
         summary = await run_batch(ws, pipeline, record.documents, out, origin=origin)
     except AllDocumentsFailedError as error:  # worse than the original: that is what one wants to see
         summary = error.summary
     told = [*([f"pipeline {pipeline_file}"] if pipeline_file else []), *changes]
     comparison = Comparison(step, told, record.out, summary)
-    await _compare(ws, record, origin.fork_key(pipeline), comparison)
+    await _compare(ws, record, origin.fork_key(pipeline), comparison, _from(step, pipeline))
     comparison.path = str(Path(out) / "fork.md")
     text = render("fork.md", comparison=comparison, statuses=list(DocumentStatus), listed=MAX_LISTED)
     with replacing(Path(comparison.path)) as file:
@@ -165,32 +165,54 @@ async def fork(
 
 
 def _check(record: RunRecord, pipeline: Pipeline, step: str, out: Path) -> None:
-    if step not in STEPS:
-        raise ConfigurationError(f"There is no step {step!r}; the steps are {', '.join(STEPS)}.")
+    names = pipeline.step_names()
+    if step not in names:
+        raise ConfigurationError(f"There is no step {step!r}; the steps are {', '.join(names)}.")
     if str(out.resolve()) == record.out:
         raise ConfigurationError(
             f"{out} holds the results of the run itself. Give another folder with --out."
         )
     steps = pipeline.step_fingerprints()
-    for earlier in STEPS[: STEPS.index(step)]:
-        if steps[earlier] != record.steps[earlier]:
+    for earlier in names[: names.index(step)]:
+        if step.startswith(f"{earlier}/"):
+            continue  # it holds the step, and may be told something else
+        if steps[earlier] != record.steps.get(earlier):
             raise ConfigurationError(
                 f"The step {earlier!r} is told something else than in the run, so its outcome can't be taken "
                 f"over. Fork from {earlier!r}, or leave it as it was."
             )
+    if not isinstance(pipeline, ShortPipeline):
+        return
     if (step == "review" and pipeline.reviewer is None) or (step == "questions" and not pipeline.questions):
         raise ConfigurationError(f"The pipeline has no step {step!r}.")
 
 
-def _stage(step: str) -> int:
-    """The place of a turn's step among `STEPS`: repairs belong to the extraction."""
-    return STEPS.index("review") if step == "review" else STEPS.index("extract")
+def _from(step: str, pipeline: Pipeline) -> Callable[[DocumentRow, str], bool]:
+    """Whether a turn of a row, by its name, is of a step or of one after it."""
+    if isinstance(pipeline, ShortPipeline):
+        first = STEPS.index(step)
+        # Repairs belong to the extraction.
+        return lambda row, turn: STEPS.index("review" if turn == "review" else "extract") >= first
+    positions = pipeline.plan.positions
+    place = positions.get(step, len(positions))
+
+    def is_after(row: DocumentRow, turn: str) -> bool:
+        mine = (record for record in row.steps.values() if turn in record.turns)
+        return any(positions.get(record.step, -1) >= place for record in mine)
+
+    return is_after
 
 
-async def _compare(ws: Workspace, record: RunRecord, fork_key: str, comparison: Comparison) -> None:
+async def _compare(
+    ws: Workspace,
+    record: RunRecord,
+    fork_key: str,
+    comparison: Comparison,
+    is_counted: Callable[[DocumentRow, str], bool],
+) -> None:
     async for before, after in _pairs(ws, record.batch, fork_key):
-        comparison.original.count(before, comparison.step)
-        comparison.fork.count(after, comparison.step)
+        comparison.original.count(before, is_counted)
+        comparison.fork.count(after, is_counted)
         found = list(_differences(before, after))
         if found:
             comparison.changed += 1

@@ -9,27 +9,18 @@ step is taken from the journal.
 from __future__ import annotations
 
 import asyncio
-import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext, suppress
 from typing import Any
 
 from agent_tasks.batch.context import Batch
 from agent_tasks.batch.observer import observer
-from agent_tasks.batch.records import (
-    AwaitedDecision,
-    DocumentRow,
-    DocumentStatus,
-    Failure,
-    Review,
-    shortened,
-)
+from agent_tasks.batch.records import AwaitedDecision, DocumentRow, DocumentStatus, Failure, shortened
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.documents.attachments import AttachedFile, attached_files, unread_attachments
 from agent_tasks.documents.content import DocumentContent
 from agent_tasks.documents.discovery import DocumentFile
-from agent_tasks.documents.grounding import FieldGrounding, GroundingStatus, SourceText
 from agent_tasks.documents.reading_pool import shared_pool
 from agent_tasks.errors import (
     AgentTasksError,
@@ -38,16 +29,20 @@ from agent_tasks.errors import (
     EmptyDocumentError,
     JournalError,
     LeaseLostError,
-    NotFoundError,
-    RunIncompleteError,
+    StepStoppedError,
     WaitingForPersonError,
 )
 from agent_tasks.journal import DocumentRecord
 from agent_tasks.logs import get_logger
-from agent_tasks.operations import RemoteAgent, TurnResult, Usage, content_hash, withdraw_questions
-from agent_tasks.pipeline.loader import AgentPlan
-from agent_tasks.pipeline.output_schema import parse_answer
+from agent_tasks.operations import TurnResult, TurnSpec, Usage, content_hash, withdraw_questions
+from agent_tasks.pipeline.loader import ShortPipeline
 from agent_tasks.pipeline.prompts import PromptError
+from agent_tasks.pipeline.short_form import EXTRACT
+from agent_tasks.steps import Session, TurnRecord
+from agent_tasks.steps.records import DocumentOutcome
+from agent_tasks.steps.running import DocumentRun, RunLimits, ended_before
+from agent_tasks.steps.tokens import estimate_tokens
+from agent_tasks.tools import ToolSet
 
 logger = get_logger("agent_tasks.batch.processing")
 
@@ -55,13 +50,6 @@ LOOKED_AT_TOGETHER = 500
 """Documents whose rows are looked up in one statement."""
 
 _RELEASED_TOGETHER = 20  # documents whose conversations are deleted together
-
-_TOKEN = re.compile(r"\w+|[^\w\s]")
-
-
-def estimate_tokens(text: str) -> int:
-    """Tokens of a text, roughly and rather too many: the deployed model's tokenizer is not at hand."""
-    return max(len(text.encode()) // 4, len(_TOKEN.findall(text)))
 
 
 async def process_documents(batch: Batch, files: Sequence[DocumentFile]) -> list[DocumentStatus | None]:
@@ -320,13 +308,6 @@ def _count(batch: Batch, row: DocumentRow, *, reused: bool, by_other: bool) -> N
     observer().document_finished(row, reused=reused, by_other=by_other)
 
 
-def _placed(entry: FieldGrounding, read: DocumentContent) -> FieldGrounding:
-    """Say where in the document a value stands that was found."""
-    if entry.offset is None or entry.end is None:
-        return entry
-    return entry.model_copy(update={"places": tuple(read.places(entry.offset, entry.end))})
-
-
 class _DocumentWork:
     """The state of working on one document."""
 
@@ -429,45 +410,103 @@ class _DocumentWork:
             )
         values = {
             "document": {"name": self.file.name, "text": text, "pages": read.pages()},
-            "fields": pipeline.output.described(),
+            **pipeline.prompt_names(),
         }
-        tokens = estimate_tokens(self._asked(text, values))
+        run = self._run(read)
+        self._check_length(text, values, run)
+        try:
+            await self._carry_out(run, values)
+        except WaitingForPersonError:
+            self._wait(*run.outcome.waiting)
+            return
+        except StepStoppedError as stopped:
+            logger.debug("%s is for a person to look at: %s", self.file.name, stopped)
+        finally:
+            self._take(run.outcome)
+        self.row.reasons = [*run.outcome.said(), *self.row.unread]
+        self.row.status = DocumentStatus.NEEDS_REVIEW if self.row.reasons else DocumentStatus.DONE
+
+    def _run(self, read: DocumentContent) -> DocumentRun:
+        """The document on its way through the pipeline's steps."""
+        batch, limits = self.batch, self.batch.pipeline.limits
+        run = DocumentRun(
+            batch.pipeline.plan,
+            batch.session.of_part(self.owner, turns=self._turn, on_turn=self._count),
+            self.file.name,
+            read,
+            RunLimits(
+                turn_deadline=limits.turn_deadline,
+                max_completion_tokens=limits.max_completion_tokens,
+                repair_turns=limits.repair_turns,
+                max_document_tokens=limits.max_document_tokens,
+            ),
+        )
+        origin = batch.origin
+        if origin is not None and origin.step in run.plan.positions:
+            run.origin = batch.session.of_part(
+                batch.owner_of(self.file.name, origin.owner), turns=self._turn, on_turn=self._count
+            )
+            run.redone_from = origin.step
+        return run
+
+    async def _carry_out(self, run: DocumentRun, values: dict[str, Any]) -> None:
+        """Carry the steps out. In a fork of a file without `steps`, the extraction may be there already."""
+        if self.row.fields is None:
+            await run.carry_out(values)
+            return
+        run.redone_from = None
+        run.outcome.fields = self.row.fields
+        _, *left = run.plan.steps
+        await run.carry_out({**values, EXTRACT: self.row.fields}, left)
+
+    def _check_length(self, text: str, values: dict[str, Any], run: DocumentRun) -> None:
+        """Refuse a document that is too long, before anything is paid for.
+
+        What the agents are asked about is its text, unless the prompts take some pages.
+        """
+        pipeline = self.batch.pipeline
+        run.checks_prompts = False
+        asked = text
+        if not any(step.reads_document for step in pipeline.plan.walk()):
+            if not isinstance(pipeline, ShortPipeline):
+                run.checks_prompts = True
+                return
+            asked = pipeline.extractor.prompts["prompt"].render(values)
+        tokens = estimate_tokens(asked)
         if tokens > pipeline.limits.max_document_tokens:
             raise DocumentTooLongError(
                 f"{self.file.name} has about {tokens:,} tokens; at most "
                 f"{pipeline.limits.max_document_tokens:,} are allowed (limits.max_document_tokens).",
                 document=self.file.name,
             )
-        # In a fork, what comes before its step is there already.
-        reasons = await self._extract(values) if self.row.fields is None else []
-        if self.row.fields is not None:
-            reasons += await asyncio.to_thread(self._ground, read)
-            if pipeline.reviewer is not None:
-                reasons += await self._review(pipeline.reviewer, values)
-        self.row.reasons = [*reasons, *self.row.unread]
-        self.row.status = DocumentStatus.NEEDS_REVIEW if self.row.reasons else DocumentStatus.DONE
 
-    def _asked(self, text: str, values: dict[str, Any]) -> str:
-        """What of the document the agents are asked about: its text, unless the prompts take some pages."""
-        plans = (self.batch.pipeline.extractor, self.batch.pipeline.reviewer)
-        prompts = [prompt for plan in plans if plan is not None for prompt in plan.prompts.values()]
-        if any(prompt.reads_all for prompt in prompts):
-            return text
-        return self.batch.pipeline.extractor.prompts["prompt"].render(values)
+    def _take(self, outcome: DocumentOutcome) -> None:
+        """Put what the steps came to into the row."""
+        self.row.fields = outcome.fields
+        self.row.answer = outcome.answer
+        self.row.grounding = outcome.grounding
+        self.row.review = outcome.review
+        self.row.steps = outcome.records()
 
     async def _keep(self) -> bool:
         """In a fork: take what is kept from the original row; returns whether that is all of it."""
-        origin = self.batch.origin
-        if origin is None or origin.step == "extract":
+        origin, plan = self.batch.origin, self.batch.pipeline.plan
+        if origin is None:
+            return False
+        is_short = isinstance(self.batch.pipeline, ShortPipeline)
+        if is_short and origin.step == EXTRACT:
             return False
         row = await origin.row(self.batch.ws, self.file.name)
         if row is None:
             return False
         waits = row.status is DocumentStatus.WAITING  # for a decision on the original, not on the fork
-        is_whole = (row.fields is None and not waits) or origin.step == "questions"
+        if is_short:
+            is_whole = (row.fields is None and not waits) or origin.step == "questions"
+        else:
+            is_whole = origin.step not in plan.positions or ended_before(row.steps, origin.step, plan)
         if is_whole:
             self.row = row
-        else:
+        elif is_short:
             self.row.fields = row.fields
             self.row.tool_calls = row.tool_calls
             self.row.ids = {step: turn for step, turn in row.ids.items() if step != "review"}
@@ -477,86 +516,23 @@ class _DocumentWork:
         self.batch.tally.turns_reused += self.row.turns
         return is_whole
 
-    async def _extract(self, values: dict[str, Any]) -> list[str]:
-        """Ask for the fields, and again with the errors shown; returns reasons for a person to look at it."""
-        pipeline, plan = self.batch.pipeline, self.batch.pipeline.extractor
-        agent = await self.batch.agent(plan, response_format=pipeline.output.response_format())
-        first = plan.prompts["prompt"].render(values)
-        result = await self._turn(plan, agent, "extract", first, tool_choice=plan.tool_choice)
-        self.row.fields, errors = pipeline.output.parse(result.text)
-        repairs = 0
-        while errors and repairs < pipeline.limits.repair_turns:
-            repairs += 1
-            prompt = plan.prompts["repair_prompt"].render({**values, "errors": errors})
-            # What its tools said is in the conversation; a forced call would only be made again.
-            choice = "none" if plan.tools else None
-            step = f"repair-{repairs}"
-            try:
-                result = await self._turn(plan, agent, step, prompt, follows=result, tool_choice=choice)
-            except NotFoundError:
-                # Of an earlier run, and deleted with it: what was said there is told in a new conversation.
-                told = "\n\n".join([first, result.text, prompt])
-                result = await self._turn(plan, agent, step, told, tool_choice=plan.tool_choice)
-            self.row.fields, errors = pipeline.output.parse(result.text)
-        if not errors:
-            return []
-        self.row.answer = result.text
-        after = f" after {repairs} repair turn{'s' if repairs != 1 else ''}" if repairs else ""
-        return [f"the extraction is not valid{after}: {'; '.join(errors[:10])}"]
-
-    def _ground(self, read: DocumentContent) -> list[str]:
-        """Look every value up in the text, and where that stands in the document; returns reasons."""
-        assert self.row.fields is not None  # noqa: S101 - the caller asks only then
-        leaves = self.batch.pipeline.output.leaves(self.row.fields)
-        self.row.grounding = [_placed(entry, read) for entry in SourceText(read.text).ground(leaves)]
-        return [
-            f"{entry.path} {entry.value!r} is not in the document"
-            for entry in self.row.grounding
-            if entry.status is GroundingStatus.NOT_FOUND
-        ]
-
-    async def _review(self, plan: AgentPlan, values: dict[str, Any]) -> list[str]:
-        """Have the extraction checked; returns reasons."""
-        agent = await self.batch.agent(
-            plan, response_format=Review.response_format(strict=self.batch.pipeline.output.strict)
-        )
-        not_found = [e.path for e in self.row.grounding if e.status is GroundingStatus.NOT_FOUND]
-        prompt = plan.prompts["prompt"].render(
-            {**values, "extraction": self.row.fields, "not_found": not_found}
-        )
-        try:
-            result = await self._turn(plan, agent, "review", prompt, tool_choice=plan.tool_choice)
-        except (
-            RunIncompleteError
-        ) as error:  # the extraction stands; a person can do what the reviewer did not
-            return [f"the review was interrupted: {error}"]
-        answer, errors = parse_answer(Review, result.text)
-        if answer is None:
-            return [f"the reviewer's answer is not valid: {'; '.join(errors[:3])}"]
-        self.row.review = Review.model_validate(answer)
-        if self.row.review.approved:
-            return []
-        return [f"reviewer: {problem}" for problem in self.row.review.problems] or [
-            "the reviewer did not approve"
-        ]
-
     async def _turn(
         self,
-        plan: AgentPlan,
-        agent: RemoteAgent,
-        step: str,
-        prompt: str,
+        session: Session,
+        turn: TurnSpec,
         *,
-        follows: TurnResult | None = None,
-        tool_choice: dict[str, Any] | str | None = None,
+        model: str,
+        tools: ToolSet | None,
+        on_text: Callable[[str], None] | None,
     ) -> TurnResult:
-        observer().step_started(self.file.name, step)
-        result = await self.batch.turn(
-            plan, agent, step, prompt, owner=self.owner, follows=follows, tool_choice=tool_choice
-        )
+        observer().step_started(self.file.name, turn.step)
+        # What a fork does not find in the journal of the original is its own work.
+        return await self.batch.run_turn(turn.model_copy(update={"owner": self.owner}), tools)
+
+    def _count(self, turn: TurnRecord, result: TurnResult) -> None:
+        self.batch.count_turn(result)
         self.row.turns += 1
         self.row.usage = self.row.usage + result.usage
-        self.row.step_usage[step] = result.usage
+        self.row.step_usage[turn.step] = result.usage
         self.row.tool_calls += shortened(result.tool_calls)
-        self.row.ids[step] = result.turn_id
-        return result
+        self.row.ids[turn.step] = result.turn_id

@@ -21,6 +21,7 @@ from agent_tasks.logs import get_logger
 from agent_tasks.operations import (
     RemoteAgent,
     RemoteFile,
+    RemoteStore,
     TurnResult,
     build_vector_store,
     content_hash,
@@ -135,13 +136,26 @@ async def _known_answer(batch: Batch, corpus: Corpus, question: Question) -> Ans
 async def _make_analyst(
     batch: Batch, corpus: Corpus, files: Sequence[DocumentFile]
 ) -> tuple[RemoteAgent, dict[str, DocumentFile]]:
-    """Upload the corpus, build its store and make the analyst.
+    """Make the analyst, with a store of the corpus.
 
     Returns:
         The analyst, and the document of each file id.
     """
     plan = batch.pipeline.analyst
     assert plan is not None  # noqa: S101 - a pipeline with questions has one
+    store, sources = await build_corpus_store(batch, corpus, files)
+    analyst = await batch.agent(plan, hosted_tools=({"type": "file_search"},), stores=(store,))
+    return analyst, sources
+
+
+async def build_corpus_store(
+    batch: Batch, corpus: Corpus, files: Sequence[DocumentFile]
+) -> tuple[RemoteStore, dict[str, DocumentFile]]:
+    """Upload the corpus, and build its store.
+
+    Returns:
+        The store, and the document of each file id.
+    """
     uploads = await asyncio.gather(
         *(
             _upload(batch, corpus, file)
@@ -170,8 +184,7 @@ async def _make_analyst(
     for file_id, reason in store.failed.items():
         name = sources[file_id].name if file_id in sources else file_id
         batch.warn(f"{name} cannot be searched: {reason}")
-    analyst = await batch.agent(plan, hosted_tools=({"type": "file_search"},), stores=(store,))
-    return analyst, sources
+    return store, sources
 
 
 async def _with_attached(batch: Batch, corpus: Corpus, files: Sequence[DocumentFile]) -> list[DocumentFile]:
@@ -230,8 +243,8 @@ async def _answer(
             row.error = Failure.of(error)
             batch.retained.add(owner)
         else:
-            _fill(row, result, sources)
-            await _find_quotes(batch, row, sources)
+            fill(row, result, sources)
+            await find_quotes(batch, row, sources)
         status = _FAILED if row.error else _ANSWERED
         record = AnswerRecord(
             question=question.id,
@@ -247,7 +260,7 @@ async def _answer(
     return row
 
 
-def _fill(row: AnswerRow, result: TurnResult, sources: dict[str, DocumentFile]) -> None:
+def fill(row: AnswerRow, result: TurnResult, sources: dict[str, DocumentFile]) -> None:
     """The answer with its citation marks replaced by numbers of sources."""
     text = result.text
     for citation in result.citations:
@@ -267,7 +280,7 @@ def _fill(row: AnswerRow, result: TurnResult, sources: dict[str, DocumentFile]) 
     row.ids = {"turn": result.turn_id}
 
 
-async def _find_quotes(batch: Batch, row: AnswerRow, sources: dict[str, DocumentFile]) -> None:
+async def find_quotes(batch: Batch, row: AnswerRow, sources: dict[str, DocumentFile]) -> None:
     """Say where in the documents the quotes of an answer stand; each document is read once."""
     limits = batch.pipeline.limits
     for file_id in dict.fromkeys(citation.file_id for citation in row.citations if citation.quote):

@@ -12,7 +12,7 @@ from agent_tasks.documents.content import Place
 from agent_tasks.documents.grounding import FieldGrounding
 from agent_tasks.errors import AgentTasksError, WaitingForPersonError
 from agent_tasks.operations import Citation, ToolCallOutcome, Usage
-from agent_tasks.pipeline.output_schema import json_schema_format
+from agent_tasks.steps.records import Review, StepRecord
 
 MAX_LISTED = 200
 """Documents that a summary or a table on the dashboard names; the rest is in results.jsonl."""
@@ -100,30 +100,6 @@ class AwaitedDecision(_Record):
         )
 
 
-class Review(BaseModel):
-    """The reviewer's verdict, as it answers and as the row has it."""
-
-    model_config = ConfigDict(extra="ignore")  # models add remarks of their own
-
-    approved: bool
-    problems: list[str] = Field(default_factory=list)
-
-    @classmethod
-    def response_format(cls, *, strict: bool) -> dict[str, Any]:
-        """The `response_format` of a review; without strict mode the list has bounds: some models ramble."""
-        problem: dict[str, Any] = {"type": "string"} if strict else {"type": "string", "maxLength": 200}
-        problems: dict[str, Any] = {"type": "array", "items": problem}
-        if not strict:
-            problems["maxItems"] = 5
-        schema = {
-            "type": "object",
-            "properties": {"approved": {"type": "boolean"}, "problems": problems},
-            "required": list(cls.model_fields),
-            "additionalProperties": False,
-        }
-        return json_schema_format("review", schema, strict=strict)
-
-
 class DocumentRow(_Record):
     """One line of results.jsonl."""
 
@@ -157,6 +133,8 @@ class DocumentRow(_Record):
     tool_calls: list[ToolCallOutcome] = Field(default_factory=list)
     ids: dict[str, str] = Field(default_factory=dict)
     """Ids on the service: the turn of each step."""
+    steps: dict[str, StepRecord] = Field(default_factory=dict)
+    """What each step came to, by its place in the pipeline, such as `clauses/3/judge`."""
     seconds: float = 0.0
     content_hash: str = ""
     """SHA-256 of the file; empty if it could not be read."""

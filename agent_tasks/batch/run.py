@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 
 from agent_tasks.batch.context import Batch, Origin
+from agent_tasks.batch.corpus import answer_over_all
 from agent_tasks.batch.observer import observer
 from agent_tasks.batch.processing import LOOKED_AT_TOGETHER, process_documents, settle_known
-from agent_tasks.batch.questions import answer_questions
 from agent_tasks.batch.records import (
     AllDocumentsFailedError,
     AnswerRow,
@@ -23,7 +23,7 @@ from agent_tasks.batch.records import (
     RunRecord,
 )
 from agent_tasks.batch.workers import Process, SharedRun, Work, joined, share_documents
-from agent_tasks.batch.writers import prepare_folder, total_usage, write_report, write_results
+from agent_tasks.batch.writers import fill_sinks, prepare_folder, total_usage, write_report, write_results
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.documents.discovery import DocumentFile, discover
 from agent_tasks.errors import AgentTasksError, DocumentError, JournalError
@@ -59,11 +59,12 @@ async def publish(batch: Batch, summary: BatchSummary) -> BatchSummary:
     if written.problem is not None:
         summary.warnings.append(written.problem)
     summary.usage_total = written.usage + total_usage(summary.answers)
+    summary.warnings += await fill_sinks(batch, summary)
     write_report(batch, summary, written)
     return summary
 
 
-PLAIN_STEPS = Steps(process=_process, answer=answer_questions, publish=publish)
+PLAIN_STEPS = Steps(process=_process, answer=answer_over_all, publish=publish)
 
 
 async def run_batch(

@@ -5,7 +5,9 @@ Both say what is, not when it was found out: an unchanged batch writes the same 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import json
 import os
 import secrets
 import stat
@@ -23,12 +25,21 @@ from agent_tasks.batch.pictures import Pictures
 from agent_tasks.batch.records import AnswerRow, BatchSummary, DocumentRow, DocumentStatus
 from agent_tasks.display import in_json
 from agent_tasks.errors import ConfigurationError
+from agent_tasks.logs import get_logger
 from agent_tasks.operations import Usage
+from agent_tasks.pipeline.loader import ShortPipeline
+from agent_tasks.steps.graph import to_svg
+from agent_tasks.steps.sinks import Results
+
+logger = get_logger("agent_tasks.batch.writers")
 
 MAX_REPORTED = 500
 """Documents of each state that the report names; results.jsonl has all."""
 
 _WITH_EVIDENCE = (DocumentStatus.DONE, DocumentStatus.NEEDS_REVIEW, DocumentStatus.WAITING)
+
+PICTURE = "pipeline.svg"
+"""The picture of a pipeline with steps, beside the report."""
 
 MAX_COLUMNS = 6
 """Fields in the report's table of documents."""
@@ -90,6 +101,26 @@ async def write_results(batch: Batch) -> Written:
     return written
 
 
+async def fill_sinks(batch: Batch, summary: BatchSummary) -> list[str]:
+    """Give the results to the pipeline's sinks; returns a warning for each that did not take them."""
+    path = batch.out / "results.jsonl"
+
+    def rows() -> Iterator[dict[str, Any]]:
+        with path.open(encoding="utf-8") as lines:
+            for line in lines:
+                yield json.loads(line)
+
+    results = Results(rows, summary.model_dump(mode="json"), batch.pipeline.columns, batch.out)
+    warnings = []
+    for sink in batch.pipeline.sinks:
+        try:
+            await asyncio.to_thread(sink.write, results)
+        except Exception as error:  # the results are written; another program's trouble is not the batch's
+            logger.warning("A sink did not take the results", exc_info=error)
+            warnings.append(f"The sink {type(sink).__name__} did not take the results: {error}")
+    return warnings
+
+
 def read_results(path: Path) -> Iterator[DocumentRow]:
     """The rows of a results.jsonl, one at a time."""
     with path.open(encoding="utf-8") as lines:
@@ -100,6 +131,10 @@ def read_results(path: Path) -> Iterator[DocumentRow]:
 def write_report(batch: Batch, summary: BatchSummary, written: Written) -> str:
     """Write report.md; returns its text."""
     questions = total_usage(summary.answers)
+    has_picture = not isinstance(batch.pipeline, ShortPipeline)
+    if has_picture:
+        with replacing(batch.out / PICTURE) as file:
+            file.write(to_svg(batch.pipeline.plan, batch.pipeline.name, corpus=batch.pipeline.corpus))
     text = render(
         "report.md",
         pipeline=batch.pipeline,
@@ -108,6 +143,7 @@ def write_report(batch: Batch, summary: BatchSummary, written: Written) -> str:
         needs_review=written.samples[DocumentStatus.NEEDS_REVIEW],
         failed=written.samples[DocumentStatus.FAILED],
         done=written.samples[DocumentStatus.DONE],
+        picture=PICTURE if has_picture else None,
         cell=cell,
         cited=cited,
         evidence=evidence(
@@ -115,7 +151,7 @@ def write_report(batch: Batch, summary: BatchSummary, written: Written) -> str:
             documents=batch.folder,
             out=batch.out,
         ),
-        columns=list(batch.pipeline.output.fields)[:MAX_COLUMNS],
+        columns=list(batch.pipeline.columns)[:MAX_COLUMNS],
         cost={"documents": written.usage, "questions": questions},
     )
     with replacing(batch.out / "report.md") as file:

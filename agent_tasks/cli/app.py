@@ -24,14 +24,6 @@ class FailOn(StrEnum):
     FAILED = "failed"
 
 
-class Step(StrEnum):
-    """The steps of a batch."""
-
-    EXTRACT = "extract"
-    REVIEW = "review"
-    QUESTIONS = "questions"
-
-
 app = typer.Typer(
     name="agent-tasks",
     help="Durable multi-agent pipelines over documents, on Azure AI agents or on this machine.",
@@ -121,6 +113,30 @@ def check(
 
 @app.command(epilog=EXIT_CODES)
 @reported
+def graph(
+    pipeline: Annotated[Path, typer.Argument(metavar="FILE", help="The pipeline file.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="Picture to write.", show_default="standard output"),
+    ] = None,
+    as_text: Annotated[bool, typer.Option("--text", help="An outline of text in place of SVG.")] = False,
+) -> None:
+    """Draw the steps of a pipeline file, as SVG.
+
+    The file is checked first, as by agent-tasks check. Nothing is started,
+    and nothing is sent.
+
+    [bold]Example[/]
+
+        agent-tasks graph contracts.yaml --out contracts.svg
+    """
+    from agent_tasks.cli.graph import draw_pipeline
+
+    raise typer.Exit(draw_pipeline(pipeline, out, as_text=as_text))
+
+
+@app.command(epilog=EXIT_CODES)
+@reported
 def weights() -> None:
     """Install the weights of the small local model (98 MB).
 
@@ -145,8 +161,12 @@ def fork(
         str, typer.Argument(metavar="RUN", help="A finished run: its folder of results, or its pipeline.")
     ],
     step: Annotated[
-        Step,
-        typer.Option("--from", metavar="STEP", help="First step to do again: extract, review, questions."),
+        str,
+        typer.Option(
+            "--from",
+            metavar="STEP",
+            help="First step to do again: extract, review, questions, or a step of the file.",
+        ),
     ],
     out: Annotated[
         Path,
@@ -176,7 +196,7 @@ def fork(
     from agent_tasks.cli.fork import fork_run
 
     changes = change or []
-    raise typer.Exit(fork_run(run, step.value, out, pipeline=pipeline, changes=changes, quiet=quiet))
+    raise typer.Exit(fork_run(run, step, out, pipeline=pipeline, changes=changes, quiet=quiet))
 
 
 @app.command(epilog=EXIT_CODES)

@@ -54,16 +54,23 @@ def _problems(error: PipelineError) -> list[dict[str, object]]:
 
 
 def _content(pipeline: Pipeline) -> dict[str, str | list[str]]:
-    plans = [plan for plan in (pipeline.extractor, pipeline.reviewer, pipeline.analyst) if plan is not None]
-    tools = [
-        f"{plan.role}: {entry.function or f'queue {entry.queue}'}"
-        for plan in plans
-        for entry in plan.section.tools
-    ]
+    from agent_tasks.pipeline.loader import ShortPipeline
+
+    agents = pipeline.agents()
+    if isinstance(pipeline, ShortPipeline):
+        plans = [pipeline.extractor, pipeline.reviewer, pipeline.analyst]
+        entries = [(plan.role, entry) for plan in plans if plan is not None for entry in plan.section.tools]
+        tools = [f"{role}: {entry.function or f'queue {entry.queue}'}" for role, entry in entries]
+    else:
+        tools = [f"{agent.key}: {name}" for agent in agents for name in agent.tool_names()]
+    listed = [f"{agent.key} ({agent.model})" for agent in agents]
+    if pipeline.analyst is not None:
+        listed.append(f"analyst ({pipeline.analyst.model})")
     return {
         "name": pipeline.name,
-        "agents": [f"{plan.role} ({plan.model})" for plan in plans],
+        "agents": listed,
         "tools": tools,
-        "fields": list(pipeline.file.output.fields),
+        "steps": [step.name for plan in (pipeline.plan, pipeline.corpus) for step in plan.walk()],
+        "fields": list(pipeline.columns),
         "questions": [question.id for question in pipeline.questions],
     }

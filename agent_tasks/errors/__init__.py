@@ -59,6 +59,8 @@ AgentTasksError
 │  ├─ EmptyDocumentError               there is no text in it
 │  └─ DocumentTooLongError             it exceeds a limit
 ├─ PipelineError                       a pipeline file is invalid; carries path, line, field and remedy
+├─ ExpressionError                     an expression of a pipeline file cannot be worked out
+├─ StepStoppedError                    a step has found that a person has to look at the document
 ├─ FunctionsHostError                  the Function App cannot be run on this machine
 └─ EmbeddedServiceError                a local server did not start or died; names its log file
 
@@ -89,7 +91,9 @@ from agent_tasks.errors.documents import (
     DocumentError,
     DocumentTooLongError,
     EmptyDocumentError,
+    ExpressionError,
     PipelineError,
+    StepStoppedError,
     UnreadableDocumentError,
     UnsupportedDocumentError,
 )
@@ -163,6 +167,7 @@ __all__ = [
     "EmbeddedServiceError",
     "EmptyAnswerError",
     "EmptyDocumentError",
+    "ExpressionError",
     "FunctionsHostError",
     "InsecureEndpointError",
     "InvalidAnswerError",
@@ -193,6 +198,7 @@ __all__ = [
     "RunThrottledError",
     "ServerError",
     "ServiceError",
+    "StepStoppedError",
     "StorageUnreachableError",
     "StreamBrokenError",
     "ToolArgumentsError",

@@ -52,3 +52,14 @@ class PipelineError(AgentTasksError):
         where = ":".join(str(part) for part in (self.path, self.line) if part is not None)
         text = ": ".join(part for part in (where, self.field, self.message) if part)
         return f"{text} {self.remedy}" if self.remedy else text
+
+
+class ExpressionError(AgentTasksError):
+    """An expression of a pipeline file is not one, or cannot be worked out on the values of a document."""
+
+
+class StepStoppedError(AgentTasksError):
+    """A step has found that a person has to look at the document; the steps after it are left out."""
+
+    step: str | None = None
+    """The step's name, such as `draft/2/reviewer`."""

@@ -6,33 +6,33 @@ remedy of every mistake.
 
 from __future__ import annotations
 
-import difflib
-import types
-import typing
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Any
 from urllib.parse import urlsplit
 
 import pydantic_core
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from agent_tasks.errors import ConfigurationError, PipelineError
 from agent_tasks.operations.keys import operation_key
 from agent_tasks.pipeline.output_schema import FieldSpec, OutputSchema
 from agent_tasks.pipeline.overrides import Change, apply_changes
+from agent_tasks.pipeline.pipelines import STEPS, AgentPlan, Pipeline, Question, Role, ShortPipeline
 from agent_tasks.pipeline.prompts import Prompt, PromptError
 from agent_tasks.pipeline.schema import (
     AgentSection,
-    LimitsSection,
     PipelineFile,
     QueueToolsSection,
     ToolEntry,
 )
+from agent_tasks.pipeline.short_form import short_plan
+from agent_tasks.pipeline.sinks import load_sinks
+from agent_tasks.pipeline.steps_loader import load_steps
 from agent_tasks.pipeline.yaml_source import Location, YamlSource, read_yaml
 from agent_tasks.queues import StorageConnection
 from agent_tasks.settings import Settings, environment
+from agent_tasks.steps.file_problems import first_of, told
 from agent_tasks.tools import (
     QueueFunctionTool,
     QueueToolDefinition,
@@ -43,11 +43,6 @@ from agent_tasks.tools import (
     read_definitions,
 )
 
-STEPS = ("extract", "review", "questions")
-"""The steps of a batch, in their order."""
-
-Role: TypeAlias = Literal["extractor", "reviewer", "analyst"]
-
 _DOCUMENT_NAMES = frozenset({"document", "fields"})
 _PROMPT_NAMES: dict[tuple[Role, str], frozenset[str]] = {
     ("extractor", "prompt"): _DOCUMENT_NAMES,
@@ -57,95 +52,12 @@ _PROMPT_NAMES: dict[tuple[Role, str], frozenset[str]] = {
 }
 
 
-@dataclass(frozen=True)
-class Question:
-    """A question with its id."""
-
-    id: str
-    text: str
-
-
-@dataclass(frozen=True)
-class AgentPlan:
-    """One agent, ready to be made and asked."""
-
-    role: Role
-    name: str
-    """Name on the service."""
-    model: str
-    section: AgentSection
-    tools: ToolSet
-    prompts: dict[str, Prompt]
-    """Checked templates: ``prompt``, and the extractor's ``repair_prompt``."""
-
-    @property
-    def tool_choice(self) -> dict[str, Any] | str | None:
-        """The choice as on the wire."""
-        choice = self.section.tool_choice
-        if choice is None or choice in ("auto", "none", "required"):
-            return choice
-        if choice not in self.tools.functions:
-            return "required"  # the service has no way to name an azure_function tool
-        return {"type": "function", "function": {"name": choice}}
-
-    def facts(self) -> dict[str, Any]:
-        """All that its answers depend on, as JSON; a limit that was not hit does not change an answer."""
-        return {
-            **self.section.model_dump(mode="json", exclude={"tools", "max_completion_tokens"}),
-            "name": self.name,
-            "model": self.model,
-            "tools": self.tools.definitions,
-        }
-
-
-@dataclass(frozen=True)
-class Pipeline:
-    """A checked pipeline."""
-
-    path: Path
-    file: PipelineFile
-    output: OutputSchema
-    extractor: AgentPlan
-    reviewer: AgentPlan | None
-    analyst: AgentPlan | None
-    questions: tuple[Question, ...]
-    fingerprint: str
-    """Hash of all that a document's row depends on, besides the document."""
-    failure_fingerprint: str
-    """The same with the limits, for documents that failed: another limit is a reason to try them again."""
-
-    @property
-    def name(self) -> str:
-        """Name of the pipeline."""
-        return self.file.name
-
-    def step_fingerprints(self) -> dict[str, str]:
-        """For each step a hash of what its outcome depends on, besides the documents and the steps before."""
-        extract = {
-            "agent": self.extractor.facts(),
-            "output": self.file.output.model_dump(mode="json"),
-            "repair_turns": self.limits.repair_turns,
-            "revision": self.file.revision,
-        }
-        questions = [[question.id, question.text] for question in self.questions]
-        return {
-            "extract": operation_key("extract", **extract),
-            "review": operation_key("review", agent=self.reviewer.facts() if self.reviewer else None),
-            "questions": operation_key(
-                "questions", agent=self.analyst.facts() if self.analyst else None, questions=questions
-            ),
-        }
-
-    @property
-    def limits(self) -> LimitsSection:
-        """What bounds a batch."""
-        return self.file.limits
-
-
 def load_pipeline(
     path: str | Path, *, default_model: str | None = None, changes: Iterable[Change] = ()
 ) -> Pipeline:
     """Read and check a pipeline file, and load the functions that it names (their modules are executed).
+
+    A file with `steps` gives a `StepsPipeline`, any other one a `ShortPipeline`.
 
     Args:
         path: The YAML file.
@@ -160,10 +72,12 @@ def load_pipeline(
     if not isinstance(source.data, dict):
         raise source.error((), "is not a mapping of settings.", "Begin with `name:` and `agents:`.")
     apply_changes(source, changes)
+    if "steps" in source.data:
+        return load_steps(source, default_model)
     try:
         file = PipelineFile.model_validate(source.data)
     except ValidationError as error:
-        raise _first(_problems(source, error)) from error
+        raise first_of(told(source, error, PipelineFile)) from error
     return _Checker(source, file, default_model).pipeline()
 
 
@@ -202,8 +116,9 @@ class _Checker:
             self.problem(
                 ("questions",), "there is nobody to answer them.", "Add `agents.analyst`, or remove them."
             )
+        sinks = load_sinks(self.source, file.sinks, self.problems)
         if self.problems or output is None:
-            raise _first(self.problems)
+            raise first_of(self.problems)
         fingerprint = operation_key(
             "pipeline",
             name=file.name,
@@ -222,9 +137,12 @@ class _Checker:
                 for plan in (extractor, reviewer, analyst)
             ],
         )
-        return Pipeline(
+        return ShortPipeline(
             path=self.source.path,
             file=file,
+            plan=short_plan(file, output, extractor, reviewer),
+            columns=tuple(output.fields),
+            sinks=sinks,
             output=output,
             extractor=extractor,
             reviewer=reviewer,
@@ -390,80 +308,13 @@ def _samples(output: OutputSchema) -> dict[str, Any]:
     }
 
 
-def _first(problems: list[PipelineError]) -> PipelineError:
-    """The first problem by line; its text goes on with the others."""
-    ordered = sorted(problems, key=lambda problem: problem.line or 0)
-    first = ordered[0]
-    more = "".join(f"\n{problem}" for problem in ordered[1:])
-    return PipelineError(
-        first.message,
-        path=first.path,
-        line=first.line,
-        field=first.field,
-        remedy=f"{first.remedy or ''}{more}",
-        problems=ordered,
-    )
-
-
-def _problems(source: YamlSource, error: ValidationError) -> list[PipelineError]:
-    problems: list[PipelineError] = []
-    # A misspelt key is told before the key that is missing because of it.
-    for detail in sorted(error.errors(include_url=False), key=lambda detail: detail["type"] == "missing"):
-        location: Location = tuple(part for part in detail["loc"] if part != "[key]")
-        message = detail["msg"].removeprefix("Value error, ")
-        message = message[:1].lower() + message[1:] + "."
-        remedy = "Correct the value."
-        kind = detail["type"]
-        if kind == "extra_forbidden":
-            known = _known_keys(location[:-1])
-            close = difflib.get_close_matches(str(location[-1]), known, n=1)
-            message = "is not a known setting."
-            remedy = f"Did you mean '{close[0]}'?" if close else f"Known here: {', '.join(known)}."
-        elif kind == "missing":
-            message = "is required, but missing."
-            remedy = f"Add `{location[-1]}:`."
-        elif kind in ("string_type", "string_unicode"):
-            remedy = "Write text; put it in quotes if it looks like a number, a date or yes/no."
-        elif kind in ("model_type", "dict_type", "model_attributes_type"):
-            message = "must be a mapping of settings."
-            remedy = "Indent its settings below it, each as `key: value`."
-        elif kind in ("list_type", "tuple_type"):
-            message = "must be a list."
-            remedy = "Write each item on its own line after `- `."
-        problems.append(source.error(location, message, remedy))
-    return problems
-
-
-def _known_keys(location: Location) -> list[str]:
-    """Settings that may stand at a place of the file, found by walking the models."""
-    model: type[BaseModel] | None = PipelineFile
-    inside: Any = None
-    for part in location:
-        if inside is not None:  # a list item, or a value of a mapping with free keys
-            annotation, inside = inside, None
-        elif model is not None and part in model.model_fields:
-            annotation = model.model_fields[str(part)].annotation
-        else:
-            return []
-        model, inside = _content(annotation)
-    return list(model.model_fields) if model is not None else []
-
-
-def _content(annotation: Any) -> tuple[type[BaseModel] | None, Any]:
-    """The model an annotation stands for, or the annotation of what its list or mapping contains."""
-    origin = typing.get_origin(annotation)
-    arguments = typing.get_args(annotation)
-    if origin is Annotated:
-        return _content(arguments[0])
-    if origin in (typing.Union, types.UnionType):
-        return _content(next(option for option in arguments if option is not type(None)))
-    if origin is tuple:
-        return None, arguments[0]
-    if origin is dict:
-        return None, arguments[1]
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation, None
-    return None, None
-
-
-__all__ = ["AgentPlan", "Pipeline", "PipelineFile", "Question", "default_model", "load_pipeline"]
+__all__ = [
+    "STEPS",
+    "AgentPlan",
+    "Pipeline",
+    "PipelineFile",
+    "Question",
+    "ShortPipeline",
+    "default_model",
+    "load_pipeline",
+]

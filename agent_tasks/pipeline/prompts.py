@@ -30,13 +30,36 @@ def _as_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
 
 
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """The sandbox, where `extraction.items` is the field of that name and not Python's method."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """The field of a mapping, before anything else that goes by its name."""
+        if isinstance(obj, dict) and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
 def _environment() -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=False)
+    environment = _Sandbox(undefined=jinja2.StrictUndefined, autoescape=False)
     environment.filters["json"] = _as_json
     return environment
 
 
 _ENVIRONMENT = _environment()
+
+
+def parsed(source: str) -> tuple[nodes.Template, set[str]]:
+    """A template as a tree, and the names that it asks for.
+
+    Raises:
+        PromptError: It is no template, or has a filter that is not known.
+    """
+    try:
+        tree = _ENVIRONMENT.parse(source)
+        return tree, meta.find_undeclared_variables(tree)
+    except jinja2.TemplateSyntaxError as error:
+        raise PromptError(error.message or "not a valid template", error.lineno) from error
 
 
 @dataclass(frozen=True)

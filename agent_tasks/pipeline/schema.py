@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 
 from agent_tasks.documents.limits import ReadingLimits
 from agent_tasks.documents.reading import document_extensions
 from agent_tasks.pipeline.output_schema import FieldName, FieldSpec
+
+SINKS_MARK = "x-sinks"
+"""Stands in the JSON Schema where sinks may stand; the whole file's schema puts them there."""
 
 Slug: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 
@@ -210,8 +221,8 @@ class ResourcesSection(_Section):
     """Hours that the ledger gives what is left behind."""
 
 
-class PipelineFile(_Section):
-    """All that a pipeline file may say."""
+class FileHead(_Section):
+    """What every pipeline file may say."""
 
     name: Slug
     description: str = ""
@@ -221,8 +232,15 @@ class PipelineFile(_Section):
     """Model deployment of agents that name none; default ``MODEL_DEPLOYMENT_NAME``."""
     documents: DocumentsSection = DocumentsSection()
     queue_tools: QueueToolsSection | None = None
+    limits: LimitsSection = LimitsSection()
+    resources: ResourcesSection = ResourcesSection()
+    sinks: Annotated[tuple[dict[str, Any], ...], WithJsonSchema({SINKS_MARK: True})] = ()
+    """Where the rows go besides results.jsonl and report.md."""
+
+
+class PipelineFile(FileHead):
+    """A pipeline file without `steps`: the short form of `extract`, `ground` and `review`, and questions."""
+
     agents: AgentsSection
     output: OutputSection
     questions: tuple[Annotated[QuestionEntry, BeforeValidator(_plain_question)], ...] = ()
-    limits: LimitsSection = LimitsSection()
-    resources: ResourcesSection = ResourcesSection()

@@ -23,6 +23,8 @@ from agent_tasks.batch.markdown import escape, escape_cell
 from agent_tasks.batch.records import MAX_LISTED, BatchSummary, DocumentStatus, counted
 from agent_tasks.batch.writers import read_results, summary_line
 from agent_tasks.logs import get_logger
+from agent_tasks.pipeline.loader import ShortPipeline
+from agent_tasks.steps.graph import to_text
 
 logger = get_logger("agent_tasks.prefect.artifacts")
 
@@ -110,6 +112,14 @@ async def publish_artifacts(batch: Batch, summary: BatchSummary) -> None:
             # Whole lines: half of an escaped text would be none.
             whole = report[:MAX_REPORT_CHARS].rpartition("\n")[0]
             report = f"{whole}\n\n(shortened; the whole report: {escape(summary.report)})"
+        if not isinstance(batch.pipeline, ShortPipeline):
+            outline = to_text(batch.pipeline.plan, corpus=batch.pipeline.corpus)
+            await acreate_markdown_artifact(
+                # An indented block: nothing in it is Markdown.
+                "".join(f"    {line}\n" for line in outline.splitlines()),
+                key=artifact_key(name, "steps"),
+                description="The steps of each document; the picture is beside the report.",
+            )
         await acreate_markdown_artifact(
             report, key=artifact_key(name, "report"), description=summary.headline()
         )

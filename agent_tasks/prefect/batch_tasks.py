@@ -8,7 +8,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from agent_tasks.batch.context import Batch
-from agent_tasks.batch.questions import answer_questions
+from agent_tasks.batch.corpus import answer_over_all
 from agent_tasks.batch.records import AnswerRow, BatchSummary
 from agent_tasks.batch.run import Steps, publish
 from agent_tasks.batch.workers import Work
@@ -28,7 +28,7 @@ async def process_chunk(work: Work, label: str) -> None:
 @task(name="answer-questions", task_run_name="questions", cache_policy=NO_CACHE, persist_result=False)
 async def answer_all(batch: Batch, files: Sequence[DocumentFile]) -> list[AnswerRow]:
     """Answer the pipeline's questions about all documents."""
-    return await answer_questions(batch, files)
+    return await answer_over_all(batch, files)
 
 
 @task(name="publish-results", task_run_name="results and report", cache_policy=NO_CACHE, persist_result=False)

@@ -175,6 +175,25 @@ class Session:
         child.__dict__.update(self.__dict__ | changes)
         return child
 
+    def of_part(
+        self,
+        owner: str,
+        *,
+        turns: TurnRunner | None = None,
+        on_turn: Callable[[TurnRecord, TurnResult], None] | None = None,
+    ) -> Session:
+        """A session for another owner with the same agents, such as for a document of a batch.
+
+        Args:
+            owner: For whom; its conversations are its own.
+            turns: What carries out its turns; default as here.
+            on_turn: Called with its turns.
+        """
+        whose = f"{owner}:{self.run}" if self.run else owner
+        return self._copy(
+            owner=owner, whose=whose, keeper=whose, on_turn=on_turn, _turns=turns or self._turns
+        )
+
     def step(self, name: str) -> str:
         """The whole name of a step here: `clauses/3/judge`."""
         return "/".join((*self.path, name))

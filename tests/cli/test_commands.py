@@ -16,7 +16,18 @@ from agent_tasks.cli.app import app
 from agent_tasks.errors import EmbeddedServiceError, PipelineError
 
 COMMANDS = [
-    *("run", "check", "fork", "dashboard", "prefect", "prefect-env", "emulator", "functions", "doctor"),
+    *(
+        "run",
+        "check",
+        "graph",
+        "fork",
+        "dashboard",
+        "prefect",
+        "prefect-env",
+        "emulator",
+        "functions",
+        "doctor",
+    ),
     *("queues", "approvals", "calls", "resources", "automations", "weights", "version"),
 ]
 

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from agent_tasks.batch.run import run_batch
 from agent_tasks.cli import fork
 from agent_tasks.cli.app import app
+from agent_tasks.errors import ConfigurationError
 from agent_tasks.pipeline.loader import load_pipeline
 from agent_tasks.prefect.blocks import open_workspace
 from agent_tasks.settings import Settings
@@ -37,6 +38,8 @@ async def test_a_run_is_forked_with_the_settings_of_the_environment(
     found = await fork._fork(str(batch.out), "review", batch.folder / "fork", None, changes, quiet=True)
 
     assert batch.turns() - turns == 2
+    with pytest.raises(ConfigurationError, match="no step 'report'; the steps are extract, review"):
+        await fork._fork(str(batch.out), "report", batch.folder / "other", None, [], quiet=True)
     console = Console(width=200, record=True, file=io.StringIO())
     console.print(fork.render(found))
     shown = console.export_text()
@@ -53,4 +56,3 @@ def test_arguments_come_through(monkeypatch: pytest.MonkeyPatch) -> None:
     args, named = given
     assert [str(arg) for arg in args] == ["out", "questions", "o"]  # type: ignore[attr-defined]
     assert named == {"pipeline": None, "changes": ["a=1", "b=2"], "quiet": True}
-    assert CliRunner().invoke(app, ["fork", "out", "--from", "report", "--out", "o"]).exit_code == 2

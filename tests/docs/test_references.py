@@ -19,8 +19,8 @@ FOLDERS = ("agent_tasks", "agents_emulator", "azure_functions", "deployments", "
 PATH = re.compile(rf"(?:{'|'.join(FOLDERS)})/[\w./-]+")
 MODULE = re.compile(r"(?:agent_tasks|agents_emulator)(?:\.\w+)+")
 
-ATTRIBUTES = {"agent_tasks.step", "agent_tasks.owner"}
-"""Of spans, which look like names of modules."""
+ATTRIBUTES = {"agent_tasks.step", "agent_tasks.owner", "agent_tasks.sinks"}
+"""Of spans, and a group of entry points, which look like names of modules."""
 
 pages = pytest.mark.parametrize("of", [Page(path) for path in PAGES], ids=lambda one: one.name)
 

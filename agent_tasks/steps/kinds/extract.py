@@ -1,0 +1,126 @@
+"""`extract`: an agent answers with the fields of the document; wrong ones are shown to it and asked again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from agent_tasks.pipeline.output_schema import OutputSchema
+from agent_tasks.pipeline.prompts import Prompt
+from agent_tasks.steps.answers import Answer
+from agent_tasks.steps.file_agents import FileAgent
+from agent_tasks.steps.file_sections import StepId, StepSection
+from agent_tasks.steps.kinds.agent import prompt_of
+from agent_tasks.steps.loading import LoadContext
+from agent_tasks.steps.plan import Step
+from agent_tasks.steps.running import StepContext
+from agent_tasks.steps.templates import Template
+
+DEFAULT_PROMPT = (
+    "Extract these fields:\n"
+    "{% for field in fields %}- {{ field.name }} ({{ field.type }})"
+    "{% if field.description %}: {{ field.description }}{% endif %}\n{% endfor %}\n"
+    "Document {{ document.name }}:\n\n{{ document.text }}"
+)
+
+
+class ExtractSection(StepSection):
+    """A step that extracts fields."""
+
+    extract: StepId
+    """The agent, whose `answer` names the fields."""
+    prompt: str | None = None
+    """Template of the turn; default the agent's, or one that lists the fields."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractStep(Step):
+    """Has fields extracted."""
+
+    kind: ClassVar[str] = "extract"
+
+    agent: FileAgent
+    prompt: Template
+    repair_step: str = "{step}-repair-{n}"
+    repair: Prompt | None = None
+    """Of a file without `steps`: what the agent is told of errors."""
+
+    @property
+    def agents(self) -> tuple[FileAgent, ...]:
+        """The one that it asks."""
+        return (self.agent,)
+
+    @property
+    def answered_fields(self) -> OutputSchema | None:
+        """The agent's fields."""
+        return self.agent.answer.fields
+
+    @property
+    def reads_document(self) -> bool:
+        """Whether the whole text goes into a prompt."""
+        return self.prompt.prompt.reads_all or (self.repair is not None and self.repair.reads_all)
+
+    def facts(self) -> Mapping[str, Any]:
+        """Agent and prompt."""
+        return {"agent": self.agent.facts(), "prompt": self.prompt.source}
+
+    def summary(self) -> str:
+        """What is extracted."""
+        fields = self.agent.answer.fields
+        return ", ".join(fields.paths()) if fields is not None else self.agent.key
+
+    async def run(self, context: StepContext) -> Any:
+        """Ask for the fields; an answer that stays invalid is for a person to look at."""
+        told = prompt_of(self.prompt, self.agent, context)
+        repair = self.repair
+        answer = await context.ask(
+            self.agent,
+            told,
+            repair_step=self.repair_step,
+            repair_prompt=None
+            if repair is None
+            else lambda errors: repair.render({**context.values, **self._fields(), "errors": list(errors)}),
+        )
+        context.answered(answer)
+        if answer.errors:
+            context.run.outcome.answer = answer.text
+            raise context.stop(self._invalid(answer))
+        return answer.value
+
+    def _fields(self) -> dict[str, Any]:
+        fields = self.agent.answer.fields
+        return {"fields": fields.described()} if fields is not None else {}
+
+    def _invalid(self, answer: Answer[Any]) -> str:
+        repairs = sum(turn.step != answer.turns[0].step for turn in answer.turns)
+        after = f" after {repairs} repair turn{'s' if repairs != 1 else ''}" if repairs else ""
+        what = "the extraction" if self.id == "extract" else f"the extraction {self.id}"
+        return f"{what} is not valid{after}: {'; '.join(answer.errors[:10])}"
+
+
+class _Extract:
+    keyword = "extract"
+    section = ExtractSection
+
+    def default_id(self, section: ExtractSection) -> str:
+        return "extract"
+
+    def plan(self, section: ExtractSection, load: LoadContext) -> Step | None:
+        agent = load.agent("extract", section.extract)
+        if agent is None:
+            return None
+        if agent.answer.fields is None:
+            load.problem(
+                "extract", f"the agent {agent.key!r} answers with no fields.",
+                "Give it `answer:` with the fields; to ask it for anything else, use `agent:`.",
+            )  # fmt: skip
+            return None
+        given = section.prompt or (DEFAULT_PROMPT if agent.entry.prompt is None else None)
+        prompt = load.agent_prompt(agent, given)
+        if prompt is None:
+            return None
+        return ExtractStep(head=load.head, type=agent.answer.type, agent=agent, prompt=prompt)
+
+
+EXTRACT = _Extract()

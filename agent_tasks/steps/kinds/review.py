@@ -1,0 +1,126 @@
+"""`review`: an agent approves of what was done, or lists problems, which are for a person to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from agent_tasks.errors import RunIncompleteError
+from agent_tasks.pipeline.output_schema import parse_answer
+from agent_tasks.steps.answer_types import AnswerType
+from agent_tasks.steps.file_agents import FileAgent
+from agent_tasks.steps.file_sections import StepId, StepSection
+from agent_tasks.steps.loading import LoadContext
+from agent_tasks.steps.plan import Step
+from agent_tasks.steps.records import Review
+from agent_tasks.steps.running import StepContext
+from agent_tasks.steps.templates import Template
+from agent_tasks.steps.types import BOOLEAN, TEXT, ValueType, list_of, mapping
+
+VERDICT: ValueType = mapping({"approved": BOOLEAN, "problems": list_of(TEXT)})
+
+
+class ReviewSection(StepSection):
+    """A step that reviews."""
+
+    review: StepId
+    """The agent. Its answer is always `approved` and `problems`."""
+    prompt: str | None = None
+    """Template of the turn; default the agent's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReviewStep(Step):
+    """Has something reviewed."""
+
+    kind: ClassVar[str] = "review"
+
+    agent: FileAgent
+    prompt: Template
+    repairs: bool = True
+    """Whether an answer that is not valid is shown to the agent."""
+    named: Callable[[Mapping[str, Any]], Mapping[str, Any]] = field(
+        default=lambda values: values, compare=False
+    )
+    """The names of its prompt."""
+
+    @property
+    def agents(self) -> tuple[FileAgent, ...]:
+        """The one that it asks."""
+        return (self.agent,)
+
+    @property
+    def reads_document(self) -> bool:
+        """Whether the whole text goes into the prompt."""
+        return self.prompt.prompt.reads_all
+
+    def facts(self) -> Mapping[str, Any]:
+        """Agent and prompt."""
+        return {"agent": self.agent.facts(), "prompt": self.prompt.source}
+
+    def summary(self) -> str:
+        """Who reviews."""
+        return self.agent.key if self.agent.key != self.id else self.agent.model
+
+    async def run(self, context: StepContext) -> Any:
+        """Ask for the verdict; what it disapproves of is for a person to look at."""
+        prompt = self.prompt.render(self.named(context.values))
+        try:
+            answer = await context.ask(
+                self.agent, prompt, answer=verdict(strict=self.agent.entry.strict), repairs=self.repairs
+            )
+        except RunIncompleteError as error:
+            # What it reviews stands; a person can do what the reviewer did not.
+            context.needs_review(f"the {self._what()} was interrupted: {error}")
+            return None
+        context.answered(answer)
+        if answer.errors:
+            context.needs_review(f"the {self._who()}'s answer is not valid: {'; '.join(answer.errors[:3])}")
+            return None
+        review = Review.model_validate(answer.value)
+        context.run.outcome.review = review
+        if not review.approved:
+            for problem in review.problems:
+                context.needs_review(f"{self._who()}: {problem}")
+            if not review.problems:
+                context.needs_review(f"the {self._who()} did not approve")
+        return review.model_dump(mode="json")
+
+    def _what(self) -> str:
+        return "review" if self.id == "review" else f"review {self.id}"
+
+    def _who(self) -> str:
+        return "reviewer" if self.id == "review" else self.agent.key
+
+
+def verdict(*, strict: bool) -> AnswerType[Any]:
+    """The shape of a verdict."""
+    return AnswerType(
+        "review", Review.response_format(strict=strict), lambda text: parse_answer(Review, text)
+    )
+
+
+class _Review:
+    keyword = "review"
+    section = ReviewSection
+
+    def default_id(self, section: ReviewSection) -> str:
+        return "review"
+
+    def plan(self, section: ReviewSection, load: LoadContext) -> Step | None:
+        agent = load.agent("review", section.review)
+        if agent is None:
+            return None
+        if agent.entry.answer is not None:
+            load.problem(
+                "review", f"the agent {agent.key!r} has an `answer` of its own.",
+                "Remove that: a review answers with `approved` and `problems`; or ask it by `agent:`.",
+            )  # fmt: skip
+        prompt = load.agent_prompt(agent, section.prompt)
+        if prompt is None:
+            return None
+        return ReviewStep(head=load.head, type=VERDICT.or_null(), agent=agent, prompt=prompt)
+
+
+REVIEW = _Review()
