@@ -209,12 +209,10 @@ async def test_killed_around_the_decision_no_turn_is_made_again(bench: MakeBench
     given = batch.service.endpoint, str(batch.folder)
     kill_at("decision.asked", run_once, *given)
     kill_at("batch.document", run_once, *given)
-    kill_at("batch.released", run_once, *given)
     assert (await batch.run()).waiting == 1
     await decided(batch)
     kill_at("decision.taken", run_once, *given)
     kill_at("turn.committed", run_once, *given)
-    kill_at("batch.document", run_once, *given)
     assert (await batch.run()).done == 1
     assert batch.turns() == 2
     assert batch.left() == {"agents": 0, "files": 0, "stores": 0, "threads": 0}
