@@ -38,7 +38,10 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "steps": (
         "pipeline",
         "steps",
+        "pipeline.merging",
         "pipeline.output_schema",
+        "pipeline.parts",
+        "pipeline.topics",
         "pipeline.prompts",
         "pipeline.yaml_source",
         "pipeline.schema",

@@ -467,16 +467,19 @@ class _DocumentWork:
         pipeline = self.batch.pipeline
         run.checks_prompts = False
         asked = text
+        if isinstance(pipeline, ShortPipeline) and pipeline.file.agents.extractor.read != "whole":
+            return
         if not any(step.reads_document for step in pipeline.plan.walk()):
             if not isinstance(pipeline, ShortPipeline):
                 run.checks_prompts = True
                 return
             asked = pipeline.extractor.prompts["prompt"].render(values)
-        tokens = estimate_tokens(asked)
-        if tokens > pipeline.limits.max_document_tokens:
+        tokens, most = estimate_tokens(asked), pipeline.limits.max_document_tokens
+        if tokens > most:
             raise DocumentTooLongError(
-                f"{self.file.name} has about {tokens:,} tokens; at most "
-                f"{pipeline.limits.max_document_tokens:,} are allowed (limits.max_document_tokens).",
+                f"{self.file.name} has about {tokens:,} tokens; at most {most:,} are allowed"
+                " (limits.max_document_tokens). Raise the limit, or have the extractor read it in parts"
+                " (agents.extractor.read: pages, or passages).",
                 document=self.file.name,
             )
 
@@ -486,6 +489,7 @@ class _DocumentWork:
         self.row.answer = outcome.answer
         self.row.grounding = outcome.grounding
         self.row.review = outcome.review
+        self.row.notes += outcome.notes
         self.row.steps = outcome.records()
 
     async def _keep(self) -> bool:

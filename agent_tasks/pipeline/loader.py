@@ -112,6 +112,14 @@ class _Checker:
         extractor = self.agent("extractor", file.agents.extractor, output)
         reviewer = self.agent("reviewer", file.agents.reviewer, output) if file.agents.reviewer else None
         analyst = self.agent("analyst", file.agents.analyst, output) if file.agents.analyst else None
+        prompt = extractor.prompts.get("prompt")
+        if file.agents.extractor.read != "whole" and prompt is not None and not prompt.reads_all:
+            self.problem(
+                ("agents", "extractor", "read"),
+                f"`{file.agents.extractor.read}` of a document are given as document.text, which the prompt"
+                " does not use.",
+                "Add {{ document.text }} to the prompt, or remove `read`.",
+            )
         if questions and analyst is None:
             self.problem(
                 ("questions",), "there is nobody to answer them.", "Add `agents.analyst`, or remove them."

@@ -54,8 +54,11 @@ class AgentPlan:
 
     def facts(self) -> dict[str, Any]:
         """All that its answers depend on, as JSON; a limit that was not hit does not change an answer."""
+        left_out = {"tools", "max_completion_tokens"}
+        if getattr(self.section, "read", "whole") == "whole":
+            left_out.add("read")  # as the facts were before there was another way to read
         return {
-            **self.section.model_dump(mode="json", exclude={"tools", "max_completion_tokens"}),
+            **self.section.model_dump(mode="json", exclude=left_out),
             "name": self.name,
             "model": self.model,
             "tools": self.tools.definitions,

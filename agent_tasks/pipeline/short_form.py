@@ -43,7 +43,8 @@ def short_plan(
             type=answer.type,
             agent=agent,
             prompt=_template(extractor.prompts.get("prompt")),
-            repair_step="repair-{n}",
+            repair_step="repair{part}-{n}",
+            read=file.agents.extractor.read,
             repair=extractor.prompts.get("repair_prompt"),
         ),
         GroundStep(head=_head(GROUND), type=GROUNDED, of=EXTRACT, fields=output),
@@ -57,6 +58,8 @@ def short_plan(
                 prompt=_template(reviewer.prompts.get("prompt")),
                 repairs=False,
                 named=_names_of_a_review,
+                read=file.agents.extractor.read,
+                fields=output,
             )
         )
     return Plan(tuple(steps), frozenset({EXTRACT}))

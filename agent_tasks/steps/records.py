@@ -92,6 +92,8 @@ class DocumentOutcome:
 
     reasons: list[tuple[tuple[int, ...], str]] = field(default_factory=list)
     """Why a person has to look at it, each with the place of the step that says so."""
+    notes: list[str] = field(default_factory=list)
+    """What is to be known of it, one sentence each."""
     fields: dict[str, Any] | None = None
     answer: str | None = None
     """An answer that was not valid."""

@@ -168,6 +168,7 @@ class StepContext:
         *,
         follows: str | Answer[Any] | None = None,
         turn: str | None = None,
+        suffix: str = "",
         answer: AnswerType[Any] | None = None,
         repairs: bool = True,
         repair_step: str = "{step}-repair-{n}",
@@ -180,6 +181,7 @@ class StepContext:
             prompt: What.
             follows: The step, or its answer, with whose conversation it goes on.
             turn: The turn's name below the step; default the step's own.
+            suffix: What is added to it, such as for a part of the document.
             answer: The shape of the answer, in place of the agent's.
             repairs: Whether a wrong answer is shown to it at all.
             repair_step: Names of turns that repair an answer.
@@ -199,7 +201,7 @@ class StepContext:
                 f"{limits.max_document_tokens:,} are allowed (limits.max_document_tokens).",
                 document=self.run.name,
             )
-        step = "/".join((*self.path, *((turn,) if turn else ())))
+        step = "/".join((*self.path, *((turn,) if turn else ()))) + suffix
         entry = agent.entry
         shown = repair_prompt or agent.repair_text(self.values)
         repair_turns = limits.repair_turns if entry.repair_turns is None else entry.repair_turns

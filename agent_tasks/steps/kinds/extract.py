@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from agent_tasks.pipeline.merging import in_words
 from agent_tasks.pipeline.output_schema import OutputSchema
+from agent_tasks.pipeline.parts import Extracted, HowRead, PartReader
 from agent_tasks.pipeline.prompts import Prompt
+from agent_tasks.steps.answer_types import AnswerType
 from agent_tasks.steps.answers import Answer
 from agent_tasks.steps.file_agents import FileAgent
 from agent_tasks.steps.file_sections import StepId, StepSection
-from agent_tasks.steps.kinds.agent import prompt_of
 from agent_tasks.steps.loading import LoadContext
 from agent_tasks.steps.plan import Step
 from agent_tasks.steps.running import StepContext
 from agent_tasks.steps.templates import Template
+from agent_tasks.steps.tokens import estimate_tokens
 
 DEFAULT_PROMPT = (
     "Extract these fields:\n"
@@ -45,6 +48,8 @@ class ExtractStep(Step):
     repair_step: str = "{step}-repair-{n}"
     repair: Prompt | None = None
     """Of a file without `steps`: what the agent is told of errors."""
+    read: HowRead = "whole"
+    """Of a file without `steps`: what of the document goes into a prompt."""
 
     @property
     def agents(self) -> tuple[FileAgent, ...]:
@@ -72,31 +77,62 @@ class ExtractStep(Step):
 
     async def run(self, context: StepContext) -> Any:
         """Ask for the fields; an answer that stays invalid is for a person to look at."""
-        told = prompt_of(self.prompt, self.agent, context)
-        repair = self.repair
+        fields, content, outcome = self.agent.answer.fields, context.run.content, context.run.outcome
+        assert fields is not None  # noqa: S101 - looked at when the step is planned
+        if self.read == "whole" or content is None:
+            extracted = Extracted(*await self._ask(context, context.values, fields))
+        else:
+
+            async def ask(
+                values: dict[str, Any], output: OutputSchema, part: str
+            ) -> tuple[dict[str, Any] | None, list[str]]:
+                return await self._ask(context, values, output, part)
+
+            most = context.run.limits.max_document_tokens
+            reader = PartReader(self.read, fields, most, estimate_tokens)
+            extracted = await reader.extract(content, dict(context.values), ask)
+        outcome.answer = extracted.answer or outcome.answer
+        outcome.notes += extracted.notes
+        if extracted.fields is None:
+            *others, last = extracted.reasons
+            for reason in others:
+                context.needs_review(reason)
+            raise context.stop(last)
+        for reason in extracted.reasons:
+            context.needs_review(reason)
+        return extracted.fields
+
+    async def _ask(
+        self, context: StepContext, values: Mapping[str, Any], output: OutputSchema, part: str = ""
+    ) -> tuple[dict[str, Any] | None, list[str]]:
+        """The fields of the document, or of a part of it; or None, and why a person has to look."""
+        fields = self.agent.answer.fields
+        told = {**values, **({"fields": fields.described()} if fields is not None else {})}
+        repair, of_part = self.repair, f"-{part}" if part else ""
+        # The agent is one, whatever part it is asked about; what its answer has to be is not.
+        asked_for = fields.partial() if self.read == "pages" and fields is not None else output
         answer = await context.ask(
             self.agent,
-            told,
-            repair_step=self.repair_step,
+            self.prompt.render(told),
+            suffix=of_part,
+            answer=AnswerType(output.name, asked_for.response_format(), output.parse),
+            repair_step=self.repair_step.replace("{part}", of_part),
             repair_prompt=None
             if repair is None
-            else lambda errors: repair.render({**context.values, **self._fields(), "errors": list(errors)}),
+            else lambda errors: repair.render({**told, "errors": list(errors)}),
         )
         context.answered(answer)
-        if answer.errors:
-            context.run.outcome.answer = answer.text
-            raise context.stop(self._invalid(answer))
-        return answer.value
+        if not answer.errors:
+            return answer.value, []
+        context.run.outcome.answer = answer.text
+        return None, [self._invalid(answer, part)]
 
-    def _fields(self) -> dict[str, Any]:
-        fields = self.agent.answer.fields
-        return {"fields": fields.described()} if fields is not None else {}
-
-    def _invalid(self, answer: Answer[Any]) -> str:
+    def _invalid(self, answer: Answer[Any], part: str) -> str:
         repairs = sum(turn.step != answer.turns[0].step for turn in answer.turns)
         after = f" after {repairs} repair turn{'s' if repairs != 1 else ''}" if repairs else ""
         what = "the extraction" if self.id == "extract" else f"the extraction {self.id}"
-        return f"{what} is not valid{after}: {'; '.join(answer.errors[:10])}"
+        of = f" of {in_words(part)}" if part else ""
+        return f"{what}{of} is not valid{after}: {'; '.join(answer.errors[:10])}"
 
 
 class _Extract:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from agent_tasks.documents.content import DocumentContent
-from agent_tasks.documents.grounding import FieldGrounding, GroundingStatus, SourceText
+from agent_tasks.documents.grounding import FieldGrounding, GroundingStatus, Leaf, SourceText
 from agent_tasks.pipeline.output_schema import OutputSchema
 from agent_tasks.steps.file_sections import StepId, StepSection
 from agent_tasks.steps.loading import LoadContext
@@ -54,18 +54,26 @@ class GroundStep(Step):
             return {"found": 0, "not_found": []}
         numbers = "".join(f"[{part}]" for part in context.path if part.isdecimal())
         prefix = f"{self.prefix}{numbers}." if self.prefix or numbers else ""
-        found = await asyncio.to_thread(self._look_up, values, content, prefix)
+        leaves = list(self.fields.leaves(values))
+        found = await asyncio.to_thread(self._look_up, leaves, content, prefix)
         context.run.outcome.grounding += found
         missing = [entry for entry in found if entry.status is GroundingStatus.NOT_FOUND]
-        for entry in missing:
-            context.needs_review(f"{entry.path} {entry.value!r} is not in the document")
+        for leaf, entry in zip(leaves, found, strict=True):
+            if entry.status is GroundingStatus.NOT_FOUND:
+                context.needs_review(f"{entry.path} {entry.value!r} is not in the document")
+            elif entry.note:
+                doubt = f"{entry.path} {entry.value!r} is ambiguous: {entry.note}"
+                if leaf.ambiguous == "review":
+                    context.needs_review(doubt)
+                else:
+                    context.run.outcome.notes.append(doubt)
         return {
             "found": sum(entry.status is GroundingStatus.FOUND for entry in found),
             "not_found": [entry.path for entry in missing],
         }
 
-    def _look_up(self, values: dict[str, Any], content: DocumentContent, prefix: str) -> list[FieldGrounding]:
-        found = SourceText(content.text).ground(self.fields.leaves(values))
+    def _look_up(self, leaves: Sequence[Leaf], content: DocumentContent, prefix: str) -> list[FieldGrounding]:
+        found = SourceText(content.text).ground(leaves)
         placed = [_placed(entry, content) for entry in found]
         if not prefix:
             return placed

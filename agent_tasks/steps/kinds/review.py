@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from agent_tasks.errors import RunIncompleteError
-from agent_tasks.pipeline.output_schema import parse_answer
+from agent_tasks.pipeline.output_schema import OutputSchema, parse_answer
+from agent_tasks.pipeline.parts import HowRead, PartReader
 from agent_tasks.steps.answer_types import AnswerType
 from agent_tasks.steps.file_agents import FileAgent
 from agent_tasks.steps.file_sections import StepId, StepSection
@@ -16,6 +17,7 @@ from agent_tasks.steps.plan import Step
 from agent_tasks.steps.records import Review
 from agent_tasks.steps.running import StepContext
 from agent_tasks.steps.templates import Template
+from agent_tasks.steps.tokens import estimate_tokens
 from agent_tasks.steps.types import BOOLEAN, TEXT, ValueType, list_of, mapping
 
 VERDICT: ValueType = mapping({"approved": BOOLEAN, "problems": list_of(TEXT)})
@@ -44,6 +46,9 @@ class ReviewStep(Step):
         default=lambda values: values, compare=False
     )
     """The names of its prompt."""
+    read: HowRead = "whole"
+    """Of a file without `steps`: whether its prompt has the whole text, or passages about the fields."""
+    fields: OutputSchema | None = field(default=None, compare=False)
 
     @property
     def agents(self) -> tuple[FileAgent, ...]:
@@ -65,7 +70,14 @@ class ReviewStep(Step):
 
     async def run(self, context: StepContext) -> Any:
         """Ask for the verdict; what it disapproves of is for a person to look at."""
-        prompt = self.prompt.render(self.named(context.values))
+        values = self.named(context.values)
+        content = context.run.content
+        if self.read != "whole" and self.fields is not None and content is not None:
+            reader = PartReader(
+                self.read, self.fields, context.run.limits.max_document_tokens, estimate_tokens
+            )
+            values = await reader.about_values(content, dict(values), context.run.outcome.grounding)
+        prompt = self.prompt.render(values)
         try:
             answer = await context.ask(
                 self.agent, prompt, answer=verdict(strict=self.agent.entry.strict), repairs=self.repairs
