@@ -48,9 +48,7 @@ async def mails(folder: str, tools: str = "tools.json", connection: str = "STORA
     clerk = Agent(
         "clerk",
         instructions="Check the supplier and the bank account of the invoice, then write the reply.",
-        tools=queue_tools(
-            checks, drive="pipeline", connection=StorageConnection.from_settings(connection, os.environ)
-        ),
+        tools=queue_tools(checks, drive="pipeline", connection=account),
         answer=Reply,
     )
 

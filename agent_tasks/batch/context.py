@@ -180,7 +180,8 @@ class Batch:
     def fingerprint_of(self, status: str) -> str:
         """Return what a row in this state depends on, besides the document."""
         pipeline = self.pipeline
-        return pipeline.failure_fingerprint if status == DocumentStatus.FAILED else pipeline.fingerprint
+        is_bounded = status in (DocumentStatus.FAILED, DocumentStatus.WAITING)  # another limit may change it
+        return pipeline.failure_fingerprint if is_bounded else pipeline.fingerprint
 
     def owner_of(self, what: str, of: str | None = None) -> str:
         """Owner of the conversations about a document or question; the ledger holds 300 characters.

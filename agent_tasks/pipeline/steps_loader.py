@@ -65,6 +65,7 @@ def load_steps(source: YamlSource, default_model: str | None) -> Pipeline:
         pipeline=fingerprint,
         limits=file.limits.model_dump(mode="json", exclude={"max_document_pictures", "max_pictures"}),
         tokens=[entry.max_completion_tokens for entry in file.agents.values()],
+        steps={step.name: limits for step in plan.walk() if (limits := dict(step.limits()))},
     )
     return Pipeline(
         path=source.path,

@@ -306,6 +306,7 @@ async def approve(
         return await ask_person(
             there.ws,
             owner=there.whose,
+            keeper=there.keeper,
             step=there.step(step),
             question=question,
             shown=looked_at,

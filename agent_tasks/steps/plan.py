@@ -97,6 +97,10 @@ class Step(ABC):
     def facts(self) -> Mapping[str, Any]:
         """What its outcome depends on besides the steps before and within, as JSON."""
 
+    def limits(self) -> Mapping[str, Any]:
+        """What bounds it and changes no outcome, as JSON: a document that failed, or waits, is tried anew."""
+        return {}
+
     @abstractmethod
     async def run(self, context: Any) -> Any:
         """Carry it out for a document; returns its outcome as JSON.

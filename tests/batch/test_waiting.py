@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agent_tasks.batch import processing
+from agent_tasks.batch.records import AllDocumentsFailedError
 from agent_tasks.journal import DecisionState
-from agent_tasks.operations import ask_person, decide, list_questions
-from agent_tasks.steps import Agent, Session
+from agent_tasks.operations import decide, list_questions
 from agent_tasks.testing import kill_at
-from tests.batch.support import SMALL, Bench
+from tests.batch.support import Bench
 from tests.batch.test_attachments import with_attached
 from tests.journal.conftest import postgresql
 from tests.support.pdf_files import pdf
@@ -23,40 +21,35 @@ from tests.support.postgresql import PostgresServer
 __all__ = ["postgresql"]
 
 MakeBench = Callable[..., Bench]
-CLERK = Agent("clerk", instructions="Write letters.", model="test-model")
+LETTERS = """\
+name: papers
+model: test-model
+agents:
+  clerk: {instructions: Write letters.}
+steps:
+  - {id: draft, agent: clerk, prompt: "Draft: {{ document.text }}"}
+  - id: release
+    approve: "Send [it] | {{ document.text }}?"
+    show: "{{ draft }}"
+    when: "'ask' in document.text"
+  - {id: sent, agent: clerk, prompt: Send it., follows: draft}
+"""
+"""A letter is drafted; a person is asked if the document says so; it is sent, in the same conversation."""
+
 RULES: dict[str, Any] = {
-    "rules": [{"when": {"message": "^Send"}, "reply": {"text": "Sent."}}],
+    "rules": [{"when": {"message": "Send it"}, "reply": {"text": "Sent."}}],
     "default": {"reply": {"text": "Dear [Sir] | <b>\nPlease pay."}},
 }
-LIMIT: dict[str, Any] = {"time_limit": None, "at_limit": "fail"}
 
 
-async def letter(work: processing._DocumentWork, values: dict[str, Any]) -> list[str]:
-    """A step in place of the extraction: draft a letter, ask a person if the document says so, send it."""
-    ws, text = work.batch.ws, values["document"]["text"]
-    session = Session(ws, owner=work.owner, root=work.batch.owner)
-    draft = await CLERK.ask(f"Draft: {text}", session=session, step="draft")
-    work.row.turns += len(draft.turns)
-    decision = None
-    if "ask" in text:
-        decision = await ask_person(
-            ws, owner=work.owner, step="release", question=f"Send [it] | {text}?", shown=draft.text, **LIMIT
-        )
-    sent = await CLERK.ask("Send it.", session=session, step="send", follows=draft)
-    work.row.turns += len(sent.turns)
-    work.row.fields = {"number": text.split()[1]}
-    return [] if decision is None or decision.approved else [f"rejected by {decision.by}: {decision.note}"]
-
-
-@pytest.fixture(autouse=True)
-def letters(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processing._DocumentWork, "_extract", letter)
-    monkeypatch.setitem(LIMIT, "time_limit", None)
+def limited(limit: str, policy: str) -> str:
+    """The pipeline with a time limit."""
+    return LETTERS.replace("    show:", f"    time_limit: {limit}\n    at_limit: {policy}\n    show:")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def both(request: pytest.FixtureRequest, bench: MakeBench) -> Bench:
-    made = bench(rules=RULES, pipeline=SMALL)
+    made = bench(rules=RULES, pipeline=LETTERS)
     if request.param == "postgresql":
         server: PostgresServer = request.getfixturevalue("postgresql")
         url = await server.new_database()
@@ -101,7 +94,7 @@ async def test_a_batch_ends_and_the_next_run_takes_on_what_was_decided(both: Ben
     await decided(both)
     summary = await both.run()
     assert states(both) == {"a.txt": "done", "b.txt": "done"}
-    assert (summary.done, summary.waiting, summary.turns, both.turns()) == (2, 0, 0, turns + 1)
+    assert (summary.done, summary.waiting, summary.turns, both.turns()) == (2, 0, 1, turns + 1)
     assert both.rows()["a.txt"]["waiting"] == []
     assert "Waiting" not in (both.out / "report.md").read_text()
     assert both.left() == {"agents": 0, "files": 0, "stores": 0, "threads": 0}
@@ -111,48 +104,59 @@ async def test_a_batch_ends_and_the_next_run_takes_on_what_was_decided(both: Ben
 
 
 @pytest.mark.timeout(120)
-async def test_a_rejection_is_for_review_and_a_conversation_that_is_gone_is_told_anew(
-    bench: MakeBench,
-) -> None:
-    batch = bench(rules=RULES, pipeline=SMALL)
+async def test_a_rejection_is_for_review(bench: MakeBench) -> None:
+    batch = bench(rules=RULES, pipeline=LETTERS)
+    batch.write("a.txt", "Paper P-1 ask")
+    await batch.run()
+    await decided(batch, approved=False, note="Not now.")
+    await batch.run()
+    row = batch.rows()["a.txt"]
+    assert (row["status"], row["reasons"]) == ("needs_review", ["release was rejected by Ann: Not now."])
+    assert batch.turns() == 1
+    assert batch.left()["threads"] == 0
+
+
+@pytest.mark.timeout(120)
+async def test_a_conversation_that_is_gone_meanwhile_is_told_anew(bench: MakeBench) -> None:
+    batch = bench(rules=RULES, pipeline=LETTERS)
     batch.write("a.txt", "Paper P-1 ask")
     await batch.run()
     with batch.service.http() as http:
         for thread in http.get("/threads").json()["data"]:
             http.delete(f"/threads/{thread['id']}")
-    await decided(batch, approved=False, note="Not now.")
-    await batch.run()
-    row = batch.rows()["a.txt"]
-    assert (row["status"], row["reasons"]) == ("needs_review", ["rejected by Ann: Not now."])
+    await decided(batch)
+    assert (await batch.run()).done == 1
     assert len(batch.service.requests("runs.create_thread_and_run")) == 2
     assert batch.left()["threads"] == 0
 
 
 @pytest.mark.timeout(120)
-async def test_a_time_limit_that_passed_between_runs_decides(
-    bench: MakeBench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    batch = bench(rules=RULES, pipeline=SMALL)
+async def test_a_time_limit_that_passed_between_runs_decides(bench: MakeBench) -> None:
+    batch = bench(rules=RULES, pipeline=limited("0.0001 minutes", "reject"))
     batch.write("a.txt", "Paper P-1 ask")
-    monkeypatch.setitem(LIMIT, "time_limit", timedelta(milliseconds=1))
-    monkeypatch.setitem(LIMIT, "at_limit", "reject")
     assert (await batch.run()).waiting == 1
     assert (await batch.run()).needs_review == 1
-    assert batch.rows()["a.txt"]["reasons"] == ["rejected by None: "]
+    assert batch.rows()["a.txt"]["reasons"] == ["release was rejected by its time limit"]
 
-    batch.write("b.txt", "Paper P-2 ask")
-    monkeypatch.setitem(LIMIT, "at_limit", "fail")
+
+@pytest.mark.timeout(120)
+async def test_another_time_limit_counts_while_nobody_has_decided(bench: MakeBench) -> None:
+    batch = bench(rules=RULES, pipeline=limited("0.0001 minutes", "fail"))
+    batch.write("a.txt", "Paper P-1 ask")
     assert (await batch.run()).waiting == 1
-    assert (await batch.run()).failed == 1
-    assert batch.rows()["b.txt"]["error"]["type"] == "DecisionExpiredError"
-    turns = batch.turns()
-    await batch.run()
-    assert batch.turns() == turns
+    with pytest.raises(AllDocumentsFailedError):
+        await batch.run()
+    assert batch.rows()["a.txt"]["error"]["type"] == "DecisionExpiredError"
+    batch.pipeline = limited("2 hours", "fail")
+    assert (await batch.run()).waiting == 1
+    batch.pipeline = limited("0.0001 minutes", "approve")
+    assert (await batch.run()).done == 1
+    assert batch.turns() == 2
 
 
 @pytest.mark.timeout(120)
 async def test_questions_of_documents_that_changed_or_left_are_withdrawn(bench: MakeBench) -> None:
-    batch = bench(rules=RULES, pipeline=SMALL)
+    batch = bench(rules=RULES, pipeline=LETTERS)
     for name in ("a", "b", "c"):
         batch.write(f"{name}.txt", f"Paper P-{name} ask")
     await batch.run()
@@ -174,7 +178,7 @@ async def test_questions_of_documents_that_changed_or_left_are_withdrawn(bench: 
 
 @pytest.mark.timeout(120)
 async def test_an_attachment_waits_by_itself(bench: MakeBench) -> None:
-    batch = bench(rules=RULES, pipeline=SMALL)
+    batch = bench(rules=RULES, pipeline=LETTERS)
     (batch.documents / "a.pdf").write_bytes(with_attached(pdf(["Paper P-1"]), b_txt=b"Paper P-2 ask"))
     await batch.run()
     assert states(batch) == {"a.pdf": "done", "a.pdf/b.txt": "waiting"}
@@ -189,29 +193,26 @@ async def test_an_attachment_waits_by_itself(bench: MakeBench) -> None:
 
 async def run_once(endpoint: str, folder: str) -> str:
     """The batch in a child process; returns what it came to."""
-    processing._DocumentWork._extract = letter  # type: ignore[method-assign]
     bench = object.__new__(Bench)
     bench.__dict__.update(
-        folder=Path(folder), pipeline=SMALL, documents=Path(folder) / "documents", out=Path(folder) / "out",
+        folder=Path(folder), pipeline=LETTERS, documents=Path(folder) / "documents", out=Path(folder) / "out",
         pipeline_file=Path(folder) / "pipeline.yaml",
         service=type("Running", (), {"endpoint": endpoint})(),
     )  # fmt: skip
     return (await bench.run()).headline()
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_killed_around_the_decision_no_turn_is_made_again(bench: MakeBench) -> None:
-    batch = bench(rules=RULES, pipeline=SMALL)
+    batch = bench(rules=RULES, pipeline=LETTERS)
     batch.write("a.txt", "Paper P-1 ask")
     given = batch.service.endpoint, str(batch.folder)
     kill_at("decision.asked", run_once, *given)
     kill_at("batch.document", run_once, *given)
-    kill_at("batch.released", run_once, *given)
     assert (await batch.run()).waiting == 1
     await decided(batch)
     kill_at("decision.taken", run_once, *given)
     kill_at("turn.committed", run_once, *given)
-    kill_at("batch.document", run_once, *given)
     assert (await batch.run()).done == 1
     assert batch.turns() == 2
     assert batch.left() == {"agents": 0, "files": 0, "stores": 0, "threads": 0}

@@ -10,12 +10,17 @@ from typing import Any
 import pytest
 from prefect import Flow, flow
 
-from agent_tasks import AgentsProject
+from agent_tasks import AgentsProject, Workspace
+from agent_tasks.errors import WaitingForPersonError
+from agent_tasks.journal import Journal
+from agent_tasks.operations import decide
 from tests.docs.markdown import PAGES, Page, page
 from tests.docs.own_pipeline import ANSWER, my_pipeline
+from tests.support.fake_backend import FakeBackend
 
 COVERED = {
     "README.md": 1,
+    "docs/approvals.md": 1,
     "docs/client.md": 2,
     "docs/configuration.md": 1,
     "docs/deploying.md": 1,
@@ -101,6 +106,16 @@ def test_the_block_that_is_saved() -> None:
 def test_the_flow_over_ours() -> None:
     names, _ = run("docs/deploying.md", 0)
     assert isinstance(names["month_end"], Flow)
+
+
+async def test_a_person_is_asked(tmp_path: Path) -> None:
+    names, _ = run("docs/approvals.md", 0)
+    async with Journal(f"sqlite+aiosqlite:///{tmp_path}/journal.db") as journal:
+        ws = Workspace(FakeBackend(lambda *_: pytest.fail("no agent is asked")), journal)
+        with pytest.raises(WaitingForPersonError) as waiting:
+            await names["release"](ws, "Dear Sir")
+        await decide(ws, str(waiting.value.key), approved=False, by="Ann", note="Not yet.")
+        assert await names["release"](ws, "Dear Sir") == "not sent: Not yet."
 
 
 def test_the_hooks() -> None:

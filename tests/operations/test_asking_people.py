@@ -16,7 +16,7 @@ from agent_tasks.errors import (
     UnknownQuestionError,
     WaitingForPersonError,
 )
-from agent_tasks.journal import DecisionState, Journal
+from agent_tasks.journal import DecisionState, Journal, NewResource
 from agent_tasks.operations import (
     Decision,
     Workspace,
@@ -30,6 +30,7 @@ from agent_tasks.operations import (
 )
 from agent_tasks.operations.cleanup import name_lease
 from agent_tasks.operations.decisions import MAX_SHOWN
+from agent_tasks.operations.ownership import release_ended
 from tests.journal.conftest import Clock, address, backend, clock, journal, postgresql
 from tests.support.fake_backend import FakeBackend
 
@@ -229,3 +230,25 @@ async def test_nobody_in_particular_decides_nothing(ws: Workspace) -> None:
     key = key_of(await waiting(ws))
     with pytest.raises(ConfigurationError, match="who decides"):
         await decide(ws, key, approved=True, by=" \n")
+
+
+async def test_what_an_owner_waits_with_stays_when_the_rest_is_released(ws: Workspace) -> None:
+    await waiting(ws)
+    made = [
+        NewResource("conversation", "thread_waits", "batch/a.txt/part", "", 60.0),
+        NewResource("conversation", "thread_other", "batch/b.txt", "", 60.0),
+        NewResource("agent", "asst_1", "batch", "clerk", 60.0),
+    ]
+    await ws.journal.operations.claim(ws.scope, "turn", "turn", {})
+    await ws.journal.operations.finish(ws.scope, "turn", {}, made)
+    await release_ended(ws, "batch")
+    assert [one.remote_id for one in await ws.journal.resources.live(ws.scope)] == ["thread_waits"]
+    await withdraw_questions(ws, "batch", parts=True)
+    await release_ended(ws, "batch")
+    assert await ws.journal.resources.live(ws.scope) == []
+
+
+async def test_a_keeper_is_whose_conversations_live_on(ws: Workspace) -> None:
+    key = key_of(await waiting(ws, keeper="flow:1/task"))
+    assert key_of(await waiting(ws, keeper="flow:1/other")) == key
+    assert await owners_that_wait(ws, "flow:1") == {"flow:1/task"}

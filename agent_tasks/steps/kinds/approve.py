@@ -79,6 +79,11 @@ class ApproveStep(Step):
             "rejected": self.rejected,
         }
 
+    def limits(self) -> Mapping[str, Any]:
+        """How long it waits, and what counts then: while nobody has decided, a change counts."""
+        limit = self.time_limit.total_seconds() if self.time_limit is not None else None
+        return {"time_limit": limit, "at_limit": self.at_limit}
+
     def summary(self) -> str:
         """What is asked."""
         return self.question.source
