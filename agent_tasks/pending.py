@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Coroutine, Generator
 from typing import Any, NoReturn, TypeVar
 
-from agent_tasks.errors import NotAwaitedError
+from agent_tasks.errors import ConfigurationError, NotAwaitedError
 
 __all__ = ["Pending", "refuse_pending"]
 
@@ -46,13 +46,29 @@ class Pending(Coroutine[Any, Any, T]):
     def __init__(self, coroutine: Coroutine[Any, Any, T], call: str) -> None:
         self._coroutine = coroutine
         self._call = call
+        self._is_begun = False
 
     def __await__(self) -> Generator[Any, Any, T]:
+        self._begin()
         return self._coroutine.__await__()
 
     def send(self, value: Any) -> Any:
         """As of a coroutine."""
+        if value is None and inspect.getcoroutinestate(self._coroutine) == inspect.CORO_CLOSED:
+            raise self._is_used_up()
+        self._is_begun = True
         return self._coroutine.send(value)
+
+    def _begin(self) -> None:
+        if self._is_begun:
+            raise self._is_used_up()
+        self._is_begun = True
+
+    def _is_used_up(self) -> ConfigurationError:
+        return ConfigurationError(
+            f"{self._call} is awaited for the second time. A call gives its result once: keep that, or call "
+            "again (in one run the same question has the same answer, without cost)."
+        )
 
     def throw(self, *error: Any) -> Any:
         """As of a coroutine."""
