@@ -57,11 +57,12 @@ class Lifetime:
             if task not in self._under_way:
                 task.cancel()
             return await task
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
             caller = asyncio.current_task()
             if self._is_over and task.cancelled() and not (caller and caller.cancelling()):
                 raise self._ended("what was being asked is cancelled") from None
-            raise
+            # Anew: where in the client it waited would be pages of a traceback for whoever pressed Ctrl-C.
+            raise asyncio.CancelledError(*error.args) from None
         finally:
             with self._lock:
                 self._under_way.discard(task)
