@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Coroutine, Generator
+from types import CoroutineType
 from typing import Any, NoReturn, TypeVar
 
 from agent_tasks.errors import ConfigurationError, NotAwaitedError
@@ -41,15 +42,20 @@ class Pending(Coroutine[Any, Any, T]):
     Args:
         coroutine: the call.
         call: what was called, such as `planner.ask(...)`.
+        warned: what Python calls it where it warns that nobody awaited it; its own name if not given.
     """
 
-    def __init__(self, coroutine: Coroutine[Any, Any, T], call: str) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, T], call: str, *, warned: str | None = None) -> None:
         self._coroutine = coroutine
         self._call = call
         self._is_begun = False
+        if warned is not None and isinstance(coroutine, CoroutineType):
+            coroutine.__qualname__ = warned
 
     def __await__(self) -> Generator[Any, Any, T]:
-        self._begin()
+        if self._is_begun:
+            raise self._is_used_up()
+        self._is_begun = True
         return self._coroutine.__await__()
 
     def send(self, value: Any) -> Any:
@@ -58,11 +64,6 @@ class Pending(Coroutine[Any, Any, T]):
             raise self._is_used_up()
         self._is_begun = True
         return self._coroutine.send(value)
-
-    def _begin(self) -> None:
-        if self._is_begun:
-            raise self._is_used_up()
-        self._is_begun = True
 
     def _is_used_up(self) -> ConfigurationError:
         return ConfigurationError(

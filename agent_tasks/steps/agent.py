@@ -235,8 +235,7 @@ class Agent(Generic[T]):
         call = f"{self.name}.ask(...)"
         check_question(call, prompt, session, step, follows, on_text, on_invalid)
         asked = self._ask(prompt, session, step, follows, reuse, on_text, on_invalid)
-        asked.__qualname__ = "Agent.ask"  # as Python calls it where it warns that nobody awaited it
-        return Pending(asked, call)
+        return Pending(asked, call, warned="Agent.ask")
 
     async def _ask(
         self,
