@@ -29,8 +29,8 @@ OFFICIAL_PREVIEW := azure-ai-agents==1.2.0b6
 PREVIEW_READY := $(VENV)/.ready-official-preview
 PREVIEW_FOLDER := $(VENV)/official-preview
 FUNCTIONS_READY := $(VENV)/.ready-functions
-# Many tests wait for servers: half as many processes again as there are processors keep those busy.
-TEST_PROCESSES := $(shell python3 -c 'import os; print(os.cpu_count() * 3 // 2 or 1)')
+# Many tests wait for servers: twice as many processes as there are processors keep those busy.
+TEST_PROCESSES := $(shell python3 -c 'import os; print(os.cpu_count() * 2)')
 # `make constraints UPGRADE=` keeps the versions that are pinned, and adds what is new in pyproject.toml.
 UPGRADE := --upgrade
 

@@ -32,6 +32,7 @@ from agents_emulator.yaml_files import YamlError, describe, parse
 
 MAX_PLAN_BYTES = 256 * 1024
 _CUT_KEY = "agents_emulator.fault"
+_FRAME_END = b"\n\n"  # of an event; several may leave together
 Seconds = Annotated[float, Field(ge=0, le=86400)]
 
 
@@ -294,9 +295,11 @@ class CutMiddleware:
                     sent_bytes += len(body)
                     cut = sent_bytes >= then.break_stream.after_bytes
                 else:
-                    cut = sent_events >= (then.break_stream.after_events or 0)
-                    body = b"" if cut else body
-                    sent_events += 1
+                    frames = body.split(_FRAME_END)[:-1]
+                    left = (then.break_stream.after_events or 0) - sent_events
+                    cut = left < len(frames) or left == 0
+                    body = b"".join(frame + _FRAME_END for frame in frames[:left]) if cut else body
+                    sent_events += len(frames)
                 if cut:
                     await send({**message, "body": body, "more_body": True})
                     await connection_of(scope).hang_up()

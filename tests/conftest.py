@@ -27,6 +27,7 @@ _TOGETHER = {
     **dict.fromkeys(("tests/journal/", "tests/batch/test_workers.py"), "journal"),  # one PostgreSQL server
     "tests/conformance/": "conformance",  # one ledger tells of all that was checked
     "tests/packaging/": "packaging",  # one environment with the wheel
+    "tests/emulator/tools/test_browser.py": "chromium",  # one browser at a time
     **dict.fromkeys(  # one Prefect server for all of them
         (
             "tests/cli/test_dashboard.py",

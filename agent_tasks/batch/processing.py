@@ -46,7 +46,9 @@ from agent_tasks.journal import DocumentRecord
 from agent_tasks.logs import get_logger
 from agent_tasks.operations import RemoteAgent, TurnResult, Usage, content_hash, withdraw_questions
 from agent_tasks.pipeline.loader import AgentPlan
-from agent_tasks.pipeline.output_schema import parse_answer
+from agent_tasks.pipeline.merging import in_words
+from agent_tasks.pipeline.output_schema import OutputSchema, parse_answer
+from agent_tasks.pipeline.parts import PartReader
 from agent_tasks.pipeline.prompts import PromptError
 
 logger = get_logger("agent_tasks.batch.processing")
@@ -431,21 +433,37 @@ class _DocumentWork:
             "document": {"name": self.file.name, "text": text, "pages": read.pages()},
             "fields": pipeline.output.described(),
         }
-        tokens = estimate_tokens(self._asked(text, values))
-        if tokens > pipeline.limits.max_document_tokens:
-            raise DocumentTooLongError(
-                f"{self.file.name} has about {tokens:,} tokens; at most "
-                f"{pipeline.limits.max_document_tokens:,} are allowed (limits.max_document_tokens).",
-                document=self.file.name,
+        in_parts = self._part_reader()
+        if in_parts is None:
+            self._check_length(text, values)
+        reasons: list[str] = []
+        if self.row.fields is None:  # in a fork, what comes before its step is there already
+            reasons = (
+                await self._extract(values)
+                if in_parts is None
+                else await self._extract_parts(read, values, in_parts)
             )
-        # In a fork, what comes before its step is there already.
-        reasons = await self._extract(values) if self.row.fields is None else []
         if self.row.fields is not None:
             reasons += await asyncio.to_thread(self._ground, read)
             if pipeline.reviewer is not None:
+                if in_parts is not None:
+                    values = await in_parts.about_values(read, values, self.row.grounding)
                 reasons += await self._review(pipeline.reviewer, values)
         self.row.reasons = [*reasons, *self.row.unread]
         self.row.status = DocumentStatus.NEEDS_REVIEW if self.row.reasons else DocumentStatus.DONE
+
+    def _check_length(self, text: str, values: dict[str, Any]) -> None:
+        tokens, most = (
+            estimate_tokens(self._asked(text, values)),
+            self.batch.pipeline.limits.max_document_tokens,
+        )
+        if tokens > most:
+            raise DocumentTooLongError(
+                f"{self.file.name} has about {tokens:,} tokens; at most {most:,} are allowed"
+                " (limits.max_document_tokens). Raise the limit, or have the extractor read it in parts"
+                " (agents.extractor.read: pages, or passages).",
+                document=self.file.name,
+            )
 
     def _asked(self, text: str, values: dict[str, Any]) -> str:
         """What of the document the agents are asked about: its text, unless the prompts take some pages."""
@@ -477,43 +495,84 @@ class _DocumentWork:
         self.batch.tally.turns_reused += self.row.turns
         return is_whole
 
-    async def _extract(self, values: dict[str, Any]) -> list[str]:
-        """Ask for the fields, and again with the errors shown; returns reasons for a person to look at it."""
+    def _part_reader(self) -> PartReader | None:
+        """How the document is read in parts; None: it goes into the prompt whole."""
+        pipeline = self.batch.pipeline
+        how = pipeline.file.agents.extractor.read
+        if how == "whole":
+            return None
+        return PartReader(how, pipeline.output, pipeline.limits.max_document_tokens, estimate_tokens)
+
+    async def _extract_parts(
+        self, read: DocumentContent, values: dict[str, Any], reader: PartReader
+    ) -> list[str]:
+        """Ask for the fields of parts of the document, a turn each; returns reasons for a person to look."""
+
+        async def ask(
+            values: dict[str, Any], output: OutputSchema, part: str
+        ) -> tuple[dict[str, Any] | None, list[str]]:
+            reasons = await self._extract(values, output, part)
+            return self.row.fields, reasons
+
+        extracted = await reader.extract(read, values, ask)
+        self.row.fields = extracted.fields
+        self.row.answer = extracted.answer or self.row.answer
+        self.row.notes += extracted.notes
+        return extracted.reasons
+
+    async def _extract(
+        self, values: dict[str, Any], output: OutputSchema | None = None, part: str = ""
+    ) -> list[str]:
+        """Ask for the fields, and again with the errors shown; returns reasons for a person to look at it.
+
+        Args:
+            values: What the prompts take.
+            output: What the answer has to be; default the pipeline's.
+            part: The name of the part of the document that is asked about; default the document.
+        """
         pipeline, plan = self.batch.pipeline, self.batch.pipeline.extractor
-        agent = await self.batch.agent(plan, response_format=pipeline.output.response_format())
+        output = output or pipeline.output
+        by_pages = pipeline.file.agents.extractor.read == "pages"
+        asked_for = pipeline.output.partial() if by_pages else pipeline.output
+        agent = await self.batch.agent(plan, response_format=asked_for.response_format())
         first = plan.prompts["prompt"].render(values)
-        result = await self._turn(plan, agent, "extract", first, tool_choice=plan.tool_choice)
-        self.row.fields, errors = pipeline.output.parse(result.text)
+        of_part = f"-{part}" if part else ""
+        result = await self._turn(plan, agent, f"extract{of_part}", first, tool_choice=plan.tool_choice)
+        self.row.fields, errors = output.parse(result.text)
         repairs = 0
         while errors and repairs < pipeline.limits.repair_turns:
             repairs += 1
             prompt = plan.prompts["repair_prompt"].render({**values, "errors": errors})
             # What its tools said is in the conversation; a forced call would only be made again.
             choice = "none" if plan.tools else None
-            step = f"repair-{repairs}"
+            step = f"repair{of_part}-{repairs}"
             try:
                 result = await self._turn(plan, agent, step, prompt, follows=result, tool_choice=choice)
             except NotFoundError:
                 # Of an earlier run, and deleted with it: what was said there is told in a new conversation.
                 told = "\n\n".join([first, result.text, prompt])
                 result = await self._turn(plan, agent, step, told, tool_choice=plan.tool_choice)
-            self.row.fields, errors = pipeline.output.parse(result.text)
+            self.row.fields, errors = output.parse(result.text)
         if not errors:
             return []
         self.row.answer = result.text
         after = f" after {repairs} repair turn{'s' if repairs != 1 else ''}" if repairs else ""
-        return [f"the extraction is not valid{after}: {'; '.join(errors[:10])}"]
+        of = f" of {in_words(part)}" if part else ""
+        return [f"the extraction{of} is not valid{after}: {'; '.join(errors[:10])}"]
 
     def _ground(self, read: DocumentContent) -> list[str]:
         """Look every value up in the text, and where that stands in the document; returns reasons."""
         assert self.row.fields is not None  # noqa: S101 - the caller asks only then
-        leaves = self.batch.pipeline.output.leaves(self.row.fields)
+        leaves = list(self.batch.pipeline.output.leaves(self.row.fields))
         self.row.grounding = [_placed(entry, read) for entry in SourceText(read.text).ground(leaves)]
-        return [
-            f"{entry.path} {entry.value!r} is not in the document"
-            for entry in self.row.grounding
-            if entry.status is GroundingStatus.NOT_FOUND
-        ]
+        reasons: list[str] = []
+        for leaf, entry in zip(leaves, self.row.grounding, strict=True):
+            if entry.status is GroundingStatus.NOT_FOUND:
+                reasons.append(f"{entry.path} {entry.value!r} is not in the document")
+            elif entry.note:
+                doubt = f"{entry.path} {entry.value!r} is ambiguous: {entry.note}"
+                (reasons if leaf.ambiguous == "review" else self.row.notes).append(doubt)
+        return reasons
 
     async def _review(self, plan: AgentPlan, values: dict[str, Any]) -> list[str]:
         """Have the extraction checked; returns reasons."""

@@ -138,7 +138,8 @@ class DocumentRow(_Record):
     waiting: list[AwaitedDecision] = Field(default_factory=list)
     """The questions to people that it waits for."""
     notes: list[str] = Field(default_factory=list)
-    """What is to be known of how it was read, one sentence each, such as which pages were recognised."""
+    """What is to be known of how it was read, one sentence each: which pages were recognised, which
+    values are ambiguous."""
     unread: list[str] = Field(default_factory=list)
     """What is in the document and could not be read, one sentence each; among the reasons too."""
     fields: dict[str, Any] | None = None

@@ -35,15 +35,16 @@ _PATHS: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("/vector_stores/*/file_batches/*/files", "vector_store_file_batches", {"GET": "list_files"}),
 )
 _PATTERNS = tuple(
-    (re.compile(re.escape(path).replace(r"\*", "[^/]+")), resource, methods)
+    (path.count("/"), re.compile(re.escape(path).replace(r"\*", "[^/]+")), resource, methods)
     for path, resource, methods in _PATHS
 )
 
 
 def operation_name(method: str, path: str) -> str:
     """`runs.create` for `POST`, `/threads/thread_1/runs`. Raises LookupError for what is no operation."""
-    for pattern, resource, methods in _PATTERNS:
-        if pattern.fullmatch(path) and method in methods:
+    depth = path.count("/")
+    for levels, pattern, resource, methods in _PATTERNS:
+        if levels == depth and method in methods and pattern.fullmatch(path):
             return f"{resource}.{methods[method]}"
     raise LookupError(f"{method} {path} is no operation of the service")
 

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
+from typing import Protocol
 
 from agent_tasks.documents.content import Attachment, Box, DocumentContent, Edges, Place, Section, WordBoxes
 from agent_tasks.documents.limits import ReadingLimits, too_long
+
+
+class PlacedWord(Protocol):
+    """A word, as a layout has it."""
+
+    text: str
+    box: Edges
+    is_glued: bool
+    """No blank stands between it and the word before."""
 
 
 class ContentBuilder:
@@ -43,6 +54,12 @@ class ContentBuilder:
         if not text.isascii():
             text = unicodedata.normalize("NFC", text)
         start = self._length
+        self._append(text, place)
+        if box is not None:
+            self._words.add(start, self._length, box)
+
+    def _append(self, text: str, place: Place | None) -> None:
+        start = self._length
         self._pieces.append(text)
         self._length += len(text)
         if self._length > self._limits.max_characters:
@@ -55,8 +72,24 @@ class ContentBuilder:
                 self._sections[-1] = Section(last.start, self._length, place)
             else:
                 self._sections.append(Section(start, self._length, place))
-        if box is not None:
-            self._words.add(start, self._length, box)
+
+    def add_words(self, words: Iterable[PlacedWord], place: Place) -> None:
+        """Append words that stand in one place, each in its box, with blanks between them.
+
+        Raises:
+            DocumentTooLongError: The text has too many characters now.
+        """
+        pieces: list[str] = []
+        end = self._length
+        for word in words:
+            if pieces and not word.is_glued:
+                pieces.append(" ")
+                end += 1
+            text = word.text if word.text.isascii() else unicodedata.normalize("NFC", word.text)
+            pieces.append(text)
+            start, end = end, end + len(text)
+            self._words.add(start, end, word.box)
+        self._append("".join(pieces), place)
 
     def content(self) -> DocumentContent:
         """Return what has grown."""

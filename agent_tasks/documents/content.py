@@ -74,10 +74,9 @@ class WordBoxes:
         """Append the box of the next word."""
         self.starts.append(start)
         self.ends.append(end)
-        edges = (box.left, box.top, box.right, box.bottom) if isinstance(box, Box) else box
-        if min(edges) < 0.0 or max(edges) > 1.0:
-            edges = tuple(min(max(edge, 0.0), 1.0) for edge in edges)  # type: ignore[assignment]
-        left, top, right, bottom = edges
+        left, top, right, bottom = (box.left, box.top, box.right, box.bottom) if isinstance(box, Box) else box
+        if not (0.0 <= left <= 1.0 and 0.0 <= top <= 1.0 and 0.0 <= right <= 1.0 and 0.0 <= bottom <= 1.0):
+            left, top, right, bottom = (min(max(edge, 0.0), 1.0) for edge in (left, top, right, bottom))
         self.edges.extend(
             (
                 int(65_535 * left + 0.5),
@@ -119,15 +118,24 @@ class DocumentContent:
 
     def pages(self) -> list[str]:
         """Return the text of each page, slide or sheet; the whole text, where there are none."""
-        spans: list[list[int]] = []
-        before: tuple[object, ...] | None = None
+        return [self.text[page.start : page.end] for page in self.page_spans()]
+
+    def page_spans(self) -> list[Section]:
+        """Return where each page, slide or sheet begins and ends; the whole text, where there are none.
+
+        Each has its place with nothing more than the page, slide or sheet.
+        """
+        spans: list[Section] = []
         for section in self.sections:
-            place = (section.place.page, section.place.slide, section.place.sheet)
-            if place != before:
-                spans.append([section.start, section.end])
-                before = place
-            spans[-1][1] = section.end
-        return [self.text[start:end] for start, end in spans] or [self.text]
+            place = section.place
+            if (place.page, place.slide, place.sheet) == (None, None, None):
+                continue
+            page = Place(page=place.page, slide=place.slide, sheet=place.sheet)
+            if spans and spans[-1].place == page:
+                spans[-1] = Section(spans[-1].start, section.end, page)
+            else:
+                spans.append(Section(section.start, section.end, page))
+        return spans or [Section(0, len(self.text), Place())]
 
     def places(self, start: int, end: int) -> list[Place]:
         """Return where ``text[start:end]`` stands: a place, with boxes, for each section that it touches."""

@@ -60,8 +60,11 @@ class _Piece:
 
     def take(self, word: Word) -> None:
         self.words.append(word)
-        self.left, self.right = min(self.left, word.left), max(self.right, word.right)
-        if word.height > self.height:  # not of a word that is raised
+        if word.left < self.left:
+            self.left = word.left
+        if word.right > self.right:
+            self.right = word.right
+        if word.bottom - word.top > self.bottom - self.top:  # not of a word that is raised
             self.top, self.bottom = word.top, word.bottom
 
 
@@ -100,13 +103,11 @@ def _add_row(builder: ContentBuilder, row: _Row, places: dict[str | None, Place]
         if before is not None:
             gap = max(piece.left - before.right, before.left - piece.right) / min(piece.height, before.height)
             builder.add("" if gap < _GLUED else " " if gap < _APART else "  ")
-        for i, word in enumerate(piece.words):
-            if i and not word.is_glued:
-                builder.add(" ")
-            where = places.get(word.part)
-            if where is None:
-                where = places[word.part] = place.model_copy(update={"part": word.part})
-            builder.add(word.text, where, word.box)
+        part = piece.words[0].part  # all words of a piece have the same one
+        where = places.get(part)
+        if where is None:
+            where = places[part] = place.model_copy(update={"part": part})
+        builder.add_words(piece.words, where)
         before = piece
 
 
@@ -144,11 +145,18 @@ def _follows(word: Word, last: Word) -> bool:
         return False
     if word.part is not None:  # all words of a value share a box
         return True
-    height = min(word.height, last.height)
-    if min(word.bottom, last.bottom) - max(word.top, last.top) < 0.5 * height:
+    top, bottom, last_top, last_bottom = word.top, word.bottom, last.top, last.bottom
+    height = bottom - top if bottom - top < last_bottom - last_top else last_bottom - last_top
+    if height < 0.1:
+        height = 0.1
+    if (bottom if bottom < last_bottom else last_bottom) - (
+        top if top > last_top else last_top
+    ) < 0.5 * height:
         return False
-    ahead, behind = word.left - last.right, last.left - word.right
-    return -0.5 * height <= ahead < _APART * height or -0.5 * height <= behind < 0.6 * height
+    return (
+        -0.5 * height <= word.left - last.right < _APART * height
+        or -0.5 * height <= last.left - word.right < 0.6 * height
+    )
 
 
 def _rows(pieces: list[_Piece]) -> list[_Row]:

@@ -55,14 +55,16 @@ class Database(ABC):
         return redacted(self.url.render_as_string(hide_password=True))
 
     @abstractmethod
-    async def open(self, *, was_there: bool = False) -> None:
+    async def open(self, *, was_there: bool, is_alive: Callable[[str, float], bool]) -> None:
         """Create or migrate the tables.
 
         Args:
             was_there: whether the journal has been used before, so that an empty one is a loss.
+            is_alive: whether a worker is that has a lease until then.
 
         Raises:
-            JournalVersionError: the journal was written by a newer version.
+            JournalVersionError: the journal was written by a newer version, or is of an older one that
+                still works with it.
             JournalUnreadableError: the file or server can't be used, or the journal is gone.
         """
 

@@ -51,6 +51,7 @@ class Journal:
         else:
             self._presence = WorkerPresence(Path(f"{path}.workers"), name)
         worker = Worker(name, lease_seconds, clock, self._presence)
+        self._identity = worker
         self.worker = name
         self.lease_seconds = lease_seconds
         self.operations = Operations(self._database, worker)
@@ -79,7 +80,9 @@ class Journal:
 
     async def __aenter__(self) -> Self:
         try:
-            await self._database.open(was_there=self._presence.has_been_used)
+            await self._database.open(
+                was_there=self._presence.has_been_used, is_alive=self._identity.is_alive
+            )
             self._presence.announce()
         except BaseException:
             await self._database.close()  # a refused journal keeps neither a thread nor a connection

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from agent_tasks.errors import JournalUnreadableError, JournalVersionError
 from agent_tasks.journal.bodies import OTHER_JOURNAL, PACKAGE, this_version
-from agent_tasks.journal.schema import SCHEMA_REVISION, operations
+from agent_tasks.journal.records import UNSETTLED
+from agent_tasks.journal.schema import SCHEMA_REVISION, leases, operations
 
 _MIGRATING = threading.Lock()
 """Alembic keeps what it is doing in module globals, which the threads of this process share."""
@@ -24,7 +26,14 @@ def revision(connection: sa.Connection) -> str | None:
     return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
 
 
-def create_or_migrate(connection: sa.Connection, address: str, path: Path | None, *, was_there: bool) -> None:
+def create_or_migrate(
+    connection: sa.Connection,
+    address: str,
+    path: Path | None,
+    *,
+    was_there: bool,
+    is_alive: Callable[[str, float], bool],
+) -> None:
     """Create the tables, or bring those of an older version to the newest schema.
 
     Args:
@@ -32,9 +41,11 @@ def create_or_migrate(connection: sa.Connection, address: str, path: Path | None
         address: the database, fit for messages.
         path: its file, if it is one.
         was_there: whether the journal has been used before, so that an empty one is a loss.
+        is_alive: whether a worker is that has a lease until then.
 
     Raises:
-        JournalVersionError: the journal was written by a newer version.
+        JournalVersionError: the journal was written by a newer version, or a worker of the older one that
+            wrote it still works with it.
         JournalUnreadableError: it holds other tables, or is gone.
     """
     found = revision(connection)
@@ -59,8 +70,28 @@ def create_or_migrate(connection: sa.Connection, address: str, path: Path | None
             "there. Restore it. To begin anew, which does every step again, and pays for it, remove that "
             "folder too."
         )
+    if found is not None:
+        _require_alone(connection, address, found, is_alive)
     with _MIGRATING:
         _upgrade(connection)
+
+
+def _require_alone(
+    connection: sa.Connection, address: str, found: str, is_alive: Callable[[str, float], bool]
+) -> None:
+    """Make sure that no worker of an older version is at work, which would write what is read no more."""
+    held = sa.select(operations.c.worker, operations.c.lease_until).where(operations.c.state.in_(UNSETTLED))
+    if sa.inspect(connection).has_table(leases.name):
+        held = held.union(sa.select(leases.c.worker, leases.c.lease_until))  # type: ignore[assignment]
+    alive = sorted({row.worker for row in connection.execute(held) if is_alive(row.worker, row.lease_until)})
+    if alive:
+        raise JournalVersionError(
+            f"The journal {address} has schema {found}, and a worker of the version that wrote it still "
+            f"works with it: {', '.join(alive)}. {this_version()} brings the journal to schema "
+            f"{SCHEMA_REVISION}, which that worker can't read. End it, or wait until it has ended (one that "
+            "was killed on another machine counts as ended when its lease is over), and start again. "
+            "Nothing was changed or sent."
+        )
 
 
 def _last_version(connection: sa.Connection) -> str:

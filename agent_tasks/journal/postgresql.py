@@ -62,14 +62,16 @@ class PostgresqlDatabase(Database):
         self._writers = asyncio.Semaphore(_WRITERS)
         self._was_open = False
 
-    async def open(self, *, was_there: bool = False) -> None:
+    async def open(self, *, was_there: bool, is_alive: Callable[[str, float], bool]) -> None:
         """See `Database.open`."""
-        await self.write(lambda connection: self._open(connection, was_there))
+        await self.write(lambda connection: self._open(connection, was_there, is_alive))
 
-    def _open(self, connection: sa.Connection, was_there: bool) -> None:
+    def _open(
+        self, connection: sa.Connection, was_there: bool, is_alive: Callable[[str, float], bool]
+    ) -> None:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
         self._was_open = True
-        create_or_migrate(connection, self.address, None, was_there=was_there)
+        create_or_migrate(connection, self.address, None, was_there=was_there, is_alive=is_alive)
 
     async def write(
         self, work: Callable[[sa.Connection], T], *, alone: bool = False, patient: bool = True

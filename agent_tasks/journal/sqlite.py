@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -52,16 +54,18 @@ class SqliteDatabase(Database):
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="journal-reader")
         self._file: tuple[int, int] | None = None
 
-    @property
+    @cached_property
     def path(self) -> Path:
         """The database file."""
         return Path(str(self.url.database))
 
-    async def open(self, *, was_there: bool = False) -> None:
+    async def open(self, *, was_there: bool, is_alive: Callable[[str, float], bool]) -> None:
         """See `Database.open`."""
         await asyncio.to_thread(_make_folder, self.path)
         await self.write(
-            lambda connection: create_or_migrate(connection, self.address, self.path, was_there=was_there)
+            lambda connection: create_or_migrate(
+                connection, self.address, self.path, was_there=was_there, is_alive=is_alive
+            )
         )
         self._file = await asyncio.to_thread(_identity, self.path)
 
@@ -268,7 +272,11 @@ def _create_engine(url: URL) -> sa.Engine:
     @sa.event.listens_for(engine, "begin")
     def _on_begin(connection: sa.Connection) -> None:
         writes = connection.get_execution_options().get("journal_writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
+        try:  # by the driver itself: SQLAlchemy takes longer to hand it on than SQLite to carry it out
+            connection.connection.cursor().execute(begin)
+        except sqlite3.Error as error:
+            raise sa.exc.OperationalError(begin, None, error) from error
 
     return engine
 

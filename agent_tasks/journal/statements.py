@@ -18,7 +18,9 @@ from agent_tasks.journal.rows import operation_of
 from agent_tasks.journal.schema import operations, resources, tool_calls
 
 _HERE = (operations.c.scope == sa.bindparam("its_scope"), operations.c.key == sa.bindparam("its_key"))
-_HELD = (operations.c.worker == sa.bindparam("its_worker"), operations.c.state.in_(UNSETTLED))
+# Not `in_`, whose list is put into the statement's text anew each time.
+_UNSETTLED = sa.or_(*(operations.c.state == state for state in UNSETTLED))
+_HELD = (operations.c.worker == sa.bindparam("its_worker"), _UNSETTLED)
 _OPERATION = operations.select().where(*_HERE)
 _LOCKED_OPERATION = _OPERATION.with_for_update()
 
@@ -126,11 +128,11 @@ class Statements:
         Returns:
             Whether it was inserted, and the row; None if another worker inserts it in this very moment.
         """
+        # Most are new: then one statement is enough here too.
+        if self.insert_new(connection, operations, values):
+            return True, operation_of(dict(values), self._address)
         found = self.operation(connection, values["scope"], values["key"])
-        if found is not None:
-            return False, found
-        is_new = self.insert_new(connection, operations, values)
-        return (True, operation_of(dict(values), self._address)) if is_new else None
+        return (False, found) if found is not None else None
 
     def interrupt_calls(self, connection: sa.Connection, scope: str, key: str, now: float) -> None:
         """Commit, of a turn that has ended, that its open calls will never be asked about again."""

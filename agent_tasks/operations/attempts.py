@@ -209,8 +209,11 @@ class Attempts:
     async def give_up(self) -> RunExpiredError:
         """Tell the service to stop and commit the end.
 
-        A turn that can't be reached, or that has completed meanwhile, stays an open intent.
+        A turn whose id was not heard of yet is looked for first. One that can't be reached, or that has
+        completed meanwhile, stays an open intent.
         """
+        if self.state is AttemptState.SENT:
+            await self._find_what_was_sent()
         ref = self.ref
         if ref is not None and not self.is_over:
             try:
@@ -227,6 +230,30 @@ class Attempts:
         )
         await self.commit_failure(error)
         return error
+
+    async def _find_what_was_sent(self) -> None:
+        """Attach to what a request has started whose answer nobody waited for, or find that it is nothing."""
+        conversation = self._conversation()
+        try:
+            found = await look_up_turn(self._ws, self.operation, conversation)
+            if found is not None and found.turn_id is not None:
+                await self._attach(TurnRef(found.conversation, found.turn_id))
+            elif found is not None:
+                await self._put_into_the_ledger(found.conversation)
+        except AgentTasksError as failure:
+            if conversation is None or not isinstance(failure, NotFoundError):
+                logger.warning("The turn of step %r was not found out about: %s", self._turn.step, failure)
+                return
+            found = None  # its conversation is gone, and with it whatever was sent to it
+        if found is None or found.turn_id is None:
+            self._become(AttemptState.REFUSED)
+
+    async def _put_into_the_ledger(self, conversation: str) -> None:
+        """Commit a conversation that was made for a turn that it never got."""
+        made = new_conversation(conversation, owner=self._turn.owner, step=self._turn.step)
+        self.operation = await self._ws.journal.operations.attach(
+            self._ws.scope, self.operation.key, {"conversation": conversation}, [made]
+        )
 
     async def commit_failure(self, error: AgentTasksError) -> None:
         """Commit a failure if the turn is provably over; otherwise the intent stays for the next call."""

@@ -90,8 +90,11 @@ class AgentPlan:
 
     def facts(self) -> dict[str, Any]:
         """All that its answers depend on, as JSON; a limit that was not hit does not change an answer."""
+        left_out = {"tools", "max_completion_tokens"}
+        if getattr(self.section, "read", "whole") == "whole":
+            left_out.add("read")  # as the facts were before there was another way to read
         return {
-            **self.section.model_dump(mode="json", exclude={"tools", "max_completion_tokens"}),
+            **self.section.model_dump(mode="json", exclude=left_out),
             "name": self.name,
             "model": self.model,
             "tools": self.tools.definitions,
@@ -198,6 +201,14 @@ class _Checker:
         extractor = self.agent("extractor", file.agents.extractor, output)
         reviewer = self.agent("reviewer", file.agents.reviewer, output) if file.agents.reviewer else None
         analyst = self.agent("analyst", file.agents.analyst, output) if file.agents.analyst else None
+        prompt = extractor.prompts.get("prompt")
+        if file.agents.extractor.read != "whole" and prompt is not None and not prompt.reads_all:
+            self.problem(
+                ("agents", "extractor", "read"),
+                f"`{file.agents.extractor.read}` of a document are given as document.text, which the prompt"
+                " does not use.",
+                "Add {{ document.text }} to the prompt, or remove `read`.",
+            )
         if questions and analyst is None:
             self.problem(
                 ("questions",), "there is nobody to answer them.", "Add `agents.analyst`, or remove them."

@@ -14,12 +14,14 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     StringConstraints,
     create_model,
+    model_serializer,
     model_validator,
 )
 
-from agent_tasks.documents.grounding import Ground, Leaf
+from agent_tasks.documents.grounding import Ambiguous, Ground, Leaf
 from agent_tasks.errors import AnswerFormatError
 from agent_tasks.tools import answers
 
@@ -75,6 +77,8 @@ class FieldSpec(BaseModel):
     """Characters of a string."""
     max_items: int | None = Field(None, ge=1)
     """Items of a list."""
+    ambiguous: Ambiguous = "show"
+    """Whether a person has to look where the document's text can be read in several ways (03/04/2026)."""
     ground: Ground | None = None
     """How the value is looked for in the document; None: as the type has it (see `grounding_kind`)."""
     fields: dict[FieldName, FieldSpec] | None = Field(None, min_length=1)
@@ -104,9 +108,19 @@ class FieldSpec(BaseModel):
             raise ValueError(
                 "`ground: enum` is for fields with an `enum`: list its words, or use `ground: exact`"
             )
+        if self.ambiguous == "review" and self.grounding_kind == "none":
+            raise ValueError("`ambiguous: review` is for fields that are looked up: say how with `ground`")
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
             raise ValueError("`minimum` is above `maximum`")
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without the option where it is not used: documents done before it was there stay done."""
+        written: dict[str, Any] = handler(self)
+        if self.ambiguous == "show":
+            written.pop("ambiguous", None)
+        return written
 
     @property
     def grounding_kind(self) -> Ground:
@@ -149,6 +163,11 @@ class OutputSchema:
             schema["description"] = self.description
         return json_schema_format(self.name, schema, strict=self.strict)
 
+    def partial(self) -> OutputSchema:
+        """Return the schema of what a part of a document says: any value may be missing there."""
+        fields = {name: _optional(field) for name, field in self.fields.items()}
+        return OutputSchema(self.name, fields, description=self.description, strict=self.strict)
+
     def parse(self, text: str) -> tuple[dict[str, Any] | None, list[str]]:
         """Read a model's answer.
 
@@ -180,6 +199,13 @@ class OutputSchema:
     def example(self) -> dict[str, Any]:
         """Values of the right shape, for trying templates out."""
         return {name: _example(field) for name, field in self.fields.items()}
+
+
+def _optional(field: FieldSpec) -> FieldSpec:
+    inside = field.fields
+    if inside is not None and not field.list:
+        inside = {name: _optional(inner) for name, inner in inside.items()}
+    return field.model_copy(update={"optional": True, "fields": inside})
 
 
 def json_schema_format(name: str, schema: dict[str, Any], *, strict: bool) -> dict[str, Any]:
@@ -321,7 +347,7 @@ def _leaves(fields: Mapping[str, FieldSpec], values: dict[str, Any], prefix: str
             if field.fields:
                 yield from _leaves(field.fields, item, f"{item_path}.")
             else:
-                yield Leaf(item_path, field.grounding_kind, item)
+                yield Leaf(item_path, field.grounding_kind, item, field.ambiguous)
 
 
 def _example(field: FieldSpec) -> Any:

@@ -76,6 +76,9 @@ class AgentSection(_Section):
 class ExtractorSection(AgentSection):
     """The agent that returns the fields of a document."""
 
+    read: Literal["whole", "pages", "passages"] = "whole"
+    """What of a document goes into its prompt: all of it; one range of pages after the other, as large as
+    `LimitsSection.max_document_tokens` allows; or the passages that speak of the fields, in one prompt."""
     instructions: str = (
         "You extract fields from a document. Copy values exactly as the document has them; write dates as "
         "YYYY-MM-DD and numbers as plain numbers. Use null for what the document does not say. Never guess."
@@ -166,7 +169,8 @@ class LimitsSection(_Section):
     """What bounds a batch."""
 
     max_document_tokens: int = Field(50_000, ge=1)
-    """Estimated tokens of a document's text; longer ones fail."""
+    """Estimated tokens of what of a document goes into one prompt; longer documents fail, unless the
+    extractor reads them by pages or passages."""
     max_document_bytes: int = Field(20_000_000, ge=1)
     max_document_pages: int = Field(2_000, ge=1)
     """Pages of a PDF, or of a picture that has several."""

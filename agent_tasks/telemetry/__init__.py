@@ -412,8 +412,20 @@ def _tracer() -> trace.Tracer:
     return trace.get_tracer(_NAME, schema_url="https://opentelemetry.io/schemas/1.34.0")
 
 
-def _meter() -> metrics.Meter:
-    return metrics.get_meter(_NAME)
+def _meter_provider() -> metrics.MeterProvider:
+    return metrics.get_meter_provider()
+
+
+@functools.lru_cache(4)
+def _histograms(provider: metrics.MeterProvider) -> tuple[metrics.Histogram, metrics.Histogram]:
+    """Durations and tokens. Once for each provider: the one before an SDK is set up keeps all it gave."""
+    meter = provider.get_meter(_NAME)
+    return (
+        meter.create_histogram(
+            "gen_ai.client.operation.duration", unit="s", description="Duration of an operation"
+        ),
+        meter.create_histogram("gen_ai.client.token.usage", unit="{token}", description="Tokens of a run"),
+    )
 
 
 def _count(
@@ -426,21 +438,15 @@ def _count(
     """The two metrics of the conventions; without an SDK this does nothing."""
     if not operation:
         return
-    meter = _meter()
+    duration, tokens = _histograms(_meter_provider())
     common = {"gen_ai.system": SYSTEM, "gen_ai.operation.name": operation}
     if model:
         common["gen_ai.request.model"] = model
-    duration = meter.create_histogram(
-        "gen_ai.client.operation.duration", unit="s", description="Duration of an operation"
-    )
     duration.record(seconds, {**common, "error.type": error} if error else common)
     # Only where a run was followed to its end: the same usage is read several times otherwise.
     usage = run.get("usage") if run is not None and operation == "process_thread_run" else None
     if not usage:
         return
-    tokens = meter.create_histogram(
-        "gen_ai.client.token.usage", unit="{token}", description="Tokens of a run"
-    )
     for kind, key in (("input", "prompt_tokens"), ("output", "completion_tokens")):
         tokens.record(usage.get(key) or 0, {**common, "gen_ai.token.type": kind})
 

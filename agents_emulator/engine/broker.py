@@ -49,11 +49,18 @@ class Subscription:
         self._frames.put_nowait(None if self._waiting_bytes > MAX_WAITING_BYTES else frame)
 
     async def frames(self) -> AsyncIterator[bytes]:
-        """Yield frames until the end of the stream."""
+        """Yield frames until the end of the stream; those that wait together in one piece."""
         try:
-            while (frame := await self._frames.get()) is not None:
-                self._waiting_bytes -= len(frame)
-                yield frame
+            is_last = False
+            while not is_last:
+                waiting = [await self._frames.get()]
+                while not self._frames.empty():
+                    waiting.append(self._frames.get_nowait())
+                is_last = None in waiting
+                piece = b"".join(frame for frame in waiting if frame is not None)
+                self._waiting_bytes -= len(piece)
+                if piece:
+                    yield piece
         finally:
             self._broker.unsubscribe(self._run_id, self)
 

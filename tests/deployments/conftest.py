@@ -77,7 +77,7 @@ class Ground:
             yield process
         finally:
             process.terminate()
-            process.wait(60)
+            process.wait(150)  # it waits for the run that it has just begun
 
 
 @pytest.fixture(scope="module")

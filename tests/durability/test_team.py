@@ -38,7 +38,15 @@ async def _approve(folder: Path) -> None:
         await decide(questions, question.key, approved=True, by="Ida")
 
 
-AGAIN = ("turn.intended", "turn.started", "turn.ended", "tools.ready", "tools.submitted", "decision.asked")
+AGAIN = (
+    "turn.intended",
+    "turn.started",
+    "turn.ended",
+    "tools.ready",
+    "tools.submitted",
+    "decision.asked",
+    "cleanup.deleted",
+)
 """Where a life comes again that goes on with what the one before was killed at: it may pass there once."""
 
 

@@ -21,9 +21,10 @@ from agent_tasks.batch import context
 from agent_tasks.batch.context import batch_owner
 from agent_tasks.batch.fork import find_run
 from agent_tasks.batch.records import AnswerRow, DocumentRow
-from agent_tasks.errors import JournalError
+from agent_tasks.errors import JournalError, JournalVersionError
 from agent_tasks.journal import Journal, LeaseKind, NewLease
 from agent_tasks.journal.schema import SCHEMA_REVISION
+from agent_tasks.journal.workers import WorkerPresence
 from agent_tasks.operations import Workspace
 from agent_tasks.operations.ownership import in_use
 from tests.conftest import ServiceFactory
@@ -152,13 +153,43 @@ async def test_all_that_an_older_version_knew_is_in_the_tables_of_today(
         assert await find_run(with_service, "finished") == found
 
 
-@pytest.mark.parametrize("revision", OLD)
-async def test_a_lease_that_an_older_version_holds_is_respected(
-    postgresql_address: str, tmp_path: Path, revision: str
+def held_for_an_hour(text: str) -> tuple[str, set[str]]:
+    """A stored journal whose leases are not over, and the workers that have them."""
+    pattern = r"('(worker\.[^']*)'),[0-9.e+]+"
+    workers = {found[1] for found in re.findall(pattern, text)}
+    return re.sub(pattern, rf"\1,{time.time() + 3600!r}", text), workers
+
+
+@pytest.mark.parametrize("revision", [one for one in OLD if one != SCHEMA_REVISION])
+async def test_a_journal_is_not_migrated_under_a_worker_of_the_older_version(
+    address: str, tmp_path: Path, revision: str
 ) -> None:
-    """Of a worker that may be alive on another machine, as far as PostgreSQL tells."""
-    text = text_of(revision, tmp_path)
-    text = re.sub(r"('worker\.[^']*'),[0-9.e+]+", rf"\1,{time.time() + 3600!r}", text)
+    """It would write what is read no more. Beside SQLite it is known by its lock, elsewhere by its lease."""
+    text, workers = held_for_an_hour(text_of(revision, tmp_path))
+    assert workers
+    await load(address, text)
+    path = address.partition(":///")[2] if address.startswith("sqlite") else None
+    alive = [WorkerPresence(Path(f"{path}.workers"), one) for one in sorted(workers)] if path else []
+    for presence in alive:
+        presence.announce()
+    for _ in range(2):  # the first look has changed nothing
+        with pytest.raises(
+            JournalVersionError, match=f"schema {revision}, and a worker .* End it"
+        ) as refused:
+            async with Journal(address):
+                pass
+        assert any(one in str(refused.value) for one in workers)
+    for presence in alive:
+        presence.leave()
+    later = time.time() + (0 if path else 7200)
+    async with Journal(address, clock=lambda: later) as journal:
+        assert len(await journal.leases.of(SCOPE)) == 3
+
+
+async def test_a_lease_that_may_be_of_another_machine_is_respected(
+    postgresql_address: str, tmp_path: Path
+) -> None:
+    text, _ = held_for_an_hour(text_of(SCHEMA_REVISION, tmp_path))
     await load(postgresql_address, text)
     owner = batch_owner("papers", tmp_path / "papers")
     async with Journal(postgresql_address) as journal:

@@ -257,6 +257,27 @@ async def test_a_cancelled_caller_leaves_no_active_run(
     assert len(running.requests("runs.cancel")) == 1
 
 
+async def test_a_caller_that_is_cancelled_before_the_turn_is_known_leaves_no_active_run(
+    service: ServiceFactory, open_workspace: OpenWorkspace
+) -> None:
+    """At some moment between the intent and the first event, or while that is committed."""
+    running = service(rules={"default": {"reply": {"text": "Too late."}, "delay": 60}})
+    async with open_workspace(running) as ws:
+        agent = await clerk(ws)
+        for number in range(14):
+            spec = turn(agent, prompt=f"Question {number}?")
+            task = asyncio.create_task(run_turn(ws, spec))
+            await asyncio.sleep(0.004 * number)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        await release_owner(ws, "doc")
+    with running.http() as http:
+        told = http.get(f"{running.origin}/_emulator/verdict").json()
+    assert told["active_runs"]["count"] == 0
+    assert told["left_over"]["count"] == 1, "the agent, and no conversation"
+
+
 async def test_a_refused_turn_is_an_error_and_may_be_tried_again(
     service: ServiceFactory, open_workspace: OpenWorkspace
 ) -> None:

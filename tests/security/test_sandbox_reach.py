@@ -12,6 +12,7 @@ import sqlite3
 import struct
 import sys
 import threading
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -148,11 +149,12 @@ def listening() -> Iterator[tuple[dict[str, object], list[str]]]:
     arrived: list[str] = []
     loopback = socket.create_server(("127.0.0.1", 0))
     abstract = socket.socket(socket.AF_UNIX)
-    abstract.bind(f"\0agents-attack-{os.getpid()}")
+    name = f"\0agents-attack-{uuid.uuid4().hex}"  # one of its own: a child may hold that of the test before
+    abstract.bind(name)
     abstract.listen()
-    for server, name in ((loopback, "loopback"), (abstract, "abstract")):
-        threading.Thread(target=_accept, args=(server, name, arrived), daemon=True).start()
-    yield {"loopback": loopback.getsockname(), "abstract": f"\0agents-attack-{os.getpid()}"}, arrived
+    for server, kind in ((loopback, "loopback"), (abstract, "abstract")):
+        threading.Thread(target=_accept, args=(server, kind, arrived), daemon=True).start()
+    yield {"loopback": loopback.getsockname(), "abstract": name}, arrived
     for server in (loopback, abstract):
         server.shutdown(socket.SHUT_RDWR)
         server.close()

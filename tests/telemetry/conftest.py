@@ -62,7 +62,7 @@ class Recorded:
 def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorded]:
     found = Recorded()
     monkeypatch.setattr(telemetry, "_tracer", lambda: found.provider.get_tracer("test"))
-    monkeypatch.setattr(telemetry, "_meter", lambda: found.meters.get_meter("test"))
+    monkeypatch.setattr(telemetry, "_meter_provider", lambda: found.meters)
     for name in telemetry.CONTENT_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     telemetry.instrument()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+from collections import Counter
 from typing import Any
 
 import httpx
@@ -10,7 +12,7 @@ import pytest
 
 from agent_tasks.client import AgentsClient, AsyncAgentsClient
 from agent_tasks.errors import BadRequestError, NotFoundError, RunFailedError
-from agent_tasks.telemetry import agent_span
+from agent_tasks.telemetry import agent_span, tool_span
 from agent_tasks.tools import ToolSet
 from tests.conftest import ServiceFactory
 from tests.telemetry.conftest import Recorded
@@ -215,6 +217,23 @@ async def test_failures_are_marked(service: ServiceFactory, recorded: Recorded) 
     assert dict(run.attributes or {})["error.type"] == "server_error"
     assert dict(run.attributes or {})["gen_ai.thread.run.status"] == "failed"
     assert run.status.status_code.name == "ERROR"
+
+
+def kept_by_opentelemetry() -> Counter[str]:
+    gc.collect()
+    kinds = (type(one) for one in gc.get_objects())
+    return Counter(kind.__name__ for kind in kinds if str(kind.__module__).startswith("opentelemetry."))
+
+
+def test_operations_without_an_sdk_leave_nothing_behind() -> None:
+    """Until a provider is set OpenTelemetry keeps every meter that was asked for, and its instruments."""
+    with agent_span("asst_1", "clerk"):
+        pass  # the first one may set something up
+    before = kept_by_opentelemetry()
+    for _ in range(100):
+        with agent_span("asst_1", "clerk"), tool_span("look_up", "call_1"):
+            pass
+    assert kept_by_opentelemetry() - before == Counter()
 
 
 async def test_durations_and_tokens_are_counted(service: ServiceFactory, recorded: Recorded) -> None:

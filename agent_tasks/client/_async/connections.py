@@ -1,7 +1,7 @@
-"""Connections in small groups: a large pool of httpx looks at each of its connections for each request.
+"""Connections, each with a client of its own: a pool of httpx looks at all it has for each request.
 
 A pool of fifty costs several milliseconds of processor time a request (it compares each connection with each,
-and asks the system about each idle one); twelve pools of four cost next to nothing.
+and asks the system about each idle one); fifty pools of one cost next to nothing.
 """
 
 from __future__ import annotations
@@ -14,81 +14,92 @@ import httpx
 
 from agent_tasks.client._async import _runtime
 
-__all__ = ["AsyncConnections"]
+__all__ = ["AsyncConnections", "AsyncHttp"]
 
-IN_A_GROUP: Final = 4
-"""Requests that a group carries at the same time, each on a connection of its own."""
-AT_MOST: Final = 200
-"""Requests under way; further ones wait for as long as a request may wait for a connection."""
+AT_MOST: Final = 240
+"""Requests under way; further ones wait for as long as a request may wait for a connection.
+
+Two hundred turns, and beside them what is deleted.
+"""
+
+
+class _NoCookies(httpx.Cookies):
+    def extract_cookies(self, response: httpx.Response) -> None:
+        """Take nothing: looking for cookies costs more than all else that is done with headers."""
+
+
+class AsyncHttp(httpx.AsyncClient):
+    """A client that keeps no cookies: no request depends on one before it."""
+
+    _none: Final = _NoCookies()
+
+    @property  # type: ignore[misc]
+    def cookies(self) -> httpx.Cookies:
+        """None, ever."""
+        return self._none
 
 
 class AsyncConnections:
-    """Sends requests, each on the first group that has room: a few requests stay on a few connections.
+    """Sends requests, each on the connection that was used last of those that are free.
+
+    So a few requests stay on a few connections.
 
     Args:
         make: makes a client with connections of its own.
-        grouped: whether there is more than one; a transport that a test gives has no connections.
+        apart: whether each carries one request at a time; a transport that a test gives carries all.
     """
 
-    def __init__(self, make: Callable[[], httpx.AsyncClient], *, grouped: bool = True) -> None:
+    def __init__(self, make: Callable[[], AsyncHttp], *, apart: bool = True) -> None:
         self._make = make
-        self._room = IN_A_GROUP if grouped else AT_MOST
-        self._groups = [_Group(make())]
+        self._apart = apart
+        self._all = [make()]
+        self._unused = [*self._all]
         self._free = _runtime.AsyncSemaphore(AT_MOST)
         self._choosing = threading.Lock()
 
-    async def send(self, method: str, url: str, *, limits: httpx.Timeout, **parts: Any) -> httpx.Response:
+    async def send(self, request: httpx.Request) -> httpx.Response:
         """Send a request; gives its answer unread. Its connection is free again when that is closed.
 
         Args:
-            method: its method.
-            url: where to.
-            limits: its timeouts; that of the pool is how long it waits for a connection.
-            **parts: as `httpx.AsyncClient.build_request` takes them.
+            request: what to send. Its timeouts are those of its extension `timeout`; that of the pool is how
+                long it waits for a connection.
 
         Raises:
             httpx.HTTPError: what httpx raises.
         """
-        await _runtime.async_acquired(self._free, limits.pool)
-        group = self._chosen()
+        await _runtime.async_acquired(self._free, request.extensions["timeout"]["pool"])
+        http = self._chosen()
         try:
-            request = group.http.build_request(method, url, timeout=limits, **parts)
-            response = await group.http.send(request, stream=True)
+            response = await http.send(request, stream=True)
         except BaseException:
-            self._give_back(group)
+            self._give_back(http)
             raise
         if response.is_closed:  # one that a test made
-            self._give_back(group)
+            self._give_back(http)
             return response
-        response.stream = _Body(response.stream, lambda: self._give_back(group))
+        response.stream = _Body(response.stream, lambda: self._give_back(http))
         return response
 
-    def _chosen(self) -> _Group:
+    def _chosen(self) -> AsyncHttp:
+        if not self._apart:
+            return self._all[0]
         with self._choosing:
-            group = next((one for one in self._groups if one.busy < self._room), None)
-            if group is None:
-                group = _Group(self._make())
-                self._groups.append(group)
-            group.busy += 1
-            return group
+            if self._unused:
+                return self._unused.pop()
+            http = self._make()
+            self._all.append(http)
+            return http
 
-    def _give_back(self, group: _Group) -> None:
-        with self._choosing:
-            group.busy -= 1
+    def _give_back(self, http: AsyncHttp) -> None:
+        if self._apart:
+            with self._choosing:
+                self._unused.append(http)
         self._free.release()
 
     async def aclose(self) -> None:
         """Close all connections."""
-        for group in self._groups:
-            await group.http.aclose()
-
-
-class _Group:
-    """A client with a few connections, and how many of them are in use."""
-
-    def __init__(self, http: httpx.AsyncClient) -> None:
-        self.http = http
-        self.busy = 0
+        for http in self._all:
+            await http.aclose()
 
 
 class _Body(httpx.AsyncByteStream):

@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator
 from contextlib import AbstractContextManager
+from functools import lru_cache
 from importlib.metadata import version
-from typing import Any
+from typing import Any, cast
 
 import httpx
 from tenacity import AsyncRetrying
 
 from agent_tasks.bounded import ACCEPT_ENCODING, Bounded, bounded_json
 from agent_tasks.client._async import _runtime
-from agent_tasks.client._async.connections import AsyncConnections
+from agent_tasks.client._async.connections import AsyncConnections, AsyncHttp
 from agent_tasks.client._async.credentials import AsyncTokenSource
 from agent_tasks.client._operations import operation_name
 from agent_tasks.client._options import RetryPolicy, Timeouts
@@ -44,6 +45,12 @@ LARGEST_ERROR = 64 * 1024
 _KEEP_ALIVE = 2.0
 
 
+@lru_cache(512)
+def _url(address: str, query: httpx.QueryParams) -> httpx.URL:
+    """An address with its query; most requests go where one before them went, and parsing it takes long."""
+    return httpx.URL(address, params=query)
+
+
 async def _wait(seconds: float) -> None:
     """Waits before a call is sent again."""
     crash_point("send.waiting")
@@ -68,14 +75,13 @@ class AsyncTransport:
         self._endpoint = endpoint
         self._tokens = tokens
         self.api_version = api_version
-        self._retry = retry
+        self._stop = retry_stop(retry)
+        self._pause = RetryWait(retry)
         self._log_bodies = logging_enable
         verified = httpx.create_ssl_context()  # once: it reads all certificates
 
-        def connected() -> httpx.AsyncClient:
-            return httpx.AsyncClient(
-                timeout=timeouts.for_answer(),
-                headers={"User-Agent": _USER_AGENT, "Accept-Encoding": ACCEPT_ENCODING},
+        def connected() -> AsyncHttp:
+            return AsyncHttp(
                 follow_redirects=False,  # a token must not follow to wherever an answer points
                 verify=verified,
                 limits=httpx.Limits(keepalive_expiry=_KEEP_ALIVE),
@@ -84,7 +90,7 @@ class AsyncTransport:
                 transport=transport,
             )
 
-        self._connections = AsyncConnections(connected, grouped=transport is None)
+        self._connections = AsyncConnections(connected, apart=transport is None)
 
     async def aclose(self) -> None:
         """Closes all connections."""
@@ -138,8 +144,8 @@ class AsyncTransport:
         return AsyncRetrying(
             sleep=_wait,
             retry=retry_condition(call),
-            stop=retry_stop(self._retry),
-            wait=RetryWait(self._retry),
+            stop=self._stop,
+            wait=self._pause,
             reraise=True,
         )
 
@@ -175,7 +181,8 @@ class AsyncTransport:
                     yield response.content
                     return
                 body = Bounded.of(response, limit, seconds=seconds)
-                async for raw in response.aiter_raw():
+                # Not `aiter_raw`, which only cuts the pieces that are given here into pieces again.
+                async for raw in cast("httpx.AsyncByteStream", response.stream):
                     for piece in body.feed(raw):
                         yield piece
                 body.finish()
@@ -225,14 +232,13 @@ class AsyncTransport:
     async def _send_once(
         self, call: ServiceRequest, token: str | None, accept: str, limits: httpx.Timeout
     ) -> httpx.Response:
-        headers = {"Accept": accept}
+        headers = {"Accept": accept, "Accept-Encoding": ACCEPT_ENCODING, "User-Agent": _USER_AGENT}
         add_trace_context(headers)
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
-        url = self._endpoint.url + call.path
-        params = {"api-version": self.api_version, **call.params}
+        url = self._address(call)
         started = time.monotonic()
-        asked: dict[str, Any] = {}
+        asked: dict[str, Any] = {"timeout": limits.as_dict()}
         if call.changes:
             # Here, since waiting for an answer of the gate must not hold up a connection, and once more when
             # there is a connection: it may have taken long.
@@ -243,30 +249,23 @@ class AsyncTransport:
             if call.upload is not None:
                 with call.upload.open() as content:
                     response = await self._connections.send(
-                        call.method,
-                        url,
-                        params=params,
-                        headers=headers,
-                        limits=limits,
-                        data={"purpose": call.upload.purpose},
-                        files={"file": (call.upload.filename, content, "application/octet-stream")},
-                        extensions=asked,
+                        httpx.Request(
+                            call.method,
+                            url,
+                            headers=headers,
+                            data={"purpose": call.upload.purpose},
+                            files={"file": (call.upload.filename, content, "application/octet-stream")},
+                            extensions=asked,
+                        )
                     )
             else:
                 body = call.content()
                 if body is not None:
                     headers["Content-Type"] = "application/json"
                     self._log_body("request", call, body)
+                request = httpx.Request(call.method, url, headers=headers, content=body, extensions=asked)
                 async with _runtime.async_within(self.timeouts.answer):
-                    response = await self._connections.send(
-                        call.method,
-                        url,
-                        params=params,
-                        headers=headers,
-                        limits=limits,
-                        content=body,
-                        extensions=asked,
-                    )
+                    response = await self._connections.send(request)
         logger.debug(
             "%s %s answered %d in %d ms (request id %s)",
             call.method,
@@ -276,6 +275,11 @@ class AsyncTransport:
             request_id(response.headers),
         )
         return response
+
+    def _address(self, call: ServiceRequest) -> httpx.URL:
+        """Where a call goes, with its query."""
+        params = {"api-version": self.api_version, **call.params}
+        return _url(self._endpoint.url + call.path, httpx.QueryParams(params))
 
     def _log_body(self, what: str, call: ServiceRequest, content: bytes) -> None:
         if self._log_bodies:

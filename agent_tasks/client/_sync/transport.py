@@ -6,8 +6,9 @@ from __future__ import annotations
 import time
 from collections.abc import Generator
 from contextlib import AbstractContextManager
+from functools import lru_cache
 from importlib.metadata import version
-from typing import Any
+from typing import Any, cast
 
 import httpx
 from tenacity import Retrying
@@ -23,7 +24,7 @@ from agent_tasks.client._requests import (
     transport_errors,
 )
 from agent_tasks.client._sync import _runtime
-from agent_tasks.client._sync.connections import Connections
+from agent_tasks.client._sync.connections import Connections, Http
 from agent_tasks.client._sync.credentials import TokenSource
 from agent_tasks.client.endpoint import Endpoint
 from agent_tasks.client.failures import error_from_answer, request_id
@@ -43,6 +44,12 @@ LARGEST_ERROR = 64 * 1024
 # Well below the 5 seconds after which common servers close an idle connection: a request that meets a closing
 # connection fails with an unknown outcome, and a busy process may take a while between choosing and sending.
 _KEEP_ALIVE = 2.0
+
+
+@lru_cache(512)
+def _url(address: str, query: httpx.QueryParams) -> httpx.URL:
+    """An address with its query; most requests go where one before them went, and parsing it takes long."""
+    return httpx.URL(address, params=query)
 
 
 def _wait(seconds: float) -> None:
@@ -69,14 +76,13 @@ class Transport:
         self._endpoint = endpoint
         self._tokens = tokens
         self.api_version = api_version
-        self._retry = retry
+        self._stop = retry_stop(retry)
+        self._pause = RetryWait(retry)
         self._log_bodies = logging_enable
         verified = httpx.create_ssl_context()  # once: it reads all certificates
 
-        def connected() -> httpx.Client:
-            return httpx.Client(
-                timeout=timeouts.for_answer(),
-                headers={"User-Agent": _USER_AGENT, "Accept-Encoding": ACCEPT_ENCODING},
+        def connected() -> Http:
+            return Http(
                 follow_redirects=False,  # a token must not follow to wherever an answer points
                 verify=verified,
                 limits=httpx.Limits(keepalive_expiry=_KEEP_ALIVE),
@@ -85,7 +91,7 @@ class Transport:
                 transport=transport,
             )
 
-        self._connections = Connections(connected, grouped=transport is None)
+        self._connections = Connections(connected, apart=transport is None)
 
     def close(self) -> None:
         """Closes all connections."""
@@ -139,8 +145,8 @@ class Transport:
         return Retrying(
             sleep=_wait,
             retry=retry_condition(call),
-            stop=retry_stop(self._retry),
-            wait=RetryWait(self._retry),
+            stop=self._stop,
+            wait=self._pause,
             reraise=True,
         )
 
@@ -176,7 +182,8 @@ class Transport:
                     yield response.content
                     return
                 body = Bounded.of(response, limit, seconds=seconds)
-                for raw in response.iter_raw():
+                # Not `iter_raw`, which only cuts the pieces that are given here into pieces again.
+                for raw in cast("httpx.SyncByteStream", response.stream):
                     yield from body.feed(raw)
                 body.finish()
         finally:
@@ -225,14 +232,13 @@ class Transport:
     def _send_once(
         self, call: ServiceRequest, token: str | None, accept: str, limits: httpx.Timeout
     ) -> httpx.Response:
-        headers = {"Accept": accept}
+        headers = {"Accept": accept, "Accept-Encoding": ACCEPT_ENCODING, "User-Agent": _USER_AGENT}
         add_trace_context(headers)
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
-        url = self._endpoint.url + call.path
-        params = {"api-version": self.api_version, **call.params}
+        url = self._address(call)
         started = time.monotonic()
-        asked: dict[str, Any] = {}
+        asked: dict[str, Any] = {"timeout": limits.as_dict()}
         if call.changes:
             # Here, since waiting for an answer of the gate must not hold up a connection, and once more when
             # there is a connection: it may have taken long.
@@ -243,30 +249,23 @@ class Transport:
             if call.upload is not None:
                 with call.upload.open() as content:
                     response = self._connections.send(
-                        call.method,
-                        url,
-                        params=params,
-                        headers=headers,
-                        limits=limits,
-                        data={"purpose": call.upload.purpose},
-                        files={"file": (call.upload.filename, content, "application/octet-stream")},
-                        extensions=asked,
+                        httpx.Request(
+                            call.method,
+                            url,
+                            headers=headers,
+                            data={"purpose": call.upload.purpose},
+                            files={"file": (call.upload.filename, content, "application/octet-stream")},
+                            extensions=asked,
+                        )
                     )
             else:
                 body = call.content()
                 if body is not None:
                     headers["Content-Type"] = "application/json"
                     self._log_body("request", call, body)
+                request = httpx.Request(call.method, url, headers=headers, content=body, extensions=asked)
                 with _runtime.within(self.timeouts.answer):
-                    response = self._connections.send(
-                        call.method,
-                        url,
-                        params=params,
-                        headers=headers,
-                        limits=limits,
-                        content=body,
-                        extensions=asked,
-                    )
+                    response = self._connections.send(request)
         logger.debug(
             "%s %s answered %d in %d ms (request id %s)",
             call.method,
@@ -276,6 +275,11 @@ class Transport:
             request_id(response.headers),
         )
         return response
+
+    def _address(self, call: ServiceRequest) -> httpx.URL:
+        """Where a call goes, with its query."""
+        params = {"api-version": self.api_version, **call.params}
+        return _url(self._endpoint.url + call.path, httpx.QueryParams(params))
 
     def _log_body(self, what: str, call: ServiceRequest, content: bytes) -> None:
         if self._log_bodies:

@@ -7,6 +7,7 @@ the right one of several.
 
 from agent_tasks.documents.grounding.records import (
     MAX_OCCURRENCES,
+    Ambiguous,
     FieldGrounding,
     Ground,
     GroundingStatus,
@@ -18,6 +19,7 @@ from agent_tasks.documents.grounding.source import SourceText
 
 __all__ = [
     "MAX_OCCURRENCES",
+    "Ambiguous",
     "FieldGrounding",
     "Ground",
     "GroundingStatus",

@@ -10,6 +10,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from babel.languages import get_official_languages
 from babel.numbers import get_territory_currencies
 
 NAMES = Path(__file__).with_name("names.json")
+_SINCE = date(2013, 1, 1)
+"""Currencies that were given up later are known."""
 
 LANGUAGES = [
     "en",
@@ -218,9 +221,9 @@ def _multipliers() -> dict[str, list[int]]:
 
 
 def _currencies() -> dict[str, dict[str, list[str]]]:
-    """Of each currency in use: its signs in any language, its names where it is paid with and others."""
+    """Of each currency in use, or lately so: its signs in any language, its names where it is paid with."""
     english = Locale("en")
-    codes = {code for territory in english.territories for code in get_territory_currencies(str(territory))}
+    codes = {code for territory in english.territories for code in _currencies_of(str(territory))}
     signs: dict[str, set[str]] = defaultdict(set)
     words: dict[str, set[str]] = defaultdict(set)
     for locale in _all_locales():
@@ -232,6 +235,7 @@ def _currencies() -> dict[str, dict[str, list[str]]]:
             locale = Locale.parse(language)
             plurals = locale._data["currency_names_plural"]
             full = {locale.currencies.get(code, ""), *plurals.get(code, {}).values()}
+            full = {name for name in full if not re.search(r"\d", name)}  # "Ouguiya (1973-2017)"
             # "dollars" for "Canadian dollars": what it shares with others is found out where it is read.
             words[code] |= full | {
                 name.split()[-1].lower() for name in full if name and language in languages
@@ -242,12 +246,17 @@ def _currencies() -> dict[str, dict[str, list[str]]]:
     }
 
 
+def _currencies_of(territory: str) -> list[str]:
+    """What is paid with there, and what was not long ago: papers are kept for years."""
+    return list(get_territory_currencies(territory, start_date=_SINCE, end_date=date.max))
+
+
 def _spoken_where_paid(english: Locale) -> dict[str, set[str]]:
     """The official languages of the territories that each currency is paid in."""
     found: dict[str, set[str]] = defaultdict(lambda: {"en"})
     known = set(localedata.locale_identifiers())
     for territory in english.territories:
-        for code in get_territory_currencies(str(territory)):
+        for code in _currencies_of(str(territory)):
             found[code] |= known & set(get_official_languages(str(territory), de_facto=True))
     return found
 

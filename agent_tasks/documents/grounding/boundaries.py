@@ -90,9 +90,9 @@ def _begins(text: Folded, start: int, sought: Wanted) -> How | None:
 
 def _ends(text: Folded, end: int, sought: Wanted) -> How | None:
     folded = text.text
-    last, following, beyond = folded[end - 1], folded[end : end + 1], folded[end + 1 : end + 2]
+    last, following = folded[end - 1], folded[end : end + 1]
     kind, beside = kind_of(last), kind_of(following)
-    if following in FOLLOWING_VOWELS or (beyond in CLOSERS and beside is Kind.UNSPACED):
+    if following in FOLLOWING_VOWELS or (beside is Kind.UNSPACED and _is_closing(folded, end)):
         return None
     if is_mark(following):
         return None
@@ -104,6 +104,15 @@ def _ends(text: Folded, end: int, sought: Wanted) -> How | None:
         run = _run_after(text, end) if beside is Kind.LETTER else ""
         return How.EXACT if run and sought.traits.is_digits and _is_apart(run, text, end) else None
     return None if _is_joined_after(text, end, sought) else How.EXACT
+
+
+def _is_closing(folded: str, at: int) -> bool:
+    """Whether the consonant there closes the syllable before it, or is silent."""
+    while kind_of(folded[at + 1 : at + 2]) is Kind.MARK:
+        at += 1
+        if folded[at] in CLOSERS:
+            return True
+    return False
 
 
 def _prefixed(folded: str, start: int, sought: Wanted) -> How | None:
@@ -171,7 +180,10 @@ def _is_joined_after(text: Folded, end: int, sought: Wanted) -> bool:
     if not sought.traits.has_digit or kind_of(far) is Kind.OTHER:
         return False
     if kind_of(far) is Kind.DIGIT:
-        return sign in _JOINTS or (sign in _DECIMALS and kind_of(folded[end - 1]) is Kind.DIGIT)
+        if sign == "/" and _DATE_AFTER.match(folded, end):  # number and date of a paper: 118/25.11.2026
+            return False
+        is_decimal = sign in _DECIMALS and (sought.traits.is_digits or sign != ",")
+        return sign in _JOINTS or (is_decimal and kind_of(folded[end - 1]) is Kind.DIGIT)
     if sign not in _JOINTS or kind_of(far) is not Kind.LETTER:
         return False
     run = _run_after(text, end + 1)
@@ -188,6 +200,7 @@ def _is_continued(folded: str, start: int, end: int) -> bool:
 
 _IRISH = re.compile(r"(?<![^\W_])O['’ʼ]\Z")
 _AREA_CODE = re.compile(r"\(\+?\d{1,5}\) ?\Z")
+_DATE_AFTER = re.compile(r"/\d{1,2}\.\d{1,2}\.\d{2,4}(?!\d)")
 _GROUP_AFTER = re.compile(r" \d{2,4}(?!\d|[.,]\d)")
 _GROUP_BEFORE = re.compile(r"(?<![\d.,])\d{2,4} \Z")
 

@@ -16,7 +16,7 @@ SOFT_HYPHEN = "\u00ad"
 _LINE_ENDS = "\n\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 _OWN = {
     **dict.fromkeys(map(ord, _LINE_ENDS), "\n"),
-    **dict.fromkeys(map(ord, "’‘ʼ′‵`´＇"), "'"),
+    **dict.fromkeys(map(ord, "’‘ʼʻʽ′‵`´＇"), "'"),
     **dict.fromkeys(map(ord, "“”„‟«»″״‹›＂"), '"'),
     **dict.fromkeys(map(ord, "⁄∕／"), "/"),
     ord("−"): "-",
@@ -28,6 +28,9 @@ _OWN = {
     # Cases of Turkish: what is told apart, `letters` tells apart.
     ord("ı"): "i",
     ord("İ"): "i",
+    # Russian writes the dots or not; older Romanian texts have a cedilla for the comma.
+    **dict.fromkeys(map(ord, "ёЁ"), "е"),
+    **{ord(cedilla): comma for cedilla, comma in zip("şŞţŢ", "șșțț", strict=True)},
     # Ligatures that Unicode holds for letters.
     ord("œ"): "oe",
     ord("Œ"): "oe",
@@ -81,6 +84,9 @@ _TABLE = _FoldTable(_OWN)
 _SEQUENCES = rf"[\uff73\uff76-\uff84\uff8a-\uff8e][\uff9e\uff9f]|(?P<break>{SOFT_HYPHEN}[ \t\r\u200b]*(?=\n))"
 
 _SEQUENCE = re.compile(_SEQUENCES)
+# What mail puts before each line that it quotes: no part of the text.
+_QUOTED = r"(?<=\n)>[> ]*(?<= )"
+_IS_QUOTED = re.compile(f"\\A>[> ]* .*\n>|{_QUOTED}.*\n>")
 
 
 class Folded:
@@ -141,7 +147,7 @@ def _pieces(source: str) -> Iterator[tuple[int, int, str]]:
         start, end = match.span()
         if at < start:
             yield at, start, source[at:start].translate(_TABLE)
-        if folded := "-" if match["break"] else _folded_sequence(match[0]):
+        if folded := "-" if match["break"] else "" if match["quoted"] else _folded_sequence(match[0]):
             yield start, end, folded
         at = end
     if at < len(source):
@@ -157,4 +163,9 @@ def _folded_sequence(piece: str) -> str:
 def _uneven(source: str) -> re.Pattern[str]:
     """What changes its length in folding; only what occurs is looked for."""
     chars = {char for char in set(source) if len(_TABLE[ord(char)]) != 1}
-    return re.compile(f"{_SEQUENCES}|[{re.escape(''.join(sorted(chars)))}]" if chars else _SEQUENCES)
+    sequences = (
+        f"{_SEQUENCES}|(?P<quoted>{_QUOTED})"
+        if _IS_QUOTED.search(source)
+        else f"{_SEQUENCES}|(?P<quoted>(?!))"
+    )
+    return re.compile(f"{sequences}|[{re.escape(''.join(sorted(chars)))}]" if chars else sequences)

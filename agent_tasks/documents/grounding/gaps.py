@@ -6,7 +6,7 @@ import itertools
 import re
 
 from agent_tasks.documents.grounding.boundaries import Edges, is_telling
-from agent_tasks.documents.grounding.identifiers import BROKEN_SIZE, JOINED_SIZE, Traits
+from agent_tasks.documents.grounding.identifiers import BROKEN_SIZE, JOINED_SIZE, UNSIGNED_SIZE, Traits
 from agent_tasks.documents.grounding.records import How
 from agent_tasks.documents.grounding.scripts import WITHOUT_BLANKS, Kind, kind_of
 from agent_tasks.documents.grounding.skeleton import Wanted
@@ -58,10 +58,12 @@ def _are_digits(sought: Wanted, at: int) -> bool:
 
 
 def _are_groups(found: dict[int, str], sought: Wanted) -> bool:
-    """Whether digits are grouped as people group them: two to four at a time."""
+    """Whether digits are grouped as people group them: two to four at a time, or five from the end."""
     cuts = [0, *sorted(found), len(sought.letters)]
     sizes = [later - earlier for earlier, later in itertools.pairwise(cuts)]
-    return len(sizes) == 1 or all(2 <= size <= 4 for size in sizes)
+    if len(sizes) == 1 or all(2 <= size <= 4 for size in sizes):
+        return True
+    return sizes[0] <= 5 and set(sizes[1:]) == {5}  # references of payments
 
 
 def _gap(sought: Wanted, at: int, wanted: str, seen: str) -> How | None:
@@ -99,6 +101,9 @@ def _between_digits(traits: Traits, wanted: str, seen: str) -> How | None:
     if traits.is_phone and not set(wanted + seen) - set(" -./()"):
         return How.SIGNS
     signs = _signs(seen)
+    is_sign = (signs == "-" and traits.is_unsigned) or (signs == "." and traits.is_pointless)
+    if is_sign and not wanted and "\n" not in seen and traits.size >= UNSIGNED_SIZE:
+        return How.SIGNS if traits.is_code or traits.is_digits else None
     if _signs(wanted) != signs or len(seen) > len(signs) + 2 * MAX_BLANKS:
         return None
     if signs:

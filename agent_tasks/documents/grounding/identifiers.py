@@ -17,8 +17,12 @@ _DECIMAL = re.compile(r"0[.,]\d+")
 _QUANTITY = re.compile(r"-?[\d.,' ]*\d ?[^\W\d_]{1,4}\.?|[^\W\d_]{1,4}\.? ?\d[\d.,' ]*")
 _ADDRESS = re.compile(r"\S@\S|://|\bwww\.")
 
+GROUPED_SIZE = 7
+"""Digits of a number that the text may write with signs, and that is looked for so."""
 JOINED_SIZE = 7
 """Letters and digits of an identifier in which blanks don't matter: "3 1234" is not 31234."""
+UNSIGNED_SIZE = 9
+"""And of one whose points and hyphens may be missing in the value."""
 BROKEN_SIZE = 12
 """And of one that may be broken over a line without a hyphen."""
 
@@ -32,6 +36,10 @@ class Traits:
     """Digits alone, and what stands between them."""
     is_code: bool
     """Of capitals and digits: blanks in it do not matter."""
+    is_unsigned: bool
+    """Nothing but letters, digits and blanks: a number that the text may have with points and hyphens."""
+    is_pointless: bool
+    """Without points and commas: the text may have points between its digits."""
     is_iban: bool
     is_phone: bool
     is_quantity: bool
@@ -40,6 +48,11 @@ class Traits:
     """Of mail or the web: its signs are part of it."""
     size: int
     """Letters and digits."""
+
+    @property
+    def is_grouped(self) -> bool:
+        """Whether the text may group the digits with signs that the value does not have."""
+        return self.is_digits and self.is_unsigned and self.size >= GROUPED_SIZE
 
 
 def traits(value: str, folded: str) -> Traits:
@@ -59,6 +72,8 @@ def traits(value: str, folded: str) -> Traits:
         has_digit=has_digit,
         is_digits=plain.isdigit(),
         is_code=is_bic or is_iban or (has_digit and is_upper and len(plain) >= JOINED_SIZE - 1),
+        is_unsigned=re.search(r"[^\w\s]|_", folded) is None,
+        is_pointless=re.search(r"[.,]", folded) is None,
         is_iban=is_iban,
         is_phone=_is_phone(fold(value)),
         is_quantity=_QUANTITY.fullmatch(folded) is not None,
@@ -89,10 +104,26 @@ def find_phone(value: str, text: Folded) -> Match | None:
     elif lead == r"\+ ?":
         lead = r"(?:\+|00) ?"
     between = rf"(?: ?\(0\))?{_PHONE_SIGNS}"
-    pattern = re.compile(rf"(?<![\d+])(?<!\d[-./]){lead}{between.join(digits)}(?!\d|[ ./-]\d)")
+    return _first(re.compile(rf"{_BEFORE_DIGITS}{lead}{between.join(digits)}{_AFTER_DIGITS}"), text)
+
+
+def find_grouped(value: str, text: Folded) -> Match | None:
+    """Find a row of digits that the text writes with signs: a tax number, an account, a telephone's."""
+    between = r"(?:[.-]| ?[()] ?)?"
+    digits = re.sub(r"\D", "", fold(value))
+    return _first(re.compile(rf"{_BEFORE_DIGITS}\(?{between.join(digits)}{_AFTER_DIGITS}"), text)
+
+
+_BEFORE_DIGITS = r"(?<![\d+])(?<!\d[-./])"
+_AFTER_DIGITS = r"(?!\d|[ ./-]\d)"
+
+
+def _first(pattern: re.Pattern[str], text: Folded) -> Match | None:
     first: tuple[int, int] | None = None
     count = 0
     for match in pattern.finditer(text.text):
+        if _DATE.fullmatch(match[0]):
+            continue
         first = first or text.span(*match.span())
         count += 1
         if count == MAX_OCCURRENCES:

@@ -10,6 +10,8 @@ from agent_tasks.documents.grounding.folding import VOWEL_POINTS
 _DOTTED = re.compile("[iıIİ]")
 _GREEK = re.compile("[\u0370-\u03ff\u1f00-\u1fff]")
 _APART = ({"i", "ı"}, {"ı", "İ"})
+_APART_IN_CAPITALS = (*_APART, {"i", "I"})
+"""Where capitals have their dots, those without are others."""
 
 
 def agree(value: str, quote: str) -> bool:
@@ -18,10 +20,12 @@ def agree(value: str, quote: str) -> bool:
 
 
 def _dots_agree(value: str, quote: str) -> bool:
-    if "ı" not in value and "ı" not in quote:
+    has_capitals = "İ" in quote and quote == quote.upper()
+    if "ı" not in value and "ı" not in quote and not has_capitals:
         return True
+    apart = _APART_IN_CAPITALS if has_capitals else _APART
     pairs = zip(_DOTTED.findall(value), _DOTTED.findall(quote), strict=False)
-    return all({one, other} not in _APART for one, other in pairs)
+    return all({one, other} not in apart for one, other in pairs)
 
 
 def _stress_agrees(value: str, quote: str) -> bool:

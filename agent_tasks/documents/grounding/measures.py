@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
 
 import regex
 
@@ -15,6 +17,10 @@ from agent_tasks.documents.grounding.names import (
     unit_spellings,
 )
 from agent_tasks.documents.grounding.records import MAX_OCCURRENCES, How, Match
+from agent_tasks.documents.grounding.scripts import Kind, kind_of
+
+PatternOf: TypeAlias = Callable[[str, str], regex.Pattern[str]]
+"""What finds names, an alternation of them, in a folded text."""
 
 
 def find_currency(value: str, text: Folded) -> Match | None:
@@ -52,34 +58,51 @@ def _named(value: str, text: Folded, match: Match) -> Match:
     return match._replace(how=How.FORM if fold(quote) == fold(value).strip() else How.NAME)
 
 
-def _beside_number(names: str) -> regex.Pattern[str]:
+def _beside_number(names: str, text: str) -> regex.Pattern[str]:
     """After a number (a word for a large one may stand between) or before it; no part of a word."""
-    large = "|".join(sorted(map(regex.escape, _large()), key=len, reverse=True))
+    large = "|".join(sorted(map(regex.escape, _large_in(text)), key=len, reverse=True)) or "(?!)"
     between = rf"(?:(?:{large})(?![\p{{L}}\p{{M}}])\.? ?(?:de |d'|di )?|[km](?=\p{{Sc}}))?"
     after = rf"[\d½¼¾.-] ?{between}\K(?P<name>{names})(?![\p{{L}}\p{{M}}²³])"
     before = rf"(?<![\p{{L}}\p{{M}}])(?P<name>{names})\.? ?(?=-?[.]?\d)"
     scripts = r"[\p{Han}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
     unspaced = rf"[\d万億千亿만억천] ?\K(?P<name>(?:{names})(?<={scripts}))"
-    return regex.compile(f"{after}|{before}|{unspaced}")
+    in_words = rf"\d ?\([^()\d]{{3,120}}\) ?\K(?P<name>{names})(?![\p{{L}}\p{{M}}²³])"
+    return regex.compile(f"{after}|{before}|{unspaced}|{in_words}")
 
 
-def _after_number(names: str) -> regex.Pattern[str]:
-    return regex.compile(rf"[\d½¼¾%.-] ?\K(?P<name>{names})(?![\p{{L}}\p{{M}}\d²³])")
+def _after_number(names: str, _text: str) -> regex.Pattern[str]:
+    return regex.compile(
+        rf"[\d½¼¾%.-] ?\K(?P<name>{names})(?![\p{{L}}\p{{M}}\d²³]|/\p{{L}}{{1,3}}(?!\p{{L}}))"
+    )
 
 
-def _as_heading(names: str) -> regex.Pattern[str]:
+def _as_heading(names: str, _text: str) -> regex.Pattern[str]:
     return regex.compile(rf"[(\[:] ?\K(?P<name>{names})(?=[)\]\n]|\Z)")
 
 
-def _large() -> list[str]:
-    return [word for word in multipliers() if len(word) > 1]
+def _large_in(text: str) -> list[str]:
+    """The words for large numbers that a text has: looking for all of them would take most of the time."""
+    words = set(_WORD.findall(text))
+    return [
+        name
+        for first, name in _large()
+        if first in words or (kind_of(name[0]) is Kind.UNSPACED and name in text)
+    ]
 
 
-def _find(text: Folded, names: Iterable[str], pattern_of: object) -> Match | None:
+_WORD = regex.compile(r"[\p{L}\p{M}]+")
+
+
+@functools.cache
+def _large() -> list[tuple[str, str]]:
+    return [(found[0], name) for name in multipliers() if len(name) > 1 and (found := _WORD.match(name))]
+
+
+def _find(text: Folded, names: Iterable[str], pattern_of: PatternOf) -> Match | None:
     known = sorted({name for name in names if name and name in text.text}, key=len, reverse=True)
     if not known:
         return None
-    pattern = pattern_of("|".join(map(re.escape, known)))  # type: ignore[operator]
+    pattern = pattern_of("|".join(map(re.escape, known)), text.text)
     first: tuple[int, int] | None = None
     count = 0
     for match in pattern.finditer(text.text):

@@ -32,12 +32,32 @@ _OWN_SIGNS = {
     **{"RUB": "руб р ₽", "UAH": "грн ₴", "RON": "lei leu", "BRL": "R$", "TZS": "TSh", "KES": "KSh"},
     **{"SAR": "ريال ﷼ SR", "IRR": "ریال ﷼", "AMD": "դրամ ֏", "GEL": "ლარი ₾", "LAK": "ກີບ ₭", "MMK": "ကျပ်"},
     **{"ETB": "ብር", "KHR": "៛ រៀល", "ILS": '₪ ש"ח', "USD": "US$ $", "NGN": "₦", "VND": "₫ đồng đ"},
-    **{"BDT": "৳ টাকা"},
+    **{"BDT": "৳ টাকা", "KZT": "теңге тенге ₸", "KGS": "сом", "UZS": "so'm сўм сум", "MNT": "төгрөг ₮"},
+    **{"MKD": "ден денари", "RSD": "дин динара din dinara", "AZN": "manat ₼", "PLN": "zł zl", "HUF": "Ft"},
+}
+_OWN_UNITS = {
+    "area-square-meter": "qm sqm mq кв.м 平米 平方米",
+    "area-square-foot": "sqft",
+    "volume-cubic-meter": "cbm cum куб.м",
+    "mass-kilogram": "kgs kilo kilos",
+    "mass-pound": "lbs",
+    "volume-liter": "ltr",
+    "duration-hour": "hrs std uur",
 }
 # Months in cases that the CLDR does not have, or by names that it no longer has.
 _OWN_CASES = (
     "јануара фебруара марта априла маја јуна јула августа септембра октобра новембра децембра",
     "januara februara marta aprila maja juna jula augusta septembra oktobra novembra decembra",
+    "იანვრის თებერვლის მარტის აპრილის მაისის ივნისის "
+    "ივლისის აგვისტოს სექტემბრის ოქტომბრის ნოემბრის დეკემბრის",
+    "იანვარს თებერვალს მარტს აპრილს მაისს ივნისს ივლისს აგვისტოს სექტემბერს ოქტომბერს ნოემბერს დეკემბერს",
+    # Welsh and Irish change the first letter after "of" and "in".
+    "ionawr chwefror fawrth ebrill fai fehefin orffennaf awst fedi hydref dachwedd ragfyr",
+    "eanáir feabhra mhárta aibreáin bhealtaine mheithimh iúil lúnasa mheánfómhair dheireadh shamhain nollag",
+    "janvāra februāra marta aprīļa maija jūnija jūlija augusta septembra oktobra novembra decembra",
+    "janvārim februārim martam aprīlim maijam jūnijam "
+    "jūlijam augustam septembrim oktobrim novembrim decembrim",
+    "sausį vasarį kovą balandį gegužę birželį liepą rugpjūtį rugsėjį spalį lapkritį gruodį",
     "janvārī februārī martā aprīlī maijā jūnijā jūlijā augustā septembrī oktobrī novembrī decembrī",
     "jaanuaril veebruaril märtsil aprillil mail juunil "
     "juulil augustil septembril oktoobril novembril detsembril",
@@ -119,7 +139,7 @@ def unit_spellings() -> dict[str, frozenset[str]]:
     """Folded signs and names of units, each with the units that are called so."""
     found: dict[str, set[str]] = defaultdict(set)
     for unit, names in _names()["units"].items():
-        for name in names:
+        for name in (*names, *_OWN_UNITS.get(unit, "").split()):
             folded = fold(name).strip(" .")
             for spelling in (folded, folded.translate(_SUPERSCRIPT)):  # m², m2
                 found[spelling].add(unit)

@@ -5,6 +5,7 @@ All readings of a number are given; where a text can mean two (1.250), both are 
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from agent_tasks.documents.grounding import numerals
 from agent_tasks.documents.grounding.folding import Folded
 from agent_tasks.documents.grounding.names import currency_spellings, is_written_to_numbers
 from agent_tasks.documents.grounding.records import MAX_OCCURRENCES, How, Match
+from agent_tasks.documents.grounding.scripts import Kind, kind_of
 
 MAX_DIGITS = 40
 """Digits of a number; longer rows of digits are none."""
@@ -26,9 +28,12 @@ LONG_WORD = 4
 
 _PIECE = re.compile(r"\d+(?:[.,']\d+)*+")
 _SPACED = re.compile(r"(?<![\d.,'])\d{1,3}(?: \d{3})++(?:[.,]\d+)?(?![\d']|[.,]\d)")
+_COLON = re.compile(r":(\d{2})(?![\d:'.,])")
+_BEFORE_COLON = re.compile(r"(?<![\d.,':/])(?<!\d )(?:\d{1,3}(?: \d{3}){1,3}|\d{3,6})\Z")
 _BROKEN = re.compile(r"(?<![\d.,'])(\d+(?:[.,']\d+)*+)([.,])[ ]{0,8}\n[ ]{0,8}(\d{2,3})(?![\d']|[.,]\d)")
 _FRACTION = re.compile(r"[¼-¾⅐-⅞]")
 _SLASHED = re.compile(r"/(2|3|4|5|8|16)(?![\d/]|[.,]\d)")
+_HYPHENED = re.compile(r"(?<![\d.,/-])\d{1,3}-\Z")
 _WHOLE = re.compile(r"(?<![\d.,/])(\d{1,6})[ -]?\Z")
 _EXPONENT = re.compile(r"e([+-]?\d{1,2})(?![a-z0-9])| ?[×x·*] ?10(?:\^([+-]?\d{1,2})|([⁰¹²³⁴-⁹]+))")
 _PERCENT = re.compile(r" ?[%‰]")
@@ -66,7 +71,8 @@ class Numbers:
         self._text = text
         # By absolute value and whether it must be negative.
         self._places: dict[tuple[Decimal, bool], _Place] = {}
-        for number, start, end, is_negative in readings(text):
+        self._decimals = Decimals(text.text)
+        for number, start, end, is_negative in readings(text, self._decimals):
             self._add((number, False), start, end)
             if is_negative:
                 self._add((number, True), start, end)
@@ -90,14 +96,52 @@ class Numbers:
         start, end = self._text.span(place.start, place.end)
         quote = self._text.source[start:end]
         how = How.EXACT if quote == str(abs(number)) else How.NUMBER
-        return Match(start, end, how, place.count, _doubt(quote))
+        return Match(start, end, how, place.count, _doubt(quote, self._decimals))
 
 
-def _doubt(quote: str) -> str | None:
+class Decimals:
+    """Which sign parts whole numbers from decimals in a text, if all numbers that tell it agree.
+
+    Args:
+        folded: The folded text.
+    """
+
+    def __init__(self, folded: str) -> None:
+        self._folded = folded
+
+    @functools.cached_property
+    def sign(self) -> str | None:
+        """The sign; None if too few numbers tell it, or they differ."""
+        told = dict.fromkeys(",.", 0)
+        for piece in set(_TELLING.findall(self._folded)):
+            for sign, other in ((",", "."), (".", ",")):
+                told[sign] += _tells(piece, sign, other)
+        for sign, other in ((",", "."), (".", ",")):
+            if told[sign] >= _ENOUGH_TELL and told[other] == 0:
+                return sign
+        return None
+
+
+_ENOUGH_TELL = 2
+_TELLING = re.compile(r"\d++(?:[.,']\d++)++\.?")
+
+
+def _tells(piece: str, sign: str, other: str) -> int:
+    """How surely a number has the sign before its decimals: 0.125 and 1,234,567 leave no doubt."""
+    whole, _, decimals = piece.partition(sign)
+    if decimals.isdigit() and (len(decimals) <= 2 or whole == "0"):
+        return _ENOUGH_TELL if whole == "0" else 1 if _are_groups(whole.split(other)) else 0
+    groups = piece.split(other)
+    return (
+        _ENOUGH_TELL if len(groups) > 2 and piece.replace(other, "").isdigit() and _are_groups(groups) else 0
+    )
+
+
+def _doubt(quote: str, decimals: Decimals) -> str | None:
     """What else the quote may mean: 1.250 is one and a quarter, or one thousand two hundred and fifty."""
     if not re.fullmatch(r"\d{1,3}[.,]\d{3}", quote) or quote.startswith("0"):
         return None
-    others = [f"{reading.normalize():f}" for reading in sorted(_plain(quote))]
+    others = [f"{reading.normalize():f}" for reading in sorted(_plain(quote, decimals.sign))]
     return f"{quote} may be {' or '.join(others)}" if len(others) > 1 else None
 
 
@@ -113,8 +157,13 @@ def in_value(value: str) -> list[list[Decimal]]:
     return list(by_place.values())
 
 
-def readings(text: Folded) -> Iterator[Reading]:
-    """All numbers that can be read in a text, each reading by itself. Places are those of the folded text."""
+def readings(text: Folded, decimals: Decimals | None = None) -> Iterator[Reading]:
+    """All numbers that can be read in a text, each reading by itself. Places are those of the folded text.
+
+    Args:
+        text: The text.
+        decimals: The sign of its decimals.
+    """
     folded = text.text
     whole: list[tuple[int, int]] = []  # their parts are no numbers of their own
     for start, end, number in (*numerals.mixed(folded), *_fractions(folded)):
@@ -129,15 +178,27 @@ def readings(text: Folded) -> Iterator[Reading]:
         ):
             continue
         yield from _extended(folded, *match.span(), _plain(match[0].replace(" ", "")))
-        if _is_one_number(folded, match):
+        if _is_one_number(folded, match) or folded[match.start() - 1 : match.start()] == "-":
             whole.append(match.span())
+    for start, end, number in _with_colon(folded):
+        whole.append((start, end))
+        yield from _extended(folded, start, end, [number])
     for match in _BROKEN.finditer(folded):
         if len(match[0]) <= 2 * MAX_DIGITS:
             yield from _extended(folded, *match.span(), _plain(f"{match[1]}{match[2]}{match[3]}"))
     is_part = _Parts(whole)
     for match in _PIECE.finditer(folded):
         if not is_part(match.start()):
-            yield from _piece(text, *match.span())
+            yield from _piece(text, *match.span(), decimals)
+
+
+def _with_colon(folded: str) -> Iterator[tuple[int, int, Decimal]]:
+    """Amounts of crowns and ore: 1 204:50, 204:50; with fewer digits they are times of the day."""
+    for match in _COLON.finditer(folded):
+        low = max(0, match.start() - 18)
+        whole = _BEFORE_COLON.search(folded[low : match.start()])
+        if whole:
+            yield low + whole.start(), match.end(), Decimal(f"{whole[0].replace(' ', '')}.{match[1]}")
 
 
 class _Parts:
@@ -181,7 +242,8 @@ def _fractions(folded: str) -> Iterator[tuple[int, int, Decimal]]:
         yield _mixed_fraction(folded, match.start(), match.end(), part)
     for match in _SLASHED.finditer(folded):
         above = folded[match.start() - 1 : match.start()]
-        is_apart = folded[max(0, match.start() - 2) : match.start() - 1] not in tuple("0123456789.,/-")
+        before = folded[max(0, match.start() - 9) : match.start() - 1]
+        is_apart = before[-1:] not in tuple("0123456789.,/-") or _HYPHENED.search(before) is not None  # 1-1/2
         if above.isdigit() and is_apart and 0 < int(above) < int(match[1]):
             yield _mixed_fraction(folded, match.start() - 1, match.end(), Decimal(above) / Decimal(match[1]))
 
@@ -194,11 +256,14 @@ def _mixed_fraction(folded: str, start: int, end: int, part: Decimal) -> tuple[i
     return start - len(whole[0]), end, Decimal(whole[1]) + part
 
 
-def _piece(text: Folded, start: int, end: int) -> Iterator[Reading]:
+def _piece(text: Folded, start: int, end: int, decimals: Decimals | None) -> Iterator[Reading]:
     """Digits with signs between them: one number, or several (dates, versions, lists)."""
     folded = text.text
     piece = folded[start:end]
     numbers = _plain(piece) if end - start <= 2 * MAX_DIGITS else []
+    if len(numbers) > 1:
+        is_crowns = folded.startswith(",-", end)  # without ore: 4.418,-
+        numbers = _plain(piece, "," if is_crowns else decimals.sign if decimals else None)
     if piece.isdigit():
         is_code = len(piece) > MAX_DIGITS or (len(piece) > 2 and piece[0] == "0" and piece.strip("0") != "")
         if is_code or _is_in_identifier(text, start, end):
@@ -207,7 +272,11 @@ def _piece(text: Folded, start: int, end: int) -> Iterator[Reading]:
     if len(numbers) > 1 and _is_money(folded, start, end):
         numbers = [max(numbers)]
     if numbers:
-        yield from _extended(folded, start, end, numbers)
+        if not _is_misread(text, end):
+            yield from _extended(folded, start, end, numbers)
+        return
+    if piece.count(",") > 1:
+        yield from _listed(text, start, piece)
         return
     for part in _DIGITS.finditer(piece):
         if len(part[0]) <= MAX_DIGITS:
@@ -215,6 +284,22 @@ def _piece(text: Folded, start: int, end: int) -> Iterator[Reading]:
             yield Reading(
                 Decimal(part[0]), at, at + len(part[0]), part.start() == 0 and _is_negative(folded, at, end)
             )
+
+
+def _listed(text: Folded, start: int, piece: str) -> Iterator[Reading]:
+    """Numbers with commas between them, as in an exported table: 9,7,12.25."""
+    at = start
+    for part in piece.split(","):
+        end = at + len(part)
+        if len(part) <= MAX_DIGITS and not _is_in_identifier(text, at, end):
+            yield from _extended(text.text, at, end, _plain(part))
+        at = end + 1
+
+
+def _is_misread(text: Folded, end: int) -> bool:
+    """Whether a letter that text recognition takes for a digit goes on after decimals: 284.5O."""
+    after = _LETTERS_AFTER.match(text.text, end) if text.text[end : end + 1] in ("o", "i") else None
+    return after is not None and text.quote(*after.span()) in ("O", "o", "I", "OO", "oo")
 
 
 _DIGITS = re.compile(r"\d+")
@@ -232,12 +317,12 @@ def _with_leading_point(folded: str, start: int, digits: str) -> list[Decimal]:
 def _is_in_identifier(text: Folded, start: int, end: int) -> bool:
     """Whether letters are written to the digits that are no word or unit: A4, 7A3B9C, INV2024."""
     folded = text.text
-    before = _LETTERS_BEFORE.match(folded, 0, start)
+    before = None if folded[start - 1 : start] == " " else _LETTERS_BEFORE.match(folded, 0, start)
     if before and not _is_word(
         text, *before.span(), folded[max(0, before.start() - 1) : before.start()], is_after=False
     ):
         return True
-    after = _LETTERS_AFTER.match(folded, end)
+    after = None if folded[end : end + 1] == " " else _LETTERS_AFTER.match(folded, end)
     if after is None or _EXPONENT.match(folded, end):
         return False
     return not _is_word(text, *after.span(), folded[after.end() : after.end() + 1], is_after=True)
@@ -260,6 +345,9 @@ def _extended(folded: str, start: int, end: int, numbers: list[Decimal]) -> Iter
     is_negative = _is_negative(folded, start, end)
     exponent = _EXPONENT.match(folded, end)
     if exponent:
+        if folded[exponent.end() : exponent.end() + 1] == "/":  # 6.2 x10^9/L: the power is the unit's
+            for number in numbers:
+                yield Reading(number, start, end, is_negative)
         power = int(exponent[1] or exponent[2] or exponent[3].translate(_SUPERSCRIPT))
         for number in numbers:
             yield Reading(number.scaleb(power), start, exponent.end(), is_negative)
@@ -283,23 +371,38 @@ def _extended(folded: str, start: int, end: int, numbers: list[Decimal]) -> Iter
 
 def _is_negative(folded: str, start: int, end: int) -> bool:
     """Whether there is a minus sign before or after, CR after, or brackets; a currency may stand between."""
-    before = _BEFORE.search(folded[max(0, start - 16) : start])
+    # Most numbers have neither: the cheap look comes first.
+    beside = folded[max(0, start - 16) : start]
+    before = _BEFORE.search(beside) if _MINUS_SIGNS.search(beside) else None
     if before is None:
-        return _CREDIT.match(folded, end) is not None
+        return (
+            _CREDIT_SIGNS.search(folded, end, end + 12) is not None and _CREDIT.match(folded, end) is not None
+        )
     if before[2] == "(":
         return _CLOSED.match(folded, end) is not None
-    is_range = before[1].strip()[-1:].isdigit() and before[3] != ""
-    return not is_range and not before[1][-1:].isalnum()
+    if before[2] in "△▲":
+        return _EAST_ASIAN.search(folded[max(0, start - _NEAR) : start + _NEAR]) is not None
+    # Also of ordinals: 12.-14. June.
+    is_range = (before[1].strip()[-1:].isdigit() and before[3] != "") or (
+        _ORDINAL.search(before[1]) is not None and (before[3] != "" or before[1][-1:] == ".")
+    )
+    return not is_range and kind_of(before[1][-1:]) is Kind.OTHER
 
 
-_BEFORE = re.compile(r"(.?.?.?)([-(])( {0,2})(?:(?<![^\W\d_])[a-z]{3} ?|[€$£¥₹] ?)?\Z", re.DOTALL)
+_NEAR = 500
+_MINUS_SIGNS = re.compile("[-(△▲]")
+_CREDIT_SIGNS = re.compile("-|cr")
+_EAST_ASIAN = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")
+_ORDINAL = re.compile(r"\d\. ?\Z")
+_BEFORE = re.compile(r"(.?.?.?)([-(△▲])( {0,2})(?:(?<![^\W\d_])[a-z]{3} ?|[€$£¥₹] ?)?\Z", re.DOTALL)
 
 
-def _plain(piece: str) -> list[Decimal]:
+def _plain(piece: str, decimal: str | None = None) -> list[Decimal]:
     """What digits with signs between them can mean as one number; nothing, if they cannot be one.
 
     Args:
         piece: Digits, points, commas and apostrophes.
+        decimal: The sign of decimals, where it is known; of two readings the one that uses it is meant.
     """
     separators = [char for char in piece if not char.isdigit()]
     if not separators:
@@ -313,6 +416,8 @@ def _plain(piece: str) -> list[Decimal]:
         found.append(Decimal(f"{whole}.{fraction}"))
     if len(set(separators)) == 1 and _are_groups(groups):
         found.append(Decimal(whole + fraction))
+    if decimal and len(found) > 1:
+        return found[:1] if last == decimal else found[1:]
     return found
 
 
@@ -322,6 +427,7 @@ def _are_groups(groups: list[str]) -> bool:
         return True
     return (
         1 <= len(groups[0]) <= 3
+        and groups[0][0] != "0"
         and len(groups[-1]) == 3
         and all(2 <= len(group) <= 3 for group in groups[1:-1])
     )

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import regex
 
+from agent_tasks.documents.grounding.folding import fold
 from agent_tasks.documents.grounding.names import currency_spellings, multipliers, unit_spellings
 
 MAX_LENGTH = 40
@@ -31,7 +32,13 @@ _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|\S")
 _OWN_DIGITS = {"两": 2, "兩": 2, "参": 3}
 
 _WORD = regex.compile(r" ?([\p{L}\p{M}]{1,16})")
+_SOUTH_ASIAN = {
+    3: "ஆயிரம் వేలు వేల ಸಾವಿರ ആയിരം হাজার હજાર ਹਜ਼ਾਰ हज़ार हजार ہزار هزار ألف آلاف",
+    5: "லட்சம் లక్ష లక్షల లక్షలు ಲಕ್ಷ ലക്ഷം লক্ষ লাখ લાખ ਲੱਖ लाख लक्ष ලක්ෂ لاکھ",
+    7: "கோடி కోటి కోట్ల కోట్లు ಕೋಟಿ കോടി কোটি કરોડ ਕਰੋੜ करोड़ कोटी کروڑ",
+}
 _OWN_WORDS = {
+    **{fold(word): power for power, words in _SOUTH_ASIAN.items() for word in words.split()},
     "k": 3,
     "m": 6,
     "mn": 6,
@@ -44,6 +51,8 @@ _OWN_WORDS = {
     "millions": 6,
     "mln": 6,
 }
+_SIGN_AFTER = regex.compile(r"\p{Sc}")
+_SIGN_BEFORE = regex.compile(r"\p{Sc} ?[\d.,]+\Z")
 _ATTACHED_ONLY = frozenset("km")
 # Short words that mean nothing else beside a number: the number without them is not in the text.
 _SURE = re.compile("mio|mrd|mln|mld|mlrd|bn|tsd|тыс|млн|млрд|lakh|lac|juta|tỷ|ล้าน|mn|tys|tis")
@@ -124,7 +133,7 @@ def multiplier_at(folded: str, end: int) -> Multiplier | None:
     if _UNSPACED.match(word):
         return _unspaced(word, match.start(1))
     if word in _OWN_WORDS:
-        if word in _ATTACHED_ONLY and match.start(1) > end:
+        if word in _ATTACHED_ONLY and match.start(1) > end and not _SIGN_AFTER.match(folded, match.end(1)):
             return None
         powers = frozenset((_OWN_WORDS[word],))
     else:
@@ -134,7 +143,11 @@ def multiplier_at(folded: str, end: int) -> Multiplier | None:
         not is_sure and (word in unit_spellings() or word in currency_spellings()) and word not in _OWN_WORDS
     ):
         return None
-    return Multiplier(powers, match.end(1), is_sure)
+    if word in _ATTACHED_ONLY:  # 5m may be metres, £5m are millions
+        is_sure = _SIGN_AFTER.match(folded, match.end(1)) or _SIGN_BEFORE.search(
+            folded[max(0, end - 16) : end]
+        )
+    return Multiplier(powers, match.end(1), bool(is_sure))
 
 
 def _unspaced(word: str, start: int) -> Multiplier | None:

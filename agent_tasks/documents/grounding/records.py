@@ -13,6 +13,9 @@ from agent_tasks.documents.content import Place
 Ground: TypeAlias = Literal["exact", "number", "date", "currency", "unit", "enum", "none"]
 """How a value is looked for."""
 
+Ambiguous: TypeAlias = Literal["show", "review"]
+"""What an ambiguous match is good for: it is shown with what else it may mean, or a person has to look."""
+
 MAX_OCCURRENCES = 100
 """Matches of one value that are counted, at most."""
 
@@ -25,6 +28,7 @@ class Leaf:
     """Such as ``supplier`` or ``items[2].amount``."""
     kind: Ground
     value: Any
+    ambiguous: Ambiguous = "show"
 
 
 class GroundingStatus(StrEnum):

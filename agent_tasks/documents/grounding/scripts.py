@@ -19,7 +19,8 @@ class Kind(Enum):
     KATAKANA = "katakana"
     """No blanks; a foreign word or name is a run of it."""
     UNSPACED = "unspaced"
-    """Han, hiragana, Thai, Lao, Khmer, Burmese ...: no blanks, so a word may begin and end anywhere."""
+    """Han, hiragana, Thai, Lao, Khmer, Burmese ...: no blanks, so a word may begin and end anywhere. (Tibetan
+    has a point between syllables, which parts words as blanks do.)"""
     MARK = "mark"
     """Of an unspaced script: belongs to the letter before it."""
     OTHER = "other"
@@ -32,7 +33,7 @@ _KATAKANA = regex.compile(r"[\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff]")
 _HANGUL = regex.compile(r"\p{Script=Hangul}")
 _UNSPACED = regex.compile(
     r"[\p{Script=Han}\p{Script=Hiragana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}"
-    r"\p{Script=Tibetan}\p{Script=Javanese}\p{Script=Balinese}\p{Script=Tai_Tham}\p{Script=Tai_Le}"
+    r"\p{Script=Javanese}\p{Script=Balinese}\p{Script=Tai_Tham}\p{Script=Tai_Le}"
     r"\p{Script=New_Tai_Lue}\p{Script=Bopomofo}\p{Script=Yi}]"
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ import regex
 from agent_tasks.documents.grounding import identifiers
 from agent_tasks.documents.grounding.folding import Folded
 
-_GAP = regex.compile(r"[^\p{L}\p{M}\p{N}]+")
+_GAP = regex.compile(r"([^\p{L}\p{M}\p{N}]+)")
 
 
 class Skeleton:
@@ -23,20 +24,11 @@ class Skeleton:
 
     def __init__(self, folded: str) -> None:
         self.folded = folded
-        parts: list[str] = []
+        pieces = _GAP.split(folded)
         # For each gap: where it is in the skeleton, and what all gaps up to it take in the folded text.
-        self._at: list[int] = []
-        self._taken: list[int] = []
-        kept = taken = 0
-        for match in _GAP.finditer(folded):
-            start, end = match.span()
-            parts.append(folded[kept + taken : start])
-            kept = start - taken
-            taken += end - start
-            self._at.append(kept)
-            self._taken.append(taken)
-        parts.append(folded[kept + taken :])
-        self.text = "".join(parts)
+        self._at = list(itertools.accumulate(map(len, pieces[:-1:2])))
+        self._taken = list(itertools.accumulate(map(len, pieces[1::2])))
+        self.text = "".join(pieces[::2])
 
     def folded_at(self, at: int) -> int:
         """Where a character of the skeleton stands in the folded text."""

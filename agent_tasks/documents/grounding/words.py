@@ -18,7 +18,7 @@ MAX_COMPARED = 200_000
 
 # Runs within which nothing begins. Arabic and Hebrew words may have a particle before them.
 _RUN = regex.compile(
-    r"(?V1)\d+|[[\p{L}\p{M}]--[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
+    r"(?V1)\d+|[[\p{L}\p{M}]--[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
     r"\p{Javanese}\p{Balinese}\p{Bopomofo}\p{Yi}\p{Arabic}\p{Hebrew}\p{Hangul}]]+|\p{Hangul}+"
 )
 
@@ -49,6 +49,8 @@ class Words:
         found = self._first(sought)
         if found is None and sought.traits.is_phone:
             return identifiers.find_phone(value, self._text)
+        if found is None and sought.traits.is_grouped:
+            return identifiers.find_grouped(value, self._text)
         return found
 
     def _with_signs(self, sought: Wanted, start: int, end: int) -> tuple[int, int]:

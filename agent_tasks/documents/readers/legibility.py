@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 
 _MEANINGLESS = ("Co", "Cn", "Cc", "Cs")
 _LATIN_WORD = re.compile("[A-Za-zÀ-ÖØ-öø-ž]{4,}")
@@ -15,20 +16,20 @@ _SCRIPTS = frozenset(
 _SAMPLE = 20_000
 
 
-def is_garbage(text: str, unmapped: float = 0.0) -> bool:
+def is_garbage(text: str, unmapped: Callable[[], float] = lambda: 0.0) -> bool:
     """Whether the text of a page is not what the page shows.
 
     Args:
         text: What the fonts of the page say.
-        unmapped: The share of its characters whose font says nothing of Unicode. It may be all of a good one,
-            since the names of glyphs, and old encodings, are understood too.
+        unmapped: Returns the share of its characters whose font says nothing of Unicode. It may be all of a
+            good one, since the names of glyphs, and old encodings, are understood too.
     """
     signs = "".join(text[:_SAMPLE].replace("\ufffe", "").split())
     if signs.isascii() and signs.isprintable():
         return _has_no_vowels(text[:_SAMPLE])
     if not signs:
         return False
-    most = 0.05 if unmapped > 0.5 else 0.15
+    most = 0.05 if unmapped() > 0.5 else 0.15
     meaningless = sum(char == "\ufffd" or unicodedata.category(char) in _MEANINGLESS for char in signs)
     return meaningless > most * len(signs) or _has_no_vowels(text[:_SAMPLE]) or _mixes_scripts(text[:_SAMPLE])
 

@@ -16,7 +16,7 @@ from agent_tasks.documents.layout import Word, add_page
 from agent_tasks.documents.limits import ReadingLimits, too_long
 from agent_tasks.documents.progress import alive
 from agent_tasks.documents.readers.legibility import is_garbage
-from agent_tasks.documents.readers.pdf_notes import words_on
+from agent_tasks.documents.readers.pdf_notes import draw_appearances, words_on
 from agent_tasks.documents.readers.pdf_page import Frame, PageText
 from agent_tasks.documents.recognition import REMEDY, Recogniser, listed, recogniser, recognition_note
 from agent_tasks.errors import EmptyDocumentError, UnreadableDocumentError
@@ -25,6 +25,7 @@ MAX_ATTACHMENTS = 200
 """Files attached to one document that are read."""
 MAX_ANNOTATIONS = 10_000
 """Fields and notes of one page that are read."""
+_MOST_BEFORE = 1 << 16  # bytes of something else, which some put before the file
 _FEW_CHARACTERS = 60  # on a page that is a picture: a stamp, a page number
 _MOST_OF_THE_PAGE = 0.6
 _PIXELS_PER_POINT, _MOST_PIXELS = 150 / 72, 5_000_000
@@ -33,11 +34,11 @@ _MAX_OBJECTS = 2_000  # of a page that are looked at for pictures
 
 def read_pdf(content: bytes, filename: str, limits: ReadingLimits) -> DocumentContent:
     """Read the text of a PDF, the values of its form and its notes, and the files attached to it."""
-    if b"%PDF-" not in content[:1024]:
+    if (begin := content.find(b"%PDF-", 0, _MOST_BEFORE)) < 0:
         raise UnreadableDocumentError(
             f"{filename} is not a PDF file, whatever its name says", document=filename
         )
-    with opened(content, filename) as document:
+    with opened(content[begin:], filename) as document:
         if (pages := len(document)) > limits.max_pages:
             raise too_long(filename, f"has {pages:,} pages", f"{limits.max_pages:,} pages")
         work = _Document(document, filename, limits)
@@ -109,7 +110,12 @@ class _Document:
             self.damaged.append(number)
             return
         try:
-            by_turns, place = self._words(page, number)
+            frame = Frame.of(page)
+            laid_on = list(words_on(page, self.form, frame, MAX_ANNOTATIONS))
+            if draw_appearances(page, self.form, MAX_ANNOTATIONS):
+                page.close()
+                page = self.document[number - 1]
+            by_turns, place = self._words(page, number, frame, laid_on)
             for words in by_turns:
                 if words:
                     self.builder.add("" if self.builder.is_empty else "\n\n")
@@ -119,14 +125,14 @@ class _Document:
         finally:
             page.close()
 
-    def _words(self, page: Any, number: int) -> tuple[list[list[Word]], Place]:
+    def _words(
+        self, page: Any, number: int, frame: Frame, laid_on: list[Word]
+    ) -> tuple[list[list[Word]], Place]:
         """Return the words of a page, those of one direction after the other, and where they stand."""
-        frame = Frame.of(page)
         found = PageText(page, frame)
         by_turns = found.words()
-        laid_on = list(words_on(page, self.form, frame, MAX_ANNOTATIONS))
         place = Place(page=number)
-        if (is_garbled := is_garbage(found.text, found.unmapped_share())) or _is_picture(
+        if (is_garbled := is_garbage(found.whole_text, found.unmapped_share)) or _is_picture(
             page, by_turns, frame
         ):
             means = recogniser()

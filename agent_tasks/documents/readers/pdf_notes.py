@@ -1,4 +1,4 @@
-"""What lies on a page of a PDF: values of form fields, notes, attached files."""
+"""What lies on a page of a PDF: values of form fields, notes, stamps, what a signature shows."""
 
 from __future__ import annotations
 
@@ -28,6 +28,18 @@ _COMMENTS = {
     pdfium.FPDF_ANNOT_SQUARE,
     pdfium.FPDF_ANNOT_CIRCLE,
 }
+_WITHOUT_TEXT = {
+    pdfium.FPDF_ANNOT_LINK,
+    pdfium.FPDF_ANNOT_POPUP,
+    pdfium.FPDF_ANNOT_TEXT,
+    pdfium.FPDF_ANNOT_HIGHLIGHT,
+    pdfium.FPDF_ANNOT_UNDERLINE,
+    pdfium.FPDF_ANNOT_STRIKEOUT,
+    pdfium.FPDF_ANNOT_SQUIGGLY,
+    pdfium.FPDF_ANNOT_CARET,
+    pdfium.FPDF_ANNOT_FILEATTACHMENT,
+}
+"""Annotations whose appearance is a mark."""
 _MAX_CHARACTERS = 1_000_000  # of one value
 
 
@@ -51,6 +63,42 @@ def words_on(page: Any, form: Any, frame: Frame, most: int) -> Iterator[Word]:
             pdfium.FPDFPage_CloseAnnot(annotation)
         if found is not None and edges is not None:
             yield from _words(*found, edges, frame)
+
+
+def draw_appearances(page: Any, form: Any, most: int) -> bool:
+    """Make what annotations show a part of their page: signatures, stamps, whatever has no value of its own.
+
+    Args:
+        page: The page. It has to be loaded anew afterwards, if this returns True.
+        form: The form's handle; None if the document has no form.
+        most: How many annotations are looked at.
+    """
+    count = pdfium.FPDFPage_GetAnnotCount(page.raw)
+    if count > most:
+        return False
+    shown = [_shows_more(page, i, form) for i in range(count)]
+    if not any(shown):
+        return False
+    for i in reversed(range(count)):
+        if not shown[i]:  # it is read by its value, or not to be seen
+            pdfium.FPDFPage_RemoveAnnot(page.raw, i)
+    return bool(pdfium.FPDFPage_Flatten(page.raw, pdfium.FLAT_NORMALDISPLAY) == pdfium.FLATTEN_SUCCESS)
+
+
+def _shows_more(page: Any, i: int, form: Any) -> bool:
+    """Whether an annotation is drawn, and what is drawn may hold text that its value has not."""
+    annotation = pdfium.FPDFPage_GetAnnot(page.raw, i)
+    if not annotation:
+        return False
+    try:
+        kind = pdfium.FPDFAnnot_GetSubtype(annotation)
+        if kind in _WITHOUT_TEXT or pdfium.FPDFAnnot_GetFlags(annotation) & _HIDDEN:
+            return False
+        if not pdfium.FPDFAnnot_HasKey(annotation, b"AP"):
+            return False
+        return kind == pdfium.FPDF_ANNOT_STAMP or _content(annotation, form) is None
+    finally:
+        pdfium.FPDFPage_CloseAnnot(annotation)
 
 
 def _content(annotation: Any, form: Any) -> tuple[str, str] | None:

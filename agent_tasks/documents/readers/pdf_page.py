@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,8 @@ import pypdfium2.raw as pdfium
 from agent_tasks.documents.content import Edges
 from agent_tasks.documents.layout import Word
 
-_WORD = re.compile(r"[^\s\x00]+")
+_WORD = re.compile("[^\x00\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
+"""Blanks are between words; what Python takes for blanks beside these (1C to 1F) are letters of old fonts."""
 _ALONE = re.compile("[\u2e80-\u2fdf\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef]")
 """Characters of scripts that put no blanks between words: each gets a box of its own."""
 _HYPHENS = re.compile("[\ufffe\x02]")
@@ -25,6 +27,10 @@ _OLD_TEX = str.maketrans(
 )
 """What fonts of TeX hold in place of control characters, if they say nothing of Unicode."""
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
+_HALVES = re.compile("[\ud800-\udfff]")
+"""What PDFium has for a character beyond 16 bits: two, with one box."""
+_ODD = re.compile("[\ud800-\udfff\x01-\x08\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufb00-\ufb06\ufffe]")
+"""What `_written` changes."""
 _LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"})
 
 
@@ -69,6 +75,17 @@ class Frame:
         return left / width, top / height, right / width, bottom / height
 
 
+def _bare(function: Any, result: Any) -> Any:
+    """Return a function of PDFium that takes its arguments as they are: it is called for each word."""
+    return ctypes.PYFUNCTYPE(result)(ctypes.cast(function, ctypes.c_void_p).value or 0)
+
+
+_box_of = _bare(pdfium.FPDFText_GetLooseCharBox, ctypes.c_int)
+_angle_of = _bare(pdfium.FPDFText_GetCharAngle, ctypes.c_float)
+_RECTANGLE = struct.Struct("4f")
+"""Of PDFium: left, top, right and bottom."""
+
+
 class PageText:
     """The text of a page.
 
@@ -81,47 +98,56 @@ class PageText:
         self._frame = frame
         self._page = page.get_textpage()  # kept: the handle lives as long as it
         self._handle = self._page.raw
-        self._rectangle = pdfium.FS_RECTF()
+        self._bare_handle = ctypes.cast(self._handle, ctypes.c_void_p)
+        self._rectangle = ctypes.create_string_buffer(_RECTANGLE.size)
         self.text = _characters(self._handle)
         """A character for each that PDFium counts."""
+        self._has_alone = _ALONE.search(self.text) is not None
+        self._has_odd = _ODD.search(self.text) is not None
+        self._size = frame.shown_size
+
+    @property
+    def whole_text(self) -> str:
+        """The text, a character for each that the page shows."""
+        return _joined(self.text)
 
     def unmapped_share(self) -> float:
         """Return the share of characters whose font does not say what they mean, of a sample."""
-        places = [i for i in range(len(self.text)) if not self.text[i].isspace()]
-        sample = places[:: max(1, len(places) // 200)]
-        errors = sum(pdfium.FPDFText_HasUnicodeMapError(self._handle, i) == 1 for i in sample)
-        return errors / len(sample) if sample else 0.0
+        count = len(self.text)
+        places = [i for i in range(0, count, max(1, count // 250)) if not self.text[i].isspace()]
+        errors = sum(pdfium.FPDFText_HasUnicodeMapError(self._handle, i) == 1 for i in places)
+        return errors / len(places) if places else 0.0
 
     def words(self) -> dict[int, list[Word]]:
         """Return the words by the direction of their lines: quarters of a turn, as the page is shown."""
         by_turns: dict[int, list[Word]] = {}
+        handle, upright = self._bare_handle, self._frame.turns
         for start, end in self._spans():
-            angle = pdfium.FPDFText_GetCharAngle(self._handle, start)
-            turns = (round(angle / 1.5707963) + self._frame.turns) % 4 if angle > 0 else self._frame.turns
-            for word in self._placed(start, end, turns):
-                by_turns.setdefault(turns, []).append(word)
-        return by_turns
+            angle = _angle_of(handle, start)
+            turns = (round(angle / 1.5707963) + upright) % 4 if angle > 0 else upright
+            first = self._shown(start)
+            last = self._shown(end - 1) if end - start > 1 else first
+            found = by_turns.setdefault(turns, [])
+            if _is_run(first, last, end - start, turns) and not (
+                self._has_alone and _ALONE.search(self.text, start, end)
+            ):
+                if (word := self._word(start, end, _around(first, last), turns)) is not None:
+                    found.append(word)
+            else:
+                found.extend(self._character_by_character(start, end, turns))
+        return {turns: words for turns, words in by_turns.items() if words}
 
     def _spans(self) -> Iterator[tuple[int, int]]:
         """Yield the words as PDFium has them; a word that runs over the end of a line is two."""
+        has_hyphens = _HYPHENS.search(self.text) is not None
         for match in _WORD.finditer(self.text):
             start, end = match.span()
-            hyphen = _HYPHENS.search(self.text, start, end)
+            hyphen = _HYPHENS.search(self.text, start, end) if has_hyphens else None
             while hyphen is not None and hyphen.end() < end:
                 yield start, hyphen.end()
                 start = hyphen.end()
                 hyphen = _HYPHENS.search(self.text, start, end)
             yield start, end
-
-    def _placed(self, start: int, end: int, turns: int) -> Iterator[Word]:
-        """Yield a word with its box; in pieces, where its characters do not stand on one line."""
-        first = self._shown(start)
-        last = self._shown(end - 1) if end - start > 1 else first
-        if _is_run(first, last, end - start, turns) and not _ALONE.search(self.text, start, end):
-            if (word := self._word(start, end, _around(first, last), turns)) is not None:
-                yield word
-            return
-        yield from self._character_by_character(start, end, turns)
 
     def _character_by_character(self, start: int, end: int, turns: int) -> Iterator[Word]:
         begin, edges, is_glued = start, self._shown(start), False
@@ -141,21 +167,19 @@ class PageText:
     def _shown(self, i: int) -> Edges:
         """Return the box of a character, as the page is shown."""
         found = self._rectangle
-        if not pdfium.FPDFText_GetLooseCharBox(self._handle, i, found):
+        if not _box_of(self._bare_handle, i, found):
             return (0.0, 0.0, 0.0, 0.0)
-        return self._frame.shown(found.left, found.bottom, found.right, found.top)
+        left, top, right, bottom = _RECTANGLE.unpack(found)
+        return self._frame.shown(left, bottom, right, top)
 
     def _word(self, start: int, end: int, edges: Edges, turns: int) -> Word | None:
         """Return a word, unless it stands outside of what is shown of the page."""
         left, top, right, bottom = edges
-        width, height = self._frame.shown_size
-        if not (-1 < (left + right) / 2 < width + 1 and -1 < (top + bottom) / 2 < height + 1):
+        width, height = self._size
+        if not (-2 < left + right < 2 * (width + 1) and -2 < top + bottom < 2 * (height + 1)):
             return None
-        text = self.text[start:end]
-        if not text.isascii() or not text.isprintable():
-            text = _HYPHENS.sub("-", text).translate(_BULLETS).translate(_LIGATURES).translate(_OLD_TEX)
-            text = _CONTROLS.sub("\ufffd", text)
-        box = self._frame.share(left, top, right, bottom)
+        text = _written(self.text[start:end]) if self._has_odd else self.text[start:end]
+        box = (left / width, top / height, right / width, bottom / height)
         if turns == 1:  # from top to bottom
             left, top, right, bottom = top, width - right, bottom, width - left
         elif turns == 2:
@@ -165,26 +189,49 @@ class PageText:
         return Word(text, left, top, right, bottom, box)
 
 
+def _written(text: str) -> str:
+    """Return a word as it would be written elsewhere: no ligatures, signs of fonts, or control characters."""
+    if text.isascii() and text.isprintable():
+        return text
+    text = _HYPHENS.sub("-", _joined(text)).translate(_BULLETS).translate(_LIGATURES).translate(_OLD_TEX)
+    return _CONTROLS.sub("\ufffd", text)
+
+
+def _joined(text: str) -> str:
+    """Join the two halves of characters beyond 16 bits."""
+    if _HALVES.search(text) is None:
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 def _around(first: Edges, last: Edges) -> Edges:
     """Return the edges of a rectangle around two."""
-    return (min(first[0], last[0]), min(first[1], last[1]), max(first[2], last[2]), max(first[3], last[3]))
+    left, top, right, bottom = first
+    other_left, other_top, other_right, other_bottom = last
+    return (
+        left if left < other_left else other_left,
+        top if top < other_top else other_top,
+        right if right > other_right else other_right,
+        bottom if bottom > other_bottom else other_bottom,
+    )
 
 
-def _is_run(
-    first: Edges,
-    last: Edges,
-    length: int,
-    turns: int,
-) -> bool:
+def _is_run(first: Edges, last: Edges, length: int, turns: int) -> bool:
     """Whether two characters can be the first and the last of a word on one line."""
     if turns % 2:
-        along, across = (first[1], first[3], last[1], last[3]), (first[0], first[2], last[0], last[2])
+        begin, left, end, right = first[1], first[0], first[3], first[2]
+        other_begin, other_left, other_end, other_right = last[1], last[0], last[3], last[2]
     else:
-        along, across = (first[0], first[2], last[0], last[2]), (first[1], first[3], last[1], last[3])
-    height = max(min(across[1] - across[0], across[3] - across[2]), 0.1)
-    if min(across[1], across[3]) - max(across[0], across[2]) < 0.4 * height:
+        begin, left, end, right = first
+        other_begin, other_left, other_end, other_right = last
+    height = right - left if right - left < other_right - other_left else other_right - other_left
+    if height < 0.1:
+        height = 0.1
+    shared = (right if right < other_right else other_right) - (left if left > other_left else other_left)
+    if shared < 0.4 * height:
         return False
-    return max(along[1], along[3]) - min(along[0], along[2]) <= 1.4 * length * height
+    extent = (end if end > other_end else other_end) - (begin if begin < other_begin else other_begin)
+    return extent <= 1.4 * length * height
 
 
 def _characters(handle: Any) -> str:

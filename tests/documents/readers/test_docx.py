@@ -310,6 +310,10 @@ class TestCharacters:
         assert text(word(body)) == "Total:\t24.99\t5.00\nINV-7☑ paid ≤μ software"
         recall("docx tabs, breaks and symbols", "Total: 24.99 5.00 INV-7 paid software", text(word(body)))
 
+    @pytest.mark.parametrize(("code", "shown"), [("F0A7", "♣"), ("F0CE", "∈"), ("F0DE", "⇒"), ("F0F2", "∫")])
+    def test_all_signs_of_the_font_symbol_are_known(self, code: str, shown: str) -> None:
+        assert text(word(p(f"<w:r><w:sym w:font='Symbol' w:char='{code}'/></w:r>"))) == shown
+
     def test_raised_digits_are_not_part_of_a_number(self) -> None:
         body = p(
             "EUR 950",

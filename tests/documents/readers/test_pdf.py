@@ -13,7 +13,14 @@ from dataclasses import replace
 import pytest
 from pypdf import PdfWriter
 from pypdf.annotations import FreeText, Text
-from pypdf.generic import ArrayObject, NameObject, NumberObject, RectangleObject
+from pypdf.generic import (
+    ArrayObject,
+    DecodedStreamObject,
+    DictionaryObject,
+    NameObject,
+    NumberObject,
+    RectangleObject,
+)
 from reportlab.pdfgen.canvas import Canvas
 
 from agent_tasks.documents import recognition
@@ -228,6 +235,89 @@ class TestOnThePage:
         [attachment] = read(content).attachments
         assert (attachment.name, attachment.content) == ("factur-x.xml", b"<total>7</total>")
 
+    @pytest.mark.parametrize("kind", ["/Stamp", "/Widget", "/Watermark"])
+    def test_what_a_signature_or_a_stamp_shows_is_read_where_it_stands(self, kind: str) -> None:
+        found = read(changed(pdf(["Contract"]), lambda writer: _add_shown(writer, kind, "Signed by Ada")))
+        assert found.text == "Contract\n\nSigned by Ada"
+        start = found.text.index("Ada")
+        assert found.places(start, start + 3)[0].boxes[0].left > 200 / 595
+
+    def test_what_is_drawn_of_a_value_is_not_read_twice(self) -> None:
+        def draw(canvas: Canvas) -> None:
+            canvas.acroForm.textfield(name="total", value="1,234.50", x=300, y=600, width=100, height=20)
+
+        content = changed(drawn(draw), lambda writer: _add_shown(writer, "/Stamp", "Paid"))
+        assert sorted(read(content).text.split()) == ["1,234.50", "Paid"]
+
+    def test_a_hidden_stamp_is_not_read(self) -> None:
+        content = changed(pdf(["Body"]), lambda writer: _add_shown(writer, "/Stamp", "Paid", flags=2))
+        assert read(content).text == "Body"
+
+
+class TestLetters:
+    @pytest.mark.parametrize(
+        ("code", "wanted"), [("D842DFB7", "𠮷野屋"), ("001C", "fi野屋"), ("FB01", "fi野屋")]
+    )
+    def test_letters_beyond_16_bits_and_those_of_old_fonts_stay_in_their_words(
+        self, code: str, wanted: str
+    ) -> None:
+        content = changed(pdf(["ABC"]), lambda writer: _means(writer, {"A": code, "B": "91CE", "C": "5C4B"}))
+        assert read(content).text == wanted
+
+    def test_what_stands_before_a_file_does_not_matter(self) -> None:
+        assert read(b"Content-Type: application/pdf\r\n" * 50 + pdf(["Body"])).text == "Body"
+
+
+def _add_shown(writer: PdfWriter, kind: str, text: str, flags: int = 4) -> None:
+    """Add an annotation that has no value, but an appearance."""
+    stream = DecodedStreamObject()
+    stream.set_data(f"BT /F 10 Tf 2 5 Td ({text}) Tj ET".encode())
+    font = DictionaryObject(
+        {
+            NameObject("/Type"): NameObject("/Font"),
+            NameObject("/Subtype"): NameObject("/Type1"),
+            NameObject("/BaseFont"): NameObject("/Helvetica"),
+        }
+    )
+    fonts = DictionaryObject({NameObject("/F"): font})
+    stream.update(
+        {
+            NameObject("/Type"): NameObject("/XObject"),
+            NameObject("/Subtype"): NameObject("/Form"),
+            NameObject("/BBox"): RectangleObject((0, 0, 100, 20)),
+            NameObject("/Resources"): DictionaryObject({NameObject("/Font"): fonts}),
+        }
+    )
+    shown = DictionaryObject(
+        {
+            NameObject("/Type"): NameObject("/Annot"),
+            NameObject("/Subtype"): NameObject(kind),
+            NameObject("/F"): NumberObject(flags),
+            NameObject("/Rect"): RectangleObject((200, 300, 300, 320)),
+            NameObject("/AP"): DictionaryObject({NameObject("/N"): writer._add_object(stream)}),
+        }
+    )
+    if kind == "/Widget":
+        shown[NameObject("/FT")] = NameObject("/Sig")
+    page = writer.pages[0]
+    there = page.get("/Annots", ArrayObject())
+    page[NameObject("/Annots")] = ArrayObject([*there, writer._add_object(shown)])
+
+
+def _means(writer: PdfWriter, codes: dict[str, str]) -> None:
+    """Let the font of a page say what its letters mean."""
+    lines = "".join(f"<{ord(letter):02X}> <{code}>\n" for letter, code in codes.items())
+    stream = DecodedStreamObject()
+    stream.set_data(
+        (
+            "/CIDInit /ProcSet findresource begin 12 dict begin begincmap\n"
+            "1 begincodespacerange <00> <FF> endcodespacerange\n"
+            f"{len(codes)} beginbfchar\n{lines}endbfchar endcmap end end"
+        ).encode()
+    )
+    for font in writer.pages[0]["/Resources"]["/Font"].values():
+        font.get_object()[NameObject("/ToUnicode")] = writer._add_object(stream)
+
 
 class TestWhatIsNotRead:
     def test_pages_that_are_pictures_are_named(self) -> None:
@@ -262,8 +352,10 @@ class TestWhatIsNotRead:
         assert (found.text, found.unread) == ("one", ())
 
     def test_fonts_that_say_nothing_of_unicode_may_be_good_text(self) -> None:
-        assert not is_garbage("The standard linear regression model is generalized " * 5, unmapped=1.0)
-        assert is_garbage("\x01\x03 standard \x04\x05 model \x01\x02\x01\x01 " * 5, unmapped=1.0)
+        assert not is_garbage(
+            "The standard linear regression model is generalized " * 5, unmapped=lambda: 1.0
+        )
+        assert is_garbage("\x01\x03 standard \x04\x05 model \x01\x02\x01\x01 " * 5, unmapped=lambda: 1.0)
 
     def test_text_that_its_font_garbles_is_no_text(self) -> None:
         garbled = "".join(chr(0xE000 + ord(char) % 64) for char in PROSE * 5)

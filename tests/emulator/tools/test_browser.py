@@ -24,8 +24,6 @@ from tests.emulator.helpers import Json, agent, post, stream, turn, wait_for, wa
 from tests.emulator.tools.conftest import Turns, rules_for
 from tests.support.chromium import needs_chromium
 
-pytestmark = pytest.mark.xdist_group("chromium")
-
 TOOL = {"type": "browser_automation", "browser_automation": {"connection": {"id": "c"}}}
 SHOP = """<title>Workshop</title><h1>Prices</h1><a href="/oak">Oak boards</a>
 <form action="/search"><input name="q" placeholder="Search"><button>Go</button></form>
