@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,20 @@ async def test_what_is_asked_when_the_block_ends_is_cancelled(
         with pytest.raises(ConfigurationError, match=r"session has ended \(owner w:.* is cancelled"):
             await asking
     assert len(running.requests("runs.cancel")) == 1
+
+
+async def test_who_presses_ctrl_c_does_not_see_pages_of_the_client(
+    service: ServiceFactory, open_workspace: OpenWorkspace
+) -> None:
+    async with open_workspace(service(rules=LATE)) as ws, session(ws, owner="w"):
+        asking = asyncio.create_task(asked())
+        await attached(ws)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await asking
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "httpcore" not in shown
+    assert shown.count("File ") < 15
 
 
 async def test_nothing_is_asked_after_the_end(service: ServiceFactory, open_workspace: OpenWorkspace) -> None:
