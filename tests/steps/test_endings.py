@@ -44,7 +44,7 @@ async def test_the_answer_of_a_stream_that_was_left_too_late_is_kept(
             try:
                 async with AGENT.stream("?") as stream:
                     async for _ in stream:
-                        time.sleep(1)  # noqa: ASYNC251 - the loop is to hear nothing while the turn completes
+                        time.sleep(3)  # noqa: ASYNC251 - the loop is to hear nothing while the turn completes
                         if how == "error":
                             raise KeyError("mine")
                         break
