@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Coroutine, Generator
+from types import CoroutineType
 from typing import Any, NoReturn, TypeVar
 
-from agent_tasks.errors import NotAwaitedError
+from agent_tasks.errors import ConfigurationError, NotAwaitedError
 
 __all__ = ["Pending", "refuse_pending"]
 
@@ -41,18 +42,34 @@ class Pending(Coroutine[Any, Any, T]):
     Args:
         coroutine: the call.
         call: what was called, such as `planner.ask(...)`.
+        warned: what Python calls it where it warns that nobody awaited it; its own name if not given.
     """
 
-    def __init__(self, coroutine: Coroutine[Any, Any, T], call: str) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, T], call: str, *, warned: str | None = None) -> None:
         self._coroutine = coroutine
         self._call = call
+        self._is_begun = False
+        if warned is not None and isinstance(coroutine, CoroutineType):
+            coroutine.__qualname__ = warned
 
     def __await__(self) -> Generator[Any, Any, T]:
+        if self._is_begun:
+            raise self._is_used_up()
+        self._is_begun = True
         return self._coroutine.__await__()
 
     def send(self, value: Any) -> Any:
         """As of a coroutine."""
+        if value is None and inspect.getcoroutinestate(self._coroutine) == inspect.CORO_CLOSED:
+            raise self._is_used_up()
+        self._is_begun = True
         return self._coroutine.send(value)
+
+    def _is_used_up(self) -> ConfigurationError:
+        return ConfigurationError(
+            f"{self._call} is awaited for the second time. A call gives its result once: keep that, or call "
+            "again (in one run the same question has the same answer, without cost)."
+        )
 
     def throw(self, *error: Any) -> Any:
         """As of a coroutine."""

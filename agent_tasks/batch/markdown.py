@@ -15,6 +15,8 @@ from agent_tasks.display import moment, one_line
 _SPECIAL = re.compile(r"[\\`*_\[\]<>|~#&!]")
 _ACTIVE = re.compile(r"[\\`\[\]<>!&]")
 """What links, images, HTML and code begin with; the others only change how a text looks."""
+_LEADING = re.compile(r"^(\s*)(?:([-+=])(?=[-+=\s]|$)|(\d{1,9})([.)])(?=\s|$))")
+"""What makes a line a list, a rule, or a heading of the line above it."""
 _ADDRESS = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)", re.IGNORECASE)
 """Where renderers recognise a bare address, some of them after escapes are gone."""
 _JOINER = "\u2060"
@@ -26,7 +28,12 @@ def escape(value: Any) -> Markup:
 
     What is `Markup` already stays as it is.
     """
-    return value if isinstance(value, Markup) else _escaped(value, _SPECIAL)
+    return value if isinstance(value, Markup) else Markup(_LEADING.sub(_inert, _escaped(value, _SPECIAL)))  # noqa: S704 - likewise
+
+
+def _inert(match: re.Match[str]) -> str:
+    blank, sign, number, point = match.groups()
+    return f"{blank}\\{sign}" if sign else f"{blank}{number}\\{point}"
 
 
 def escape_cell(value: Any) -> Markup:

@@ -30,6 +30,7 @@ from agent_tasks.prefect.cancellation_watch import is_cancelled
 from agent_tasks.prefect.hooks import Hook, release_on_end
 from agent_tasks.prefect.turns import PrefectTurns
 from agent_tasks.settings import Settings
+from agent_tasks.steps.checks import check_kind, check_text
 from agent_tasks.steps.portal import portal
 from agent_tasks.steps.session import Session, session_around
 
@@ -152,6 +153,14 @@ class SessionBlock:
         model: str | None,
         tasks: bool,
     ) -> None:
+        check_kind(
+            "session(...)",
+            (AgentsProject, str, Workspace),
+            "a project, its name or a workspace",
+            project=project,
+        )
+        check_text("session(...)", optional=True, owner=owner, run=run, model=model)
+        check_kind("session(...)", timedelta, "a timedelta", ttl=ttl)
         self._project = project
         self._owner = owner
         self._run = run
@@ -218,7 +227,7 @@ class SessionBlock:
         session = self._session
         if session is not None:
             with self._blocking:
-                session.wait(lambda there: self._end(there, error))
+                session.wait_for_end(lambda there: self._end(there, error))
 
     # --- both ------------------------------------------------------------------------------------------
 
@@ -260,7 +269,8 @@ class SessionBlock:
         )
 
     async def _end(self, session: Session, error: BaseException | None) -> None:
-        """Release what was made, unless somebody goes on with it."""
+        """End what is being asked, and release what was made, unless somebody goes on with it."""
+        await session.end()
         if error is None or isinstance(error, Exception):
             await self._turns.shown()
         if self._keep or self._is_joined:
@@ -278,8 +288,7 @@ class SessionBlock:
         elif error is not None and self._place.is_retried:
             return
         try:
-            if error is not None:
-                await cancel_owner(session.ws, session.root)
+            await cancel_owner(session.ws, session.root)  # also what could not be cancelled when it was due
             await withdraw_questions(session.ws, session.root, parts=True)
             await release_ended(session.ws, session.root)
         except AgentTasksError as failure:  # must not hide how the block ended

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar, cast, overload
 
-from agent_tasks import operations
 from agent_tasks.errors import AnswerInvalidError, ConfigurationError
-from agent_tasks.operations import AgentSpec, agent_key
-from agent_tasks.pending import Pending, refuse_pending
+from agent_tasks.operations import AgentSpec
+from agent_tasks.pending import Pending
 from agent_tasks.pipeline.output_schema import OutputSchema
+from agent_tasks.redaction import redacted
 from agent_tasks.steps.answer_types import AnswerType, answer_type
 from agent_tasks.steps.answers import Answer
-from agent_tasks.steps.asking import Question, ask, repair_text
-from agent_tasks.steps.hosted import NeedyTool, made, planned
+from agent_tasks.steps.asking import Question, ask, check_question, repair_text
+from agent_tasks.steps.checks import check_callable, check_count, check_kind, check_number, check_text
+from agent_tasks.steps.connected import ConnectedAgent
+from agent_tasks.steps.hosted import made, planned
 from agent_tasks.steps.session import OnText, Session, current_session
 from agent_tasks.steps.streams import Stream
-from agent_tasks.tools import ConnectedAgentTool, FileSearchTool, Tool, ToolSet
+from agent_tasks.tools import FileSearchTool, Tool, ToolSet
 
 __all__ = ["Agent", "ConnectedAgent"]
 
 T = TypeVar("T")
+
+_SHOWN_CHARS = 200
+"""How much of an answer that does not fit an error shows."""
 
 
 class Agent(Generic[T]):
@@ -133,8 +137,19 @@ class Agent(Generic[T]):
         fallback_models: Sequence[str] = (),
         deadline: float = 600.0,
     ) -> None:
-        if not name.strip():
-            raise ConfigurationError("An agent needs a name: its steps are named after it.", setting="name")
+        check_text("Agent(...)", name=name)
+        whose = f"Agent({name!r}, ...)"
+        check_text(whose, may_be_empty=True, instructions=instructions)
+        check_text(whose, optional=True, model=model)
+        check_number(whose, temperature=temperature, top_p=top_p)
+        check_number(whose, positive=True, deadline=deadline)
+        check_kind(whose, (dict, str), "as the service takes it (a dict or a str)", tool_choice=tool_choice)
+        check_count(whose, least=1, max_completion_tokens=max_completion_tokens)
+        check_count(whose, least=0, repair_turns=repair_turns)
+        check_callable(whose, repair_prompt=repair_prompt)
+        check_kind(whose, (list, tuple), "a list of model deployments", fallback_models=fallback_models)
+        for fallback in fallback_models:
+            check_text(whose, fallback_models=fallback)
         self.name = name
         self.instructions = instructions
         self.model = model
@@ -203,7 +218,8 @@ class Agent(Generic[T]):
             step: the step's name; the agent's if not given.
             follows: the answer, of this agent or another one, whose conversation goes on.
             reuse: whether the answer that another run of the owner got may be taken.
-            on_text: called with each piece of the answer as it is written; not for one from the journal.
+            on_text: called with each piece of the answer as it is written; not for one from the journal, and
+                not for what comes after an answer that does not fit: repairs, other models.
             on_invalid: what happens to an answer that does not fit its type after all repairs and models.
 
         Returns:
@@ -216,9 +232,10 @@ class Agent(Generic[T]):
             TransportError: the service could not be reached; the next call goes on with the turn.
             JournalError: nothing could be committed, so nothing was risked.
         """
-        refuse_pending(f"{self.name}.ask(...)", prompt=prompt, follows=follows, session=session)
+        call = f"{self.name}.ask(...)"
+        check_question(call, prompt, session, step, follows, on_text, on_invalid)
         asked = self._ask(prompt, session, step, follows, reuse, on_text, on_invalid)
-        return Pending(asked, f"{self.name}.ask(...)")
+        return Pending(asked, call, warned="Agent.ask")
 
     async def _ask(
         self,
@@ -233,17 +250,50 @@ class Agent(Generic[T]):
         async def asked(there: Session) -> Answer[Any]:
             return await ask(there, await self._question(there, prompt, step, follows, reuse, on_text))
 
-        answer = await (session or current_session()).do(asked)
+        here = session or current_session()
+        answer = await here.do(asked)
         if answer.errors and on_invalid == "raise":
-            raise AnswerInvalidError(
-                f"The answer of {self.name} in step {answer.step!r} is not a {self.answer.name}, also after "
-                f"{len(answer.turns)} turn(s): {'; '.join(answer.errors[:10])}. The text is in `answer`.",
-                model=self.answer.name,
-                problems=answer.errors,
-                agent=self.name,
-                answer=answer.text,
-            )
+            raise self._invalid(here.step(step or self.name), answer)
         return cast("Answer[T]", answer)
+
+    def _invalid(self, step: str, answer: Answer[Any]) -> AnswerInvalidError:
+        shown = redacted(answer.text)
+        more = f" ... ({len(shown):,} characters)" if len(shown) > _SHOWN_CHARS else ""
+        return AnswerInvalidError(
+            f"The answer of {self.name} in step {step!r} is not a {self.answer.name}, also after "
+            f"{len(answer.turns)} turn(s): {'; '.join(answer.errors[:10])}. It wrote: "
+            f"{shown[:_SHOWN_CHARS]!r}{more}. The whole text is in `answer`.",
+            model=self.answer.name,
+            problems=answer.errors,
+            agent=self.name,
+            answer=answer.text,
+        )
+
+    @overload
+    def ask_sync(
+        self,
+        prompt: str,
+        *,
+        session: Session | None = None,
+        step: str | None = None,
+        follows: Answer[Any] | None = None,
+        reuse: bool = False,
+        on_text: OnText | None = None,
+        on_invalid: Literal["raise"] = "raise",
+    ) -> Answer[T]: ...
+
+    @overload
+    def ask_sync(
+        self,
+        prompt: str,
+        *,
+        session: Session | None = None,
+        step: str | None = None,
+        follows: Answer[Any] | None = None,
+        reuse: bool = False,
+        on_text: OnText | None = None,
+        on_invalid: Literal["return"],
+    ) -> Answer[T | None]: ...
 
     def ask_sync(
         self,
@@ -254,18 +304,43 @@ class Agent(Generic[T]):
         follows: Answer[Any] | None = None,
         reuse: bool = False,
         on_text: OnText | None = None,
-    ) -> Answer[T]:
+        on_invalid: Literal["raise", "return"] = "raise",
+    ) -> Any:
         """The same for blocking code: a flow or task without `async`, a thread, a cell of a notebook.
 
         Arguments and errors are those of `ask`. Functions of the agent run in the portal's event loop,
         blocking ones in threads.
         """
-        refuse_pending(f"{self.name}.ask_sync(...)", prompt=prompt, follows=follows, session=session)
+        check_question(f"{self.name}.ask_sync(...)", prompt, session, step, follows, on_text, on_invalid)
 
         async def asked(there: Session) -> Any:
-            return await self._ask(prompt, there, step, follows, reuse, on_text, "raise")
+            return await self._ask(prompt, there, step, follows, reuse, on_text, on_invalid)
 
-        return cast("Answer[T]", (session or current_session()).wait(asked))
+        return (session or current_session()).wait(asked)
+
+    @overload
+    def stream(
+        self,
+        prompt: str,
+        *,
+        session: Session | None = None,
+        step: str | None = None,
+        follows: Answer[Any] | None = None,
+        reuse: bool = False,
+        on_invalid: Literal["raise"] = "raise",
+    ) -> Stream[T]: ...
+
+    @overload
+    def stream(
+        self,
+        prompt: str,
+        *,
+        session: Session | None = None,
+        step: str | None = None,
+        follows: Answer[Any] | None = None,
+        reuse: bool = False,
+        on_invalid: Literal["return"],
+    ) -> Stream[T | None]: ...
 
     def stream(
         self,
@@ -275,7 +350,8 @@ class Agent(Generic[T]):
         step: str | None = None,
         follows: Answer[Any] | None = None,
         reuse: bool = False,
-    ) -> Stream[T]:
+        on_invalid: Literal["raise", "return"] = "raise",
+    ) -> Any:
         """Ask the agent, and read its answer as it is written; arguments and errors are those of `ask`.
 
         Example:
@@ -286,11 +362,13 @@ class Agent(Generic[T]):
             print(stream.answer.usage)
             ```
         """
+        call = f"{self.name}.stream(...)"
+        check_question(call, prompt, session, step, follows, None, on_invalid)
 
-        def asked(on_text: OnText) -> Pending[Answer[T]]:
-            return self.ask(prompt, session=session, step=step, follows=follows, reuse=reuse, on_text=on_text)
+        def asked(on_text: OnText) -> Any:
+            return self._ask(prompt, session, step, follows, reuse, on_text, on_invalid)
 
-        return Stream(asked, f"{self.name}.stream(...)")
+        return Stream(asked, call)
 
     def changed(self, **changes: Any) -> Agent[Any]:
         """A copy with other arguments: `agent.changed(model="gpt-4o")`. Raises what `Agent` raises."""
@@ -395,55 +473,12 @@ class Agent(Generic[T]):
         )
 
 
-@dataclass(frozen=True)
-class ConnectedAgent(NeedyTool):
-    """An agent as a tool of another one, as `Agent.as_tool` makes it."""
-
-    agent: Agent[Any]
-    """The agent."""
-    name: str
-    """The name that the model calls it by."""
-    description: str
-    """What it is for."""
-
-    def __post_init__(self) -> None:
-        ConnectedAgentTool(id="planned", name=self.name, description=self.description)
-        if self.agent.tools.functions:
-            raise ConfigurationError(
-                f"The agent {self.agent.name} can't be a tool of another one: the service asks it by itself, "
-                f"and can't call its functions ({', '.join(self.agent.tools.functions)}) there. Ask it from "
-                "Python, or give the functions to the other agent.",
-                setting="tools",
-            )
-
-    @property
-    def definitions(self) -> list[dict[str, Any]]:  # type: ignore[override]
-        """The tool as the service is told about it, but for the agent's id."""
-        return ConnectedAgentTool(id="planned", name=self.name, description=self.description).definitions
-
-    @property
-    def resources(self) -> dict[str, Any]:  # type: ignore[override]
-        """None."""
-        return {}
-
-    async def planned(self, session: Session, spec: AgentSpec) -> AgentSpec:
-        """With the agent by its key."""
-        return self._with(spec, "", agent_key(await self.agent.planned(session)))
-
-    async def made(self, session: Session, spec: AgentSpec) -> AgentSpec:
-        """With the agent made."""
-        own = await self.agent.planned(session)
-        key = agent_key(own)
-        there = await session.agent(key, lambda: self.agent.made(session, own))
-        return self._with(spec, there.id, key)
-
-    def _with(self, spec: AgentSpec, agent_id: str, key: str) -> AgentSpec:
-        others = [other for other in spec.connected if other.key != key or other.name != self.name]
-        this = operations.ConnectedAgent(id=agent_id, key=key, name=self.name, description=self.description)
-        return spec.model_copy(update={"connected": [*others, this]})
-
-
 def _tools(agent: str, tools: Iterable[Tool | Callable[..., Any]]) -> ToolSet:
+    if isinstance(tools, (str, bytes)) or callable(tools) or not isinstance(tools, Iterable):
+        raise ConfigurationError(
+            f"`tools` of the agent {agent} must be a list of functions and tools: tools=[...].",
+            setting="tools",
+        )
     found = ToolSet(tools)
     for tool in found:
         if isinstance(tool, FileSearchTool) and not (tool.vector_store_ids or tool.data_sources):

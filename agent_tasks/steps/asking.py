@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent_tasks.errors import (
+    ConfigurationError,
     NotFoundError,
     RunCancelledError,
+    RunContentFilteredError,
     RunFailedError,
+    RunIncompleteError,
     ServiceError,
 )
 from agent_tasks.logs import get_logger
@@ -23,12 +26,14 @@ from agent_tasks.operations import (
     finished_turn,
     turn_key,
 )
+from agent_tasks.pending import refuse_pending
 from agent_tasks.steps.answer_types import AnswerType
 from agent_tasks.steps.answers import Answer, Exchange, TurnRecord
+from agent_tasks.steps.checks import check_callable, check_kind, check_text
 from agent_tasks.steps.session import OnText, Session
 from agent_tasks.tools import ToolSet
 
-__all__ = ["Question", "ask", "repair_text"]
+__all__ = ["Question", "ask", "check_question", "repair_text"]
 
 logger = get_logger("agent_tasks.steps")
 
@@ -68,6 +73,30 @@ class Question:
     reuse: bool = False
     """Whether the answer of another run of the owner may be taken."""
     on_text: OnText | None = None
+
+
+def check_question(
+    call: str,
+    prompt: object,
+    session: object,
+    step: object,
+    follows: object,
+    on_text: object,
+    on_invalid: object,
+) -> None:
+    """Refuse what an agent can't be asked with.
+
+    Raises:
+        ConfigurationError: names the argument.
+    """
+    refuse_pending(call, prompt=prompt, follows=follows, session=session)
+    check_text(call, may_be_empty=True, prompt=prompt)
+    check_text(call, optional=True, step=step)
+    check_kind(call, Session, "a session, as `async with session(...) as work` gives it", session=session)
+    check_kind(call, Answer, "an Answer, as `await agent.ask(...)` gives it", follows=follows)
+    check_callable(call, on_text=on_text)
+    if on_invalid not in ("raise", "return"):
+        raise ConfigurationError(f"`on_invalid` of {call} must be 'raise' or 'return'.", setting="on_invalid")
 
 
 async def ask(session: Session, question: Question) -> Answer[Any]:
@@ -218,8 +247,33 @@ class _Attempt:
     async def _sent(self, turn: TurnSpec) -> TurnResult:
         agent = await self.session.agent(self._key, self._made)
         there = turn.model_copy(update={"agent": agent})
-        return await self.session.turn(
-            there, model=self.model, tools=self.question.tools or None, on_text=self.question.on_text
+        # Pieces of a second text would follow those of the first without a sign.
+        on_text = None if self.turns else self.question.on_text
+        try:
+            return await self.session.turn(
+                there, model=self.model, tools=self.question.tools or None, on_text=on_text
+            )
+        except RunContentFilteredError:
+            raise
+        except RunIncompleteError as error:
+            raise self._cut_off(turn.step, error) from error
+
+    def _cut_off(self, step: str, error: RunIncompleteError) -> RunIncompleteError:
+        """The error with whose limit it was."""
+        limit = self.question.max_completion_tokens
+        whose = (
+            f"max_completion_tokens={limit} of the agent: raise it"
+            if limit is not None
+            else "the model's own; none was set on the agent: take a model that writes longer answers"
+        )
+        return RunIncompleteError(
+            f"The answer of {self.question.name} in step {step!r} was cut off "
+            f"({error.reason or 'no reason given'}, turn {error.run_id}). The limit was {whose}, or have it "
+            "answer shorter in its instructions.",
+            run_id=error.run_id,
+            thread_id=error.thread_id,
+            code=error.code,
+            reason=error.reason,
         )
 
     async def _made(self) -> AgentSpec:

@@ -14,16 +14,18 @@ from datetime import timedelta
 from typing import Any, Generic, Literal, TypeVar, cast, overload
 
 from pydantic import BaseModel, ConfigDict, create_model
-from pydantic_core import to_jsonable_python
+from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from agent_tasks.errors import ConfigurationError, WaitingForPersonError
 from agent_tasks.journal import AtLimit
 from agent_tasks.operations import Decision
 from agent_tasks.operations.decisions import ask_person
 from agent_tasks.pauses import Pauses
+from agent_tasks.pending import refuse_pending
 from agent_tasks.pipeline.output_schema import OutputSchema
 from agent_tasks.steps.agent import Agent
 from agent_tasks.steps.answers import Answer
+from agent_tasks.steps.checks import check_awaitable, check_callable, check_kind, check_text
 from agent_tasks.steps.session import Session, current_session
 
 __all__ = ["HandedOver", "Vote", "approve", "each", "hand_off", "parallel", "repeat", "vote"]
@@ -62,8 +64,10 @@ async def parallel(*work: Awaitable[Any]) -> tuple[Any, ...]:
     All come to their end, also where one fails: what was asked is paid for, and its answer is kept.
 
     Raises:
+        ConfigurationError: something can't be awaited.
         BaseException: the first error, in the order of the arguments.
     """
+    check_awaitable("parallel(...)", work, "work", "Give it calls: parallel(a.ask(...), b.ask(...)).")
     outcomes = await asyncio.gather(*work, return_exceptions=True)
     for outcome in outcomes:
         if isinstance(outcome, BaseException):
@@ -89,17 +93,18 @@ async def each(
         name: of the steps; give another one to a second `each` in a session that asks the same.
 
     Raises:
-        ConfigurationError: `at_most` is below 1.
+        ConfigurationError: `at_most` is below 1, or `work` is not async.
         BaseException: the first error, when all have come to their end.
     """
     _at_least_one(at_most)
+    check_callable("each(...)", work=work)
     free = asyncio.Semaphore(at_most)
     session = current_session()
 
     async def one(number: int, item: Item) -> R:
         async with free:
             with session.at(name, number).entered():
-                return await work(item)
+                return await _async("each(...)", work(item))
 
     return list(await parallel(*(one(number, item) for number, item in enumerate(items))))
 
@@ -122,14 +127,15 @@ async def repeat(
         name: of the steps.
 
     Raises:
-        ConfigurationError: `at_most` is below 1.
+        ConfigurationError: `at_most` is below 1, or `work` is not async.
     """
     _at_least_one(at_most)
+    check_callable("repeat(...)", work=work, until=until)
     session = current_session()
     result: R | None = None
     for number in range(1, at_most + 1):
         with session.at(name, number).entered():
-            result = await work(result)
+            result = await _async("repeat(...)", work(result))
         if until(result):
             break
     return cast("R", result)
@@ -298,9 +304,12 @@ async def approve(
     Raises:
         WaitingForPersonError: it is not decided yet.
         DecisionExpiredError: nobody decided in time, and `at_limit` says to fail then.
-        ConfigurationError: the question is empty, or the time limit is no time.
+        ConfigurationError: the question is empty, the time limit is no time, or what is shown can't be.
     """
-    looked_at = to_jsonable_python(shown.value if isinstance(shown, Answer) else shown)
+    refuse_pending("approve(...)", question=question, shown=shown)
+    check_text("approve(...)", question=question, step=step)
+    check_kind("approve(...)", timedelta, "a timedelta", time_limit=time_limit, patience=patience)
+    looked_at = _looked_at(shown.value if isinstance(shown, Answer) else shown)
 
     async def asked(there: Session) -> Decision:
         return await ask_person(
@@ -321,6 +330,23 @@ async def approve(
         except WaitingForPersonError as error:
             waiting = error
     raise waiting
+
+
+def _looked_at(shown: object) -> Any:
+    try:
+        return to_jsonable_python(shown)
+    except (PydanticSerializationError, ValueError) as error:
+        raise ConfigurationError(
+            f"`shown` of approve(...) can't be shown: {error}. Give it a text, a pydantic model, or "
+            "values that JSON can hold.",
+            setting="shown",
+        ) from error
+
+
+def _async(whose: str, called: Awaitable[R]) -> Awaitable[R]:
+    """What a function gave that is to be async."""
+    check_awaitable(whose, [called], "work", "Make it an async function: `async def`.")
+    return called
 
 
 def _at_least_one(at_most: int) -> None:

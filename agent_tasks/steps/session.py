@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Hashable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
@@ -12,7 +13,10 @@ from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
-from agent_tasks.errors import ConfigurationError
+from agent_tasks.detaching import is_detaching
+from agent_tasks.errors import AgentTasksError, ConfigurationError
+from agent_tasks.journal import OperationState
+from agent_tasks.logs import get_logger
 from agent_tasks.operations import (
     DEFAULT_TTL,
     AgentSpec,
@@ -22,15 +26,23 @@ from agent_tasks.operations import (
     Workspace,
     ensure_agent,
     run_turn,
+    turn_key,
 )
+from agent_tasks.operations.attempts import known_ref
 from agent_tasks.pool import Pool
 from agent_tasks.steps.answers import TurnRecord
+from agent_tasks.steps.lifetime import Lifetime
 from agent_tasks.steps.portal import portal
 from agent_tasks.tools import ToolSet
 
 __all__ = ["AgentMaker", "OnText", "Opener", "Session", "TurnRunner", "current_session", "session_around"]
 
 T = TypeVar("T")
+
+logger = get_logger("agent_tasks.steps")
+
+_LATE_SECONDS = 5.0
+"""How long a caller that gives a turn up waits for its answer, where that is complete already."""
 
 IDLE_SECONDS = 5.0
 """How long a workspace of the portal stays open after its last use."""
@@ -150,6 +162,7 @@ class Session:
         self._home = _running_loop() if ws is not None else None
         self._turns = turns
         self._agents = agents
+        self._lifetime = Lifetime(self.whose)
         self._shared: WeakKeyDictionary[asyncio.AbstractEventLoop, _Shared] = WeakKeyDictionary()
 
     @property
@@ -217,17 +230,41 @@ class Session:
 
         Args:
             work: takes this session, with an open workspace.
+
+        Raises:
+            ConfigurationError: the session has ended, before this or meanwhile.
         """
+        self._lifetime.check()
+        work = self._while_it_lasts(work)
         if self._ws is not None and self._home in (None, asyncio.get_running_loop()):
             return await work(self)
         return await asyncio.wrap_future(self._elsewhere(work))
+
+    def _while_it_lasts(self, work: Callable[[Session], Awaitable[T]]) -> Callable[[Session], Awaitable[T]]:
+        return lambda there: self._lifetime.run(lambda: work(there))
 
     def wait(self, work: Callable[[Session], Awaitable[T]]) -> T:
         """The same for blocking callers.
 
         Raises:
-            ConfigurationError: it would block the event loop that has to do it.
+            ConfigurationError: it would block the event loop that has to do it; or the session has ended.
         """
+        self._lifetime.check()
+        return self._wait(self._while_it_lasts(work))
+
+    async def end(self) -> None:
+        """Let nobody ask in it any more: what is being asked is cancelled, and its end is waited for."""
+        await self._lifetime.end()
+
+    def wait_for_end(self, work: Callable[[Session], Awaitable[T]]) -> T:
+        """Have done what is to be done when it ends, such as `end` itself, for blocking callers.
+
+        Args:
+            work: takes this session, with an open workspace.
+        """
+        return self._wait(work)
+
+    def _wait(self, work: Callable[[Session], Awaitable[T]]) -> T:
         if self.opener is None and self._home is not None and self._home is _running_loop():
             raise ConfigurationError(
                 "A blocking call in the session's own event loop would wait for itself. Write "
@@ -257,19 +294,37 @@ class Session:
                 "A session over an open workspace can't go to another process. Make it of a project: "
                 "session(project, ...)."
             )
-        return self.__dict__ | {"_ws": None, "_home": None, "_shared": None, "on_turn": None}
+        return self.__dict__ | {
+            "_ws": None,
+            "_home": None,
+            "_shared": None,
+            "_lifetime": None,
+            "on_turn": None,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._shared = WeakKeyDictionary()
+        self._lifetime = Lifetime(self.whose)
 
     # --- what it does ----------------------------------------------------------------------------------
 
     async def turn(
         self, turn: TurnSpec, *, model: str, tools: ToolSet | None, on_text: OnText | None
     ) -> TurnResult:
-        """Carry out a turn, as this session does. Raises what `run_turn` raises."""
-        return await self._turns(self, turn, model=model, tools=tools, on_text=on_text)
+        """Carry out a turn, as this session does. Raises what `run_turn` raises.
+
+        The answer of a turn that is cancelled too late, when it is complete, is committed: it is paid for,
+        and its conversation need not stay for whoever asks again.
+        """
+        try:
+            return await self._turns(self, turn, model=model, tools=tools, on_text=on_text)
+        except asyncio.CancelledError:
+            if not is_detaching():
+                taking = asyncio.ensure_future(_take_late(self.ws, turn, tools))
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(asyncio.shield(taking), _LATE_SECONDS)
+            raise
 
     async def agent(self, key: str, spec: Callable[[], Awaitable[AgentSpec]]) -> RemoteAgent:
         """The agent of a key, made when it is first needed. Raises what `ensure_agent` raises."""
@@ -301,6 +356,19 @@ class Session:
     def forget(self, key: str) -> None:
         """Look again whether the agent of a key is there, when it is next needed."""
         self._known.agents.pop(key, None)
+
+
+async def _take_late(ws: Workspace, turn: TurnSpec, tools: ToolSet | None) -> None:
+    """Commit the answer of a turn that was given up when it had completed; no other turn is touched."""
+    try:
+        found = await ws.journal.operations.get(ws.scope, turn_key(turn))
+        if found is None or found.state is not OperationState.ATTACHED:
+            return
+        ref = known_ref(found)
+        if ref is not None and not await ws.backend.cancel_turn(ref):  # nothing but completed says so
+            await run_turn(ws, turn, tools=tools)
+    except AgentTasksError as error:
+        logger.info("The turn of step %r, which was given up, left no answer: %s", turn.step, error)
 
 
 async def _called(work: Callable[[Session], Awaitable[T]], session: Session) -> T:

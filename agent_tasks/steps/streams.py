@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -20,8 +19,11 @@ T = TypeVar("T")
 class Stream(Generic[T]):
     """The pieces of an answer as they are written, and then the answer.
 
-    Whoever leaves the block before the end gives the turn up: it is cancelled on the service. An answer from
-    the journal comes as one piece.
+    Whoever leaves the block before the end gives the turn up: it is cancelled on the service, or its answer
+    kept where it is complete by then. An answer from the journal comes as one piece.
+
+    The pieces are those of the first text alone. Where that does not fit the type of answers, so that it is
+    repaired or another model asked, no pieces of theirs follow: `is_replaced` says so, and `answer` counts.
 
     Args:
         ask: asks, and calls what it is given with each piece.
@@ -36,6 +38,11 @@ class Stream(Generic[T]):
         self._told = False
 
     async def __aenter__(self) -> Self:
+        if self._task is not None:
+            raise ConfigurationError(
+                f"{self._what} was read before; a stream can be entered once. Its answer is in `answer`; to "
+                "ask again, make another stream (in one run it has the same answer, without cost)."
+            )
         loop = asyncio.get_running_loop()
 
         def tell(piece: str) -> None:  # the turn may be followed in another thread
@@ -55,8 +62,9 @@ class Stream(Generic[T]):
         if task is None:
             return
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.wait([task])
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # read or not, Python need not report it
 
     def __aiter__(self) -> AsyncIterator[str]:
         return self._texts()
@@ -71,6 +79,14 @@ class Stream(Generic[T]):
         if not self._told:
             self._told = True
             yield answer.text
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether the answer is another text than that of the pieces: repaired, or of another model.
+
+        Raises: as `answer` does.
+        """
+        return len(self.answer.turns) > 1
 
     @property
     def answer(self) -> Answer[T]:

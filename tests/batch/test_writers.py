@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 
 from agent_tasks.batch.evidence import evidence
 from agent_tasks.batch.markdown import escape, quote
@@ -36,6 +37,16 @@ def test_text_from_outside_stays_text() -> None:
     assert str(escape("invoice-30077.pdf (copy) 12,50 EUR")) == "invoice-30077.pdf (copy) 12,50 EUR"
     assert str(escape(escape("a|b"))) == "a\\|b"
     assert "\u202e" not in escape("a\u202eb\x1b[0m")
+
+
+def test_a_quoted_line_is_no_list_rule_or_heading() -> None:
+    text = "A line\n---\nand\n===\n- a\n+ b\n1. c\n2) d\n  - e\n* f\n# g"
+    html = MarkdownIt("commonmark").render(quote(text))
+    for tag in ("<h1", "<h2", "<hr", "<li", "<ul", "<ol"):
+        assert tag not in html
+    for line in text.splitlines():
+        assert line.strip() in html
+    assert str(escape("-5 of 1.5, 2026-11-29")) == "-5 of 1.5, 2026-11-29"
 
 
 def test_a_quote_keeps_its_lines() -> None:

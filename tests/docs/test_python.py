@@ -22,6 +22,7 @@ RULES: dict[str, Any] = {
             "when": {"message": "^(Draft|Clause|Is it fair)"},
             "reply": {"json": {"approved": True, "problems": []}},
         },
+        {"when": {"message": "May I sell oak"}, "reply": {"text": "Oak is free."}},
         {"when": {"message": "Oak"}, "reply": {"text": "Draft of an offer."}},
     ],
     "default": {"reply": {"text": "Oak."}},
@@ -60,6 +61,8 @@ async def approved(flow: Any, task: str) -> Any:
 @pytest.mark.parametrize("names", ["docs/python.md"], indirect=True)
 async def test_the_page_of_the_api(names: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     assert (await names["read"]("Pay!")).urgent
+    [cited] = await names["cited"]()
+    assert cited.startswith("law.txt at 【")
     assert await names["talk"]() == "Oak."
     assert capsys.readouterr().out.count("Oak.") == 1
     assert await approved(names["offer"], "Offer oak.") == "Draft of an offer."
@@ -71,6 +74,9 @@ async def test_the_tutorial(names: dict[str, Any], capsys: pytest.CaptureFixture
     assert await names["hello"]() == "Oak."
     assert "tokens" in capsys.readouterr().out
     assert (await names["read"]("Pay!")).kind == "reminder"
+    price, law = await names["ask_both"]()
+    assert price == "Oak."
+    assert law.startswith("Oak is free")
     assert await approved(names["offer"], "Offer it.") == "Draft of an offer."
     first = await names["again"]()
     assert await names["again"]() == first == ["Oak.", "Oak."]

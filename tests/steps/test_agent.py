@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 from typing_extensions import TypedDict
 
-from agent_tasks.errors import AnswerInvalidError, ConfigurationError
+from agent_tasks.errors import AnswerInvalidError, ConfigurationError, RunIncompleteError
 from agent_tasks.operations import release_owner
 from agent_tasks.pipeline.output_schema import FieldSpec, OutputSchema
 from agent_tasks.steps import Agent, Session
@@ -233,3 +233,18 @@ async def test_an_agent_needs_a_session_a_model_and_a_possible_answer() -> None:
         Agent("helper", answer=object)
     with pytest.raises(ConfigurationError, match="can't answer with"):
         Agent("helper", answer=pytest.Config)
+
+
+async def test_an_answer_that_is_cut_off_says_whose_limit_it_was(
+    service: ServiceFactory, open_workspace: OpenWorkspace
+) -> None:
+    running = service(rules={"default": {"reply": {"text": "On and on"}, "finish": "length"}})
+    async with open_workspace(running) as ws:
+        for agent, limit in (
+            (Agent("free"), "the model's own; none was set on the agent"),
+            (Agent("bound", max_completion_tokens=300), "max_completion_tokens=300 of the agent"),
+        ):
+            with pytest.raises(RunIncompleteError, match=limit) as caught:
+                await agent.ask("?", session=session(ws))
+            assert caught.value.run_id
+            assert caught.value.reason

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from agent_tasks.errors import ConfigurationError
+from agent_tasks.errors import AnswerInvalidError, ConfigurationError
 from agent_tasks.operations import Workspace
 from agent_tasks.steps import Agent, Session, current_session
 from tests.conftest import ServiceFactory
@@ -106,6 +106,19 @@ async def test_a_blocking_caller_that_is_interrupted_gives_the_turn_up(
     with pytest.raises(TimeoutError):
         await asyncio.to_thread(lambda: here.wait(given_up))
     assert len(running.requests("runs.cancel")) == 1
+
+
+async def test_a_blocking_caller_may_have_what_does_not_fit(service: ServiceFactory, tmp_path: Any) -> None:
+    running = service(rules={"default": {"reply": {"text": "no json, password=hunter2"}}})
+    opener = Opener(running.endpoint, f"sqlite+aiosqlite:///{tmp_path}/journal.db")
+    here = Session(None, owner="flow", run="one", model="scripted", opener=opener)
+    agent = Agent("helper", answer=list[str])
+    answer = await asyncio.to_thread(lambda: agent.ask_sync("?", session=here, on_invalid="return"))
+    assert answer.value is None
+    assert answer.errors
+    with pytest.raises(AnswerInvalidError, match=r"step 'deeper/helper'.*It wrote: 'no json") as caught:
+        await asyncio.to_thread(lambda: agent.ask_sync("?", session=here.at("deeper")))
+    assert "hunter2" not in str(caught.value)
 
 
 def test_a_session_is_known_only_in_its_block() -> None:
