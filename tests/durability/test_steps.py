@@ -1,6 +1,6 @@
 """A pipeline with every kind of step, killed in the middle of each and resumed: no turn is repeated.
 
-The short form kills once in each kind, `make durability` (AGENT_TASKS_ALL_CRASH_POINTS=1) at every turn.
+The short form kills in some kinds, `make durability` (AGENT_TASKS_ALL_CRASH_POINTS=1) in each and everywhere.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ EVERYWHERE = {f"{point} {n}": f"{point}:{n}" for n in range(1, TURNS + 1)
               for point in ("turn.started", "turn.committed")}  # fmt: skip
 AFTERWARDS = {"decided": "decision.taken:1", "gone on": "turn.committed:1", "settled": "batch.document:1"}
 """Where to kill the run that takes the decision on."""
+SHORT = ("each", "vote", "approve", "gone on")
 
 
 @pytest.fixture(scope="module")
@@ -72,10 +73,10 @@ def _told(row: dict[str, Any]) -> dict[str, Any]:
 def test_a_pipeline_killed_in_any_step_repeats_no_turn(
     service: ThreadService, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
-    first = {**IN_THE_MIDDLE, **EVERYWHERE} if ALL else IN_THE_MIDDLE
     stories = [("calm", None, None)]
-    stories += [(name, point, None) for name, point in first.items()]
+    stories += [(name, point, None) for name, point in {**IN_THE_MIDDLE, **EVERYWHERE}.items()]
     stories += [(name, None, point) for name, point in AFTERWARDS.items()]
+    stories = [story for story in stories if ALL or story[0] in ("calm", *SHORT)]
 
     def tell(story: tuple[str, str | None, str | None]) -> dict[str, Any]:
         name, *points = story

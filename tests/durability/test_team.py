@@ -19,13 +19,18 @@ from tests.support.team import TEAM, TURNS
 MOST = 30  # lives of the process
 
 POINTS = {  # and how often it comes there at least
-    "turn.started": 6,
     "turn.committed": 6,
-    "tools.ready": 1,
     "decision.taken": 1,
 }
 if os.environ.get("AGENT_TASKS_ALL_CRASH_POINTS"):
-    POINTS |= {"turn.intended": 6, "turn.attached": 6, "turn.ended": 6, "agent.committed": 5}
+    POINTS |= {
+        "turn.started": 6,
+        "tools.ready": 1,
+        "turn.intended": 6,
+        "turn.attached": 6,
+        "turn.ended": 6,
+        "agent.committed": 5,
+    }
     POINTS |= {"tool.committed": 1, "tools.submitted": 1, "store.committed": 1, "upload.committed": 1}
     POINTS |= {"decision.asked": 1, "cleanup.deleted": 5}
 
