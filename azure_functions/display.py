@@ -8,10 +8,11 @@ invisible characters that turn the direction of what follows. None of them is ev
 from __future__ import annotations
 
 import json
+import time
 import unicodedata
 from functools import lru_cache
 
-__all__ = ["in_json", "lines", "one_line", "visible"]
+__all__ = ["in_json", "lines", "moment", "one_line", "visible"]
 
 _JOINERS = frozenset("\u200c\u200d")
 """Part of correct spelling in Persian and Indic scripts, and of emoji; they turn and hide nothing."""
@@ -42,6 +43,11 @@ def visible(text: str) -> str:
 def lines(text: str) -> str:
     """Text that keeps its lines, with all other control and invisible characters spelt out."""
     return "\n".join(visible(line) for line in text.split("\n"))
+
+
+def moment(seconds: float | None) -> str:
+    """A time (seconds since the epoch) for people, such as `2026-11-28 14:05 UTC`; none is `never`."""
+    return "never" if seconds is None else time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
 
 
 def in_json(written: str) -> str:

@@ -24,36 +24,38 @@ from tests.support.service import (
 )
 
 _TOGETHER = {
-    **dict.fromkeys(  # one PostgreSQL server
-        (
-            "tests/journal/",
-            "tests/batch/test_workers.py",
-            "tests/batch/test_waiting.py",
-            "tests/operations/test_asking_people.py",
-        ),
-        "journal",
-    ),
+    **dict.fromkeys(("tests/journal/", "tests/batch/test_workers.py"), "journal"),  # one PostgreSQL server
     "tests/conformance/": "conformance",  # one ledger tells of all that was checked
     "tests/packaging/": "packaging",  # one environment with the wheel
     "tests/emulator/tools/test_browser.py": "chromium",  # one browser at a time
+    "tests/cli/test_dashboard.py": "dashboard",  # a server of the file's own
+    "tests/deployments/": "deployments",  # likewise
+    "tests/security/test_secrets.py": "secrets",  # one run with secrets everywhere
+    "tests/security/test_prefect_server.py": "own server",
     **dict.fromkeys(  # one Prefect server for all of them
         (
-            "tests/cli/test_dashboard.py",
-            "tests/cli/test_run.py",
-            "tests/deployments/",
-            "tests/durability/",
-            "tests/local/test_prefect_server.py",
-            "tests/security/test_prefect_server.py",
+            "tests/docs/test_examples.py",
+            "tests/docs/test_python.py",
+            "tests/durability/test_cancelled_runs.py",
+            "tests/durability/test_killed_run.py",
+            "tests/durability/test_lost_workers.py",
+            "tests/durability/test_ownership.py",
             "tests/examples/test_guide.py",
             "tests/flows/",
             "tests/prefect/test_batch_hooks.py",
-            "tests/prefect/test_document_batch.py",
-            "tests/prefect/test_sweep.py",
-            "tests/prefect/test_project_flow.py",
             "tests/prefect/test_blocks.py",
+            "tests/prefect/test_document_batch.py",
+            "tests/prefect/test_project_flow.py",
+            "tests/prefect/test_sessions.py",
+            "tests/prefect/test_sweep.py",
         ),
         "prefect",
     ),
+    # The others of these files share what they set up once.
+    **{f"tests/durability/test_{name}.py": name for name in ("crash_points", "faults", "frozen", "gate")},
+    "tests/durability/test_attachments.py": "journal",
+    "tests/durability/test_workers.py": "journal",
+    "tests/durability/test_killed_decisions.py": "gate",
 }
 
 

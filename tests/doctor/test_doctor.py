@@ -65,6 +65,7 @@ async def test_everything_works_offline(
     assert {check: finding.status for check, finding in found.items()} | {"tool queues": Status.OK} == {
         "state folder": Status.OK,
         "journal": Status.OK,
+        "approvals": Status.OK,
         "local model": Status.NOT_CONFIGURED,
         "pipeline file": Status.NOT_CONFIGURED,
         "prefect server": Status.NOT_CONFIGURED,
@@ -91,6 +92,7 @@ async def test_what_is_not_configured_is_no_failure(settings: Settings) -> None:
     assert {check: finding.status for check, finding in found.items()} == {
         "state folder": Status.OK,
         "journal": Status.OK,
+        "approvals": Status.OK,
         "local model": Status.OK,
         "pipeline file": Status.NOT_CONFIGURED,
         "prefect server": Status.NOT_CONFIGURED,
