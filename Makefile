@@ -60,7 +60,8 @@ test: $(DEV_READY) $(PREVIEW_READY) $(FUNCTIONS_READY) ## Run the tests
 	@$(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadgroup
 
 pinned: $(DEV_READY) $(FUNCTIONS_READY) ## Run what is pinned together: server, scheduler, worker, dashboard, Functions host
-	@$(BIN)/pytest -q tests/test_pins.py tests/deployments tests/cli/test_dashboard.py tests/local/functions_host
+	@WHEEL_DEPLOYMENTS=1 $(BIN)/pytest -q tests/test_pins.py tests/deployments tests/packaging \
+		tests/cli/test_dashboard.py tests/local/functions_host
 
 durability: $(DEV_READY) ## Kill a pipeline at every crash point and resume it; counts on the last line
 	@AGENT_TASKS_ALL_CRASH_POINTS=1 $(BIN)/pytest -q tests/durability
