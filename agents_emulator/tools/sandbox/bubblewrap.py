@@ -163,8 +163,8 @@ class _Start:
         try:
             return await asyncio.shield(making)
         except asyncio.CancelledError:
-            making.add_done_callback(lambda made: made.cancelled() or made.exception())
             self._give_up()
+            making.add_done_callback(_end_made)
             raise
 
     def _give_up(self) -> None:
@@ -193,6 +193,13 @@ class _Start:
             raise
         finally:
             pipes.close()
+
+
+def _end_made(making: asyncio.Task[Started]) -> None:
+    """End a jail that was made just when it was given up; what became of one that was not is nobody's."""
+    if not making.cancelled() and making.exception() is None:
+        making.result().kill()
+        making.result().clean_up()
 
 
 class _Pipes:
