@@ -9,7 +9,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 logger = get_logger("agents_emulator")
 
-API_VERSIONS = (
+API_VERSIONS = (  # of the classic service
     "v1",
     "2025-05-15-preview",
     "2025-05-01",
@@ -47,6 +47,8 @@ API_VERSIONS = (
     "2024-12-01-preview",
     "2024-07-01-preview",
 )
+NAMED_AGENT_VERSIONS = ("v1", "1.0", "2025-05-15-preview", "2025-11-15-preview")
+"""Of the successor's agents. What it has below `/openai/v1` needs none (recorded)."""
 MAX_JSON_BYTES = 16 * 1024 * 1024
 MAX_UPLOAD_BYTES = 512 * 1024 * 1024
 # A multipart body is a little longer than the file in it.
@@ -59,7 +61,8 @@ _INLINE_VALIDATION_BYTES = 32 * 1024
 class Call:
     """One request of an operation, as its handler sees it.
 
-    `run_fault` is what a fault plans for the run that the request creates or resumes.
+    `run_fault` is what a fault plans for the run that the request creates or resumes; `headers` are added to
+    the answer.
     """
 
     service: Service
@@ -67,6 +70,7 @@ class Call:
     entry: LogEntry
     body: Any = None
     run_fault: Record | None = None
+    headers: dict[str, str] = field(default_factory=dict)
 
     @property
     def path(self) -> dict[str, str]:
@@ -115,13 +119,17 @@ Handler = Callable[[Call], Awaitable[Response | Record]]
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation of the API: its name in the log, its method and path below the project, its handler."""
+    """One operation of the API: its name in the log, its method and path below the project, its handler.
+
+    `versions` are the values of `api-version` that it takes; an empty tuple for one that needs none.
+    """
 
     name: str
     method: str
     path: str
     handler: Handler
     multipart: bool = False
+    versions: tuple[str, ...] = API_VERSIONS
 
     def route(self) -> Route:
         """Return the route that serves this operation."""
@@ -158,7 +166,7 @@ async def endpoint(operation: Operation, request: Request) -> Response:
     service: Service = request.app.state.service
     call = Call(service, request, entry)
     try:
-        _check_version(request)
+        _check_version(request, operation.versions)
         if not operation.multipart:
             call.body = entry.body = await _json_body(request)
         await _apply_faults(operation, call)
@@ -167,7 +175,9 @@ async def endpoint(operation: Operation, request: Request) -> Response:
         if not operation.multipart and operation.method != "GET":
             await service.log.begin(entry)
         answer = await operation.handler(call)
-        return answer if isinstance(answer, Response) else json_response(answer)
+        response = answer if isinstance(answer, Response) else json_response(answer)
+        response.headers.update(call.headers)
+        return response
     except ApiError as fault:
         entry.error = fault.code
         return error_response(fault)
@@ -180,10 +190,10 @@ async def endpoint(operation: Operation, request: Request) -> Response:
         return json_response(internal_error().body, 500)
 
 
-def _check_version(request: Request) -> None:
+def _check_version(request: Request, versions: tuple[str, ...]) -> None:
     version = request.query_params.get("api-version")
-    if version not in API_VERSIONS:
-        supported = ", ".join(API_VERSIONS)
+    if versions and version not in versions:
+        supported = ", ".join(versions)
         raise GatewayError(
             400,
             "UnsupportedApiVersionValue",
