@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,7 @@ from agents_emulator.errors import (
     missing_parameter,
     resource_not_found,
 )
-from agents_emulator.faults import plan_cut, refusal
+from agents_emulator.faults import Then, gateway_timeout, plan_cut, refusal
 from agents_emulator.requestlog import LogEntry, entry_of
 from agents_emulator.store import Record
 from agents_emulator.strictness import check_body, check_depth, check_query
@@ -53,6 +54,8 @@ MAX_JSON_BYTES = 16 * 1024 * 1024
 MAX_UPLOAD_BYTES = 512 * 1024 * 1024
 # A multipart body is a little longer than the file in it.
 _MULTIPART_ALLOWANCE = 64 * 1024
+_GIVEN_UP: set[asyncio.Future[Any]] = set()
+"""Requests that the gateway may have given up on."""
 # Validating more than this would keep the event loop from other requests for too long.
 _INLINE_VALIDATION_BYTES = 32 * 1024
 
@@ -62,7 +65,8 @@ class Call:
     """One request of an operation, as its handler sees it.
 
     `run_fault` is what a fault plans for the run that the request creates or resumes; `headers` are added to
-    the answer.
+    the answer. `listed_after`: seconds until lists show what the request creates, also a fault; `moment` is when
+    the request came.
     """
 
     service: Service
@@ -71,6 +75,8 @@ class Call:
     body: Any = None
     run_fault: Record | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    listed_after: float = 0
+    moment: float = field(default_factory=time.time)
 
     @property
     def path(self) -> dict[str, str]:
@@ -93,9 +99,7 @@ class Call:
 
         The body is returned as it came, so that unknown fields and tools survive.
         """
-        body = {} if self.body is None else self.body
-        if not isinstance(body, dict):
-            raise bad_request("The request body must be a JSON object.", code="invalid_type")
+        body = self.json_object()
         try:
             model.model_validate(body)
         except ValidationError as error:
@@ -106,6 +110,13 @@ class Call:
             raise bad_request(
                 f"Invalid '{param}': {first['msg']}.", param=param, code="invalid_type"
             ) from None
+        return body
+
+    def json_object(self) -> Record:
+        """Return the JSON body, `{}` if there is none. Raises the service's 400 for anything but an object."""
+        body = {} if self.body is None else self.body
+        if not isinstance(body, dict):
+            raise bad_request("The request body must be a JSON object.", code="invalid_type")
         return body
 
     def created(self, body: Record) -> Record:
@@ -169,15 +180,12 @@ async def endpoint(operation: Operation, request: Request) -> Response:
         _check_version(request, operation.versions)
         if not operation.multipart:
             call.body = entry.body = await _json_body(request)
-        await _apply_faults(operation, call)
+        then = await _apply_faults(operation, call)
         if service.config.strict:
             await _check_schema(operation, call)
         if not operation.multipart and operation.method != "GET":
             await service.log.begin(entry)
-        answer = await operation.handler(call)
-        response = answer if isinstance(answer, Response) else json_response(answer)
-        response.headers.update(call.headers)
-        return response
+        return await _served(operation, call, then)
     except ApiError as fault:
         entry.error = fault.code
         return error_response(fault)
@@ -203,20 +211,54 @@ def _check_version(request: Request, versions: tuple[str, ...]) -> None:
         )
 
 
-async def _apply_faults(operation: Operation, call: Call) -> None:
-    """Do to the request what the service's faults have in store for it."""
+async def _served(operation: Operation, call: Call, then: Then | None) -> Response:
+    """Serve a request; a fault may give another answer to it than the handler does."""
+    if then is not None and then.gateway_timeout is not None:
+        answer = await _in_time(operation, call, then.gateway_timeout)
+    else:
+        answer = await operation.handler(call)
+    if then is not None and then.status is not None:
+        raise refusal(then)
+    response = answer if isinstance(answer, Response) else json_response(answer)
+    response.headers.update(call.headers)
+    return response
+
+
+async def _in_time(operation: Operation, call: Call, seconds: float) -> Response | Record:
+    """Serve a request, for so long: then the gateway gives up, and the service goes on."""
+    work = asyncio.ensure_future(operation.handler(call))
+    _GIVEN_UP.add(work)
+    work.add_done_callback(_given_up)
+    done, _ = await asyncio.wait([work], timeout=seconds)
+    if not done:
+        raise gateway_timeout()
+    return work.result()
+
+
+def _given_up(work: asyncio.Future[Response | Record]) -> None:
+    """Let go of a request that is done; what came of one that nobody waited for is looked at here."""
+    _GIVEN_UP.discard(work)
+    if not work.cancelled():
+        work.exception()
+
+
+async def _apply_faults(operation: Operation, call: Call) -> Then | None:
+    """Do to the request what the service's faults have in store for it, before it is served."""
     path = call.request.url.path.removeprefix(call.request.scope.get("root_path", ""))
     then = call.service.faults.draw(operation.name, operation.method, path)
     if then is None:
-        return
+        return None
     call.entry.fault = then.describe()
     await asyncio.sleep(then.latency)
     if then.status is not None:
         call.entry.retry_after = then.retry_after
-        raise refusal(then)
+        if not then.after_effect:
+            raise refusal(then)
     plan_cut(call.request.scope, then)
     if then.run is not None:
         call.run_fault = then.run.model_dump(mode="json")
+    call.listed_after = then.listed_after
+    return then
 
 
 async def _check_schema(operation: Operation, call: Call) -> None:

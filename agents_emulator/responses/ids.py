@@ -55,8 +55,3 @@ def made_id(prefix: str, partition: str, created_at: int, made_of: str) -> str:
 def new_container_id() -> str:
     """Return `cntr_` and 48 hexadecimal digits."""
     return f"cntr_{secrets.token_hex(24)}"
-
-
-def new_container_file_id() -> str:
-    """Return `cfile_` and 32 hexadecimal digits. It also names the stored content on disk."""
-    return f"cfile_{secrets.token_hex(16)}"

@@ -6,6 +6,7 @@ has to know besides when the model is shown it again.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,6 +33,8 @@ _REQUIRED = {
     "computer_call_output": ("call_id", "output"),
     "mcp_approval_response": ("approval_request_id", "approve"),
 }
+_GIVEN_BACK = re.compile(r"reasoning|mcp_list_tools|mcp_approval_request|[a-z0-9_]+_call(_output)?")
+"""Items of earlier answers that a client may send along: the history of one that keeps it itself."""
 _PARTS = ("input_text", "input_image", "output_text", "refusal")
 
 
@@ -57,6 +60,9 @@ def checked_item(item: Any, partition: str, where: str) -> Record:
     if kind is None:
         # Stricter than OpenAI, where it may be left out of messages (reported).
         raise missing_parameter(f"{where}.type")
+    if kind not in _REQUIRED and _GIVEN_BACK.fullmatch(str(kind)):
+        identifier = str(item.get("id") or posted_id("item", partition))
+        return {"id": identifier, "body": {**item, "id": identifier}}
     if kind not in _REQUIRED:
         raise bad_request(
             f"Invalid value: '{str(kind)[:80]}'. Supported values are: "
