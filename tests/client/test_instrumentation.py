@@ -70,6 +70,16 @@ async def test_error_is_seen(network: Network, watcher: Watcher) -> None:
     assert watcher.told[1:] == [NotFoundError, "left"]
 
 
+async def test_who_watches_is_told_of_what_the_reader_passes_over(network: Network, watcher: Watcher) -> None:
+    network.answers = [
+        httpx.Response(200, headers={"Content-Type": "text/event-stream"}, content=CREATED + COMPLETED + DONE)
+    ]
+    stream = network.client().runs.stream_thread_and_run(assistant_id="a", without={"thread.run.created"})
+    async with stream as events:
+        assert [event.event async for event in events][-1] == "done"
+    assert ("event", "thread.run.created") in watcher.told
+
+
 async def test_stream_is_watched_until_it_is_left(network: Network, watcher: Watcher) -> None:
     network.answers = [
         httpx.Response(200, headers={"Content-Type": "text/event-stream"}, content=CREATED + COMPLETED + DONE)

@@ -199,3 +199,19 @@ async def test_outputs_can_be_streamed(network: Network) -> None:
         "stream": True,
         "tool_outputs": [{"tool_call_id": "c", "output": "o"}],
     }
+
+
+async def test_events_can_be_passed_over_unread(network: Network) -> None:
+    unread = frame("thread.run.queued", "no JSON")
+    body = Pieces(CREATED + unread + DELTA, COMPLETED + DONE)
+    network.answers = [
+        lambda _: httpx.Response(200, headers={"Content-Type": "text/event-stream"}, stream=body)
+    ]
+    stream = network.client().runs.stream_thread_and_run(assistant_id="asst_1", without={"thread.run.queued"})
+    assert [event.event for event in await read(stream)] == [
+        "thread.run.created",
+        "thread.message.delta",
+        "thread.run.completed",
+        "done",
+    ]
+    assert "without" not in json.loads(network.requests[0].content)
