@@ -33,9 +33,9 @@ def _with_events(names: tuple[str, ...]) -> AutomationCore:
 
 
 async def test_the_order_in_which_a_set_is_told_is_no_difference() -> None:
-    first = tuple(f"prefect.flow-run.{number}" for number in range(100))
+    first = tuple(f"prefect.flow-run.{number}" for number in range(1000))
     second = first[::-1]
-    assert list(set(first)) != list(set(second)), "a hundred names collide somewhere"
+    assert list(set(first)) != list(set(second)), "a thousand names collide somewhere"
     fake = _Fake(_with_events(first))
     (applied,) = await apply_automations(cast("PrefectClient", fake), [_with_events(second)])
     assert (applied.outcome, fake.updates) == (Outcome.UNCHANGED, 0)
