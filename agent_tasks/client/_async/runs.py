@@ -167,9 +167,10 @@ class AsyncRuns(AsyncResource):
         """Like `create`, followed by its events: `async with client.runs.stream(...) as events: ...`.
 
         `toolset` and `max_rounds` are as in `create_and_process`: functions that the run asks for are called,
-        and its further events follow in the same iterator. `event_handler` is told of every event. `resume`
-        falls back to reading the run when the stream breaks; it is on unless said otherwise where there is a
-        handler or a toolset. Events named in `without` are passed over unread, which saves time.
+        and its further events follow in the same iterator. `event_handler` is told of every event that is
+        read. `resume` falls back to reading the run when the stream breaks; it is on unless said otherwise
+        where there is a handler or a toolset. Events named in `without` are passed over unread, which saves
+        time; ValueError for one that tells the run's id, its calls, its error or its end.
         """
         fields = fields if request is not None else with_toolset(fields, toolset)
         body = {**request_body(CreateRunRequest, request, fields), "stream": True}

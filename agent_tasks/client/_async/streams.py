@@ -13,7 +13,7 @@ import httpx
 from agent_tasks.client._async import _runtime
 from agent_tasks.client._async.transport import AsyncTransport
 from agent_tasks.client._requests import ServiceRequest
-from agent_tasks.client._sse import Frame, FrameDecoder
+from agent_tasks.client._sse import Frame, FrameDecoder, passed_over
 from agent_tasks.client.failures import error_from_run
 from agent_tasks.client.instrumentation import OperationObserver
 from agent_tasks.errors import AgentTasksError, InvalidAnswerError, StreamBrokenError, TransportError
@@ -66,7 +66,7 @@ class AsyncEventStream(AsyncIterator[StreamEvent]):
         self._events: AsyncGenerator[StreamEvent, None] | None = None
         self._at_rest = False
         self._watch = ExitStack()
-        self.without = without
+        self.without = passed_over(without)
         self.thread_id = thread_id
         self.run_id = run_id
 

@@ -12,7 +12,7 @@ from typing import Self
 import httpx
 
 from agent_tasks.client._requests import ServiceRequest
-from agent_tasks.client._sse import Frame, FrameDecoder
+from agent_tasks.client._sse import Frame, FrameDecoder, passed_over
 from agent_tasks.client._sync import _runtime
 from agent_tasks.client._sync.transport import Transport
 from agent_tasks.client.failures import error_from_run
@@ -67,7 +67,7 @@ class EventStream(Iterator[StreamEvent]):
         self._events: Generator[StreamEvent, None] | None = None
         self._at_rest = False
         self._watch = ExitStack()
-        self.without = without
+        self.without = passed_over(without)
         self.thread_id = thread_id
         self.run_id = run_id
 
