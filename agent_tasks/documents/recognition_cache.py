@@ -105,8 +105,8 @@ def _read(path: Path) -> tuple[list[Word], float] | None:
     try:
         kept = json.loads(path.read_text("utf-8"))
         words = [
-            Word(text, *edges, box=tuple(box), is_set_apart=begins)
-            for text, *edges, box, begins in kept["words"]
+            Word(text, left, top, right, bottom, box=tuple(box), is_set_apart=begins)
+            for text, left, top, right, bottom, box, begins in kept["words"]
         ]
         found = words, float(kept["sureness"])
     except FileNotFoundError:
