@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 from agent_tasks.backends.base import TurnRef
 from agent_tasks.errors import AgentTasksError, JournalError, LeaseLostError, RunCancelledError
 from agent_tasks.journal import Claim, Operation
 from agent_tasks.logs import get_logger
 from agent_tasks.operations.attempts import known_ref, look_up_turn, new_conversation
+from agent_tasks.operations.models import DEFAULT_TTL
 from agent_tasks.operations.ownership import belongs_to
 from agent_tasks.operations.workspace import Workspace
 
@@ -83,8 +85,9 @@ async def _find(ws: Workspace, operation: Operation) -> TurnRef | None:
     found = await look_up_turn(ws, operation, operation.remote.get("conversation"))
     if found is None:
         return None
-    step = str(operation.fingerprint.get("step", ""))
-    made = new_conversation(found.conversation, owner=operation.fingerprint["owner"], step=step)
+    told = operation.fingerprint
+    ttl = timedelta(seconds=told["ttl"]) if "ttl" in told else DEFAULT_TTL  # earlier versions said none
+    made = new_conversation(found.conversation, owner=told["owner"], step=str(told.get("step", "")), ttl=ttl)
     await ws.journal.operations.attach(ws.scope, operation.key, {"conversation": found.conversation}, [made])
     return TurnRef(found.conversation, found.turn_id) if found.turn_id is not None else None
 
