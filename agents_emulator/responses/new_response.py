@@ -97,7 +97,8 @@ def asked_of(body: Record, endpoint_agent: str | None) -> Asked:
             )
         agent = reference["name"]
     if agent is not None:
-        refused = [name for name in OF_THE_AGENT if body.get(name) is not None]
+        # Microsoft's agent-framework sends an empty model in the rounds after a function call.
+        refused = [name for name in OF_THE_AGENT if body.get(name) is not None and body[name] != ""]
         if refused:
             raise not_allowed_with_agent(refused)
     if body.get("conversation") is not None and body.get("previous_response_id") is not None:

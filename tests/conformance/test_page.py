@@ -8,6 +8,7 @@ import yaml
 from tests.conformance.catalogue import DRIVERS, OPERATIONS, RECORDINGS, TOOL_DRIVERS, TOOLS
 from tests.conformance.ledger import Ledger
 from tests.conformance.page import DIFFERENCES, PAGE, Page, differences
+from tests.conformance.successor.page import expected_of_successor
 
 
 def test_the_differences_are_those_of_the_services_page() -> None:
@@ -24,6 +25,7 @@ def test_the_page_is_up_to_date(ledger: Ledger, pytestconfig: pytest.Config) -> 
     expected = {("operation", name, driver) for driver in DRIVERS for name in driver.operations}
     expected |= {("tool", name, driver) for driver in TOOL_DRIVERS for name in driver.tools}
     expected |= {("recording", name, None) for name in RECORDINGS}
+    expected |= expected_of_successor()
     missing = expected - ledger.checked
     if missing:
         why = "; ".join(sorted({ledger.skipped[check] for check in missing if check in ledger.skipped}))

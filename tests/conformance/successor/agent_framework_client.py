@@ -1,7 +1,7 @@
 """Drives a service with agent-framework: `python -m tests.conformance.successor.agent_framework_client ...`.
 
-It drops what an agent owns (`model`, `tools`, `tool_choice`, ...) before it sends: the service's strictness about
-these fields is a check of that.
+It drops what an agent owns (`model`, `tools`, `tool_choice`, ...) before it sends: the service's strictness
+about these fields is a check of that.
 """
 
 from __future__ import annotations
@@ -73,9 +73,12 @@ class AgentFramework:
 
     async def stream(self) -> None:
         with self.checks.covered("convenience", "agent stream"):
-            pieces = [update.text async for update in self.agent().run("Hello", stream=True) if update.text]
+            running = self.agent().run("Hello", stream=True)
+            # The last piece is the whole text: it stands in the place of those before it.
+            *pieces, whole = [update.text async for update in running if update.text]
             assert len(pieces) > 1
-            assert "".join(pieces) == ANSWER
+            assert "".join(pieces) == whole == ANSWER
+            assert (await running.get_final_response()).text == ANSWER
 
     async def chat_client(self) -> None:
         with self.checks.covered("convenience", "chat client"):

@@ -67,7 +67,9 @@ OPERATIONS: dict[str, str] = {
 }
 """Method and path by the name that the local service's request log uses."""
 
-AGENT_OPERATIONS = tuple(name for name in OPERATIONS if name.partition(".")[0] in ("agent_versions", "named_agents"))
+AGENT_OPERATIONS = tuple(
+    name for name in OPERATIONS if name.partition(".")[0] in ("agent_versions", "named_agents")
+)
 OPENAI_OPERATIONS = tuple(name for name in OPERATIONS if name not in AGENT_OPERATIONS)
 
 MODEL_TOOLS = ("function", "code_interpreter", "file_search", "mcp", "web_search", "computer_use_preview")
@@ -85,7 +87,7 @@ PLATFORM_TOOLS = (
     "browser_automation_preview",
 )
 TOOLS = MODEL_TOOLS + PLATFORM_TOOLS
-"""By the type of their definitions: the classic service's under their new names, and the search of the web."""
+"""By the type of their definitions: the classic service's under their new names, and search of the web."""
 
 REFUSED_TOOLS = (
     "a2a",
@@ -95,9 +97,11 @@ REFUSED_TOOLS = (
     "computer",
     "custom",
     "fabric_iq_preview",
+    "github_copilot_toolset_preview",
     "image_generation",
     "local_shell",
     "memory_search_preview",
+    "microsoft_copilot_toolset_preview",
     "namespace",
     "programmatic_tool_calling",
     "shell",

@@ -52,7 +52,8 @@ class SuccessorDrivers:
                 account = StorageAccount(value=storage.connection_string)
                 settings = settings.model_copy(update={"storage": {QUEUES: account}})
                 # For this drive alone: it looks into its queue all the time.
-                stack.enter_context(FakeFunction(storage, *QUEUE_NAMES, lambda call: stock_level(**call)))
+                answer = lambda call: stock_level(**call["function_args"])  # noqa: E731
+                stack.enter_context(FakeFunction(storage, *QUEUE_NAMES, answer))
             config = ServiceConfig(tools=settings)
             service = start_in_thread(folder / "data", write_rules(folder, rules(page)), config)
             stack.callback(service.stop)

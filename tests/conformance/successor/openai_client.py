@@ -47,9 +47,7 @@ async def _tools(client: Any, folder: Path, checks: Checks) -> None:
     await tools.prepare()
     around = Surroundings.read(folder)
     defined = {kind: tools.plain(kind, around) for kind in MODEL_TOOLS}
-    await tools.play(
-        {kind: (tool, {"model": MODEL, "tools": [tool]}) for kind, tool in defined.items()}
-    )
+    await tools.play({kind: (tool, {"model": MODEL, "tools": [tool]}) for kind, tool in defined.items()})
 
 
 if __name__ == "__main__":

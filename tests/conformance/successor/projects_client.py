@@ -1,7 +1,7 @@
 """Drives a service with azure-ai-projects: `python -m tests.conformance.successor.projects_client ...`.
 
-The client refuses to send its token over plain http; the local service on loopback needs neither, so each call
-says `enforce_https=False`.
+The client refuses to send its token over plain http; the local service on loopback needs neither, so each
+call says `enforce_https=False`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,13 @@ class ProjectOperations:
 
     async def play(self) -> None:
         """Go through all scenarios; those of the openai client with an agent in place of the model."""
-        for scenario in (self.versions, self.by_name, self.agent_endpoint, self.structured_inputs, self.owned):
+        for scenario in (
+            self.versions,
+            self.by_name,
+            self.agent_endpoint,
+            self.structured_inputs,
+            self.owned,
+        ):
             await self.checks.play(scenario)
         tool = models.FunctionTool(
             name="stock_level", parameters=FUNCTION["parameters"], description="Counts.", strict=True

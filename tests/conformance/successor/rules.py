@@ -10,9 +10,7 @@ from tests.conformance.rules import browsing
 RULES: list[dict[str, Any]] = [
     {
         "when": {"message": "^use web_search$", "tool_results": False},
-        "reply": {
-            "tool_calls": [{"name": "web_search", "arguments": {"query": "the price of oak boards"}}]
-        },
+        "reply": {"tool_calls": [{"name": "web_search", "arguments": {"query": "the price of oak boards"}}]},
     },
     {"when": {"message": "^price as JSON$"}, "reply": {"json": {"euros": 40}}},
     {"when": {"message": "^who are you"}, "reply": {"text": "{{ instructions }}"}},

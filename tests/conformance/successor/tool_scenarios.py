@@ -1,4 +1,4 @@
-"""What every driver does with each tool: define it, use it in a response that is waited for and in a stream."""
+"""What every driver does with each tool: define it, use it in a response that is polled, and streamed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from typing import Any
 from tests.conformance.checks import Checks, every, settled
 from tests.conformance.rules import TOOL_ANSWERS, stock_level
 from tests.conformance.successor.openai_scenarios import FUNCTION
-from tests.conformance.tool_scenarios import CONNECTION, PIXEL, QUEUE_NAMES, QUEUES, STOCK_PARAMETERS, Surroundings
+from tests.conformance.tool_scenarios import (
+    CONNECTION,
+    PIXEL,
+    QUEUE_NAMES,
+    QUEUES,
+    STOCK_PARAMETERS,
+    Surroundings,
+)
 
 ENGINE_NAMES = {
     "bing_custom_search_preview": "bing_custom_search",
@@ -130,7 +137,9 @@ class Tools:
             if not given:
                 break
         assert TOOL_ANSWERS[engine] in made.output_text, made.output_text
-        expected = [SINGLE_ITEMS[engine]] if engine in SINGLE_ITEMS else [f"{engine}_call", f"{engine}_call_output"]
+        expected = (
+            [SINGLE_ITEMS[engine]] if engine in SINGLE_ITEMS else [f"{engine}_call", f"{engine}_call_output"]
+        )
         assert [one for one in kinds if one in expected] == expected, kinds
         await self._streamed(kind, answers, kinds)
 

@@ -1,7 +1,8 @@
 """What the openai client's own model classes say of the answers that it got.
 
-The client itself takes whatever comes. Its strict mode refuses fields that were never recorded, so the classes
-are asked here: each field that a class requires has to be there, and each value has to be of the field's type.
+The client itself takes whatever comes. Its strict mode wants fields that were never recorded, so the classes
+are asked here: each field that a class requires has to be there, and each value has to be of the field's
+type.
 """
 
 from __future__ import annotations
