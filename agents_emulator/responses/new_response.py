@@ -109,8 +109,8 @@ def asked_of(body: Record, endpoint_agent: str | None) -> Asked:
         )
     if body.get("background") is True and body.get("store") is False:
         raise bad_request(
-            "Background responses have to be stored: leave 'store' out, or 'background'.",
-            param="store",
+            "background=true requires store=true",
+            param="background",
             code="unsupported_parameter",
         )
     return Asked(body, agent, endpoint_agent is not None)

@@ -1,7 +1,7 @@
 """Microsoft's own server library for responses, with an agent of ours in it.
 
-`python -S -m tests.conformance.successor.oracle PORT`, with its packages first on PYTHONPATH. It hosts agents in
-containers, so what it does is a hint at what the service does, and no recording of it.
+`python -S -m tests.conformance.successor.oracle PORT`, with its packages first on PYTHONPATH. It hosts agents
+in containers, so what it does is a hint at what the service does, and no recording of it.
 """
 
 from __future__ import annotations

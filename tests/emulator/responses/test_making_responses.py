@@ -135,7 +135,7 @@ def test_fields_of_the_agent_are_refused_as_reported(api: Wire) -> None:
         ({"metadata": {"k" * 65: "x"}}, "metadata"),
         ({"metadata": {"k": "x" * 513}}, "metadata"),
         ({"temprature": 1}, "temprature"),
-        ({"background": True, "store": False}, "store"),
+        ({"background": True, "store": False}, "background"),
         ({"input": None}, "input"),
         ({"model": None}, "model"),
         ({"text": {"format": {"type": "json_schema", "schema": {"type": "object"}}}}, "text.format.name"),
