@@ -83,7 +83,7 @@ queues: $(DEV_READY) $(FUNCTIONS_READY) ## Test queues, Function App and its hos
 		tests/tools/test_queue_tool.py tests/operations/test_queue_upkeep.py tests/emulator/tools/test_azure_function.py
 
 conformance: $(DEV_READY) $(PREVIEW_READY) $(CLIENTS_READY) $(FUNCTIONS_READY) ## Check operations, tools, recordings and examples; write docs/conformance.md
-	@AGENTS_EMULATOR_FUZZ_REQUESTS=10000 $(BIN)/pytest -q tests/emulator/test_fuzzing.py tests/emulator/test_fuzzing_by_document.py
+	@AGENTS_EMULATOR_FUZZ_REQUESTS=10000 $(BIN)/pytest -q tests/emulator/test_fuzzing.py tests/emulator/test_fuzzing_by_document.py tests/emulator/responses/test_fuzzing_responses.py
 	@$(BIN)/pytest -q --conformance tests/conformance $(wildcard tests/examples/test_guide*)
 
 documents: $(DEV_READY) ## Read documents and look values up; a line for each kind, grounding on the last
