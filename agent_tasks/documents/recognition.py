@@ -62,7 +62,8 @@ def recogniser() -> Recogniser | None:
         if program is None:
             return None
         means = _Tesseract(program)
-    return CachedRecogniser(means, cache_folder())
+    folder = cache_folder()
+    return means if folder is None else CachedRecogniser(means, folder)
 
 
 def recognition_note(pages: dict[int, float]) -> str:

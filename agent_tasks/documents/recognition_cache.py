@@ -28,10 +28,13 @@ _LOOK_EVERY = 50  # pages kept by this process between two looks at the size of 
 _VERSION = 1  # of the files, and of what becomes of a recogniser's answer
 
 
-def cache_folder() -> Path:
-    """Return the folder of the cache: ``agent-tasks/recognised`` in ``XDG_CACHE_HOME`` or ``~/.cache``."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "agent-tasks" / "recognised"
+def cache_folder() -> Path | None:
+    """Return the cache's folder, in ``XDG_CACHE_HOME`` or ``~/.cache``; None for a user without a home."""
+    try:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # a number without a name, as in containers
+        return None
+    return home / "agent-tasks" / "recognised"
 
 
 class CachedRecogniser:
