@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent_tasks.documents.layout import Word
+from agent_tasks.documents.recogniser import Recogniser
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-    from agent_tasks.documents.recognition import Recogniser
 
 MAX_BYTES = 256 * 1024 * 1024
 """Of all files together."""
