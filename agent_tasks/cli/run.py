@@ -9,7 +9,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent_tasks.cli.errors import ExitCode, RunStoppedError, debugging, say
+from agent_tasks.cli.errors import ExitCode, InterruptedBySignal, RunStoppedError, debugging, say
 from agent_tasks.cli.interrupts import run_interruptible
 from agent_tasks.detaching import is_detaching
 from agent_tasks.errors import ConfigurationError
@@ -83,11 +83,29 @@ def run_batch(
             use_prefect_api(server.wait())
             if service is not None:
                 service.wait()
-        summary = run_interruptible(
-            lambda: _process(documents, pipeline, out, quiet=quiet),
-            on_interrupt=lambda number: say(_STOPPING[signal.Signals(number)], style="yellow"),
+            _keep(settings, server, service)
+        try:
+            summary = run_interruptible(
+                lambda: _process(documents, pipeline, out, quiet=quiet),
+                on_interrupt=lambda number: say(_STOPPING[signal.Signals(number)], style="yellow"),
+            )
+        except InterruptedBySignal:
+            _keep(settings.model_copy(update={"keep_servers": 0.0}), server, service)
+            raise
+    if settings.keep_servers and not quiet and not (settings.prefect_api_url and service is None):
+        say(
+            f"The local servers stay for {settings.keep_servers / 60:.3g} minutes for the next command; "
+            "agent-tasks stop ends them.",
+            style="dim",
         )
     return _exit_code(summary, fail_on)
+
+
+def _keep(settings: Settings, *servers: Server[str] | None) -> None:
+    """Has the servers stay after the run, so that the next one does not start them; not after a signal."""
+    for server in servers:
+        if server is not None:
+            server.keep(settings.keep_servers)
 
 
 async def _open_journal(settings: Settings) -> None:

@@ -1,7 +1,8 @@
 """A server that runs on this machine under a guardian, shared by all processes that name its folder.
 
 The first one starts it (`agent_tasks.local.supervisor` explains the locks), later ones join it, and it ends a
-moment after the last of them is gone, also when that one is killed.
+moment after the last of them is gone, also when that one is killed. One that was asked to (`keep`) leaves it
+running for a while: the next user joins it if all that it runs with is the same, and else has it ended.
 """
 
 from __future__ import annotations
@@ -24,10 +25,16 @@ from typing_extensions import override
 from agent_tasks.errors import ConfigurationError, EmbeddedServiceError
 from agent_tasks.file_locks import try_lock
 from agent_tasks.local import supervisor as guardian
+from agent_tasks.local.kept_servers import Ending, end_unused
 from agent_tasks.local.server import Address, Server
-from agent_tasks.local.supervisor import Record, Specification, read_record
+from agent_tasks.local.state_folder import require_private_folder
+from agent_tasks.local.supervisor import Record, Specification, kept_text, read_record
+from agent_tasks.local.surroundings import surroundings
+from agent_tasks.logs import get_logger
 
 __all__ = ["EmbeddedServer", "UrlServer", "end_of_log"]
+
+logger = get_logger("agent_tasks.local")
 
 POLL_SECONDS = 0.05
 START_ATTEMPTS = 2
@@ -43,6 +50,8 @@ class EmbeddedServer(Server[Address]):
     """
 
     def __init__(self, spec: Specification, environment: Mapping[str, str]) -> None:
+        if not spec.surroundings:
+            spec = replace(spec, surroundings=surroundings(environment))
         self.spec = spec
         self.environment = environment
         self.run_dir = Path(spec.run_dir)
@@ -51,6 +60,8 @@ class EmbeddedServer(Server[Address]):
         self._guardian: subprocess.Popen[bytes] | None = None
         self._started = 0
         self._token = ""
+        self._kept = 0.0
+        self._joined_anyway = ""
 
     @property
     def log(self) -> Path:
@@ -59,7 +70,7 @@ class EmbeddedServer(Server[Address]):
 
     @override
     def launch(self) -> Self:
-        self.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        require_private_folder(self.run_dir)
         Path(self.spec.cwd).mkdir(parents=True, exist_ok=True)
         self._advance()
         return self
@@ -72,7 +83,7 @@ class EmbeddedServer(Server[Address]):
     def wait(self) -> Address:
         # The guardian has its own limit; ours is a little longer, so that its reason is reported.
         deadline = time.monotonic() + self.spec.start_timeout + self.spec.stop_timeout + 10
-        while (record := self._advance()) is None:
+        while (record := self._advance()) is None or self._has_ended_another(record):
             if time.monotonic() > deadline:
                 raise self._error("is not ready, and its guardian gives no sign")
             time.sleep(POLL_SECONDS)
@@ -85,7 +96,18 @@ class EmbeddedServer(Server[Address]):
                 "Wait until the other run has ended, or use another folder: AGENT_TASKS_STATE_DIR.",
                 setting="AGENT_TASKS_STATE_DIR",
             )
+        if record.surroundings != self.spec.surroundings:
+            logger.warning(
+                "The local %s is joined as another command has started it; not the same: %s. To have it "
+                "started anew, end that command, and then: agent-tasks stop",
+                self.spec.name,
+                ", ".join(_differences(record.surroundings, self.spec.surroundings)),
+            )
         return self._address(record)
+
+    @override
+    def keep(self, seconds: float) -> None:
+        self._kept = seconds
 
     @override
     def running(self) -> Address | None:
@@ -103,19 +125,39 @@ class EmbeddedServer(Server[Address]):
     def close(self) -> None:
         if self._hold is None:
             return
+        is_kept = self._ask_to_be_kept()
         others = self._let_go()
-        if others or not self._token:
+        if others or is_kept or not self._token:
             return
         limit = (self.spec.settle.limit if self.spec.settle else 0) + self.spec.stop_timeout + 10
         deadline = time.monotonic() + limit
         # The guardian takes the record away at once. Where it stays, somebody has joined in this very moment.
         shared_after = time.monotonic() + 1.0
         while time.monotonic() < deadline and self._is_guarded():
+            # It stays too where somebody before has asked for that.
             if time.monotonic() > shared_after and self._current_record() is not None:
                 return
             time.sleep(POLL_SECONDS)
         if self._guardian is not None:
             self._guardian.poll()
+
+    def _has_ended_another(self, record: Record) -> bool:
+        """Ends a server that is not the one asked for and that nobody else uses; False: join it."""
+        same = record.identity == self.spec.identity and record.surroundings == self.spec.surroundings
+        if same or record.status == "failed" or record.token == self._joined_anyway:
+            return False
+        self._let_go()
+        if end_unused(self.run_dir, self.spec.name) is Ending.IN_USE:
+            self._joined_anyway = record.token
+        return True
+
+    def _ask_to_be_kept(self) -> bool:
+        """Writes how long the server is to stay, where one runs; whether it will."""
+        assert self._hold is not None  # noqa: S101 - the caller holds it
+        if not self._kept or self._current_record() is None:
+            return False
+        os.pwrite(self._hold, kept_text(self._token, self._kept), 0)
+        return True
 
     # --- the protocol of the locks ---
 
@@ -226,6 +268,11 @@ class UrlServer(EmbeddedServer[str]):
     @override
     def _address(self, record: Record) -> str:
         return record.url
+
+
+def _differences(found: dict[str, str], wanted: dict[str, str]) -> list[str]:
+    """What differs between a server that runs and the one that is asked for, in words."""
+    return sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
 
 
 def end_of_log(path: Path) -> str:

@@ -46,6 +46,13 @@ class Server(ABC, Generic[Address]):
         """The address of the server if it runs now, whoever has started it; None if it does not."""
         return self.wait()
 
+    def keep(self, seconds: float) -> None:
+        """Has the server stay after `close` for the next command; one that is not ours stays anyway.
+
+        Args:
+            seconds: how long it stays with nobody using it.
+        """
+
     @abstractmethod
     def hand_over(self) -> None:
         """Has the program that this process becomes (`os.exec...`) hold the server in its place."""

@@ -24,6 +24,7 @@ from agent_tasks.local.server import Server
 from agent_tasks.local.server_access import auth_string, basic, origins, ui_folder
 from agent_tasks.local.state_folder import prepare_state_folder
 from agent_tasks.local.supervisor import Settle, Specification
+from agent_tasks.local.surroundings import content_digest
 from agent_tasks.redaction import redacted
 from agent_tasks.settings import Settings
 
@@ -183,8 +184,12 @@ def local_service(settings: Settings) -> UrlServer:
     model = settings.local_model.get_secret_value()
     kind, _, rules = model.partition(":")
     # The service runs in its own folder, so a path of the person's has to be made independent of theirs.
+    contents: list[Path] = []
     if kind == "scripted":
-        model = f"scripted:{Path(rules).expanduser().absolute()}"
+        contents.append(Path(rules).expanduser().absolute())
+        model = f"scripted:{contents[0]}"
+    if settings.local_tools_file:
+        contents.append(settings.local_tools_file)
     tools = ["--tools-file", str(settings.local_tools_file)] if settings.local_tools_file else []
     return UrlServer(
         Specification(
@@ -200,7 +205,8 @@ def local_service(settings: Settings) -> UrlServer:
             environment={"PYTHONUNBUFFERED": "1"},
             ready_file=str(ready_file),
             start_timeout=settings.start_timeout,
-            identity=" ".join([_told_apart(model), *tools]),
+            # One that has read other rules, or another tools file, is another service.
+            identity=" ".join([_told_apart(model), *tools, *map(content_digest, contents)]),
         ),
         child_environment.for_service(model, settings.local_tools_file),
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from agent_tasks.errors import ConfigurationError
 
-__all__ = ["prepare_state_folder"]
+__all__ = ["prepare_state_folder", "require_private_folder"]
 
 
 def prepare_state_folder(state_dir: Path) -> None:
@@ -28,3 +29,21 @@ def prepare_state_folder(state_dir: Path) -> None:
             "folder on a local disk that you may write to.",
             setting="AGENT_TASKS_STATE_DIR",
         ) from error
+
+
+def require_private_folder(folder: Path) -> None:
+    """Makes a folder whose files are believed: it is ours (or we are root), and no one else's to write to.
+
+    Raises:
+        ConfigurationError: it is another user's, and what it says of servers may be theirs.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    found = folder.stat()
+    if os.geteuid() not in (0, found.st_uid):
+        raise ConfigurationError(
+            f"The folder {folder} belongs to another user (id {found.st_uid}), who could lead us to a "
+            "server of theirs. Set AGENT_TASKS_STATE_DIR to a folder of your own.",
+            setting="AGENT_TASKS_STATE_DIR",
+        )
+    if found.st_mode & 0o077:
+        folder.chmod(0o700)

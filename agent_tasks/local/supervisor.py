@@ -10,12 +10,15 @@ Two file locks (flock) carry the whole protocol; the kernel gives them back when
 kill -9, so nothing here looks at process ids:
 
 - `NAME.users`: whoever uses the server holds it *shared*. The guardian waits for it *exclusively*: when it
-  gets it, nobody uses the server any more, and nobody can join until the guardian is gone.
+  gets it, nobody uses the server any more, and nobody can join until the guardian is gone. A user that
+  wants the server kept for the next one writes that into the file before it lets go (`kept_text`): the
+  guardian gives the lock back then, and looks again from time to time until the seconds are over.
 - `NAME.guardian`: held exclusively by the guardian for its whole life. It arrives already locked, from the
   process that starts the guardian. Whoever can lock it knows that there is no guardian, and may start one.
 
 What the guardian reports is in `NAME.json` (see `Record`), written atomically: `ready` with the address, or
 `failed` with the reason. It is gone as soon as the server begins to stop.
+SIGUSR1 ends a server that nobody uses.
 """
 
 from __future__ import annotations
@@ -39,9 +42,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["Record", "Settle", "Specification", "die_with_parent", "main", "read_record"]
+__all__ = ["Record", "Settle", "Specification", "die_with_parent", "kept_text", "main", "read_record"]
 
 POLL_SECONDS = 0.05
+LOOK_SECONDS = 2.0
+"""How often the guardian of a kept server looks whether it is still wanted; its folder may be gone too."""
 PORT_ATTEMPTS = 3
 PORT_NAMES = ("{port}", "{port2}", "{port3}")
 PR_SET_PDEATHSIG = 1
@@ -99,6 +104,8 @@ class Specification:
     """Headers of the guardian's own requests; they may hold what the server asks its clients for."""
     identity: str = ""
     """What kind of server this is; a process that needs another kind must not join it."""
+    surroundings: dict[str, str] = field(default_factory=dict)
+    """What it runs with, each as a hash; one in use that differs here is joined with a warning."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +121,14 @@ class Record:
     pid: int = 0
     """Process id of the server."""
     reason: str = ""
+    surroundings: dict[str, str] = field(default_factory=dict)
+    guardian: int = 0
+    """Process id of the guardian."""
+
+
+def kept_text(token: str, seconds: float) -> bytes:
+    """What a user writes into the file `NAME.users` to have the server kept; always of the same length."""
+    return f"{token} {seconds:12.1f}".encode("ascii")
 
 
 def read_record(path: Path) -> Record | None:
@@ -172,6 +187,7 @@ class Guardian:
         """Starts the server, waits until it is no longer wanted, stops it. Returns the exit code."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: self.events.put("told"))
+        signal.signal(signal.SIGUSR1, lambda *_: self.events.put("unused"))
         threading.Thread(target=self._watch_users, daemon=True).start()
         try:
             self._start()
@@ -181,7 +197,16 @@ class Guardian:
             return 1
         assert self.child is not None  # noqa: S101 - _start has set it
         self._report(
-            Record(self.spec.token, "ready", self.spec.identity, self.url, self.ports, self.child.pid)
+            Record(
+                self.spec.token,
+                "ready",
+                self.spec.identity,
+                self.url,
+                self.ports,
+                self.child.pid,
+                surroundings=self.spec.surroundings,
+                guardian=os.getpid(),
+            )
         )
         threading.Thread(target=self._watch_child, args=(self.child,), daemon=True).start()
         event = self.events.get()
@@ -194,12 +219,18 @@ class Guardian:
     # --- watching ---
 
     def _watch_users(self) -> None:
-        # Held until the process ends: whoever comes now waits for that, then starts a new guardian.
-        descriptor = os.open(
-            Path(self.spec.run_dir, f"{self.spec.name}.users"), os.O_RDWR | os.O_CREAT, 0o600
-        )
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        self.events.put("unused")
+        path = Path(self.spec.run_dir, f"{self.spec.name}.users")
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        wish = _Wish(self.spec.token)
+        while True:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            left = wish.seconds_left(descriptor)
+            if left <= 0 or not _is_same_file(path, descriptor):
+                # Held until the process ends: whoever comes now waits for that, then starts a new guardian.
+                self.events.put("unused")
+                return
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            time.sleep(min(left, LOOK_SECONDS))
 
     def _watch_child(self, child: subprocess.Popen[bytes]) -> None:
         child.wait()
@@ -323,6 +354,34 @@ class Guardian:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.child.pid, signal.SIGKILL)
         self.child.wait()
+
+
+class _Wish:
+    """For how long a server is to be kept, as its last user has written it."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+        self._written = 0
+        self._until = 0.0
+
+    def seconds_left(self, descriptor: int) -> float:
+        """Seconds from now; 0 where nobody has asked this guardian for any."""
+        written = os.fstat(descriptor).st_mtime_ns
+        if written != self._written:
+            self._written = written
+            token, _, seconds = os.pread(descriptor, 100, 0).decode("ascii", "replace").partition(" ")
+            kept = float(seconds) if token == self._token else 0.0
+            # Not by the times of files: the clock of the machine may be set.
+            self._until = time.monotonic() + kept
+        return self._until - time.monotonic()
+
+
+def _is_same_file(path: Path, descriptor: int) -> bool:
+    """Whether the open file is still the one at the path; the state folder may have been removed."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except OSError:
+        return False
 
 
 def _listens(port: int) -> bool:

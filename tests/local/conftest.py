@@ -64,6 +64,7 @@ class StandIn:
         stop_timeout: float = 5.0,
         settle: Settle | None = None,
         identity: str = "stand-in",
+        variables: dict[str, str] | None = None,
     ) -> UrlServer:
         command = [sys.executable, str(STAND_IN), "{port}", str(self.journal), behaviour]
         return UrlServer(
@@ -80,7 +81,7 @@ class StandIn:
                 settle=settle,
                 identity=identity,
             ),
-            dict(os.environ),
+            {**os.environ, **(variables or {})},
         )
 
     def noted(self, word: str) -> list[list[str]]:
