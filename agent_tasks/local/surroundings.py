@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import site
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -62,7 +63,9 @@ def _of_environment(environment: Mapping[str, str]) -> str:
 def _packages() -> str:
     """Names and versions of what is installed, and name, size and time of each of our source files."""
     parts: set[str] = set()
-    for folder in filter(os.path.isdir, sys.path):
+    # Not `sys.path`: it has the folder of the program too, and ours are many.
+    folders = [*site.getsitepackages(), *([site.getusersitepackages()] if site.ENABLE_USER_SITE else [])]
+    for folder in filter(os.path.isdir, folders):
         parts.update(name for name in os.listdir(folder) if name.endswith((".dist-info", ".egg-info")))
     for package in (agent_tasks, agents_emulator):
         for path in package.__path__:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from agent_tasks.base_environment import picked
 from agent_tasks.local.embedded_server import UrlServer
 from agent_tasks.local.supervisor import Settle, Specification
 
@@ -81,7 +82,7 @@ class StandIn:
                 settle=settle,
                 identity=identity,
             ),
-            {**os.environ, **(variables or {})},
+            {**picked(os.environ), **(variables or {})},
         )
 
     def noted(self, word: str) -> list[list[str]]:
