@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib.util
 import os
 import site
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-
-import agent_tasks
-import agents_emulator
 
 __all__ = ["content_digest", "surroundings"]
 
@@ -67,8 +65,9 @@ def _packages() -> str:
     folders = [*site.getsitepackages(), *([site.getusersitepackages()] if site.ENABLE_USER_SITE else [])]
     for folder in filter(os.path.isdir, folders):
         parts.update(name for name in os.listdir(folder) if name.endswith((".dist-info", ".egg-info")))
-    for package in (agent_tasks, agents_emulator):
-        for path in package.__path__:
+    for package in ("agent_tasks", "agents_emulator"):
+        found = importlib.util.find_spec(package)
+        for path in (found.submodule_search_locations or ()) if found is not None else ():
             parts.update(_sources(Path(path)))
     return _short(os.fsencode("\0".join(sorted(parts))))
 

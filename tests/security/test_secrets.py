@@ -136,6 +136,7 @@ class World:
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder / "home"),
             "AGENT_TASKS_STATE_DIR": str(self.folder / "state"),
+            "AGENT_TASKS_KEEP_SERVERS": "0",
             "AGENT_TASKS_LOCAL_MODEL": f"openai:http://me:{model}?key={key}#m",
             "AGENT_TASKS_LOCAL_TOOLS_FILE": str(self.folder / "tools.yaml"),
             "AGENT_TASKS_CREDENTIAL": "token",
