@@ -40,6 +40,11 @@ _STOPPING = {
 }
 
 
+_STAYING = (
+    "The local servers stay for {minutes:.3g} minutes, for the next command. To end them: agent-tasks stop"
+)
+
+
 def run_batch(
     documents: Path, pipeline: Path, out: Path, *, fail_on: str | None = None, quiet: bool = False
 ) -> ExitCode:
@@ -59,7 +64,7 @@ def run_batch(
         EmbeddedServiceError: a local server did not start.
         RunStoppedError: the flow run was cancelled on the Prefect server.
         InterruptedBySignal: Ctrl-C, and the flow run is cancelled; or SIGTERM, and its turns keep running (it
-            counts as crashed). The servers are stopped.
+            counts as crashed). The servers are stopped, unless a run before has had them stay.
     """
     settings = Settings()
     _check_paths(documents, pipeline, out)
@@ -83,29 +88,20 @@ def run_batch(
             use_prefect_api(server.wait())
             if service is not None:
                 service.wait()
-            _keep(settings, server, service)
+        ours = [one for one in (server, service) if one is not None]
+        stay = [one.keep(settings.keep_servers) for one in ours]
         try:
             summary = run_interruptible(
                 lambda: _process(documents, pipeline, out, quiet=quiet),
                 on_interrupt=lambda number: say(_STOPPING[signal.Signals(number)], style="yellow"),
             )
         except InterruptedBySignal:
-            _keep(settings.model_copy(update={"keep_servers": 0.0}), server, service)
+            stay = [one.keep(0) for one in ours]
             raise
-    if settings.keep_servers and not quiet and not (settings.prefect_api_url and service is None):
-        say(
-            f"The local servers stay for {settings.keep_servers / 60:.3g} minutes for the next command; "
-            "agent-tasks stop ends them.",
-            style="dim",
-        )
+        finally:
+            if any(stay) and not quiet:
+                say(_STAYING.format(minutes=settings.keep_servers / 60), style="dim")
     return _exit_code(summary, fail_on)
-
-
-def _keep(settings: Settings, *servers: Server[str] | None) -> None:
-    """Has the servers stay after the run, so that the next one does not start them; not after a signal."""
-    for server in servers:
-        if server is not None:
-            server.keep(settings.keep_servers)
 
 
 async def _open_journal(settings: Settings) -> None:

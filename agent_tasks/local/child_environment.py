@@ -43,7 +43,10 @@ _APP_PREFIXES = ("FUNCTIONS_", "AzureWebJobs", "AzureFunctionsJobHost__", "WEBSI
 
 def for_prefect_server() -> dict[str, str]:
     """The environment of the Prefect server of a state folder."""
-    return picked(os.environ, PROXIES)
+    found = picked(os.environ, PROXIES)
+    # It runs no programs; so one that a terminal has started and one of a time table's are the same.
+    found.pop("PATH", None)
+    return found
 
 
 def for_service(model: str, tools_file: Path | None) -> dict[str, str]:

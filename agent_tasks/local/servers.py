@@ -6,7 +6,6 @@ says `agent_tasks.local.server`. Nothing here imports Prefect.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sys
@@ -24,7 +23,7 @@ from agent_tasks.local.server import Server
 from agent_tasks.local.server_access import auth_string, basic, origins, ui_folder
 from agent_tasks.local.state_folder import prepare_state_folder
 from agent_tasks.local.supervisor import Settle, Specification
-from agent_tasks.local.surroundings import content_digest
+from agent_tasks.local.surroundings import content_digest, digest
 from agent_tasks.redaction import redacted
 from agent_tasks.settings import Settings
 
@@ -162,6 +161,7 @@ def prefect_server(settings: Settings) -> Server[str]:
             ),
             headers={"Authorization": basic(auth)},
             identity="prefect",
+            data=[str(home / "prefect.db")],
         ),
         child_environment.for_prefect_server(),
     )
@@ -207,6 +207,7 @@ def local_service(settings: Settings) -> UrlServer:
             start_timeout=settings.start_timeout,
             # One that has read other rules, or another tools file, is another service.
             identity=" ".join([_told_apart(model), *tools, *map(content_digest, contents)]),
+            data=[str(data / "service.db")],
         ),
         child_environment.for_service(model, settings.local_tools_file),
     )
@@ -215,7 +216,7 @@ def local_service(settings: Settings) -> UrlServer:
 def _told_apart(model: str) -> str:
     """A model as it may be shown; two that differ in what is hidden differ in a few digits of a hash."""
     shown = redacted(model)
-    return shown if shown == model else f"{shown} ({hashlib.sha256(model.encode()).hexdigest()[:8]})"
+    return shown if shown == model else f"{shown} ({digest(model.encode())[:8]})"
 
 
 def _home_variables(settings: Settings) -> dict[str, str]:

@@ -35,7 +35,7 @@ def require_private_folder(folder: Path) -> None:
     """Makes a folder whose files are believed: it is ours (or we are root), and no one else's to write to.
 
     Raises:
-        ConfigurationError: it is another user's, and what it says of servers may be theirs.
+        ConfigurationError: it is another user's, or was open to others: what it says may be theirs.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     found = folder.stat()
@@ -47,3 +47,10 @@ def require_private_folder(folder: Path) -> None:
         )
     if found.st_mode & 0o077:
         folder.chmod(0o700)
+        # Where the file system has no modes (a disk of Windows), all folders look like that, and stay so.
+        if found.st_mode & 0o022 and not folder.stat().st_mode & 0o077:
+            raise ConfigurationError(
+                f"Other users of this machine could write to the folder {folder}, so what it says of servers "
+                "may be theirs. Now they can't. End what runs there, remove the folder, and start again.",
+                setting="AGENT_TASKS_STATE_DIR",
+            )

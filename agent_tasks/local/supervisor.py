@@ -7,7 +7,7 @@ It uses the standard library alone and is started as a plain script, so that it 
     python -P -S -E agent_tasks/local/supervisor.py NAME < specification.json
 
 Two file locks (flock) carry the whole protocol; the kernel gives them back when a process ends, even by
-kill -9, so nothing here looks at process ids:
+kill -9, so nothing here trusts process ids:
 
 - `NAME.users`: whoever uses the server holds it *shared*. The guardian waits for it *exclusively*: when it
   gets it, nobody uses the server any more, and nobody can join until the guardian is gone. A user that
@@ -17,8 +17,9 @@ kill -9, so nothing here looks at process ids:
   process that starts the guardian. Whoever can lock it knows that there is no guardian, and may start one.
 
 What the guardian reports is in `NAME.json` (see `Record`), written atomically: `ready` with the address, or
-`failed` with the reason. It is gone as soon as the server begins to stop.
-SIGUSR1 ends a server that nobody uses.
+`failed` with the reason. It is gone as soon as the server begins to stop. SIGUSR1 ends a server that nobody
+uses, after its queues are written; SIGTERM ends it at once. Who sends one (`agent_tasks.local.kept_servers`)
+holds `NAME.users` exclusively.
 """
 
 from __future__ import annotations
@@ -42,7 +43,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["Record", "Settle", "Specification", "die_with_parent", "kept_text", "main", "read_record"]
+__all__ = [
+    "Record",
+    "Settle",
+    "Specification",
+    "die_with_parent",
+    "file_mark",
+    "kept_text",
+    "main",
+    "process_mark",
+    "read_record",
+]
 
 POLL_SECONDS = 0.05
 LOOK_SECONDS = 2.0
@@ -105,7 +116,9 @@ class Specification:
     identity: str = ""
     """What kind of server this is; a process that needs another kind must not join it."""
     surroundings: dict[str, str] = field(default_factory=dict)
-    """What it runs with, each as a hash; one in use that differs here is joined with a warning."""
+    """What it runs with, each as a hash; whoever would start it with others must not join it either."""
+    data: list[str] = field(default_factory=list)
+    """Its data: a server whose files somebody has removed works on what nobody finds again."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +135,13 @@ class Record:
     """Process id of the server."""
     reason: str = ""
     surroundings: dict[str, str] = field(default_factory=dict)
+    data: dict[str, str] = field(default_factory=dict)
+    """Its data, each with the mark (`file_mark`) it had when the server was ready."""
+    mark: str = ""
+    """Tells the server's process from a later one of the same id (`process_mark`)."""
     guardian: int = 0
     """Process id of the guardian."""
+    guardian_mark: str = ""
 
 
 def kept_text(token: str, seconds: float) -> bytes:
@@ -135,8 +153,32 @@ def read_record(path: Path) -> Record | None:
     """The record at `path`; None when there is none (or one of another version of this library)."""
     try:
         return Record(**json.loads(path.read_text(encoding="utf-8")))
-    except (FileNotFoundError, json.JSONDecodeError, TypeError):
+    except (FileNotFoundError, ValueError, TypeError):
         return None
+
+
+def process_mark(pid: int) -> str:
+    """When a process was started; process ids are used again, after a restart of the machine above all.
+
+    Returns:
+        Boot and start, as one text; empty where there is no such process, or no `/proc`.
+    """
+    try:
+        found = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+    state, *rest = found.rpartition(")")[2].split()  # the name in brackets may hold anything
+    return "" if state in ("Z", "X") else f"{boot} {rest[18]}"
+
+
+def file_mark(path: str | Path) -> str:
+    """What tells a file or folder from one that has come in its place; empty where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ""
+    return f"{found.st_dev}:{found.st_ino}"
 
 
 class _Port:
@@ -180,6 +222,7 @@ class Guardian:
         self.child: subprocess.Popen[bytes] | None = None
         self.url = ""
         self.ports: list[int] = []
+        self.data: dict[str, str] = {}
         # SimpleQueue.put may be called from a signal handler.
         self.events: queue.SimpleQueue[Literal["unused", "ended", "told"]] = queue.SimpleQueue()
 
@@ -196,25 +239,30 @@ class Guardian:
             self._report(Record(self.spec.token, "failed", self.spec.identity, reason=str(reason)))
             return 1
         assert self.child is not None  # noqa: S101 - _start has set it
-        self._report(
-            Record(
-                self.spec.token,
-                "ready",
-                self.spec.identity,
-                self.url,
-                self.ports,
-                self.child.pid,
-                surroundings=self.spec.surroundings,
-                guardian=os.getpid(),
-            )
-        )
+        self.data = {path: file_mark(path) for path in self.spec.data}
+        self._report(self._ready(self.child.pid))
         threading.Thread(target=self._watch_child, args=(self.child,), daemon=True).start()
         event = self.events.get()
-        self.record_path.unlink(missing_ok=True)
+        self._take_record_away()
         if event == "unused" and self.spec.settle:
             self._settle(self.spec.settle)
         self._stop_child()
         return 0
+
+    def _ready(self, pid: int) -> Record:
+        return Record(
+            self.spec.token,
+            "ready",
+            self.spec.identity,
+            self.url,
+            self.ports,
+            pid,
+            surroundings=self.spec.surroundings,
+            data=self.data,
+            mark=process_mark(pid),
+            guardian=os.getpid(),
+            guardian_mark=process_mark(os.getpid()),
+        )
 
     # --- watching ---
 
@@ -225,12 +273,19 @@ class Guardian:
         while True:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             left = wish.seconds_left(descriptor)
-            if left <= 0 or not _is_same_file(path, descriptor):
+            if left <= 0 or not self._has_its_files(path, descriptor):
                 # Held until the process ends: whoever comes now waits for that, then starts a new guardian.
                 self.events.put("unused")
                 return
             fcntl.flock(descriptor, fcntl.LOCK_UN)
             time.sleep(min(left, LOOK_SECONDS))
+
+    def _has_its_files(self, users: Path, descriptor: int) -> bool:
+        """Whether the lock that is held is still the one at its path, and the data that of the start."""
+        found = os.fstat(descriptor)
+        if file_mark(users) != f"{found.st_dev}:{found.st_ino}":
+            return False
+        return all(file_mark(path) == mark for path, mark in self.data.items())
 
     def _watch_child(self, child: subprocess.Popen[bytes]) -> None:
         child.wait()
@@ -314,13 +369,19 @@ class Guardian:
         temporary.write_text(json.dumps(asdict(record)), encoding="utf-8")
         temporary.replace(self.record_path)
 
+    def _take_record_away(self) -> None:
+        # Where the state folder was removed and made anew, the record there is that of another guardian.
+        record = read_record(self.record_path)
+        if record is not None and record.token == self.spec.token:
+            self.record_path.unlink(missing_ok=True)
+
     # --- stopping ---
 
     def _settle(self, settle: Settle) -> None:
         deadline = time.monotonic() + settle.limit
         last: list[bytes] = []
         since = time.monotonic()
-        while time.monotonic() < deadline and self.events.empty():
+        while time.monotonic() < deadline and not self._is_hurried():
             try:
                 now = [self._ask(path, body) for path, body in settle.requests]
             except (urllib.error.URLError, OSError, ValueError) as error:
@@ -331,6 +392,13 @@ class Guardian:
             elif time.monotonic() - since >= settle.quiet:
                 return
             time.sleep(0.1)
+
+    def _is_hurried(self) -> bool:
+        """Whether the server has ended, or is told to end at once; that nobody uses it is known."""
+        while not self.events.empty():
+            if self.events.get() != "unused":
+                return True
+        return False
 
     def _ask(self, path: str, body: str) -> bytes:
         request = urllib.request.Request(  # noqa: S310 - an address of the loopback interface
@@ -370,18 +438,16 @@ class _Wish:
         if written != self._written:
             self._written = written
             token, _, seconds = os.pread(descriptor, 100, 0).decode("ascii", "replace").partition(" ")
-            kept = float(seconds) if token == self._token else 0.0
             # Not by the times of files: the clock of the machine may be set.
-            self._until = time.monotonic() + kept
+            self._until = time.monotonic() + (_number(seconds) if token == self._token else 0.0)
         return self._until - time.monotonic()
 
 
-def _is_same_file(path: Path, descriptor: int) -> bool:
-    """Whether the open file is still the one at the path; the state folder may have been removed."""
+def _number(text: str) -> float:
     try:
-        return os.path.samestat(path.stat(), os.fstat(descriptor))
-    except OSError:
-        return False
+        return float(text)
+    except ValueError:  # not written by us: a watcher that fails would keep the server for ever
+        return 0.0
 
 
 def _listens(port: int) -> bool:

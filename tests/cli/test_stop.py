@@ -50,14 +50,14 @@ def test_the_next_run_joins_the_servers_until_they_are_stopped(tmp_path: Path) -
     try:
         said = command(*RUN)
         assert "stay for 1.5 minutes" in said
-        assert "agent-tasks stop ends them" in said
+        assert "To end them: agent-tasks stop" in said
         first = pids()
         assert len(first) == 2
         assert "Warning" not in command(*RUN)
         assert pids() == first
     finally:
         said = command("stop")
-    assert "prefect: ended" in said
-    assert "service: ended" in said
+    assert "The Prefect server has ended." in said
+    assert "The local Agents service has ended." in said
     assert processes_of(state) == []
     assert "No local server" in command("stop")

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -66,6 +66,7 @@ class StandIn:
         settle: Settle | None = None,
         identity: str = "stand-in",
         variables: dict[str, str] | None = None,
+        data: Sequence[Path] = (),
     ) -> UrlServer:
         command = [sys.executable, str(STAND_IN), "{port}", str(self.journal), behaviour]
         return UrlServer(
@@ -81,6 +82,7 @@ class StandIn:
                 stop_timeout=stop_timeout,
                 settle=settle,
                 identity=identity,
+                data=[str(path) for path in data],
             ),
             {**picked(os.environ), **(variables or {})},
         )

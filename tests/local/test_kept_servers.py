@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import shutil
 import stat
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ from agent_tasks.local import state_folder
 from agent_tasks.local.embedded_server import UrlServer
 from agent_tasks.local.kept_servers import Ending, end_unused
 from agent_tasks.local.servers import local_service
-from agent_tasks.local.surroundings import surroundings
+from agent_tasks.local.surroundings import settled, surroundings
 from agent_tasks.settings import Settings
 
 from .conftest import StandIn, until
@@ -110,15 +110,15 @@ def test_a_kept_server_that_is_not_the_same_is_ended_and_started_anew(
         assert len(stand_in.noted("told")) == 1
 
 
-def test_one_in_use_with_other_surroundings_is_joined_with_a_warning(
-    stand_in: StandIn, caplog: pytest.LogCaptureFixture
-) -> None:
-    with stand_in.server() as url, caplog.at_level(logging.WARNING):
-        assert not caplog.records
-        with stand_in.server(variables={"HTTPS_PROXY": "http://user:pa55@127.0.0.1:9"}) as joined:
-            assert joined == url
-    assert "not the same: environment" in caplog.text
-    assert "pa55" not in caplog.text
+def test_one_in_use_with_other_surroundings_is_refused_in_words(stand_in: StandIn) -> None:
+    used_once(stand_in.server())
+    with stand_in.server() as url:
+        other = {"HTTPS_PROXY": "http://user:pa55@127.0.0.1:9", "SSL_CERT_FILE": "/none"}
+        with pytest.raises(ConfigurationError, match="with other SSL_CERT_FILE, environment than") as caught:
+            stand_in.server(variables=other).__enter__()
+        assert "AGENT_TASKS_STATE_DIR" in str(caught.value)
+        assert "pa55" not in str(caught.value)
+        assert answers(url)
     assert starts(stand_in) == 1
 
 
@@ -148,9 +148,9 @@ def test_files_of_a_kept_server_hold_no_secret_and_are_the_owners_alone(stand_in
     assert stat.S_IMODE(stand_in.run_dir.stat().st_mode) == 0o700
     for path in stand_in.run_dir.iterdir():
         assert "t0p-secret" not in path.read_text()
-    assert set(json.loads((stand_in.run_dir / "standin.json").read_text())["surroundings"]) == {
-        *("environment", "interpreter", "packages")
-    }
+    named = json.loads((stand_in.run_dir / "standin.json").read_text())["surroundings"]
+    assert {"environment", "interpreter", "packages", "command"} <= set(named)
+    assert "SECRET_OF_THIS" not in named
 
 
 def test_a_folder_of_another_user_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,11 +159,32 @@ def test_a_folder_of_another_user_is_not_believed(tmp_path: Path, monkeypatch: p
         state_folder.require_private_folder(tmp_path)
 
 
-def test_what_a_run_adds_for_this_machine_changes_nothing() -> None:
-    before = {"PATH": "/bin", "TERM": "xterm"}
-    after = {"PATH": "/bin", "TERM": "dumb", "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1"}
-    assert surroundings(before) == surroundings(after)
-    assert surroundings(before) != surroundings({**before, "NO_PROXY": "intranet.example"})
+def test_terminals_do_not_differ_and_what_has_effect_does() -> None:
+    own = str(Path(sys.executable).parent)
+    here = {"PATH": f"{own}:/bin", "TERM": "xterm", "LANG": "nb_NO.UTF-8", "VIRTUAL_ENV": "/v", "USER": "me"}
+    there = {"PATH": "/bin", "LOGNAME": "me", "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1"}
+    assert settled(here) == settled(there)
+    for name in ("PATH", "NO_PROXY", "SSL_CERT_FILE", "HTTPS_PROXY", "PYTHONPATH", "HOME"):
+        assert surroundings(settled(here)) != surroundings(settled({**here, name: "/other"}))
+    assert surroundings(settled(here), ["--tls"]) != surroundings(settled(here))
+
+
+def test_a_replaced_certificate_tells_servers_apart(tmp_path: Path) -> None:
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_text("one")
+    before = surroundings({"SSL_CERT_FILE": str(trusted)})
+    trusted.write_text("another")
+    assert surroundings({"SSL_CERT_FILE": str(trusted)}) != before
+
+
+def test_what_imports_from_folders_of_ones_own_is_not_kept(stand_in: StandIn) -> None:
+    with stand_in.server(variables={"PYTHONPATH": str(stand_in.folder)}) as url:
+        assert answers(url)
+        assert not stand_in.server(variables={"PYTHONPATH": "/x"}).keep(60)
+    server = stand_in.server(variables={"PYTHONPATH": str(stand_in.folder)})
+    with server:
+        assert not server.keep(60)
+    assert stand_in.nothing_left()
 
 
 def test_content_of_rules_and_tools_file_tells_services_apart(tmp_path: Path) -> None:
