@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import random
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from agent_tasks.errors import ConfigurationError, EmbeddedServiceError
+from agent_tasks.file_locks import try_lock
 from agent_tasks.local import kept_servers, responding
 from agent_tasks.local.kept_servers import Ending, end_unused
 from agent_tasks.local.state_folder import require_private_folder
@@ -73,6 +75,19 @@ def kill_guardian(stand_in: StandIn) -> Record:
     os.kill(record.guardian, signal.SIGKILL)
     assert until(lambda: not alive(record.guardian))
     return record
+
+
+def freeze_guardian(stand_in: StandIn) -> None:
+    """Stops it between two looks for users."""
+    pid = record_of(stand_in).guardian
+    with (stand_in.run_dir / "standin.users").open("r+") as users:
+        while True:
+            os.kill(pid, signal.SIGSTOP)
+            time.sleep(0.1)
+            if try_lock(users.fileno(), fcntl.LOCK_SH):
+                return
+            os.kill(pid, signal.SIGCONT)
+            time.sleep(0.1)
 
 
 def end_helpers(stand_in: StandIn) -> None:
@@ -142,7 +157,7 @@ def test_one_that_hangs_with_its_guardian_is_killed(
     used_once(stand_in.server())
     hung = record_of(stand_in)
     os.kill(hung.pid, signal.SIGSTOP)
-    os.kill(hung.guardian, signal.SIGSTOP)
+    freeze_guardian(stand_in)
     with stand_in.server() as url:
         assert answers(url)
         assert not alive(hung.pid)
