@@ -13,8 +13,8 @@ A caller's environment holds tokens and passwords of many things. A child gets w
 - Chromium and executed code: neither `BASE` nor anything else of the caller's; the local service sets `HOME`
   and `PATH`.
 
-The guardian of a server has the server's environment. No secret is in an argument: all users of a machine may
-read those.
+Servers get it without what differs between terminals (`agent_tasks.local.surroundings.settled`). The guardian
+of a server has the server's environment. No secret is in an argument: all users of a machine may read those.
 """
 
 from __future__ import annotations
