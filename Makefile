@@ -114,6 +114,7 @@ constraints: $(DEV_READY) ## Pin the newest versions that go together, with thei
 	@$(call pin_alone,worker-library,$(WORKER_LIBRARY)); $(call pin_alone,official-preview,$(OFFICIAL_PREVIEW))
 
 clean: ## Remove everything that was set up or produced
+	@if [ -d .agent-tasks ] && [ -x $(BIN)/agent-tasks ]; then AGENT_TASKS_STATE_DIR=$(CURDIR)/.agent-tasks $(BIN)/agent-tasks stop || true; fi
 	@rm -rf $(VENV) .agent-tasks out dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@echo "clean: removed .venv, .agent-tasks, out and caches"

@@ -23,6 +23,8 @@ from tests.support.service import (
     write_rules,
 )
 
+os.environ["AGENT_TASKS_KEEP_SERVERS"] = "0"  # nothing that a test starts outlives it
+
 _TOGETHER = {
     **dict.fromkeys(("tests/journal/", "tests/batch/test_workers.py"), "journal"),  # one PostgreSQL server
     "tests/conformance/": "conformance",  # one ledger tells of all that was checked

@@ -264,6 +264,20 @@ def dashboard(
     show_dashboard(browser=browser)
 
 
+@app.command(epilog=EXIT_CODES)
+@reported
+def stop() -> None:
+    """End the local servers that stay for the next command.
+
+    After agent-tasks run they stay for AGENT_TASKS_KEEP_SERVERS seconds (600)
+    with nobody using them. One that another command uses is left to it, and
+    the exit code is 1.
+    """
+    from agent_tasks.cli.stop import stop_servers
+
+    raise typer.Exit(stop_servers())
+
+
 @app.command(
     # What stands after the first word is Prefect's, also its --help.
     context_settings={
