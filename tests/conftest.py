@@ -5,11 +5,14 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, Protocol
 
 import pytest
 
+from agent_tasks.local.database_template import DatabaseTemplate
 from agents_emulator.models import ChatModel
 from agents_emulator.service import ServiceConfig
 from tests.support.answers import ANSWERS
@@ -94,9 +97,15 @@ def prefect_server() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
         patch.setenv("DO_NOT_TRACK", "1")
-        from prefect.testing.utilities import prefect_test_harness
+        from prefect.testing import utilities
 
-        with prefect_test_harness(server_startup_timeout=120):
+        def folder_with_database() -> str:
+            folder = mkdtemp()
+            DatabaseTemplate(version("prefect")).copy_to(Path(folder) / "prefect-test.db")
+            return folder
+
+        patch.setattr(utilities, "mkdtemp", folder_with_database)
+        with utilities.prefect_test_harness(server_startup_timeout=120):
             yield
 
 
