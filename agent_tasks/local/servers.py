@@ -125,7 +125,7 @@ def prefect_server(settings: Settings) -> Server[str]:
             name="prefect",
             run_dir=str(settings.state_dir / "run"),
             command=[
-                *(sys.executable, "-P", "-m", "prefect", "server", "start"),
+                *(sys.executable, "-P", "-m", "agent_tasks.local.prefect_program"),
                 *("--host", "127.0.0.1", "--port", "{port}"),
             ],
             # Not the person's folder, whose prefect.toml or .env may hold settings for other servers.
