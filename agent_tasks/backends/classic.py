@@ -15,7 +15,9 @@ from pydantic import SecretStr
 from agent_tasks.backends.base import (
     ActiveTurn,
     AgentSpec,
+    ApprovalDecision,
     ApprovalRequest,
+    Capabilities,
     Citation,
     FoundTurn,
     Mark,
@@ -76,6 +78,17 @@ _FIRST_POLL = 0.3  # seconds
 _NAME_LENGTH = 180  # characters of a file's own name that its name on the service keeps
 
 
+CLASSIC = Capabilities(
+    service="Agents (classic)",
+    lost_turn="runs of the thread by their mark, threads by theirs",
+    turns_once=True,
+    keeps_conversations=True,
+    keeps_agents=True,
+    approvals_by_turn=True,
+    can_cancel=True,
+)
+
+
 class AgentsBackend:
     """`Backend` over an `AsyncAgentsClient`.
 
@@ -99,6 +112,11 @@ class AgentsBackend:
     def identity(self) -> str:
         """The project's endpoint."""
         return self._client.endpoint
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Everything can be looked up by its mark."""
+        return CLASSIC
 
     # --- what is created -------------------------------------------------------------------------------
 
@@ -171,12 +189,12 @@ class AgentsBackend:
                 "tool_choice": request.tool_choice,
                 "response_format": request.response_format,
                 "max_completion_tokens": request.max_completion_tokens,
-                "tool_resources": request.tool_resources,
+                "tool_resources": _of_servers(request),
                 "metadata": _metadata(mark),
             }
         )
         messages = []
-        if request.prompt is not None:
+        if not request.prompt_posted:
             messages.append({"role": "user", "content": request.prompt, "metadata": _metadata(mark)})
         if request.conversation is None:
             thread = {"messages": messages, "metadata": _metadata(mark)}
@@ -209,11 +227,11 @@ class AgentsBackend:
             yield update
 
     async def answer_approvals(
-        self, ref: TurnRef, decisions: Sequence[dict[str, Any]]
+        self, ref: TurnRef, decisions: Sequence[ApprovalDecision]
     ) -> AsyncIterator[TurnUpdate]:
         """Submit all decisions at once and follow the run on; one that has gone on is just followed."""
         stream = self._client.runs.submit_tool_outputs_stream(
-            ref.conversation, ref.turn_id, tool_approvals=list(decisions)
+            ref.conversation, ref.turn_id, tool_approvals=[_decided(decision) for decision in decisions]
         )
         async for update in self._submitted(ref, stream):
             yield update
@@ -418,6 +436,25 @@ class AgentsBackend:
 
 def _given(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _of_servers(request: TurnRequest) -> dict[str, Any] | None:
+    servers = [
+        _given(
+            {
+                "server_label": server.label,
+                "headers": dict(server.headers),
+                "require_approval": server.require_approval,
+            }
+        )
+        for server in request.servers
+    ]
+    return {"mcp": servers} if servers else None
+
+
+def _decided(decision: ApprovalDecision) -> dict[str, Any]:
+    headers = {"headers": dict(decision.headers)} if decision.headers else {}
+    return {"tool_call_id": decision.call_id, "approve": decision.approve, **headers}
 
 
 def _metadata(mark: Mark) -> dict[str, str]:

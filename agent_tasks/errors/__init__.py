@@ -20,6 +20,7 @@ AgentTasksError
 │  ├─ PayloadTooLargeError             413
 │  ├─ RateLimitedError                 429
 │  └─ ServerError                      5xx
+│     └─ GatewayTimeoutError           a gateway gave up waiting, the work may go on
 ├─ RunFailedError                      a run ended without the answer that was asked for
 │  ├─ RunThrottledError                the model's quota was used up; carries the wait
 │  ├─ RunServerError                   the service failed while it worked on the run
@@ -130,6 +131,7 @@ from agent_tasks.errors.service import (
     BadRequestError,
     ConflictError,
     ConversationBusyError,
+    GatewayTimeoutError,
     NotFoundError,
     PayloadTooLargeError,
     PermissionDeniedError,
@@ -169,6 +171,7 @@ __all__ = [
     "EmptyDocumentError",
     "ExpressionError",
     "FunctionsHostError",
+    "GatewayTimeoutError",
     "InsecureEndpointError",
     "InvalidAnswerError",
     "JournalError",

@@ -9,6 +9,7 @@ from agent_tasks.errors import AgentTasksError, JournalError, LeaseLostError, Ru
 from agent_tasks.journal import Claim, Operation
 from agent_tasks.logs import get_logger
 from agent_tasks.operations.attempts import known_ref, look_up_turn, new_conversation
+from agent_tasks.operations.effects import mark_of
 from agent_tasks.operations.ownership import belongs_to
 from agent_tasks.operations.workspace import Workspace
 
@@ -86,7 +87,9 @@ async def _find(ws: Workspace, operation: Operation) -> TurnRef | None:
     step = str(operation.fingerprint.get("step", ""))
     made = new_conversation(found.conversation, owner=operation.fingerprint["owner"], step=step)
     await ws.journal.operations.attach(ws.scope, operation.key, {"conversation": found.conversation}, [made])
-    return TurnRef(found.conversation, found.turn_id) if found.turn_id is not None else None
+    if found.turn_id is None:
+        return None
+    return TurnRef(found.conversation, found.turn_id, mark_of(operation))
 
 
 def _error(operation: Operation, ref: TurnRef | None) -> RunCancelledError:

@@ -20,6 +20,10 @@ from tests.support.mcp_server import McpLedger, mcp_ledger
 RULES = {
     "rules": [
         {
+            "when": {"message": "^Twice", "call": [1, 2]},
+            "reply": {"tool_calls": [{"name": "book", "arguments": {"name": "Oak"}}]},
+        },
+        {
             "when": {"message": "^Book", "tool_results": False},
             "reply": {"tool_calls": [{"name": "book", "arguments": {"name": "Oak"}}]},
         },
@@ -39,6 +43,8 @@ RULES = {
 
 def script(prompt: str, outputs: Sequence[str], nth: int) -> Step:
     """The rules above, for the fake."""
+    if prompt.startswith("Twice") and len(outputs) < 2:
+        return Asks("book", '{"name": "Oak"}')
     if outputs:
         return Says(BOOKED + " and ".join(outputs))
     match prompt.split()[0]:

@@ -58,7 +58,10 @@ async def _wait(seconds: float) -> None:
 
 
 class AsyncTransport:
-    """The way to one project. `logging_enable` adds bodies (never tokens) to the DEBUG log."""
+    """The way to one project. `logging_enable` adds bodies (never tokens) to the DEBUG log.
+
+    `gateway` is as for `error_from_answer`.
+    """
 
     def __init__(
         self,
@@ -70,9 +73,11 @@ class AsyncTransport:
         retry: RetryPolicy,
         logging_enable: bool,
         transport: httpx.AsyncBaseTransport | None,
+        gateway: bool = False,
     ) -> None:
         self.timeouts = timeouts
         self._endpoint = endpoint
+        self._gateway = gateway
         self._tokens = tokens
         self.api_version = api_version
         self._stop = retry_stop(retry)
@@ -227,6 +232,7 @@ class AsyncTransport:
             method=call.method,
             path=call.path,
             creates=call.creates,
+            gateway=self._gateway,
         )
 
     async def _send_once(
@@ -278,7 +284,8 @@ class AsyncTransport:
 
     def _address(self, call: ServiceRequest) -> httpx.URL:
         """Where a call goes, with its query."""
-        params = {"api-version": self.api_version, **call.params}
+        version = {"api-version": self.api_version} if self.api_version else {}
+        params = {**version, **call.params}
         return _url(self._endpoint.url + call.path, httpx.QueryParams(params))
 
     def _log_body(self, what: str, call: ServiceRequest, content: bytes) -> None:
