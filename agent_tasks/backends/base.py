@@ -222,6 +222,10 @@ class TurnRef:
     """What started it, so that its newest round can be looked up."""
     request: TurnRequest | None = field(default=None, compare=False, repr=False)
     """What it asks; a service that keeps no agent is told again in each round."""
+    round: int = field(default=1, compare=False)
+    """The round that gave this, as far as the backend knows."""
+    spent: Usage = field(default_factory=Usage, compare=False)
+    """What the rounds until then have cost."""
 
 
 @dataclass(frozen=True)
