@@ -21,6 +21,7 @@ from agent_tasks.backends.base import (
     AgentSpec,
     ApprovalDecision,
     Backend,
+    ConversationCreated,
     Mark,
     ResourceKind,
     TurnEnded,
@@ -57,6 +58,10 @@ class Subject:
     """Definition of the MCP server `ledger`, whose calls all wait for approval."""
     written: Callable[[], int]
     """How often the ledger was written to."""
+    nobody: str = "asst_none"
+    """The id of an agent that is not there."""
+    nowhere: str = "thread_none"
+    """The id of a conversation that is not there."""
 
 
 class BackendContract:
@@ -150,7 +155,10 @@ class BackendContract:
 
     async def test_a_turn_is_started_written_and_ended(self, backend: Backend) -> None:
         agent = await backend.create_agent(_spec(), _mark())
-        first, *texts, last = await _all(backend.start_turn(TurnRequest(agent, "Hello"), _mark()))
+        updates = await _all(backend.start_turn(TurnRequest(agent, "Hello"), _mark()))
+        if isinstance(updates[0], ConversationCreated):
+            assert updates.pop(0) == ConversationCreated(updates[-1].ref.conversation)
+        first, *texts, last = updates
         assert isinstance(first, TurnStarted)
         assert isinstance(last, TurnEnded)
         assert (last.ref, last.status, last.text) == (first.ref, TurnStatus.COMPLETED, HELLO)
@@ -195,12 +203,13 @@ class BackendContract:
         ref = await _started(backend, TurnRequest(agent, "Hello"), _mark())
         assert (await _ended(backend.follow_turn(ref))).text == HELLO
 
-    async def test_nothing_is_started_with_what_is_not_there(self, backend: Backend) -> None:
+    async def test_nothing_is_started_with_what_is_not_there(self, subject: Subject) -> None:
+        backend = subject.backend
         with pytest.raises(ServiceError):
-            await _all(backend.start_turn(TurnRequest("asst_none", "Hello"), _mark()))
+            await _all(backend.start_turn(TurnRequest(subject.nobody, "Hello"), _mark()))
         agent = await backend.create_agent(_spec(), _mark())
         with pytest.raises(NotFoundError):
-            await _all(backend.start_turn(TurnRequest(agent, "Hello", conversation="thread_none"), _mark()))
+            await _all(backend.start_turn(TurnRequest(agent, "Hello", conversation=subject.nowhere), _mark()))
 
     async def test_a_turn_that_is_gone_is_not_found(self, backend: Backend) -> None:
         agent = await backend.create_agent(_spec(), _mark())
@@ -406,6 +415,8 @@ async def _started(backend: Backend, request: TurnRequest, mark: Mark) -> TurnRe
     """Start a turn, and stop reading as soon as it is known."""
     async with aclosing(cast("Any", backend.start_turn(request, mark))) as updates:
         async for update in updates:
+            if isinstance(update, ConversationCreated):
+                continue
             assert isinstance(update, TurnStarted)
             return update.ref
     raise AssertionError("no turn was started")

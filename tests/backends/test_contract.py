@@ -9,6 +9,7 @@ import pytest
 
 from agent_tasks.backends.base import Backend
 from agent_tasks.backends.classic import AgentsBackend
+from agent_tasks.backends.responses import ResponsesBackend
 from agent_tasks.client import AsyncAgentsClient
 from agent_tasks.tools import McpTool
 from tests.backends import contract
@@ -83,6 +84,21 @@ class TestClassicBackend(BackendContract):
     async def subject(self, service: ServiceFactory, mcp: McpLedger) -> AsyncIterator[Subject]:
         async with AsyncAgentsClient(service(rules=RULES).endpoint, None) as client:
             yield Subject(AgentsBackend(client), _ledger(mcp.url), lambda: sum(mcp.written.values()))
+
+
+class TestResponsesBackend(BackendContract):
+    """`ResponsesBackend` with agents, over the successor's wire of the local service."""
+
+    @pytest.fixture
+    def mcp(self) -> Iterator[McpLedger]:
+        with mcp_ledger() as running:
+            yield running
+
+    @pytest.fixture
+    async def subject(self, service: ServiceFactory, mcp: McpLedger) -> AsyncIterator[Subject]:
+        async with ResponsesBackend.of_project(service(rules=RULES).endpoint, None) as backend:
+            ledger, written = _ledger(mcp.url), lambda: sum(mcp.written.values())
+            yield Subject(backend, ledger, written, nobody="nobody:1", nowhere=f"conv_{'0' * 18}{'x' * 32}")
 
 
 class TestFakeBackend(BackendContract):

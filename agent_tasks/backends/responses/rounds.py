@@ -11,8 +11,8 @@ from agent_tasks.backends.responses.answers import (
     RUNNING,
     approvals_of,
     calls_of,
-    waiting_in,
     usage_of,
+    waiting_in,
 )
 from agent_tasks.backends.responses.service import ResponsesService, are_marked, of_attempt, round_of
 from agent_tasks.errors import TransportError

@@ -100,7 +100,7 @@ def _browser(tool: JsonObject, _spec: AgentSpec) -> JsonObject:
 
 
 def _connections(tool: JsonObject, _spec: AgentSpec) -> JsonObject:
-    kind = tool["type"]
+    kind = str(tool["type"])
     name = _RENAMED.get(kind, kind)
     body = _connected(tool[kind])
     if "connections" in body:
