@@ -202,7 +202,8 @@ def _answered_calls(row: Record) -> list[str]:
     given = body.get("input")
     if row["operation"] != "responses.create" or not isinstance(given, list):
         return []
-    attempt = (body.get("metadata") or {}).get(ATTEMPT_FIELD)
+    metadata = body.get("metadata")
+    attempt = metadata.get(ATTEMPT_FIELD) if isinstance(metadata, dict) else None
     behind = f" in attempt {attempt}" if attempt else ""
     answers = (
         item.get("call_id") if item.get("type") == "function_call_output" else item.get("approval_request_id")
