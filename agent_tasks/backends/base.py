@@ -365,6 +365,8 @@ class Capabilities:
 
     service: str
     """What it is, for people: `Agents (classic)`."""
+    in_keys: str
+    """What tells its agents from those of other services in keys; empty for the one that was first."""
     lost_turn: str
     """How a turn whose answer was lost is found again."""
     turns_once: bool

@@ -82,6 +82,7 @@ _FIRST_POLL = 0.3  # seconds
 
 CLASSIC = Capabilities(
     service="Agents (classic)",
+    in_keys="",
     lost_turn="runs of the thread by their mark, threads by theirs",
     turns_once=True,
     keeps_conversations=True,

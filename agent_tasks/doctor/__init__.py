@@ -65,8 +65,8 @@ async def examine(
 
 
 async def _service(settings: Settings, *, start: bool) -> AsyncIterator[Finding]:
-    if settings.project_endpoint:
-        async for finding in check_service(Target(settings.project_endpoint, settings)):
+    if settings.service_endpoint:
+        async for finding in check_service(Target(settings.service_endpoint, settings)):
             yield finding
         return
     said = "PROJECT_ENDPOINT is not set, so the local service is used"

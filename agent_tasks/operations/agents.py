@@ -47,9 +47,12 @@ async def ensure_agent(
     """
     key = agent_key(spec)
     can = ws.backend.capabilities
-    # Where calls of MCP servers wait for approval is said with each turn, or else the agent has it for good.
-    approvals = {"approvals": spec.approvals} if spec.approvals and not can.approvals_by_turn else {}
-    operation = operation_key("ensure-agent", agent=key, owner=owner, **approvals)
+    more: dict[str, Any] = {}
+    if can.in_keys:  # an agent of one service is none of another's
+        more["service"] = can.in_keys
+    if spec.approvals and not can.approvals_by_turn:
+        more["approvals"] = spec.approvals
+    operation = operation_key("ensure-agent", agent=key, owner=owner, **more)
     while True:
         async with ws.hold(
             operation, "agent", {"agent": spec.name, "model": spec.model, "owner": owner}

@@ -41,6 +41,7 @@ from agent_tasks.backends.base import (
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.errors import (
     AgentTasksError,
+    ConfigurationError,
     ConversationBusyError,
     NotFoundError,
     RunExpiredError,
@@ -190,6 +191,7 @@ class Attempts:
             AgentTasksError: it could not be followed; the state says whether anything may have happened.
         """
         await self._remember_the_earlier()
+        self._refuse_another_service()
         updates = await self._resumed()
         while True:
             ended = await self._to_the_end(updates)
@@ -203,6 +205,22 @@ class Attempts:
             crash_point("attempt.ended")
             await self._wait_within_deadline(pause, error)
             updates = await self._begin_again(ended.ref.conversation)
+
+    def _refuse_another_service(self) -> None:
+        """Refuse to go on with a turn of another service, which alone can tell what became of it.
+
+        Raises:
+            ConfigurationError: it was.
+        """
+        here, there = self._ws.backend.capabilities.in_keys, self.operation.fingerprint.get("service", "")
+        if self.state is AttemptState.INTENDED or here == there:
+            return
+        raise ConfigurationError(
+            f"The turn of step {self._turn.step!r} ({self.operation.key}) was begun on another service "
+            f"({there or 'classic'}), and the journal does not know its end. Run once more with "
+            "AGENT_TASKS_SERVICE as it was: that takes its answer, or cancels it.",
+            setting="AGENT_TASKS_SERVICE",
+        )
 
     async def _wait_within_deadline(self, pause: float, error: RunFailedError) -> None:
         if asyncio.get_running_loop().time() + pause > self._deadline:

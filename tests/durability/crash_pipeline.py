@@ -20,6 +20,7 @@ from agent_tasks.operations import (
     run_turn,
     upload_file,
 )
+from agent_tasks.settings import ServiceKind
 from agent_tasks.tools import FileSearchTool, McpTool, ToolSet, function_tool
 
 UPLOADS = 3
@@ -32,6 +33,10 @@ JOURNAL_URL = "AGENT_TASKS_TEST_JOURNAL_URL"
 """The journal's address; the default is a file in the folder."""
 CALLS = ("look_up", "book")
 REPEATABLE, ONCE = CALLS
+
+
+SERVICE = "AGENT_TASKS_TEST_SERVICE"
+"""Which service the endpoint is; the default is the classic one."""
 
 
 def rules(case: str) -> list[dict[str, Any]]:
@@ -121,7 +126,10 @@ def open_workspace(
 ) -> AbstractAsyncContextManager[Workspace]:
     files.FILES_A_REQUEST = 2  # so that the store takes its files in two portions
     journal = os.environ.get(JOURNAL_URL) or f"sqlite+aiosqlite:///{folder}/journal.db"
-    return Workspace.open(endpoint, None, journal, lease_seconds=lease_seconds)
+    service = ServiceKind(os.environ.get(SERVICE, "classic"))
+    if service is ServiceKind.INLINE:
+        endpoint = f"{endpoint}/openai/v1"
+    return Workspace.open(endpoint, None, journal, lease_seconds=lease_seconds, service=service)
 
 
 async def carry_out(ws: Workspace, folder: Path, case: str) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from agent_tasks.backends.classic import ATTEMPT_FIELD, KEY_FIELD
+from agent_tasks.backends.marks import ATTEMPT_FIELD, KEY_FIELD
+from agent_tasks.backends.responses.words import ROUND_FIELD
 from tests.durability.crash_pipeline import AGENTS, ONCE, TURNS, UPLOADS
 
 CREATIONS = {
@@ -19,7 +20,17 @@ CREATIONS = {
     "runs.create": TURNS - 1,
     "runs.submit_tool_outputs": 2,
 }
-"""Successful requests of one run of the pipeline."""
+"""Successful requests of one run of the pipeline, on the classic service."""
+
+_FILES = {name: CREATIONS[name] for name in ("files.upload", "vector_stores.create", "file_batches.create")}
+_TURNS = {"conversations.create": 1, "responses.create": TURNS + 2}
+SERVICES: dict[str, dict[str, int]] = {
+    "classic": CREATIONS,
+    "responses": {**_FILES, "agent_versions.create": AGENTS, **_TURNS},
+}
+"""The same by service."""
+
+_ALL = {name for made in SERVICES.values() for name in made}
 
 
 def duplicate_effects(log: Iterable[Mapping[str, Any]]) -> list[Any]:
@@ -28,10 +39,10 @@ def duplicate_effects(log: Iterable[Mapping[str, Any]]) -> list[Any]:
     for row in log:
         body = row["body"] if isinstance(row["body"], dict) else {}
         marked = body.get("metadata") or {}
-        if row["operation"] not in CREATIONS or (row["status"] or 0) >= 400:
+        if row["operation"] not in _ALL or (row["status"] or 0) >= 400:
             continue
         if KEY_FIELD in marked:
-            sent[row["operation"], marked[KEY_FIELD], marked[ATTEMPT_FIELD]] += 1
+            sent[row["operation"], marked[KEY_FIELD], marked[ATTEMPT_FIELD], marked.get(ROUND_FIELD)] += 1
         elif row["operation"] == "files.upload":
             sent[row["operation"], body["filename"]] += 1
         elif row["operation"] == "runs.submit_tool_outputs":

@@ -113,6 +113,7 @@ class FakeBackend:
     identity = "fake://agents"
     capabilities = Capabilities(
         service="fake",
+        in_keys="",
         lost_turn="by its mark",
         turns_once=True,
         keeps_conversations=True,

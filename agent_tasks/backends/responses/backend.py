@@ -331,6 +331,7 @@ def capabilities_of(can: Abilities) -> Capabilities:
         service, lost = "responses, inline, without a store", "not at all: it is asked for again"
     return Capabilities(
         service=service,
+        in_keys="agents" if can.agents else "inline",
         lost_turn=lost,
         turns_once=can.lists,
         keeps_conversations=can.conversations,
