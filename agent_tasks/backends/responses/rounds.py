@@ -18,7 +18,12 @@ from agent_tasks.backends.responses.service import ResponsesService, are_marked,
 from agent_tasks.errors import TransportError
 from agent_tasks.pauses import Pauses
 
-__all__ = ["Current", "Rounds", "looks"]
+__all__ = ["OF_ITEMS", "Current", "Rounds", "looks"]
+
+OF_ITEMS = "items-"
+"""How the id of a turn begins that is known by the items of its conversation alone: no list tells its own."""
+
+_INPUTS = ("function_call_output", "mcp_approval_response")
 
 
 def looks() -> Pauses:
@@ -93,6 +98,8 @@ class Rounds:
         return found
 
     async def _look(self, ref: TurnRef) -> Current:
+        if ref.turn_id.startswith(OF_ITEMS):
+            return await self._look_at_items(ref)
         responses = await self.service.responses(ref.conversation)
         chain = of_attempt(responses, ref.mark) if ref.mark is not None else []
         if not chain and responses and not are_marked(responses):
@@ -108,6 +115,22 @@ class Rounds:
         output = newest.get("output") or []
         waits = newest.get("status") == "completed" and bool(waiting_in(output))
         return Current(newest, here, waits=waits)
+
+    async def _look_at_items(self, ref: TurnRef) -> Current:
+        items = await self.service.items(ref.conversation)
+        inputs = [
+            place
+            for place, item in enumerate(items)
+            if item.get("type") in _INPUTS or item.get("role") == "user"
+        ]
+        output = items[max(inputs, default=-1) + 1 :]
+        if not output:  # its outputs have arrived, and no answer to them yet
+            output = [
+                item for item in items if item.get("type") not in _INPUTS and item.get("role") != "user"
+            ]
+        number = 1 + sum(item.get("type") in _INPUTS for item in items)
+        response = {"id": ref.turn_id, "status": "completed", "output": output}
+        return Current(response, replace(ref, round=number), waits=bool(waiting_in(output)))
 
     async def _closing(self, found: Current) -> str:
         """What became of the calls of a round: `open`, `answered` or `cancelled`."""

@@ -34,7 +34,7 @@ from agent_tasks.backends.responses.answers import (
     waiting_in,
 )
 from agent_tasks.backends.responses.events import EventReader
-from agent_tasks.backends.responses.rounds import Current, Rounds
+from agent_tasks.backends.responses.rounds import OF_ITEMS, Current, Rounds
 from agent_tasks.backends.responses.service import ResponsesService, of_attempt, of_key, translated
 from agent_tasks.backends.responses.words import Words, marked
 from agent_tasks.client import path_of
@@ -260,6 +260,8 @@ class StoredTurns:
         kept = await self._service.conversation(conversation)
         if not carries(kept.get("metadata"), mark):
             return None
+        if not self._service.can.lists and _is_answered(await self._service.items(conversation)):
+            return FoundTurn(conversation, f"{OF_ITEMS}{mark.text}", prompt_posted=True)
         return FoundTurn(conversation, None, prompt_posted=True)
 
     async def _conversation_of(self, mark: Mark, since: float) -> str | None:
@@ -288,6 +290,11 @@ def _ends_with(items: Sequence[Mapping[str, Any]], prompt: str) -> bool:
     """Whether the last message of a conversation is this prompt: nothing has answered it."""
     messages = [item for item in items if item.get("type") == "message"]
     return bool(messages) and messages[-1].get("role") == "user" and text_of(messages[-1]) == prompt
+
+
+def _is_answered(items: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a conversation holds more than prompts; what a response gave shows when it has ended."""
+    return any(item.get("type") != "message" or item.get("role") != "user" for item in items)
 
 
 def _cancelled(response: Mapping[str, Any], ref: TurnRef) -> TurnEnded:
