@@ -151,7 +151,11 @@ async def _verdict(service: Service, request: Request) -> Record:
 
 
 async def _health(service: Service, request: Request) -> Record:
-    return {"status": "ok", "model": service.model.name, "operations": len(OPERATIONS) + len(SUCCESSOR_OPERATIONS)}
+    return {
+        "status": "ok",
+        "model": service.model.name,
+        "operations": len(OPERATIONS) + len(SUCCESSOR_OPERATIONS),
+    }
 
 
 async def _requests(service: Service, request: Request) -> Record:

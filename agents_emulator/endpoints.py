@@ -65,8 +65,8 @@ class Call:
     """One request of an operation, as its handler sees it.
 
     `run_fault` is what a fault plans for the run that the request creates or resumes; `headers` are added to
-    the answer. `listed_after`: seconds until lists show what the request creates, also a fault; `moment` is when
-    the request came.
+    the answer. `listed_after`: seconds until lists show what the request creates, also a fault; `moment` is
+    when the request came.
     """
 
     service: Service
@@ -113,7 +113,7 @@ class Call:
         return body
 
     def json_object(self) -> Record:
-        """Return the JSON body, `{}` if there is none. Raises the service's 400 for anything but an object."""
+        """Return the JSON body, `{}` if there is none. Raises the service's 400 for what is no object."""
         body = {} if self.body is None else self.body
         if not isinstance(body, dict):
             raise bad_request("The request body must be a JSON object.", code="invalid_type")

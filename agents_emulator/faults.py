@@ -113,7 +113,7 @@ class Then(_Part):
         status: answer with this status (429 or 5xx) instead of serving the request.
         after_effect: with a status: serve the request, and give that answer all the same.
         retry_after: seconds for the answer's Retry-After header.
-        gateway_timeout: answer 408 after so many seconds, as the gateway does, whatever the service goes on doing.
+        gateway_timeout: answer 408 after so many seconds, as the gateway does; the service goes on.
         listed_after: seconds until lists show the conversation or the response that the request creates.
         lose_answer: serve the request, then cut the connection instead of answering.
         break_stream: cut the connection within the stream of events.
@@ -138,8 +138,8 @@ class Then(_Part):
             raise ValueError(f"status has to be 429 or 500..599, not {self.status}")
         if self.status is not None and served and not self.after_effect:
             raise ValueError(
-                "a request answered with a status is not served: drop lose_answer, break_stream, gateway_timeout, "
-                "listed_after and run, or say after_effect"
+                "a request answered with a status is not served: drop lose_answer, break_stream, "
+                "gateway_timeout, listed_after and run, or say after_effect"
             )
         if self.after_effect and self.status is None:
             raise ValueError("after_effect needs a status")
@@ -149,7 +149,8 @@ class Then(_Part):
             raise ValueError("give either lose_answer or break_stream")
         if not served and self.status is None and not self.latency:
             raise ValueError(
-                "say what happens: latency, status, lose_answer, break_stream, gateway_timeout, listed_after or run"
+                "say what happens: latency, status, lose_answer, break_stream, gateway_timeout, listed_after "
+                "or run"
             )
         return self
 

@@ -198,7 +198,7 @@ RUN_STEPS = Collection("run_steps", "run step")
 VECTOR_STORES = Collection("vector_stores", "vector store")
 VECTOR_STORE_FILES = Collection("vector_store_files", "file")
 FILE_BATCHES = Collection("file_batches", "file batch")
-# Of the successor's wire (see `agents_emulator.responses`). A response is a run: what it asked and answered is in RUNS.
+# Of the successor's wire (see `agents_emulator.responses`). A response is a run, so what it says is in RUNS.
 NAMED_AGENTS = Collection("named_agents", "agent")
 AGENT_NUMBERS = Collection("agent_numbers", "agent")
 AGENT_VERSIONS = Collection("agent_versions", "agent version")

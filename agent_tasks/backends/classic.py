@@ -77,6 +77,20 @@ from agent_tasks.wire import (
 # The parent API's words; the service gives no code for it (docs/wire.md, "Errors").
 _BUSY = re.compile(r"already has an active run|while a run \S+ is active")
 
+# What says nothing about a turn's outcome: half of a stream's events, and most of what reading it costs.
+_PASSED_OVER = frozenset(
+    {
+        AgentStreamEvent.THREAD_RUN_QUEUED,
+        AgentStreamEvent.THREAD_RUN_IN_PROGRESS,
+        AgentStreamEvent.THREAD_RUN_STEP_CREATED,
+        AgentStreamEvent.THREAD_RUN_STEP_IN_PROGRESS,
+        AgentStreamEvent.THREAD_RUN_STEP_DELTA,
+        AgentStreamEvent.THREAD_RUN_STEP_COMPLETED,
+        AgentStreamEvent.THREAD_MESSAGE_CREATED,
+        AgentStreamEvent.THREAD_MESSAGE_IN_PROGRESS,
+    }
+)
+
 _FIRST_POLL = 0.3  # seconds
 
 
@@ -201,11 +215,11 @@ class AgentsBackend:
             messages.append({"role": "user", "content": request.prompt, "metadata": metadata_of(mark)})
         if request.conversation is None:
             thread = {"messages": messages, "metadata": metadata_of(mark)}
-            stream = self._client.runs.stream_thread_and_run(thread=thread, **fields)
+            stream = self._client.runs.stream_thread_and_run(thread=thread, without=_PASSED_OVER, **fields)
         else:
             if messages:
                 fields["additional_messages"] = messages
-            stream = self._client.runs.stream(request.conversation, **fields)
+            stream = self._client.runs.stream(request.conversation, without=_PASSED_OVER, **fields)
         try:
             async for update in self._updates(stream):
                 yield update
@@ -225,6 +239,7 @@ class AgentsBackend:
             ref.conversation,
             ref.turn_id,
             tool_outputs=[{"tool_call_id": call_id, "output": output} for call_id, output in outputs],
+            without=_PASSED_OVER,
         )
         async for update in self._submitted(ref, stream):
             yield update
@@ -234,7 +249,10 @@ class AgentsBackend:
     ) -> AsyncIterator[TurnUpdate]:
         """Submit all decisions at once and follow the run on; one that has gone on is just followed."""
         stream = self._client.runs.submit_tool_outputs_stream(
-            ref.conversation, ref.turn_id, tool_approvals=[_decided(decision) for decision in decisions]
+            ref.conversation,
+            ref.turn_id,
+            tool_approvals=[_decided(decision) for decision in decisions],
+            without=_PASSED_OVER,
         )
         async for update in self._submitted(ref, stream):
             yield update

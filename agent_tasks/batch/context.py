@@ -333,6 +333,7 @@ class Batch:
             or self.pipeline.limits.max_completion_tokens,
             deadline=self.pipeline.limits.turn_deadline,
             owner=owner,
+            ttl=self.ttl,
         )
         result = await self.run_turn(spec, plan.tools or None)
         self.count_turn(result)

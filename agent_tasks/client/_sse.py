@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+
+from agent_tasks.wire import AgentStreamEvent
 
 LARGEST_FRAME = 16 * 1024 * 1024
 """Characters; far above any event of the service, far below what hurts."""
+
+# What a stream's ids, errors and end are known by, and what calls functions.
+_NEEDED = frozenset(
+    {
+        AgentStreamEvent.THREAD_CREATED,
+        AgentStreamEvent.THREAD_RUN_CREATED,
+        AgentStreamEvent.THREAD_RUN_REQUIRES_ACTION,
+        AgentStreamEvent.THREAD_RUN_COMPLETED,
+        AgentStreamEvent.THREAD_RUN_INCOMPLETE,
+        AgentStreamEvent.THREAD_RUN_FAILED,
+        AgentStreamEvent.THREAD_RUN_CANCELLED,
+        AgentStreamEvent.THREAD_RUN_EXPIRED,
+        AgentStreamEvent.ERROR,
+        AgentStreamEvent.DONE,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +93,20 @@ class FrameDecoder:
             self._data.append(value)
             self._size += len(value) + 1
         return None
+
+
+def passed_over(without: Collection[str]) -> frozenset[str]:
+    """The names of the events of a stream that are not read.
+
+    Raises:
+        ValueError: one of them is an event that a stream cannot do without; or a single text was given.
+    """
+    if isinstance(without, str):
+        raise ValueError(f"without: give several names as a set, {{{without!r}}}, not one text")
+    names = frozenset(without)
+    if needed := sorted(names & _NEEDED):
+        raise ValueError(
+            f"without: {', '.join(needed)} cannot be passed over: the run's id, its calls of functions, its "
+            "error or its end would go unnoticed; leave it out of `without`"
+        )
+    return names

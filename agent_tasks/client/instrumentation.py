@@ -25,6 +25,10 @@ class OperationObserver:
     def event(self, event: StreamEvent) -> None:
         """The next event of a streamed answer."""
 
+    def listens(self) -> bool:
+        """Whether to tell it also of events that whoever reads the stream passes over."""
+        return True
+
 
 class Instrumentation(Protocol):
     """Something that watches operations."""
@@ -47,11 +51,16 @@ class Instrumentation(Protocol):
         ...
 
 
+class _Deaf(OperationObserver):
+    def listens(self) -> bool:
+        return False
+
+
 class _Nobody:
     def operation(
         self, name: str, path: str, body: Mapping[str, Any] | None, endpoint: str
     ) -> AbstractContextManager[OperationObserver]:
-        return nullcontext(OperationObserver())
+        return nullcontext(_Deaf())
 
 
 _watching: list[Instrumentation] = [_Nobody()]

@@ -7,8 +7,10 @@ downloaded), else by the program ``tesseract``, where there is one.
 from __future__ import annotations
 
 import functools
+import importlib.metadata
 import io
 import logging
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from agent_tasks.documents.content import Edges
 from agent_tasks.documents.layout import Word
 from agent_tasks.documents.progress import recognising
+from agent_tasks.documents.recognition_cache import CachedRecogniser, cache_folder
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -33,7 +36,11 @@ class Recogniser(Protocol):
     """Recognises the text of pictures."""
 
     name: str
-    """Such as ``rapidocr 3.10.0``."""
+    """Such as ``rapidocr``."""
+
+    @property
+    def version(self) -> str:
+        """What its answers depend on beside the picture: its version, its languages."""
 
     def words(self, picture: Image, size: tuple[float, float]) -> tuple[list[Word], float]:
         """Return the words in a picture of a page, and how sure they are on average (0 to 1).
@@ -46,13 +53,16 @@ class Recogniser(Protocol):
 
 @functools.cache
 def recogniser() -> Recogniser | None:
-    """Return what recognises text here; None if nothing that does is installed."""
+    """Return what recognises text here, each picture once; None if nothing that does is installed."""
+    means: Recogniser
     try:
-        return _RapidOcr()
+        means = _RapidOcr()
     except ImportError:
-        pass
-    program = shutil.which("tesseract")
-    return _Tesseract(program) if program is not None else None
+        program = shutil.which("tesseract")
+        if program is None:
+            return None
+        means = _Tesseract(program)
+    return CachedRecogniser(means, cache_folder())
 
 
 def recognition_note(pages: dict[int, float]) -> str:
@@ -117,6 +127,7 @@ class _RapidOcr:
             }
         )
         self.name = "rapidocr"
+        self.version = importlib.metadata.version("rapidocr")
 
     def words(self, picture: Image, size: tuple[float, float]) -> tuple[list[Word], float]:
         with recognising():
@@ -138,6 +149,11 @@ class _Tesseract:
     def __init__(self, program: str) -> None:
         self._program = program
         self.name = "tesseract"
+
+    @functools.cached_property
+    def version(self) -> str:
+        program = os.stat(self._program)
+        return f"{program.st_size} bytes of {program.st_mtime_ns}, {self._languages}"
 
     @functools.cached_property
     def _languages(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent_tasks.operations.agents import DEFAULT_TTL, agent_key, ensure_agent
+from agent_tasks.operations.agents import agent_key, ensure_agent
 from agent_tasks.operations.cleanup import (
     delete_conversation,
     delete_resource,
@@ -23,6 +23,7 @@ from agent_tasks.operations.files import build_vector_store, file_key, store_key
 from agent_tasks.operations.interrupted_calls import answer_call, list_interrupted_calls, repeat_call
 from agent_tasks.operations.keys import content_hash, operation_key
 from agent_tasks.operations.models import (
+    DEFAULT_TTL,
     AgentSpec,
     Citation,
     ConnectedAgent,

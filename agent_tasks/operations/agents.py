@@ -9,11 +9,8 @@ from agent_tasks.crashpoints import crash_point
 from agent_tasks.journal import NewResource
 from agent_tasks.operations.effects import create_or_find
 from agent_tasks.operations.keys import operation_key
-from agent_tasks.operations.models import AgentSpec, RemoteAgent
+from agent_tasks.operations.models import DEFAULT_TTL, AgentSpec, RemoteAgent
 from agent_tasks.operations.workspace import Workspace
-
-DEFAULT_TTL = timedelta(hours=24)
-"""How long a resource may live before the sweep removes it, unless its owner is released before."""
 
 
 def agent_key(spec: AgentSpec) -> str:

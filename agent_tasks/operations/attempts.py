@@ -20,6 +20,7 @@ import enum
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
+from datetime import timedelta
 from typing import Final, cast
 
 from agent_tasks.backends.base import (
@@ -64,9 +65,6 @@ from agent_tasks.operations.workspace import Held, Workspace
 from agent_tasks.tools import ToolSet
 
 logger = get_logger("agent_tasks.operations")
-
-CONVERSATION_TTL = 24 * 3600.0
-"""Seconds until a conversation that nobody deleted may be swept."""
 
 _BREAKS = 5  # lost connections in a row, without any progress between them
 _FIRST_LOOK, _LONGEST_LOOK = 0.5, 10.0  # seconds between looks at a turn that is in the way
@@ -272,6 +270,10 @@ class Attempts:
         if found is None or found.turn_id is None:
             self._become(AttemptState.REFUSED)
 
+    def _new_conversation(self, conversation: str) -> NewResource:
+        turn = self._turn
+        return new_conversation(conversation, owner=turn.kept_by, step=turn.step, ttl=turn.ttl)
+
     async def _put_into_the_ledger(self, conversation: str) -> None:
         """Commit a conversation that was made for a turn which it may never get."""
         self.operation = await self._ws.journal.operations.attach(
@@ -282,7 +284,7 @@ class Attempts:
         """The conversation for the ledger, if this turn made it and the service keeps it."""
         if self._turn.conversation is not None or not self._ws.backend.capabilities.keeps_conversations:
             return []
-        return [new_conversation(conversation, owner=self._turn.kept_by, step=self._turn.step)]
+        return [self._new_conversation(conversation)]
 
     async def commit_failure(self, error: AgentTasksError) -> None:
         """Commit a failure if the turn is provably over; otherwise the intent stays for the next call."""
@@ -589,6 +591,6 @@ async def look_up_turn(ws: Workspace, operation: Operation, conversation: str | 
     )
 
 
-def new_conversation(conversation: str, *, owner: str, step: str) -> NewResource:
+def new_conversation(conversation: str, *, owner: str, step: str, ttl: timedelta) -> NewResource:
     """A conversation that a turn has made, for the ledger."""
-    return NewResource("conversation", conversation, owner, step, CONVERSATION_TTL)
+    return NewResource("conversation", conversation, owner, step, ttl.total_seconds())

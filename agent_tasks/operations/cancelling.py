@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 from agent_tasks.backends.base import TurnRef
 from agent_tasks.errors import AgentTasksError, JournalError, LeaseLostError, RunCancelledError
@@ -10,6 +11,7 @@ from agent_tasks.journal import Claim, Operation
 from agent_tasks.logs import get_logger
 from agent_tasks.operations.attempts import known_ref, look_up_turn, new_conversation
 from agent_tasks.operations.effects import mark_of
+from agent_tasks.operations.models import DEFAULT_TTL
 from agent_tasks.operations.ownership import belongs_to
 from agent_tasks.operations.workspace import Workspace
 
@@ -84,8 +86,9 @@ async def _find(ws: Workspace, operation: Operation) -> TurnRef | None:
     found = await look_up_turn(ws, operation, operation.remote.get("conversation"))
     if found is None:
         return None
-    step = str(operation.fingerprint.get("step", ""))
-    made = new_conversation(found.conversation, owner=operation.fingerprint["owner"], step=step)
+    told = operation.fingerprint
+    ttl = timedelta(seconds=told["ttl"]) if "ttl" in told else DEFAULT_TTL  # earlier versions said none
+    made = new_conversation(found.conversation, owner=told["owner"], step=str(told.get("step", "")), ttl=ttl)
     await ws.journal.operations.attach(ws.scope, operation.key, {"conversation": found.conversation}, [made])
     if found.turn_id is None:
         return None

@@ -8,10 +8,9 @@ from datetime import timedelta
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.errors import NotFoundError, ServerError, TransportError
 from agent_tasks.journal import NewResource, Operation
-from agent_tasks.operations.agents import DEFAULT_TTL
 from agent_tasks.operations.effects import create_or_find, is_outcome_unknown, lookup_grace
 from agent_tasks.operations.keys import content_hash, operation_key
-from agent_tasks.operations.models import RemoteFile, RemoteStore
+from agent_tasks.operations.models import DEFAULT_TTL, RemoteFile, RemoteStore
 from agent_tasks.operations.workspace import Workspace
 from agent_tasks.pauses import Pauses
 

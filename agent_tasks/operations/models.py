@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
@@ -22,6 +23,10 @@ __all__ = [
     "TurnSpec",
     "Usage",
 ]
+
+
+DEFAULT_TTL = timedelta(hours=24)
+"""How long a resource may live before the sweep removes it, unless its owner is released before."""
 
 
 class _Model(BaseModel):
@@ -72,6 +77,9 @@ class TurnSpec(_Model):
     keeper: str | None = None
     """Whose the conversation is in the ledger, where that is not the owner: the run that asked, for an answer
     that other runs may take. No part of the key."""
+    ttl: timedelta = DEFAULT_TTL
+    """How long a conversation that it begins may live, unless its owner is released before. No part of
+    the key."""
 
     @property
     def kept_by(self) -> str:

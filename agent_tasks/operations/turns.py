@@ -86,7 +86,7 @@ async def run_turn(
     """
     key = turn_key(turn)
     fingerprint = {"step": turn.step, "agent": turn.agent.name, "owner": turn.kept_by, "after": turn.after,
-                   "prompt": content_hash(turn.prompt)}  # fmt: skip
+                   "prompt": content_hash(turn.prompt), "ttl": turn.ttl.total_seconds()}  # fmt: skip
     if ws.backend.capabilities.in_keys:
         fingerprint["service"] = ws.backend.capabilities.in_keys
     async with ws.hold(key, "turn", fingerprint) as held:

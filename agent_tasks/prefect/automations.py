@@ -161,7 +161,8 @@ async def _apply(client: PrefectClient, wanted: AutomationCore) -> Outcome:
     for other in others:
         await client.delete_automation(other.id)
     same = {"trigger", "actions", "description"}
-    is_same = wanted.model_dump(mode="json", include=same) == first.model_dump(mode="json", include=same)
+    # Not as JSON: a trigger's events are a set, whose order in a list is by chance.
+    is_same = wanted.model_dump(include=same) == first.model_dump(include=same)
     if is_same and not others:
         return Outcome.UNCHANGED
     fields = {name: getattr(wanted, name) for name in wanted.model_fields_set} | {"enabled": first.enabled}

@@ -212,6 +212,7 @@ class _Attempt:
             deadline=question.deadline,
             owner=session.owner if reuse else session.whose,
             keeper=session.keeper,
+            ttl=session.ttl,
         )
 
     async def _run(self, turn: TurnSpec) -> TurnResult:

@@ -156,6 +156,10 @@ class Recorder(OperationObserver):
             case name if name.startswith("thread.run.") and not name.startswith("thread.run.step."):
                 self._run = _wire(event.data)
 
+    def listens(self) -> bool:
+        """Whether any event is taken in."""
+        return self.span.is_recording()
+
     def returned(self, output: str) -> None:
         """Take in what a tool gave; recorded on opt-in alone."""
         if self.span.is_recording() and content_recording():

@@ -25,8 +25,8 @@ from agents_emulator.tools.toolbox import Toolbox
 class Conversation:
     """What a run sees: the thread's messages before it, and its own steps so far.
 
-    What was said before a response also has calls, as records of the role `calls`; `earlier` are the steps before
-    it that say which MCP tools are known.
+    What was said before a response also has calls, as records of the role `calls`; `earlier` are the steps
+    before it that say which MCP tools are known.
     """
 
     history: tuple[Record, ...]
@@ -194,9 +194,7 @@ def _step_messages(
     return _call_messages(work, images) if work else []
 
 
-def _call_messages(
-    work: Sequence[Record], images: Mapping[str, tuple[ImagePart, ...]]
-) -> list[ChatMessage]:
+def _call_messages(work: Sequence[Record], images: Mapping[str, tuple[ImagePart, ...]]) -> list[ChatMessage]:
     asked = tuple(ToolCall(item["id"], item["name"], item["arguments"]) for item in work)
     answers = [
         ChatMessage(

@@ -64,7 +64,7 @@ def save_run(db: sqlite3.Connection, run: Record) -> Event:
 
 
 def run_event(run: Record, name: str | None = None) -> Event:
-    """Return the event `thread.run.<status>` (or another name) of a run; that of a response has its own body."""
+    """Return the event `thread.run.<status>` (or another name) of a run; a response has its own body."""
     if "response" in run:
         body = response_body(run, run["response"].get("output", []))
         return Event(f"response.{name or body['status']}", body)

@@ -39,7 +39,9 @@ def agent_body(db: sqlite3.Connection, agent: Record) -> Record:
     return body
 
 
-def resolve(db: sqlite3.Connection, name: str, version: Any, *, by_endpoint: bool = False) -> tuple[Record, str]:
+def resolve(
+    db: sqlite3.Connection, name: str, version: Any, *, by_endpoint: bool = False
+) -> tuple[Record, str]:
     """Return the version of an agent that answers, and how it was found: `specified`, `rule` or `latest`.
 
     Raises the recorded 404 and, for an agent that was disabled, 403.

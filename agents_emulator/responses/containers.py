@@ -1,7 +1,7 @@
 """Containers of the code interpreter (`/openai/v1/containers`) and the files in them.
 
-A container is a folder in which code runs, as a thread is on the classic wire. One that nobody used for its time
-has expired: it keeps its record, and code runs in it no more.
+A container is a folder in which code runs, as a thread is on the classic wire. One that nobody used for its
+time has expired: it keeps its record, and code runs in it no more.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ IDLE_MINUTES = 20
 def container_for(db: sqlite3.Connection, wanted: Any, before: Sequence[Record]) -> str | None:
     """Return the container that code of a response runs in; None if it has no code interpreter.
 
-    `wanted` is an id, or `{type: "auto"}`: the last one that was used before in this conversation, or a new one.
+    `wanted` is an id, or `{type: "auto"}`: the last one that was used in this conversation, or a new one.
     """
     if wanted is None:
         return None

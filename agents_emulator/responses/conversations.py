@@ -8,7 +8,7 @@ from typing import Any
 from agents_emulator import validation
 from agents_emulator.endpoints import Call, Operation
 from agents_emulator.engine.lifecycle import active_run, now
-from agents_emulator.errors import ServiceError, bad_request
+from agents_emulator.errors import ServiceError, missing_parameter
 from agents_emulator.paging import page_from_query
 from agents_emulator.responses.bodies import conversation_body, page_body
 from agents_emulator.responses.ids import is_conversation_id, new_conversation_id, partition_of
@@ -90,7 +90,7 @@ async def update(call: Call) -> Record:
 
 
 async def delete(call: Call) -> Record:
-    """DELETE .../conversations/{id}, with its items; its responses stay (what the service does is not known)."""
+    """DELETE .../conversations/{id}, with its items; its responses stay (the real service: not known)."""
 
     def remove(db: sqlite3.Connection) -> Record:
         identifier = find_conversation(db, call.path["conversation_id"])["id"]
@@ -112,7 +112,7 @@ async def create_items(call: Call) -> Record:
     """POST .../conversations/{id}/items: up to 20; answers them with their ids, in the order they came in."""
     given = call.json_object().get("items")
     if not isinstance(given, list) or not given:
-        raise bad_request("Missing required parameter: 'items'.", param="items", code="missing_required_parameter")
+        raise missing_parameter("items")
     check_posted(given, "items")
 
     def insert(db: sqlite3.Connection) -> Record:

@@ -52,7 +52,7 @@ def settings_of(source: Record) -> Settings:
 
 
 def checked_definition(definition: Any) -> Record:
-    """Return a definition as it is kept and shown. Raises the front's 400 for one that this service can't run."""
+    """Return a definition as it is kept and shown. Raises the front's 400 for one that can't run."""
     if not isinstance(definition, dict):
         raise invalid_payload("A definition is required.", "definition")
     kind = definition.get("kind")

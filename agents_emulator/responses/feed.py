@@ -1,7 +1,7 @@
 """The events of a response, made of the engine's events as they happen.
 
-The order is the recorded one. Each event carries a sequence number, from 0; the frames are kept, so that a stream
-can be resumed after any of them.
+The order is the recorded one. Each event carries a sequence number, from 0; the frames are kept, so that a
+stream can be resumed after any of them.
 """
 
 from __future__ import annotations
@@ -36,18 +36,23 @@ class ResponseFeed:
         frames: all that was told; the place of a frame is its sequence number.
         over: whether the last event was told; nothing follows it.
         resumable: whether clients may ask for the events again.
+        stored: whether the response outlives its answer.
+        thread_id: below which its run is stored.
     """
 
     def __init__(self, run: Record) -> None:
         self._shown = Shown.of(run)
-        self._query = run["response"].get("query", "")
+        self._query: str = run["response"]["query"]
         self._places: dict[str, int] = {}
         self._names: dict[str, str] = {}
         self._wording: Wording | None = None
         self._part_open = False
         self.frames: list[bytes] = []
         self.over = False
-        self.resumable: bool = run["response"]["background"] and run["response"]["stream"]
+        face = run["response"]
+        self.resumable: bool = face["background"] and face["stream"]
+        self.stored: bool = face["store"]
+        self.thread_id: str = run["thread_id"]
 
     def take(self, events: Iterable[Event]) -> list[Event]:
         """Return the events of the response that the engine's events come to."""
@@ -77,8 +82,11 @@ class ResponseFeed:
                 events.append(Event("thread.run.step.completed", step))
                 continue
             pairs = list(zip(step["work"], step["step_details"]["tool_calls"], strict=True))
-            events += [call_event(CALL_OPENED, step, {**work, "state": "ready"}, body) for work, body in pairs]
-            done = sorted((pair for pair in pairs if "finished" in pair[0]), key=lambda pair: pair[0]["finished"])
+            opened = (({**work, "state": "ready"}, body) for work, body in pairs)
+            events += [call_event(CALL_OPENED, step, work, body) for work, body in opened]
+            done = sorted(
+                (pair for pair in pairs if "finished" in pair[0]), key=lambda pair: int(pair[0]["finished"])
+            )
             events += [call_event(CALL_FINISHED, step, work, body) for work, body in done]
         return events
 
@@ -196,7 +204,8 @@ class ResponseFeed:
             yield from self._closed(item)
         for call in details.get("tool_calls", []):
             if call["type"] == "file_search":
-                yield from self._searched(search_item(self._shown, step["id"], created_at, call, self._query), call)
+                item = search_item(self._shown, step["id"], created_at, call, self._query)
+                yield from self._searched(item, call)
 
     def _searched(self, item: Record, call: Record) -> Parts:
         self._names |= {result["file_id"]: result["file_name"] for result in call["file_search"]["results"]}
@@ -219,7 +228,8 @@ class ResponseFeed:
             text = item["arguments"]
             delta = self._about(item_id, delta=text, obfuscation=_noise())
             yield "response.function_call_arguments.delta", delta
-            yield "response.function_call_arguments.done", self._about(item_id, name=item["name"], arguments=text)
+            done = self._about(item_id, name=item["name"], arguments=text)
+            yield "response.function_call_arguments.done", done
         yield from self._closed(item)
 
     def _single_opened(self, item: Record) -> Parts:

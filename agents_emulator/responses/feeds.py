@@ -1,4 +1,4 @@
-"""Which responses are told by a feed, and what becomes of it: kept at the end, begun again after a restart."""
+"""Which responses are told by a feed, and what becomes of it: kept at the end, begun anew after a restart."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sqlite3
 from agents_emulator.engine.broker import EventBroker
 from agents_emulator.responses.bodies import response_body, stored_response
 from agents_emulator.responses.feed import ResponseFeed
-from agents_emulator.store import RESPONSE_EVENTS, RUN_STEPS, Record, Store
+from agents_emulator.store import RESPONSE_EVENTS, RUN_STEPS, RUNS, Record, Store
 
 
 def begin(broker: EventBroker, run: Record, steps: list[Record]) -> ResponseFeed:
@@ -21,8 +21,8 @@ def begin(broker: EventBroker, run: Record, steps: list[Record]) -> ResponseFeed
 async def resume(store: Store, broker: EventBroker, run: Record) -> None:
     """Tell a response anew that a stopped service had left unfinished; its numbers begin at 0 again.
 
-    A model that answers the same again makes the same events, so whoever resumes misses nothing of them; in any
-    case the last event has the whole response.
+    A model that answers the same again makes the same events, so whoever resumes misses nothing of them; in
+    any case the last event has the whole response.
     """
     face = run.get("response")
     if face is not None and face["background"] and face["stream"]:
@@ -30,9 +30,13 @@ async def resume(store: Store, broker: EventBroker, run: Record) -> None:
 
 
 async def keep(store: Store, broker: EventBroker, run_id: str) -> None:
-    """Keep what was told of a response that has come to its end."""
+    """Keep what was told of a response that has come to its end; remove one that was not to be stored."""
     feed = broker.feed_of(run_id)
-    if not isinstance(feed, ResponseFeed) or not feed.resumable:
+    if not isinstance(feed, ResponseFeed):
+        return
+    if not feed.stored:
+        await store.write(lambda db: RUNS.delete(db, run_id, feed.thread_id))
+    if not feed.resumable:
         return
     record = {"id": run_id, "frames": [frame.decode() for frame in feed.frames]}
 

@@ -36,7 +36,7 @@ async def search(call: Call) -> Record:
     """POST /openai/v1/vector_stores/{id}/search."""
     body = call.json_object()
     query = body.get("query")
-    queries = query if isinstance(query, list) else [query]
+    queries: list[Any] = query if isinstance(query, list) else [query]
     if not queries or not all(isinstance(text, str) and text for text in queries):
         raise missing_parameter("query")
     if body.get("filters"):

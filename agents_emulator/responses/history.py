@@ -1,4 +1,4 @@
-"""What was said before a response: items of its conversation, or of the responses before it, for the engine."""
+"""What was said before a response, from its conversation or from the responses before it, for the engine."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def approval_requests(items: Iterable[Record]) -> dict[str, Record]:
     for item in items:
         body = item["body"]
         if body["type"] == "mcp_approval_request":
-            waiting[item["id"]] = item
+            waiting[body["id"]] = item
         elif body["type"] == "mcp_approval_response":
             waiting.pop(body["approval_request_id"], None)
     return waiting
@@ -72,8 +72,8 @@ def approval_requests(items: Iterable[Record]) -> dict[str, Record]:
 def engine_history(items: Sequence[Record]) -> tuple[list[Record], list[Record]]:
     """Return items as records for the engine, and steps that say which MCP tools are known already.
 
-    A record is a message (`{id, role, content}`), or the calls of one answer with their outputs (`role: "calls"`,
-    and `work` as in `engine.toolwork`).
+    A record is a message (`{id, role, content}`), or the calls of one answer with their outputs
+    (`role: "calls"`, and `work` as in `engine.toolwork`).
     """
     records: list[Record] = []
     listings: list[Record] = []
@@ -86,7 +86,7 @@ def engine_history(items: Sequence[Record]) -> tuple[list[Record], list[Record]]
         elif kind == "mcp_list_tools":
             listings.append(_listing(body))
         elif kind == "mcp_approval_request":
-            requests[item["id"]] = item
+            requests[body["id"]] = item
         elif kind == "mcp_approval_response":
             asked = requests.get(body["approval_request_id"])
             if asked is not None and not body["approve"]:
@@ -114,7 +114,7 @@ def _add_call(records: list[Record], call: Record) -> None:
 
 
 def _is_call(item: Record) -> bool:
-    """Whether an item is a call that the model can be shown; of what a client gives back, those with a call id."""
+    """Whether an item is a call to show the model: of what a client gives back, those with a call id."""
     body = item["body"]
     known = "call" in (item.get("engine") or {})
     return known or body["type"] == "mcp_call" or (body["type"].endswith("_call") and "call_id" in body)

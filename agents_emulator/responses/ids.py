@@ -1,7 +1,7 @@
 """Identifiers of the successor's wire, in the recorded shapes.
 
-A conversation, its responses and their items share a partition of 16 hexadecimal digits. What the service makes
-while it answers carries the time of its creation; what a client posts has random characters instead.
+A conversation, its responses and their items share a partition of 16 hexadecimal digits. What the service
+makes while it answers carries the time of its creation; what a client posts has random characters instead.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def response_id(partition: str, created_at: int) -> str:
 
 
 def made_id(prefix: str, partition: str, created_at: int, made_of: str) -> str:
-    """Return the id of an item that tells of one of the engine's records: always the same for the same record."""
+    """Return the id of an item that tells of one of the engine's records: the same for the same record."""
     digest = hashlib.blake2s(made_of.encode(), digest_size=12).hexdigest()
     return f"{prefix}_{partition}{_SEPARATOR}{created_at:08x}{digest}"
 

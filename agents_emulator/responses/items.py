@@ -1,7 +1,7 @@
 """Items that a client posts: the input of responses, and what it puts into conversations.
 
-An item is stored as `{id, body, engine}`: as it is on the wire, and (`engine`, where there is any) what the engine
-has to know besides when the model is shown it again.
+An item is stored as `{id, body, engine}`: as it is on the wire, and (`engine`, where there is any) what the
+engine has to know besides when the model is shown it again.
 """
 
 from __future__ import annotations
@@ -55,14 +55,16 @@ def checked_items(items: Any, partition: str, param: str) -> list[Record]:
 def checked_item(item: Any, partition: str, where: str) -> Record:
     """Return one posted item, to be stored."""
     if not isinstance(item, dict):
-        raise bad_request(f"Invalid type for '{where}': expected an object.", param=where, code="invalid_type")
+        raise bad_request(
+            f"Invalid type for '{where}': expected an object.", param=where, code="invalid_type"
+        )
     kind = item.get("type")
     if kind is None:
         # Stricter than OpenAI, where it may be left out of messages (reported).
         raise missing_parameter(f"{where}.type")
     if kind not in _REQUIRED and _GIVEN_BACK.fullmatch(str(kind)):
-        identifier = str(item.get("id") or posted_id("item", partition))
-        return {"id": identifier, "body": {**item, "id": identifier}}
+        identifier = posted_id("item", partition)
+        return {"id": identifier, "body": {"id": identifier, **item}}
     if kind not in _REQUIRED:
         raise bad_request(
             f"Invalid value: '{str(kind)[:80]}'. Supported values are: "
@@ -133,7 +135,7 @@ def _content(item: Record, where: str) -> list[Record]:
     content = item["content"]
     if isinstance(content, str):
         kind = "output_text" if item["role"] == "assistant" else "input_text"
-        annotations = {"annotations": []} if kind == "output_text" else {}
+        annotations: Record = {"annotations": []} if kind == "output_text" else {}
         content = [{"type": kind, "text": content, **annotations}]
     if not isinstance(content, list) or not content:
         raise _wrong_type(where, "a string or an array of content parts")
@@ -160,8 +162,8 @@ def _part(part: Any, where: str) -> Record:
         raise missing_parameter(f"{where}.text")
     if len(text) > MAX_TEXT_CHARACTERS:
         raise bad_request(
-            f"Invalid '{where}.text': string too long. Expected at most {MAX_TEXT_CHARACTERS} characters, but "
-            f"got {len(text)}.",
+            f"Invalid '{where}.text': string too long. Expected at most {MAX_TEXT_CHARACTERS} characters, "
+            f"but got {len(text)}.",
             param=f"{where}.text",
             code="string_above_max_length",
         )

@@ -1,4 +1,4 @@
-"""A new response: what its request says, and what it takes over from an agent and from what was said before."""
+"""A new response: what its request says, what it takes from an agent, and what was said before."""
 
 from __future__ import annotations
 
@@ -91,7 +91,8 @@ def asked_of(body: Record, endpoint_agent: str | None) -> Asked:
             raise missing_parameter("agent_reference.name")
         if endpoint_agent is not None and reference["name"] != endpoint_agent:
             raise bad_request(
-                f"The agent '{reference['name'][:80]}' does not answer at the endpoint of '{endpoint_agent}'.",
+                f"The agent '{reference['name'][:80]}' does not answer at the endpoint of "
+                f"'{endpoint_agent}'.",
                 param="agent_reference.name",
             )
         agent = reference["name"]
@@ -181,7 +182,8 @@ def _before(db: sqlite3.Connection, body: Record) -> tuple[Record | None, Record
         raise previous_not_found(previous_id)
     if previous["status"] in lifecycle.ACTIVE:
         raise bad_request(
-            f"Previous response with id '{previous_id}' is still {previous['status']}. Wait until it has ended.",
+            f"Previous response with id '{previous_id}' is still {previous['status']}. Wait until it has "
+            "ended.",
             param="previous_response_id",
         )
     return None, previous
@@ -264,7 +266,7 @@ def _approved(before: list[Record], given: list[Record]) -> list[tuple[str, Reco
                 param="input",
             )
         if body["approve"]:
-            approved.append((request["id"], request))
+            approved.append((request["body"]["id"], request))
     return approved
 
 
@@ -285,11 +287,14 @@ def _add_approved(db: sqlite3.Connection, run: Record, approved: list[tuple[str,
         )
         if place is None:
             raise bad_request(
-                f"The approved call needs the MCP server '{asked['server_label']}', which is none of the tools.",
+                f"The approved call needs the MCP server '{asked['server_label']}', which is none of the "
+                "tools.",
                 param="tools",
             )
         named = {"name": asked["name"], "arguments": asked["arguments"]}
-        work.append({"id": call["id"], "tool": place, **named, "state": "ready", "approval_request_id": request_id})
+        work.append(
+            {"id": call["id"], "tool": place, **named, "state": "ready", "approval_request_id": request_id}
+        )
         bodies.append(
             {"id": call["id"], "type": "mcp", **named, "server_label": asked["server_label"], "output": ""}
         )

@@ -1,7 +1,7 @@
 """The output of a response: items made of the messages and steps of its run.
 
-While the run is at work they are made anew whenever somebody asks; at its end they are kept, and what they were
-made of is dropped.
+While the run is at work they are made anew whenever somebody asks; at its end they are kept, and what they
+were made of is dropped.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _of_step(
         message = messages.get(details["message_creation"]["message_id"])
         if message is not None:
             content = wording_of(shown, message["content"], names)
-            parts = [content.part()] if message["content"] or message["status"] == "completed" else []
+            parts = [] if message["status"] == "in_progress" else [content.part()]
             yield _item(message_item(shown, message, parts, message["status"]))
     elif step["type"] == "activities":
         for activity in details["activities"]:

@@ -101,7 +101,9 @@ def conversation_not_found(conversation_id: str) -> ServiceError:
 def malformed_conversation_id(conversation_id: str, param: str) -> ServiceError:
     """The reported 400 of an id of the client's own making."""
     return bad_request(
-        f"Invalid conversation id {conversation_id[:100]}, Malformed identifier.", param=param, code="invalid_value"
+        f"Invalid conversation id {conversation_id[:100]}, Malformed identifier.",
+        param=param,
+        code="invalid_value",
     )
 
 

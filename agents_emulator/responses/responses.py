@@ -10,7 +10,6 @@ from starlette.responses import Response, StreamingResponse
 
 from agents_emulator.endpoints import Call, Operation, common_headers
 from agents_emulator.engine import lifecycle
-from agents_emulator.engine.broker import Subscription
 from agents_emulator.errors import bad_request
 from agents_emulator.guard import connection_of
 from agents_emulator.paging import page_from_query
@@ -54,16 +53,7 @@ async def _streamed(call: Call, run: Record) -> Response:
     subscription = broker.subscribe(run["id"])
     feeds.begin(broker, run, await call.service.store.read(lambda db: RUN_STEPS.select(db, run["id"])))
     call.service.engine.start(run)
-    return _events(_frames(call, run, subscription))
-
-
-async def _frames(call: Call, run: Record, subscription: Subscription) -> AsyncIterator[bytes]:
-    try:
-        async for piece in subscription.frames():
-            yield piece
-    finally:
-        if not run["response"]["store"] and call.service.broker.feed_of(run["id"]) is None:
-            await call.service.store.write(lambda db: forget_response(db, run))
+    return _events(subscription.frames())
 
 
 def _events(frames: AsyncIterator[bytes]) -> Response:
@@ -75,13 +65,17 @@ def _events(frames: AsyncIterator[bytes]) -> Response:
     return StreamingResponse(frames, headers=headers)
 
 
-async def _waited_for(call: Call, run: Record) -> Record:
-    """Answer when the response is done. A client that goes away stops nothing; a service that stops says nothing."""
+async def _waited_for(call: Call, run: Record) -> Response | Record:
+    """Answer when the response is done. A client that goes away stops nothing.
+
+    A service that stops cuts the connection, as a kill does: any answer would say that nothing was done.
+    """
     service = call.service
     ended = service.broker.ended(run["id"])
     service.engine.start(run)
     if not await ended:
         await connection_of(call.request.scope).abort()
+        return Response(status_code=503)
 
     def read(db: sqlite3.Connection) -> Record:
         stored = RUNS.find(db, run["id"], run["thread_id"])
@@ -114,7 +108,8 @@ async def _replayed(call: Call) -> Response:
     for name in ("background", "stream"):
         if not face[name]:
             raise bad_request(
-                f"This response cannot be streamed because it was not created with {name}=true.", param="stream"
+                f"This response cannot be streamed because it was not created with {name}=true.",
+                param="stream",
             )
     first = _starting_after(call) + 1
     broker = call.service.broker
@@ -146,10 +141,12 @@ def _starting_after(call: Call) -> int:
 async def list_all(call: Call) -> Record:
     """GET .../responses: those of a conversation, of an agent or of a version of one; newest first.
 
-    All that are stored, also while they are queued or in progress (whether the service lists those is not known).
+    All that are stored, also while they are queued or in progress (whether the service lists those is not
+    known).
     """
     page = page_from_query(call.query)
-    where = {name: call.query[name] for name in ("conversation_id", "agent_name", "agent_id") if call.query.get(name)}
+    names = ("conversation_id", "agent_name", "agent_id")
+    where = {name: call.query[name] for name in names if call.query.get(name)}
     if "agent_name" in call.path:
         where["agent_name"] = call.path["agent_name"]
 

@@ -1,4 +1,4 @@
-"""Where operations of the successor's wire are served: below `/openai/v1`, and at the endpoint of an agent."""
+"""Where operations of the successor's wire are: below `/openai/v1`, and at the endpoint of an agent."""
 
 from __future__ import annotations
 

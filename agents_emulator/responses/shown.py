@@ -1,7 +1,7 @@
 """Items of an answer: what the engine's records look like on the successor's wire.
 
-`outputs` makes them of what is stored, `feed` of events as they happen: both with the functions of this module, so
-that a stream and a later answer agree.
+`outputs` makes them of what is stored, `feed` of events as they happen: both with the functions of this
+module, so that a stream and a later answer agree.
 """
 
 from __future__ import annotations
@@ -38,7 +38,11 @@ class Shown:
         """Return how the items of a run are shown."""
         face = run["response"]
         return cls(
-            run["id"], face["partition"], face["agent_reference"], tuple(run["include"]), run.get("container_id")
+            run["id"],
+            face["partition"],
+            face["agent_reference"],
+            tuple(run["include"]),
+            run.get("container_id"),
         )
 
     def item(self, kind: str, prefix: str, created_at: int, made_of: str, fields: Record) -> Record:
@@ -100,7 +104,12 @@ class Wording:
 
     def part(self) -> Record:
         """Return the content part of the text so far."""
-        return {"type": "output_text", "text": self.text, "annotations": list(self.annotations), "logprobs": []}
+        return {
+            "type": "output_text",
+            "text": self.text,
+            "annotations": list(self.annotations),
+            "logprobs": [],
+        }
 
 
 def wording_of(shown: Shown, blocks: Sequence[Record], names: Mapping[str, str]) -> Wording:
@@ -161,7 +170,7 @@ def listing_item(shown: Shown, activity: Record, created_at: int) -> Record:
 
 
 def call_item(shown: Shown, work: Record, body: Record, created_at: int) -> Record:
-    """Return the item of a call: of a function, of an approval that is asked for, or of a tool of the service.
+    """Return the item of a call: of a function, of an approval asked for, or of a tool of the service.
 
     Args:
         shown: how it is shown.
@@ -172,7 +181,12 @@ def call_item(shown: Shown, work: Record, body: Record, created_at: int) -> Reco
     kind, call_id = body["type"], work["id"]
     done = work["state"] == "done"
     if kind == "function":
-        fields = {"call_id": call_id, "name": work["name"], "arguments": work["arguments"], "status": "completed"}
+        fields = {
+            "call_id": call_id,
+            "name": work["name"],
+            "arguments": work["arguments"],
+            "status": "completed",
+        }
         return shown.item("function_call", "fc", created_at, call_id, fields)
     if kind == COMPUTER_USE:
         details = body[COMPUTER_USE]
@@ -184,7 +198,9 @@ def call_item(shown: Shown, work: Record, body: Record, created_at: int) -> Reco
     status = "completed" if done else "in_progress"
     if kind == "code_interpreter":
         fields = {"status": status, "container_id": shown.container_id, "code": body[kind]["input"]}
-        fields["outputs"] = _code_outputs(shown, body[kind]["outputs"]) if CODE_OUTPUTS in shown.include else None
+        fields["outputs"] = (
+            _code_outputs(shown, body[kind]["outputs"]) if CODE_OUTPUTS in shown.include else None
+        )
         return shown.item("code_interpreter_call", "ci", created_at, call_id, fields)
     if kind == "web_search":
         action = {"type": "search", "query": _query(work["arguments"])}
@@ -231,7 +247,9 @@ def _code_outputs(shown: Shown, outputs: Sequence[Record]) -> list[Record]:
     for output in outputs:
         if output["type"] == "image":
             file_id = output["image"]["file_id"]
-            found.append({"type": "image", "url": f"/containers/{shown.container_id}/files/{file_id}/content"})
+            found.append(
+                {"type": "image", "url": f"/containers/{shown.container_id}/files/{file_id}/content"}
+            )
         else:
             found.append({"type": "logs", "logs": output["logs"]})
     return found

@@ -73,7 +73,10 @@ def _file_search(tool: Record, made: EngineTools, where: str) -> Record:
     search = made.resources.setdefault("file_search", {"vector_store_ids": []})
     search["vector_store_ids"] += [store for store in store_ids if store not in search["vector_store_ids"]]
     keys = ("max_num_results", "ranking_options")
-    return {"type": "file_search", "file_search": {key: tool[key] for key in keys if tool.get(key) is not None}}
+    return {
+        "type": "file_search",
+        "file_search": {key: tool[key] for key in keys if tool.get(key) is not None},
+    }
 
 
 def _code_interpreter(tool: Record, made: EngineTools, where: str) -> Record:
@@ -82,7 +85,8 @@ def _code_interpreter(tool: Record, made: EngineTools, where: str) -> Record:
         file_ids = container.get("file_ids") or []
         if len(file_ids) > validation.MAX_CODE_INTERPRETER_FILES:
             raise bad_request(
-                f"A container may have {validation.MAX_CODE_INTERPRETER_FILES} files, but got {len(file_ids)}.",
+                f"A container may have {validation.MAX_CODE_INTERPRETER_FILES} files, but got "
+                f"{len(file_ids)}.",
                 param=f"{where}.container.file_ids",
                 code="array_above_max_length",
             )
@@ -126,7 +130,7 @@ def _nested(tool: Record, made: EngineTools) -> Record:
     if kind == "computer_use_preview":
         keys = ("environment", "display_width", "display_height")
         details = {key: tool.get(key) for key in keys}
-    return {"type": kind} if details is None else {"type": kind, kind: details}
+    return {"type": kind} if details is None else {"type": kind, str(kind): details}
 
 
 _CONVERSIONS = {
@@ -149,7 +153,8 @@ def check_flat_tools(tools: Any, param: str = "tools") -> list[Record]:
         )
     if len(tools) > validation.MAX_TOOLS:
         raise bad_request(
-            f"Invalid '{param}': array too long. Expected at most {validation.MAX_TOOLS}, but got {len(tools)}.",
+            f"Invalid '{param}': array too long. Expected at most {validation.MAX_TOOLS}, but got "
+            f"{len(tools)}.",
             param=param,
             code="array_above_max_length",
         )
@@ -166,7 +171,7 @@ def _shown(tool: Record) -> Record:
         defaults = {"max_num_results": 20, "ranking_options": {"ranker": "auto", "score_threshold": 0}}
         return {**tool, **{key: tool.get(key, value) for key, value in defaults.items()}}
     if tool["type"] == "mcp":
-        hidden = {key: tool[key] for key in ("headers", "authorization") if key in tool}
+        hidden: Record = {key: tool[key] for key in ("headers", "authorization") if key in tool}
         if "headers" in hidden:
             hidden["headers"] = dict.fromkeys(hidden["headers"], REDACTED)
         if "authorization" in hidden:
@@ -204,7 +209,7 @@ def engine_choice(choice: Any, tools: list[Record]) -> Any:
     """Return a tool choice as the engine has it; `tools` are the engine's."""
     if isinstance(choice, dict):
         kind = _NAMES.get(str(choice.get("type")), choice.get("type"))
-        named = {"type": kind}
+        named: Record = {"type": kind}
         if kind == "function":
             named["function"] = {"name": choice.get("name")}
         choice = named

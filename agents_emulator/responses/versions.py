@@ -22,13 +22,20 @@ def add_version(db: sqlite3.Connection, name: str, body: Record) -> Record:
     fields = _fields(body)
     if _NAME.fullmatch(name) is None:
         raise invalid_payload(
-            "A name has up to 63 letters, digits and hyphens, and begins and ends with a letter or digit.", "name"
+            "A name has up to 63 letters, digits and hyphens, and begins and ends with a letter or digit.",
+            "name",
         )
     if AGENT_VERSIONS.count(db, name) >= MAX_VERSIONS:
         raise invalid_payload(f"An agent has {MAX_VERSIONS} versions at most. Delete some.", "name")
     counter = AGENT_NUMBERS.find(db, name)
     number = str((counter or {"last": 0})["last"] + 1)
-    version: Record = {"id": f"{name}:{number}", "name": name, "version": number, "created_at": now(), **fields}
+    version: Record = {
+        "id": f"{name}:{number}",
+        "name": name,
+        "version": number,
+        "created_at": now(),
+        **fields,
+    }
     if counter is None:
         AGENT_NUMBERS.insert(db, {"id": name, "last": int(number), "guid": str(uuid.uuid4())})
     else:

@@ -1,7 +1,8 @@
 """Azure Functions behind storage queues: the service itself puts the call and reads the answer.
 
 The call goes into the queue of `input_binding` in base64, flat as `{..arguments.., "CorrelationId": id of the
-call}`, or with the arguments under `function_args` where it is of a response; the answer `{"Value", "CorrelationId"}` comes out of the queue of `output_binding`. The run stays
+call}`, or with the arguments under `function_args` where it is of a response; the answer `{"Value",
+"CorrelationId"}` comes out of the queue of `output_binding`. The run stays
 `in_progress` meanwhile, and its step carries `{name, arguments, output}` (recorded). The real service signs
 in to the account with the project's identity; this one with what the tools file says (`storage`).
 

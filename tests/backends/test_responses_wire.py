@@ -1,4 +1,4 @@
-"""What was recorded of the successor's wire, told to the backend: streams, items, refusals, shapes of tools."""
+"""What was recorded of the successor's wire, told to the backend: streams, items, refusals, tools."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One batch in a process of its own: `python -m tests.benchmarks.batch_worker ENDPOINT JOURNAL FOLDER`.
+"""One batch in a process of its own: `python -m tests.benchmarks.batch_worker ENDPOINT JOURNAL FOLDER [OUT]`.
 
 What it prints is for the benchmark that started it: seconds, processor seconds and memory, as JSON.
 """
@@ -17,13 +17,13 @@ from agent_tasks.operations import Workspace
 from agent_tasks.pipeline.loader import load_pipeline
 
 
-async def measured(endpoint: str, journal: str, folder: Path) -> dict[str, float]:
+async def measured(endpoint: str, journal: str, folder: Path, out: str) -> dict[str, float]:
     """Run the batch; returns what it took, without the start of the process."""
     plan = load_pipeline(folder / "pipeline.yaml")
     begun_at = time.time()
     begun, processor = time.perf_counter(), time.process_time()
     async with Workspace.open(endpoint, None, journal, scope="bench") as ws:
-        summary = await run_batch(ws, plan, folder / "documents", folder / "out")
+        summary = await run_batch(ws, plan, folder / "documents", folder / out)
     return {
         "begun": begun_at,
         "seconds": time.perf_counter() - begun,
@@ -36,4 +36,5 @@ async def measured(endpoint: str, journal: str, folder: Path) -> dict[str, float
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(measured(sys.argv[1], sys.argv[2], Path(sys.argv[3])))))
+    endpoint, journal, folder, *out = sys.argv[1:]
+    print(json.dumps(asyncio.run(measured(endpoint, journal, Path(folder), *(out or ["out"])))))

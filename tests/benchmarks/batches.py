@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 import time
@@ -76,6 +77,12 @@ def plain_service(folder: Path, seconds: float = 0.0) -> Iterator[str]:
         process.wait(30)
 
 
+def used_by_children() -> float:
+    """Processor seconds of the processes that have ended, with their starts."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 @dataclass
 class BatchFolder:
     """A folder with documents, a pipeline of `turns` (1 or 2) for each, and a place for results."""
@@ -94,10 +101,10 @@ class BatchFolder:
         for number in range(first, first + count):
             (self.path / "documents" / f"{number:05}.txt").write_text(f"Paper P-{number}, as agreed.\n")
 
-    def start(self, endpoint: str, journal: str) -> subprocess.Popen[str]:
-        """Begin to bring all documents to their states, in a child process."""
+    def start(self, endpoint: str, journal: str, out: str = "out") -> subprocess.Popen[str]:
+        """Begin to bring all documents to their states, in a child process with a folder of results."""
         command = [
-            sys.executable, "-m", "tests.benchmarks.batch_worker", endpoint, journal, str(self.path),
+            sys.executable, "-m", "tests.benchmarks.batch_worker", endpoint, journal, str(self.path), out,
         ]  # fmt: skip
         return subprocess.Popen(
             command, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -106,8 +113,16 @@ class BatchFolder:
 
     def run(self, endpoint: str, journal: str) -> dict[str, float]:
         """Bring all documents to their states, in a child process; returns what that took."""
-        with self.start(endpoint, journal) as worker:
-            out, complaints = worker.communicate(timeout=900)
-        assert worker.returncode == 0, complaints[-3000:]
-        measured: dict[str, float] = json.loads(out.splitlines()[-1])
+        [measured] = self.run_shared(endpoint, journal, workers=1)
+        return measured
+
+    def run_shared(self, endpoint: str, journal: str, *, workers: int) -> list[dict[str, float]]:
+        """The same in several processes at once, which share the journal; what each of them took."""
+        started = [self.start(endpoint, journal, f"out-{number}") for number in range(workers)]
+        measured: list[dict[str, float]] = []
+        for worker in started:
+            with worker:
+                out, complaints = worker.communicate(timeout=900)
+            assert worker.returncode == 0, complaints[-3000:]
+            measured.append(json.loads(out.splitlines()[-1]))
         return measured

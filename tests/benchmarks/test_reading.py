@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import shutil
 import statistics
 import subprocess
@@ -14,6 +13,7 @@ import pytest
 from reportlab.lib.pagesizes import A4
 
 from agent_tasks.documents.reading_pool import ReadingPool
+from tests.benchmarks.batches import used_by_children
 from tests.benchmarks.figures import Figures, Goal
 from tests.support.pdf_files import Draw, drawn
 
@@ -48,9 +48,9 @@ def test_ten_pages_against_pdftotext(tmp_path: Path, figures: Figures) -> None:
             "first": lambda: _in_a_new_process(content, "a.pdf"),
             "next": lambda: pool.read(content, "a.pdf"),
         }.items():
-            before = _used_by_children()
+            before = used_by_children()
             taken.setdefault(name, []).append(_seconds(work))
-            used.setdefault(name, []).append(_used_by_children() - before)
+            used.setdefault(name, []).append(used_by_children() - before)
     pool.close()
     middle = {name: statistics.median(times) for name, times in taken.items()}
     figures.add("10 pages of a PDF, s", middle["next"], against=middle["pdftotext"], what="pdftotext")
@@ -65,12 +65,6 @@ def _in_a_new_process(content: bytes, name: str) -> None:
     pool = ReadingPool(1)
     pool.read(content, name)
     pool.close()
-
-
-def _used_by_children() -> float:
-    """Processor time of the processes that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def _seconds(work: Callable[[], object]) -> float:

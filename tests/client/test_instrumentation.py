@@ -14,7 +14,7 @@ from agent_tasks.client._operations import operation_name, operation_names
 from agent_tasks.errors import NotFoundError
 from tests.client.conftest import AGENT, ENDPOINT, RUN, Network
 from tests.client.test_operations import OPERATIONS
-from tests.client.test_streams import COMPLETED, CREATED, DONE
+from tests.client.test_streams import COMPLETED, CREATED, DONE, frame
 
 
 class Watcher:
@@ -68,6 +68,15 @@ async def test_error_is_seen(network: Network, watcher: Watcher) -> None:
     with pytest.raises(NotFoundError):
         await network.client().agents.delete("asst_1")
     assert watcher.told[1:] == [NotFoundError, "left"]
+
+
+async def test_who_watches_is_told_of_what_the_reader_passes_over(network: Network, watcher: Watcher) -> None:
+    body = CREATED + frame("thread.run.queued", RUN) + COMPLETED + DONE
+    network.answers = [httpx.Response(200, headers={"Content-Type": "text/event-stream"}, content=body)]
+    stream = network.client().runs.stream_thread_and_run(assistant_id="a", without={"thread.run.queued"})
+    async with stream as events:
+        assert [event.event async for event in events][-1] == "done"
+    assert ("event", "thread.run.queued") in watcher.told
 
 
 async def test_stream_is_watched_until_it_is_left(network: Network, watcher: Watcher) -> None:

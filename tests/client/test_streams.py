@@ -199,3 +199,43 @@ async def test_outputs_can_be_streamed(network: Network) -> None:
         "stream": True,
         "tool_outputs": [{"tool_call_id": "c", "output": "o"}],
     }
+
+
+async def test_events_can_be_passed_over_unread(network: Network) -> None:
+    unread = frame("thread.run.queued", "no JSON")
+    body = Pieces(CREATED + unread + DELTA, COMPLETED + DONE)
+    network.answers = [
+        lambda _: httpx.Response(200, headers={"Content-Type": "text/event-stream"}, stream=body)
+    ]
+    stream = network.client().runs.stream_thread_and_run(assistant_id="asst_1", without={"thread.run.queued"})
+    assert [event.event for event in await read(stream)] == [
+        "thread.run.created",
+        "thread.message.delta",
+        "thread.run.completed",
+        "done",
+    ]
+    assert "without" not in json.loads(network.requests[0].content)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "done",
+        "error",
+        "thread.run.created",
+        "thread.run.requires_action",
+        "thread.run.completed",
+        "thread.run.failed",
+    ],
+)
+def test_events_that_a_stream_lives_by_cannot_be_passed_over(network: Network, name: str) -> None:
+    """Without them a failure would be silent, a function never called, a whole stream taken for broken."""
+    runs = network.client().runs
+    with pytest.raises(ValueError, match=rf"without: {name} "):
+        runs.stream_thread_and_run(assistant_id="asst_1", without={name, "thread.run.queued"})
+    assert network.requests == []
+
+
+def test_one_name_alone_is_not_taken_for_letters(network: Network) -> None:
+    with pytest.raises(ValueError, match=r"without: .* several names"):
+        network.client().runs.stream("thread_1", assistant_id="asst_1", without="thread.run.queued")

@@ -6,6 +6,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -17,6 +18,12 @@ LINES = pytest.StashKey[set[tuple[int, str]]]()
 
 FORMATS, CONSTRUCTS, GROUNDING = 10, 20, 90
 """Where a line stands among the others: lower numbers come first."""
+
+
+@pytest.fixture(autouse=True)
+def cache_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that an earlier test or a user recognised is known."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 class Tell(Protocol):

@@ -77,6 +77,21 @@ class TestTesseract:
         [note] = found.notes
         assert note == "The text of page 1 was recognised in a picture; at the least, it is 93% sure."
 
+    def test_a_scan_is_recognised_once_also_by_the_next_process(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        content = drawn(filled_with(scan(LINES)))
+        first = read_document(content, "a.pdf")
+
+        def refuse(*_: object) -> None:
+            raise AssertionError("recognised again")
+
+        recognition.recogniser.cache_clear()  # as in another process
+        monkeypatch.setattr(recognition._Tesseract, "words", refuse)
+        again = read_document(content, "a.pdf")
+        assert (again.text, again.notes) == (first.text, first.notes)
+        assert again.places(0, 5) == first.places(0, 5)
+
     def test_a_tiff_has_pages(self) -> None:
         pages = picture(scan(LINES), "TIFF", save_all=True, append_images=[scan(LINES)])
         found = read_document(pages, "a.tif")

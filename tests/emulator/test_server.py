@@ -85,7 +85,11 @@ def test_eight_streams_at_once_are_all_served_completely(service: Any) -> None:
 
 def test_health_names_the_model(service: Any) -> None:
     health = httpx.get(f"{service().origin}/_emulator/health").json()
-    assert health == {"status": "ok", "model": "scripted", "operations": len((*OPERATIONS, *SUCCESSOR_OPERATIONS))}
+    assert health == {
+        "status": "ok",
+        "model": "scripted",
+        "operations": len((*OPERATIONS, *SUCCESSOR_OPERATIONS)),
+    }
 
 
 def test_eight_writers_at_once_lose_nothing(service: Any) -> None:

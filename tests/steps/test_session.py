@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import pickle
 import threading
+import time
 from collections.abc import Hashable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from agent_tasks.errors import AnswerInvalidError, ConfigurationError
 from agent_tasks.operations import Workspace
+from agent_tasks.operations.sweep import sweep
 from agent_tasks.steps import Agent, Session, current_session
 from tests.conftest import ServiceFactory
 from tests.steps.conftest import OpenWorkspace
@@ -129,3 +132,20 @@ def test_a_session_is_known_only_in_its_block() -> None:
         current_session()
     with pytest.raises(ConfigurationError, match="needs an owner"):
         Session(None, owner=" ")
+
+
+async def test_what_is_said_in_a_session_lives_as_long_as_it_says(
+    service: ServiceFactory, open_workspace: OpenWorkspace
+) -> None:
+    """Agents and conversations alike: the sweep looks at nothing but the ledger."""
+    running = service()
+    async with open_workspace(running) as ws:
+        here = session(ws, ttl=timedelta(minutes=5))
+        await Agent("helper").ask("?", session=here)
+        live = await ws.journal.resources.live(ws.scope)
+        assert {one.kind for one in live} == {"agent", "conversation"}
+        assert {round(one.expires_at - one.created_at) for one in live} == {300}
+        swept = await sweep(ws, dry_run=False, now=time.time() + 301)
+    assert {one.kind for one in swept} == {"agent", "conversation"}
+    with running.http() as http:
+        assert http.get("/threads").json()["data"] == []

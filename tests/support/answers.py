@@ -100,7 +100,7 @@ class Answer:
     def violations(self) -> list[str]:
         """Return what is wrong with it."""
         if "/openai/" in self.request or "/agents" in self.request:
-            found = []  # the successor's wire, of which there is no published document (tests/emulator/responses)
+            found = []  # the successor's wire has no published document; see tests/emulator/responses
         elif self.content_type.startswith("text/event-stream"):
             found = check_stream(self.body)
         elif self.operation == "files.content" and self.status == 200:

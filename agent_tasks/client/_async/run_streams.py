@@ -167,6 +167,7 @@ class AsyncRunStream(AsyncIterator[StreamEvent]):
                     raise
                 run = await self._calls.after_lost_answer(run, error)
                 continue
+            stream.without = self._stream.without
             self._stream = stream
             self.run = run.model_copy(update={"status": "queued", "required_action": None})
             return True

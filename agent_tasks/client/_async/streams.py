@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
@@ -13,7 +13,7 @@ import httpx
 from agent_tasks.client._async import _runtime
 from agent_tasks.client._async.transport import AsyncTransport
 from agent_tasks.client._requests import ServiceRequest
-from agent_tasks.client._sse import Frame, FrameDecoder
+from agent_tasks.client._sse import Frame, FrameDecoder, passed_over
 from agent_tasks.client.failures import error_from_run
 from agent_tasks.client.instrumentation import OperationObserver
 from agent_tasks.errors import AgentTasksError, InvalidAnswerError, StreamBrokenError, TransportError
@@ -43,12 +43,21 @@ class AsyncEventStream(AsyncIterator[StreamEvent]):
     - RunThrottledError, RunServerError or RunFailedError for an `error` event. What became of the run is read
       from the run.
 
+    Events whose names are in `without` are neither parsed nor given, unless somebody watches: to whoever
+    needs only a few, reading all of them is most of what a stream costs.
+
     `thread_id` and `run_id` are the last ones seen. Leaving closes the connection, unless the run came to
     rest and the stream to its end: then the next request goes over it. The run keeps running.
     """
 
     def __init__(
-        self, transport: AsyncTransport, call: ServiceRequest, *, thread_id: str | None, run_id: str | None
+        self,
+        transport: AsyncTransport,
+        call: ServiceRequest,
+        *,
+        thread_id: str | None,
+        run_id: str | None,
+        without: Collection[str] = (),
     ) -> None:
         self._transport = transport
         self._call = call
@@ -57,6 +66,7 @@ class AsyncEventStream(AsyncIterator[StreamEvent]):
         self._events: AsyncGenerator[StreamEvent, None] | None = None
         self._at_rest = False
         self._watch = ExitStack()
+        self.without = passed_over(without)
         self.thread_id = thread_id
         self.run_id = run_id
 
@@ -121,6 +131,9 @@ class AsyncEventStream(AsyncIterator[StreamEvent]):
         try:
             async for piece in pieces:
                 for frame in decoder.feed(piece):
+                    if frame.event in self.without and not observer.listens():
+                        last = time.monotonic()
+                        continue
                     event = self._event(frame)
                     observer.event(event)
                     yield event

@@ -46,9 +46,9 @@ _KEEP_ALIVE = 2.0
 
 
 @lru_cache(512)
-def _url(address: str, query: httpx.QueryParams) -> httpx.URL:
+def _url(address: str, api_version: str) -> httpx.URL:
     """An address with its query; most requests go where one before them went, and parsing it takes long."""
-    return httpx.URL(address, params=query)
+    return httpx.URL(address, params={"api-version": api_version} if api_version else {})
 
 
 async def _wait(seconds: float) -> None:
@@ -284,9 +284,11 @@ class AsyncTransport:
 
     def _address(self, call: ServiceRequest) -> httpx.URL:
         """Where a call goes, with its query."""
+        address = self._endpoint.url + call.path
+        if not call.params:
+            return _url(address, self.api_version)
         version = {"api-version": self.api_version} if self.api_version else {}
-        params = {**version, **call.params}
-        return _url(self._endpoint.url + call.path, httpx.QueryParams(params))
+        return httpx.URL(address, params={**version, **call.params})
 
     def _log_body(self, what: str, call: ServiceRequest, content: bytes) -> None:
         if self._log_bodies:

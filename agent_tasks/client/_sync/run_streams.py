@@ -168,6 +168,7 @@ class RunStream(Iterator[StreamEvent]):
                     raise
                 run = self._calls.after_lost_answer(run, error)
                 continue
+            stream.without = self._stream.without
             self._stream = stream
             self.run = run.model_copy(update={"status": "queued", "required_action": None})
             return True

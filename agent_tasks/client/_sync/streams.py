@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
@@ -12,7 +12,7 @@ from typing import Self
 import httpx
 
 from agent_tasks.client._requests import ServiceRequest
-from agent_tasks.client._sse import Frame, FrameDecoder
+from agent_tasks.client._sse import Frame, FrameDecoder, passed_over
 from agent_tasks.client._sync import _runtime
 from agent_tasks.client._sync.transport import Transport
 from agent_tasks.client.failures import error_from_run
@@ -44,12 +44,21 @@ class EventStream(Iterator[StreamEvent]):
     - RunThrottledError, RunServerError or RunFailedError for an `error` event. What became of the run is read
       from the run.
 
+    Events whose names are in `without` are neither parsed nor given, unless somebody watches: to whoever
+    needs only a few, reading all of them is most of what a stream costs.
+
     `thread_id` and `run_id` are the last ones seen. Leaving closes the connection, unless the run came to
     rest and the stream to its end: then the next request goes over it. The run keeps running.
     """
 
     def __init__(
-        self, transport: Transport, call: ServiceRequest, *, thread_id: str | None, run_id: str | None
+        self,
+        transport: Transport,
+        call: ServiceRequest,
+        *,
+        thread_id: str | None,
+        run_id: str | None,
+        without: Collection[str] = (),
     ) -> None:
         self._transport = transport
         self._call = call
@@ -58,6 +67,7 @@ class EventStream(Iterator[StreamEvent]):
         self._events: Generator[StreamEvent, None] | None = None
         self._at_rest = False
         self._watch = ExitStack()
+        self.without = passed_over(without)
         self.thread_id = thread_id
         self.run_id = run_id
 
@@ -122,6 +132,9 @@ class EventStream(Iterator[StreamEvent]):
         try:
             for piece in pieces:
                 for frame in decoder.feed(piece):
+                    if frame.event in self.without and not observer.listens():
+                        last = time.monotonic()
+                        continue
                     event = self._event(frame)
                     observer.event(event)
                     yield event

@@ -61,7 +61,10 @@ def test_more_than_twenty_items_at_once_are_refused(api: Wire) -> None:
         ({"role": "user", "content": "x"}, "input[0].type"),
         ({"type": "message", "role": "boss", "content": "x"}, "input[0].role"),
         ({"type": "message", "role": "user"}, "input[0].content"),
-        ({"type": "message", "role": "user", "content": [{"type": "text", "text": "x"}]}, "input[0].content[0].type"),
+        (
+            {"type": "message", "role": "user", "content": [{"type": "text", "text": "x"}]},
+            "input[0].content[0].type",
+        ),
         (
             {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "x"}]},
             "input[0].content[0].annotations",

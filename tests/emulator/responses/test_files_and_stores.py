@@ -46,7 +46,9 @@ def test_a_store_is_filled_by_batches_and_searched(api: Wire) -> None:
     files = [_upload(api, f"{name}.md", f"All about {name}.".encode()) for name in ("oak", "elm")]
     batch = api.call("POST", f"{path}/file_batches", {"file_ids": files})
     done = wait_for(
-        lambda: (now := api.call("GET", f"{path}/file_batches/{batch['id']}"))["status"] == "completed" and now
+        lambda: (
+            (now := api.call("GET", f"{path}/file_batches/{batch['id']}"))["status"] == "completed" and now
+        )
     )
     assert done["file_counts"]["completed"] == 2
     assert len(api.call("GET", f"{path}/files")["data"]) == 2

@@ -44,9 +44,7 @@ def test_function_calls_end_a_response_and_their_outputs_begin_another(api: Wire
 
 def test_a_chain_by_previous_response_remembers(api: Wire) -> None:
     first = api.respond(input="What is the weather?", tools=[WEATHER])
-    second = api.respond(
-        previous_response_id=first["id"], input=outputs(first, "1", "2"), tools=[WEATHER]
-    )
+    second = api.respond(previous_response_id=first["id"], input=outputs(first, "1", "2"), tools=[WEATHER])
     assert text_of(second) == "1 and 2 degrees."
     third = api.respond(previous_response_id=second["id"], input="hello")
     assert text_of(third) == "You said hello."
@@ -151,9 +149,9 @@ def test_a_wrong_request_is_refused(api: Wire, fields: Json, param: str) -> None
 
 def test_an_agent_that_is_not_there(api: Wire) -> None:
     for reference in ({"name": "nobody"}, {**api.agent("somebody"), "version": "9"}):
-        error = api.respond(
-            input="x", agent_reference={"type": "agent_reference", **reference}, status=404
-        )["error"]
+        error = api.respond(input="x", agent_reference={"type": "agent_reference", **reference}, status=404)[
+            "error"
+        ]
         assert error["code"] == "not_found"
 
 

@@ -104,7 +104,9 @@ def test_the_endpoint_of_an_agent_serves_the_version_that_it_is_told(api: Wire) 
     ],
 )
 def test_a_definition_that_cannot_run_is_refused(api: Wire, definition: Any, param: str) -> None:
-    error = api.call("POST", "/agents/refused/versions", {"definition": definition}, status=400, **V1)["error"]
+    error = api.call("POST", "/agents/refused/versions", {"definition": definition}, status=400, **V1)[
+        "error"
+    ]
     assert error["details"][0]["param"] == param
 
 
@@ -115,7 +117,12 @@ def test_a_name_that_is_none_is_refused(api: Wire, name: str) -> None:
 
 
 def test_secrets_of_a_definition_do_not_come_back(api: Wire) -> None:
-    tool = {"type": "mcp", "server_label": "a", "server_url": "http://127.0.0.1:1/", "authorization": "s3cret"}
+    tool = {
+        "type": "mcp",
+        "server_label": "a",
+        "server_url": "http://127.0.0.1:1/",
+        "authorization": "s3cret",
+    }
     api.agent("secretive", tools=[{**tool, "headers": {"x-key": "s3cret"}}])
     response = api.http.get("/agents/secretive", params=V1)
     assert "s3cret" not in response.text

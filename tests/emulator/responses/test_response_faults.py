@@ -90,14 +90,11 @@ def test_throttling_before_and_within(api: Wire) -> None:
 def test_a_broken_stream_is_taken_up(api: Wire) -> None:
     api.faults({"when": CREATE, "then": {"break_stream": {"after_events": 3}}, "count": 1})
     body = {"model": MODEL, "input": "hello", "stream": True, "background": True}
-    text = ""
-    with (
-        pytest.raises(httpx.TransportError),
-        api.http.stream("POST", "/openai/v1/responses", json=body) as response,
-    ):
-        for piece in response.iter_text():
-            text += piece
-    assert text.count("event: ") == 3
+    pieces: list[str] = []
+    opened = api.http.stream("POST", "/openai/v1/responses", json=body)
+    with pytest.raises(httpx.TransportError), opened as response:
+        pieces.extend(response.iter_text())
+    assert "".join(pieces).count("event: ") == 3
     [newest] = api.call("GET", "/openai/v1/responses", limit=1)["data"]
     rest = api.stream("GET", f"/openai/v1/responses/{newest['id']}", stream="true", starting_after=2)
     assert rest[0][1]["sequence_number"] == 3

@@ -7,7 +7,7 @@ import threading
 import httpx
 import pytest
 
-from tests.emulator.helpers import Events, needs_recordings, parse_events, recording, upload, wait_for
+from tests.emulator.helpers import Events, needs_recordings, parse_events, recording, wait_for
 from tests.emulator.responses.helpers import RULES, WEATHER, Wire, names, wire
 
 
@@ -37,7 +37,7 @@ def _keys_agree(recorded: Events, mine: Events, *unless: str) -> None:
 def test_a_background_stream_has_the_recorded_events(api: Wire) -> None:
     recorded = _recorded("preview_background_stream_and_replay")
     mine = api.stream(input="long", background=True)
-    assert names(mine) == names([event for event in recorded if event]) or _kinds(mine) == _kinds(recorded)
+    assert _kinds(mine) == _kinds(recorded)
     _keys_agree(recorded, mine, "created_by")
 
 
@@ -125,10 +125,12 @@ def test_events_outlive_the_service(service: object) -> None:
 def test_only_background_streams_are_told_again(api: Wire) -> None:
     for fields in ({"stream": True}, {"background": True}):
         made = (
-            api.stream(input="x")[-1][1]["response"] if "stream" in fields else api.respond(input="x", **fields)
+            api.stream(input="x")[-1][1]["response"]
+            if "stream" in fields
+            else api.respond(input="x", **fields)
         )
         error = api.call("GET", f"/openai/v1/responses/{made['id']}", stream="true", status=400)["error"]
-        assert error["message"].startswith("This response cannot be streamed because it was not created with ")
+        assert error["message"].startswith("This response cannot be streamed because it was not created")
 
 
 def test_a_cancelled_stream_ends_with_the_response(api: Wire) -> None:
@@ -136,7 +138,9 @@ def test_a_cancelled_stream_ends_with_the_response(api: Wire) -> None:
     told: list[str] = []
 
     def follow() -> None:
-        with httpx.stream("POST", f"{api.running.endpoint}/openai/v1/responses", json=body, timeout=20) as response:
+        with httpx.stream(
+            "POST", f"{api.running.endpoint}/openai/v1/responses", json=body, timeout=20
+        ) as response:
             response.read()
             told.append(response.text)
 
