@@ -46,6 +46,7 @@ from agent_tasks.backends.marks import (
     marked_resource,
     metadata_of,
 )
+from agent_tasks.backends.owned import refuse_successors
 from agent_tasks.client import AsyncAgentsClient
 from agent_tasks.client.polling import polls, run_limit
 from agent_tasks.errors import (
@@ -411,6 +412,7 @@ class AgentsBackend:
 
     async def exists(self, kind: ResourceKind, remote_id: str) -> bool:
         """One GET."""
+        refuse_successors(kind, remote_id)
         resource: Any = self._resource(kind)
         try:
             await resource.get(remote_id)
@@ -420,6 +422,7 @@ class AgentsBackend:
 
     async def delete(self, kind: ResourceKind, remote_id: str) -> None:
         """One DELETE; 404 means that it is gone already."""
+        refuse_successors(kind, remote_id)
         resource: Any = self._resource(kind)
         try:
             await resource.delete(remote_id)

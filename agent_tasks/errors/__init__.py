@@ -5,6 +5,7 @@ AgentTasksError
 │  ├─ InsecureEndpointError            a token would travel over plain http to another machine
 │  ├─ NotInstalledError                a part that this needs is not installed; names the command
 │  ├─ NotAwaitedError                  a durable call was taken for its result without `await`
+│  ├─ OtherServiceError                something is of another service than the one that is set
 │  └─ CredentialError                  the credential gave no token
 ├─ TransportError                      no usable answer came back
 │  ├─ InvalidAnswerError               an answer came that is not one of the service
@@ -80,6 +81,7 @@ from agent_tasks.errors.configuration import (
     InsecureEndpointError,
     NotAwaitedError,
     NotInstalledError,
+    OtherServiceError,
 )
 from agent_tasks.errors.decisions import (
     AlreadyDecidedError,
@@ -182,6 +184,7 @@ __all__ = [
     "NotFoundError",
     "NotInstalledError",
     "NotReadyError",
+    "OtherServiceError",
     "PayloadTooLargeError",
     "PermissionDeniedError",
     "PipelineError",

@@ -42,7 +42,6 @@ from agent_tasks.backends.base import (
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.errors import (
     AgentTasksError,
-    ConfigurationError,
     ConversationBusyError,
     NotFoundError,
     RunExpiredError,
@@ -61,6 +60,7 @@ from agent_tasks.operations.dispatch import dispatch_tools
 from agent_tasks.operations.effects import is_outcome_unknown, look_up, mark_of
 from agent_tasks.operations.models import TurnSpec
 from agent_tasks.operations.outcomes import turn_error
+from agent_tasks.operations.services import refuse_anothers, refuse_anothers_conversation
 from agent_tasks.operations.workspace import Held, Workspace
 from agent_tasks.tools import ToolSet
 
@@ -188,8 +188,11 @@ class Attempts:
             RunFailedError: the last attempt gave none, and another one is not due.
             AgentTasksError: it could not be followed; the state says whether anything may have happened.
         """
+        if self.state is AttemptState.INTENDED:
+            await refuse_anothers_conversation(self._ws, self._turn.step, self._turn.after)
+        else:
+            refuse_anothers(self._ws, self.operation)
         await self._remember_the_earlier()
-        self._refuse_another_service()
         updates = await self._resumed()
         while True:
             ended = await self._to_the_end(updates)
@@ -203,22 +206,6 @@ class Attempts:
             crash_point("attempt.ended")
             await self._wait_within_deadline(pause, error)
             updates = await self._begin_again(ended.ref.conversation)
-
-    def _refuse_another_service(self) -> None:
-        """Refuse to go on with a turn of another service, which alone can tell what became of it.
-
-        Raises:
-            ConfigurationError: it was.
-        """
-        here, there = self._ws.backend.capabilities.in_keys, self.operation.fingerprint.get("service", "")
-        if self.state is AttemptState.INTENDED or here == there:
-            return
-        raise ConfigurationError(
-            f"The turn of step {self._turn.step!r} ({self.operation.key}) was begun on another service "
-            f"({there or 'classic'}), and the journal does not know its end. Run once more with "
-            "AGENT_TASKS_SERVICE as it was: that takes its answer, or cancels it.",
-            setting="AGENT_TASKS_SERVICE",
-        )
 
     async def _wait_within_deadline(self, pause: float, error: RunFailedError) -> None:
         if asyncio.get_running_loop().time() + pause > self._deadline:

@@ -13,6 +13,7 @@ from agent_tasks.operations.attempts import known_ref, look_up_turn, new_convers
 from agent_tasks.operations.effects import mark_of
 from agent_tasks.operations.models import DEFAULT_TTL
 from agent_tasks.operations.ownership import belongs_to
+from agent_tasks.operations.services import refuse_anothers
 from agent_tasks.operations.workspace import Workspace
 
 logger = get_logger("agent_tasks.operations")
@@ -61,6 +62,7 @@ async def _cancel(ws: Workspace, listed: Operation, slots: asyncio.Semaphore) ->
             return False
         operation = claimed.operation
         try:
+            refuse_anothers(ws, operation)
             with ws.guarded(operation.key):
                 ref = await _find(ws, operation)
                 if ref is not None and not await ws.backend.cancel_turn(ref):

@@ -14,6 +14,7 @@ from agent_tasks.journal import OperationState, ToolCallRecord, ToolCallState
 from agent_tasks.operations.attempts import Attempts
 from agent_tasks.operations.keys import content_hash, operation_key
 from agent_tasks.operations.models import ToolCallOutcome, TurnResult, TurnSpec
+from agent_tasks.operations.services import SERVICE
 from agent_tasks.operations.workspace import Workspace
 from agent_tasks.telemetry import agent_span
 from agent_tasks.tools import ToolSet
@@ -88,7 +89,7 @@ async def run_turn(
     fingerprint = {"step": turn.step, "agent": turn.agent.name, "owner": turn.kept_by, "after": turn.after,
                    "prompt": content_hash(turn.prompt), "ttl": turn.ttl.total_seconds()}  # fmt: skip
     if ws.backend.capabilities.in_keys:
-        fingerprint["service"] = ws.backend.capabilities.in_keys
+        fingerprint[SERVICE] = ws.backend.capabilities.in_keys
     async with ws.hold(key, "turn", fingerprint) as held:
         if held.is_done:
             found = held.operation

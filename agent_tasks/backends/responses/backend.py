@@ -37,6 +37,7 @@ from agent_tasks.backends.marks import (
     marked_resource,
     metadata_of,
 )
+from agent_tasks.backends.owned import refuse_classic
 from agent_tasks.backends.responses.answers import RUNNING
 from agent_tasks.backends.responses.probe import abilities_of
 from agent_tasks.backends.responses.rounds import Rounds, looks
@@ -305,6 +306,7 @@ class ResponsesBackend:
             await _gone(self._client, path_of("responses", response_id))
 
     def _path(self, kind: ResourceKind, remote_id: str) -> str | None:
+        refuse_classic(kind, remote_id)
         match kind:
             case "agent":
                 if self._agents is None or remote_id.startswith(_INLINE):

@@ -246,6 +246,8 @@ class StoredTurns:
             output = response.get("output") or []
             if waiting & waiting_in(output):
                 return _active(conversation, response, responses)
+        if not self._service.can.lists:  # nothing tells whose they are, and no turn can begin beside them
+            return ActiveTurn(TurnRef(conversation, f"{OF_ITEMS}open"), None)
         return None
 
     async def find(self, mark: Mark, *, conversation: str | None, since: float) -> FoundTurn | None:
