@@ -37,7 +37,7 @@ class CrashPoint:
     after: str | None = None
     """A point of recovery: a process gets there only when an earlier one was killed at this point."""
     only: str | None = None
-    """The service with which a process gets there: `responses`, or `inline`; None: with all."""
+    """With which service a process gets there: `responses`, or `inline` where nothing is kept; None: all."""
 
 
 _ALL = (

@@ -27,8 +27,14 @@ _TURNS = {"conversations.create": 1, "responses.create": TURNS + 2}
 SERVICES: dict[str, dict[str, int]] = {
     "classic": CREATIONS,
     "responses": {**_FILES, "agent_versions.create": AGENTS, **_TURNS},
+    "inline": {**_FILES, **_TURNS},
+    "unlisted": {**_FILES, **_TURNS},
+    "stateless": {**_FILES, "responses.create": TURNS + 2},
 }
 """The same by service."""
+
+_UNMARKED = ("conversations.create", "responses.create")
+"""What need not be ours: what asks a server what it has, and what is not kept and so not marked."""
 
 _ALL = {name for made in SERVICES.values() for name in made}
 
@@ -43,6 +49,8 @@ def duplicate_effects(log: Iterable[Mapping[str, Any]]) -> list[Any]:
             continue
         if KEY_FIELD in marked:
             sent[row["operation"], marked[KEY_FIELD], marked[ATTEMPT_FIELD], marked.get(ROUND_FIELD)] += 1
+        elif row["operation"] in _UNMARKED:
+            continue
         elif row["operation"] == "files.upload":
             sent[row["operation"], body["filename"]] += 1
         elif row["operation"] == "runs.submit_tool_outputs":
@@ -51,6 +59,12 @@ def duplicate_effects(log: Iterable[Mapping[str, Any]]) -> list[Any]:
         else:
             sent.update((row["path"], file) for file in body["file_ids"])
     return [effect for effect, times in sent.items() if times > 1]
+
+
+def is_of_turns(row: Mapping[str, Any]) -> bool:
+    """Whether a request of the log is one of ours, and not of those that ask a server what it has."""
+    body = row["body"] if isinstance(row["body"], dict) else {}
+    return row["operation"] != "conversations.create" or KEY_FIELD in (body.get("metadata") or {})
 
 
 def repeated_calls(folder: Path) -> list[str]:

@@ -211,6 +211,8 @@ class ResponsesBackend:
 
     async def find(self, kind: Literal["agent", "file", "store"], mark: Mark, *, since: float) -> str | None:
         """Look through the service's lists, newest first, back to `since`; files are listed whole."""
+        if kind == "agent" and self._agents is None:
+            return f"{_INLINE}{mark.text}"  # nothing is made of it, so it is always there
         if kind == "file":
             return await find_file(self._client.files.list(), mark, since)
         return await find_newest(self._listed(kind), mark, since)
