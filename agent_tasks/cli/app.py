@@ -367,6 +367,10 @@ def doctor(
     offline: Annotated[
         bool, typer.Option("--offline", help="Do not start the local service if no project is set.")
     ] = False,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="Ask the successor service what is open; needs a model, costs cents."),
+    ] = False,
 ) -> None:
     """Check everything that a run needs, and say what to do about it.
 
@@ -376,7 +380,8 @@ def doctor(
     configured is said, and is no failure.
 
     An agent, a queue and a blob container named `agent-tasks-doctor` are made
-    and deleted. No tokens are used; nothing secret is shown.
+    and deleted. No tokens are used, except by --live: it finds out what
+    the service guarantees, and keeps the answers. Nothing secret is shown.
 
     [bold]Example[/]
 
@@ -385,7 +390,9 @@ def doctor(
     """
     from agent_tasks.cli.doctor import examine
 
-    raise typer.Exit(examine(connection, as_json=as_json, start_service=not offline, pipeline=pipeline))
+    raise typer.Exit(
+        examine(connection, as_json=as_json, start_service=not offline, pipeline=pipeline, live=live)
+    )
 
 
 @app.command(epilog=EXIT_CODES)

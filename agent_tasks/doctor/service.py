@@ -13,10 +13,11 @@ from urllib.parse import urlsplit
 from azure.core.exceptions import AzureError
 
 from agent_tasks.backends.classic import CLASSIC
-from agent_tasks.backends.opening import open_backend
+from agent_tasks.backends.opening import LIVE, open_backend, read_live
 from agent_tasks.client import TOKEN_SCOPE, AsyncAgentsClient, RetryPolicy
 from agent_tasks.credentials import make_credential
 from agent_tasks.doctor.findings import Finding, failed, not_configured, ok, warning
+from agent_tasks.doctor.live import ask_live
 from agent_tasks.errors import (
     AgentTasksError,
     AuthenticationError,
@@ -44,6 +45,8 @@ class Target:
 
     endpoint: str
     settings: Settings
+    live: bool = False
+    """Whether it is asked, for a few cents, what documentation leaves open."""
 
     @property
     def is_local(self) -> bool:
@@ -108,7 +111,11 @@ async def _check_successor(target: Target) -> AsyncIterator[Finding]:
             return
         credential = make_credential(settings.credential, settings.token, endpoint=target.endpoint)
     try:
-        async with open_backend(target.endpoint, credential, kind) as backend:
+        if target.live:
+            async for finding in ask_live(target.endpoint, credential, settings):
+                yield finding
+        told = read_live(target.endpoint, settings.state_dir / LIVE)
+        async with open_backend(target.endpoint, credential, kind, told) as backend:
             async for _ in backend.marked("agent", limit=1):
                 break
             can = backend.capabilities

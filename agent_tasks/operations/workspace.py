@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from agent_tasks.backends.base import Backend
 from agent_tasks.backends.opening import open_backend
+from agent_tasks.backends.responses.live import LiveAnswers
 from agent_tasks.client import current_gate, guarded_by
 from agent_tasks.errors import AgentTasksError, JournalError
 from agent_tasks.journal import LEASE_SECONDS, Claim, Journal, Operation
@@ -80,6 +81,7 @@ class Workspace:
         scope: str | None = None,
         lease_seconds: float = LEASE_SECONDS,
         service: ServiceKind = ServiceKind.CLASSIC,
+        told: LiveAnswers | None = None,
     ) -> AsyncIterator[Self]:
         """Open the Agents service and the journal, and keep this worker's leases.
 
@@ -90,6 +92,7 @@ class Workspace:
             scope: see the class.
             lease_seconds: how long a claim of this worker holds when nothing is heard of it.
             service: which service the endpoint is.
+            told: what a project has told of itself.
 
         Raises:
             ConfigurationError: the endpoint or the journal's address can't be used.
@@ -97,7 +100,7 @@ class Workspace:
         """
         async with (
             Journal(journal_url, lease_seconds=lease_seconds) as journal,
-            cls.over(journal, endpoint, credential, scope=scope, service=service) as workspace,
+            cls.over(journal, endpoint, credential, scope=scope, service=service, told=told) as workspace,
         ):
             yield workspace
 
@@ -111,6 +114,7 @@ class Workspace:
         *,
         scope: str | None = None,
         service: ServiceKind = ServiceKind.CLASSIC,
+        told: LiveAnswers | None = None,
     ) -> AsyncIterator[Self]:
         """Open the Agents service over a journal that is open, and keep this worker's leases.
 
@@ -120,12 +124,13 @@ class Workspace:
             credential: see there.
             scope: see there.
             service: see there.
+            told: see there.
 
         Raises:
             ConfigurationError: the endpoint can't be used.
         """
         instrument_unless_watched()
-        async with open_backend(endpoint, credential, ServiceKind(service)) as backend:
+        async with open_backend(endpoint, credential, ServiceKind(service), told) as backend:
             can = backend.capabilities
             if not can.turns_once:
                 logger.warning("%s (%s): %s", backend.identity, can.service, can.guarantee)

@@ -11,7 +11,7 @@ from prefect.blocks.abstract import CredentialsBlock
 from prefect.blocks.core import Block, schema_extra
 from pydantic import ConfigDict, Field, HttpUrl, SecretStr, field_validator, model_validator
 
-from agent_tasks.backends.opening import known_service
+from agent_tasks.backends.opening import LIVE, known_service, read_live
 from agent_tasks.client import AsyncAgentsClient
 from agent_tasks.credentials import make_credential
 from agent_tasks.errors import ConfigurationError
@@ -281,7 +281,12 @@ async def open_workspace(settings: Settings) -> AsyncIterator[Workspace]:
         if service is ServiceKind.AUTO:
             service = await known_service(endpoint, credential, settings.state_dir / "services.json")
         async with Workspace.open(
-            endpoint, credential, journal_url, lease_seconds=settings.lease_seconds, service=service
+            endpoint,
+            credential,
+            journal_url,
+            lease_seconds=settings.lease_seconds,
+            service=service,
+            told=read_live(endpoint, settings.state_dir / LIVE),
         ) as workspace:
             yield workspace
         return

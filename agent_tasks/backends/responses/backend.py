@@ -39,6 +39,7 @@ from agent_tasks.backends.marks import (
 )
 from agent_tasks.backends.owned import refuse_classic
 from agent_tasks.backends.responses.answers import RUNNING
+from agent_tasks.backends.responses.live import LiveAnswers, with_answers
 from agent_tasks.backends.responses.probe import abilities_of
 from agent_tasks.backends.responses.rounds import Rounds, looks
 from agent_tasks.backends.responses.service import Abilities, ResponsesService, is_gone, translated
@@ -98,15 +99,28 @@ class ResponsesBackend:
     @classmethod
     @asynccontextmanager
     async def of_project(
-        cls, endpoint: str, credential: Credential, *, transport: httpx.AsyncBaseTransport | None = None
+        cls,
+        endpoint: str,
+        credential: Credential,
+        *,
+        told: LiveAnswers | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> AsyncIterator[Self]:
-        """Open clients for a project of Foundry (`PROJECT_ENDPOINT`) and close them at the end."""
+        """Open clients for a project of Foundry (`PROJECT_ENDPOINT`) and close them at the end.
+
+        Args:
+            endpoint: the project's address.
+            credential: any azure-identity credential, a token or key, or None on this machine.
+            told: what the project has told of itself (`agent-tasks doctor --live`).
+            transport: replaces the network, for tests.
+        """
         base = endpoint.strip().rstrip("/")
         async with (
             AsyncResponsesClient(f"{base}/openai/v1", credential, transport=transport) as client,
             AsyncResponsesClient(base, credential, api_version=_API_VERSION, transport=transport) as agents,
         ):
-            yield cls(client, FOUNDRY, agents=agents, identity=agents.endpoint)
+            can = with_answers(FOUNDRY, told or LiveAnswers())
+            yield cls(client, can, agents=agents, identity=agents.endpoint)
 
     @classmethod
     @asynccontextmanager
@@ -293,6 +307,8 @@ class ResponsesBackend:
         await _gone(self._client, path)
 
     async def _delete_responses(self, conversation: str) -> None:
+        if self._can.cascades:
+            return
         try:
             responses = await self._service.responses(conversation)
         except NotFoundError:
@@ -337,7 +353,7 @@ def capabilities_of(can: Abilities) -> Capabilities:
         service=service,
         in_keys="agents" if can.agents else "inline",
         lost_turn=lost,
-        turns_once=can.lists,
+        turns_once=can.proves_absence,
         keeps_conversations=can.conversations,
         keeps_agents=can.agents,
         approvals_by_turn=not can.agents,

@@ -24,6 +24,8 @@ __all__ = ["Abilities", "ResponsesService", "is_gone", "translated"]
 _LOCKED = "conversation_locked"
 _OPEN_CALL = "No tool output found"
 _PAGE = 100
+SHOWN_WITHIN = 3.0
+"""Seconds for which look-ups go on: docs/durability.md, "What is not"."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,22 @@ class Abilities:
     """Lists of responses and conversations, with their metadata."""
     background: bool = True
     """Responses that go on when nobody reads them, and can be resumed and cancelled."""
+    shows_running: bool = True
+    """Lists have what still runs, too."""
+    shows_after: float = 0.0
+    """Seconds until a response is in the list."""
+    keeps_metadata: bool = True
+    """Responses keep their metadata."""
+    locks: bool = True
+    """A conversation takes one response at a time."""
+    cascades: bool = False
+    """The responses of a conversation go with it."""
+
+    @property
+    def proves_absence(self) -> bool:
+        """Whether it is known of every turn that it was not sent: seen in a list, or kept out by a lock."""
+        is_seen = self.shows_running and self.shows_after <= SHOWN_WITHIN
+        return self.lists and self.keeps_metadata and (is_seen or self.locks)
 
 
 def is_gone(error: ServiceError) -> bool:

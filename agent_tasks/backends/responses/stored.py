@@ -35,7 +35,13 @@ from agent_tasks.backends.responses.answers import (
 )
 from agent_tasks.backends.responses.events import EventReader
 from agent_tasks.backends.responses.rounds import OF_ITEMS, Current, Rounds
-from agent_tasks.backends.responses.service import ResponsesService, of_attempt, of_key, translated
+from agent_tasks.backends.responses.service import (
+    ResponsesService,
+    are_marked,
+    of_attempt,
+    of_key,
+    translated,
+)
 from agent_tasks.backends.responses.words import Words, marked
 from agent_tasks.client import path_of
 from agent_tasks.client.polling import polls
@@ -256,12 +262,15 @@ class StoredTurns:
             conversation = await self._conversation_of(mark, since)
             if conversation is None:
                 return None
-        chain = of_attempt(await self._service.responses(conversation), mark)
+        responses = await self._service.responses(conversation)
+        chain = of_attempt(responses, mark)
         if chain:
             return FoundTurn(conversation, str(chain[0]["id"]), prompt_posted=True)
         kept = await self._service.conversation(conversation)
         if not carries(kept.get("metadata"), mark):
             return None
+        if responses and not are_marked(responses):  # none but this turn has been in it yet
+            return FoundTurn(conversation, str(responses[0]["id"]), prompt_posted=True)
         if not self._service.can.lists and _is_answered(await self._service.items(conversation)):
             return FoundTurn(conversation, f"{OF_ITEMS}{mark.text}", prompt_posted=True)
         return FoundTurn(conversation, None, prompt_posted=True)
