@@ -397,6 +397,31 @@ def doctor(
 
 @app.command(epilog=EXIT_CODES)
 @reported
+def migrate(
+    agent: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only this agent (name or id); repeat it for more."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Copy; without it they are listed only.")] = False,
+) -> None:
+    """Copy the agents that you keep on the classic service to its successor.
+
+    Agents become versions, with the files and stores that they use. What
+    was copied before, and is the same, is left alone. What does not move is
+    printed. Pipelines need nothing of this.
+
+    [bold]Example[/]
+
+        agent-tasks migrate
+        agent-tasks migrate --agent clerk --yes
+    """
+    from agent_tasks.cli.migrate import migrate as copied
+
+    raise typer.Exit(copied(agent or [], yes=yes))
+
+
+@app.command(epilog=EXIT_CODES)
+@reported
 def version() -> None:
     """Print the versions that matter for a bug report."""
     import platform

@@ -456,6 +456,7 @@ async def test_a_call_that_an_attempt_left_open_is_answered_with_its_own_output(
         return next(statuses)
 
     async with open_workspace(service()) as ws:
+        await ws.journal.operations.claim(ws.scope, "key", "turn", {})
         for call in ("call_1", "call_2"):
             asked = ToolCallRequest(call, "status", '{"name": "x"}')
             await dispatch_tools(ws, "key", "resp_1", [asked], ToolSet([status]))
