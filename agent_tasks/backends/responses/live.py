@@ -61,7 +61,7 @@ class LiveAnswers(BaseModel):
 
 def with_answers(can: Abilities, told: LiveAnswers) -> Abilities:
     """What an endpoint can do, with what it has told; what it has not told is as documented."""
-    known = {
+    known: dict[str, Any] = {
         "background": told.background,
         "shows_running": told.lists_running,
         "keeps_metadata": told.keeps_metadata,
