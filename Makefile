@@ -5,6 +5,8 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory --no-builtin-rules
+# Where Python may keep no bytecode, each of the hundreds of processes that tests start compiles all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -46,6 +48,7 @@ setup: $(DEV_READY) ## Set up for developing: .venv with everything, pinned
 
 run: $(RUN_READY) ## Process examples/documents on this machine, results in out/
 	@$(BIN)/agent-tasks run examples/documents --pipeline examples/pipeline.yaml --out out
+	@$(BIN)/agent-tasks evaluate out --truth examples/truth.jsonl
 
 run-queues: $(FUNCTIONS_READY) ## Process invoices with tools behind storage queues, on this machine, results in out/queues/
 	@$(BIN)/agent-tasks functions azure_functions -- \
@@ -113,6 +116,7 @@ constraints: $(DEV_READY) ## Pin the newest versions that go together, with thei
 	@$(call pin_alone,worker-library,$(WORKER_LIBRARY)); $(call pin_alone,official-preview,$(OFFICIAL_PREVIEW))
 
 clean: ## Remove everything that was set up or produced
+	@if [ -d .agent-tasks ] && [ -x $(BIN)/agent-tasks ]; then AGENT_TASKS_STATE_DIR=$(CURDIR)/.agent-tasks $(BIN)/agent-tasks stop || true; fi
 	@rm -rf $(VENV) .agent-tasks out dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@echo "clean: removed .venv, .agent-tasks, out and caches"

@@ -17,6 +17,7 @@
 | `AGENT_TASKS_LOCAL_TOOLS_FILE` | the tools file of the local service; none |
 | `AGENT_TASKS_SHOW_CONTENT` | whether the dashboard shows what was said in turns, without secrets; true |
 | `AGENT_TASKS_START_TIMEOUT` | how long a local server may take to start; 120 seconds |
+| `AGENT_TASKS_KEEP_SERVERS` | how long local servers stay after a run; 600 seconds, 0 with `CI` set |
 
 Order, later wins: the default, the file `.env` in the working directory, the environment, an argument of
 `Settings(...)`. Nothing here imports Prefect: these values decide Prefect's home, so they are read before it.
@@ -134,6 +135,8 @@ class Settings(BaseSettings):
     """Whether prompts, answers and outputs of tools are shown on the Prefect dashboard, without secrets."""
     start_timeout: float = Field(default=120.0, gt=0, le=3600)
     """Seconds a local server may take until it answers."""
+    keep_servers: float = Field(default_factory=lambda: _kept_by_default(), ge=0, le=86_400)
+    """Seconds that local servers stay after `agent-tasks run` while nobody uses them; 0: they end with it."""
 
     def __init__(self, **values: Any) -> None:
         own = [name for name in values if not name.startswith("_")]
@@ -295,6 +298,11 @@ class Settings(BaseSettings):
         if self.credential is CredentialKind.TOKEN and self.token is None:
             raise ValueError("AGENT_TASKS_CREDENTIAL is token, so AGENT_TASKS_TOKEN must hold the token")
         return self
+
+
+def _kept_by_default() -> float:
+    """Seconds; a machine of continuous integration is left as it was found."""
+    return 0.0 if os.environ.get("CI") else 600.0
 
 
 def environment() -> dict[str, str]:

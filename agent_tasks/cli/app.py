@@ -156,6 +156,53 @@ def weights() -> None:
 
 @app.command(epilog=EXIT_CODES)
 @reported
+def evaluate(
+    run: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder of results.")],
+    truth: Annotated[
+        Path, typer.Option("--truth", "-t", metavar="FILE", help="Right values: .jsonl or .csv.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="DIR2", help="Folder for evaluation.md.", show_default="DIR/evaluation"
+        ),
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option(metavar="DIR3", help="Results of another run, to compare.")
+    ] = None,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FIELD=HOW", help="exact, text, number:0.01, date or set; may be repeated."),
+    ] = None,
+    require: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FIGURE", help="Exit with 1 if it is not so: f1>=0.9; may be repeated."),
+    ] = None,
+    rate: Annotated[
+        float, typer.Option(metavar="SHARE", help="Wrong documents allowed among those done.")
+    ] = 0.01,
+) -> None:
+    """Say how good a run is, by a file of right values.
+
+    Precision and recall of each field, how many documents are done and yet
+    wrong, how many a person has to see; how sure values are, and from which
+    confidence on documents may be done. Nothing is started or sent.
+
+    [bold]Example[/]
+
+        agent-tasks evaluate out --truth truth.jsonl --require 'done_wrong<=1%'
+    """
+    from agent_tasks.cli.evaluate import evaluate_run
+
+    raise typer.Exit(
+        evaluate_run(
+            run, truth, out=out, against=against, compare=compare or [], require=require or [], rate=rate
+        )
+    )
+
+
+@app.command(epilog=EXIT_CODES)
+@reported
 def fork(
     run: Annotated[
         str, typer.Argument(metavar="RUN", help="A finished run: its folder of results, or its pipeline.")
@@ -215,6 +262,20 @@ def dashboard(
     from agent_tasks.cli.dashboard import show_dashboard
 
     show_dashboard(browser=browser)
+
+
+@app.command(epilog=EXIT_CODES)
+@reported
+def stop() -> None:
+    """End the local servers that stay for the next command.
+
+    After agent-tasks run they stay for AGENT_TASKS_KEEP_SERVERS seconds (600)
+    with nobody using them. One that another command uses is left to it, and
+    the exit code is 1.
+    """
+    from agent_tasks.cli.stop import stop_servers
+
+    raise typer.Exit(stop_servers())
 
 
 @app.command(

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from agent_tasks.errors import ConfigurationError, PipelineError
 from agent_tasks.operations.keys import operation_key
+from agent_tasks.pipeline.demands import asked, load_demand
 from agent_tasks.pipeline.output_schema import FieldSpec, OutputSchema
 from agent_tasks.pipeline.overrides import Change, apply_changes
 from agent_tasks.pipeline.pipelines import STEPS, AgentPlan, Pipeline, Question, Role, ShortPipeline
@@ -127,6 +128,7 @@ class _Checker:
                 ("questions",), "there is nobody to answer them.", "Add `agents.analyst`, or remove them."
             )
         sinks = load_sinks(self.source, file.sinks, self.problems)
+        demand = load_demand(self.source, file.confidence, self.problems)
         if self.problems or output is None:
             raise first_of(self.problems)
         fingerprint = operation_key(
@@ -137,6 +139,7 @@ class _Checker:
             reviewer=reviewer.facts() if reviewer else None,
             output=file.output.model_dump(mode="json"),
             repair_turns=file.limits.repair_turns,
+            **asked(demand),
         )
         failure_fingerprint = operation_key(
             "failure",
@@ -159,6 +162,7 @@ class _Checker:
             analyst=analyst,
             questions=questions,
             fingerprint=fingerprint,
+            demand=demand,
             failure_fingerprint=failure_fingerprint,
         )
 
