@@ -36,7 +36,7 @@ TEST_PROCESSES := $(shell python3 -c 'import os; print(os.cpu_count() * 2)')
 # `make constraints UPGRADE=` keeps the versions that are pinned, and adds what is new in pyproject.toml.
 UPGRADE := --upgrade
 
-.PHONY: help setup run run-queues dashboard functions test pinned durability security conformance queues documents official-preview lint types generate reference bench constraints clean
+.PHONY: help setup run run-queues dashboard functions test pinned durability parity security conformance queues documents official-preview lint types generate reference bench constraints clean
 
 # What the reference has pages of; the rest is inner.
 REFERENCE = steps operations tools errors client settings testing documents.grounding pipeline.loader prefect.blocks prefect.hooks prefect.sessions prefect.tasks
@@ -68,6 +68,9 @@ pinned: $(DEV_READY) $(FUNCTIONS_READY) ## Run what is pinned together: server, 
 
 durability: $(DEV_READY) ## Kill a pipeline at every crash point and resume it; counts on the last line
 	@AGENT_TASKS_ALL_CRASH_POINTS=1 $(BIN)/pytest -q tests/durability
+
+parity: $(DEV_READY) ## Run the same programs on both services and inline; writes the table of docs/successor.md
+	@AGENT_TASKS_TEST_PROGRAMS=1 $(BIN)/pytest -q tests/parity
 
 security: $(DEV_READY) $(FUNCTIONS_READY) ## Attack the sandbox, the services, the pages and the secrets; counts on the last line
 	@AGENT_TASKS_ALL_ATTACKS=1 $(BIN)/pytest -q -n 2 --dist loadgroup tests/security

@@ -428,6 +428,10 @@ def doctor(
     offline: Annotated[
         bool, typer.Option("--offline", help="Do not start the local service if no project is set.")
     ] = False,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="Ask the successor service what is open; needs a model, costs cents."),
+    ] = False,
 ) -> None:
     """Check everything that a run needs, and say what to do about it.
 
@@ -437,7 +441,8 @@ def doctor(
     configured is said, and is no failure.
 
     An agent, a queue and a blob container named `agent-tasks-doctor` are made
-    and deleted. No tokens are used; nothing secret is shown.
+    and deleted. No tokens are used, except by --live: it finds out what
+    the service guarantees, and keeps the answers. Nothing secret is shown.
 
     [bold]Example[/]
 
@@ -446,7 +451,34 @@ def doctor(
     """
     from agent_tasks.cli.doctor import examine
 
-    raise typer.Exit(examine(connection, as_json=as_json, start_service=not offline, pipeline=pipeline))
+    raise typer.Exit(
+        examine(connection, as_json=as_json, start_service=not offline, pipeline=pipeline, live=live)
+    )
+
+
+@app.command(epilog=EXIT_CODES)
+@reported
+def migrate(
+    agent: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only this agent (name or id); repeat it for more."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Copy; without it they are listed only.")] = False,
+) -> None:
+    """Copy the agents that you keep on the classic service to its successor.
+
+    Agents become versions, with the files and stores that they use. What
+    was copied before, and is the same, is left alone. What does not move is
+    printed. Pipelines need nothing of this.
+
+    [bold]Example[/]
+
+        agent-tasks migrate
+        agent-tasks migrate --agent clerk --yes
+    """
+    from agent_tasks.cli.migrate import migrate as copied
+
+    raise typer.Exit(copied(agent or [], yes=yes))
 
 
 @app.command(epilog=EXIT_CODES)

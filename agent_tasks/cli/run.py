@@ -21,7 +21,7 @@ from agent_tasks.local.servers import (
     use_prefect_api,
     use_prefect_environment,
 )
-from agent_tasks.settings import Settings
+from agent_tasks.settings import ServiceKind, Settings
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -69,9 +69,10 @@ def run_batch(
     settings = Settings()
     _check_paths(documents, pipeline, out)
     # Made before anything starts: it refuses a local service that is not all there.
-    service = None if settings.project_endpoint else local_service(settings)
-    if settings.project_endpoint:
-        require_answer("PROJECT_ENDPOINT", settings.project_endpoint)
+    service = None if settings.service_endpoint else local_service(settings)
+    if settings.service_endpoint:
+        is_inline = settings.service_kind is ServiceKind.INLINE
+        require_answer("OPENAI_BASE_URL" if is_inline else "PROJECT_ENDPOINT", settings.service_endpoint)
     use_prefect_environment(settings)
     if debugging():
         os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "WARNING"

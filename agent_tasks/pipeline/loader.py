@@ -32,7 +32,7 @@ from agent_tasks.pipeline.sinks import load_sinks
 from agent_tasks.pipeline.steps_loader import load_steps
 from agent_tasks.pipeline.yaml_source import Location, YamlSource, read_yaml
 from agent_tasks.queues import StorageConnection
-from agent_tasks.settings import Settings, environment
+from agent_tasks.settings import ServiceKind, Settings, environment
 from agent_tasks.steps.file_problems import first_of, told
 from agent_tasks.tools import (
     QueueFunctionTool,
@@ -90,7 +90,9 @@ def default_model(settings: Settings) -> str | None:
     """
     if settings.model_deployment_name:
         return settings.model_deployment_name
-    host = urlsplit(settings.project_endpoint or "http://localhost").hostname
+    host = urlsplit(settings.service_endpoint or "http://localhost").hostname
+    if settings.service_kind is ServiceKind.INLINE:
+        return None  # its models have names
     if host in ("localhost", "127.0.0.1", "::1"):
         return settings.local_model_name.partition(":")[0]
     return None

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from agents_emulator.app import OPERATIONS
+from agents_emulator.app import OPERATIONS, SUCCESSOR_OPERATIONS
 from agents_emulator.errors import ServiceError
 from agents_emulator.service import ServiceConfig
-from agents_emulator.strictness import MAX_DEPTH, check_body, check_query
+from agents_emulator.strictness import MAX_DEPTH, check_body, check_query, operation_names
 from tests.emulator.helpers import RECORDINGS, Json, agent, needs_recordings, post, recording
 from tests.support.derive_schemas import ANSWERS, NAMES, REQUESTS, SPEC, derive
 from tests.support.service import RunningService
@@ -29,6 +29,7 @@ def test_the_derived_schemas_are_up_to_date() -> None:
 def test_every_operation_has_its_schema() -> None:
     known = json.loads(REQUESTS.read_text(encoding="utf-8"))["operations"]
     assert sorted(known) == sorted(operation.name for operation in OPERATIONS)
+    assert {operation.name for operation in SUCCESSOR_OPERATIONS} <= set(operation_names())
 
 
 @needs_recordings
