@@ -5,6 +5,8 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory --no-builtin-rules
+# Where Python may keep no bytecode, each of the hundreds of processes that tests start compiles all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -43,7 +45,7 @@ TEST_PROCESSES := $(shell python3 -c 'import os; print(os.cpu_count() * 2)')
 # `make constraints UPGRADE=` keeps the versions that are pinned, and adds what is new in pyproject.toml.
 UPGRADE := --upgrade
 
-.PHONY: help setup run run-queues dashboard functions test pinned durability security conformance queues documents official-preview successor-clients lint types generate reference bench constraints clean
+.PHONY: help setup run run-queues dashboard functions test pinned durability parity security conformance queues documents official-preview successor-clients lint types generate reference bench constraints clean
 
 # What the reference has pages of; the rest is inner.
 REFERENCE = steps operations tools errors client settings testing documents.grounding pipeline.loader prefect.blocks prefect.hooks prefect.sessions prefect.tasks
@@ -55,6 +57,7 @@ setup: $(DEV_READY) ## Set up for developing: .venv with everything, pinned
 
 run: $(RUN_READY) ## Process examples/documents on this machine, results in out/
 	@$(BIN)/agent-tasks run examples/documents --pipeline examples/pipeline.yaml --out out
+	@$(BIN)/agent-tasks evaluate out --truth examples/truth.jsonl
 
 run-queues: $(FUNCTIONS_READY) ## Process invoices with tools behind storage queues, on this machine, results in out/queues/
 	@$(BIN)/agent-tasks functions azure_functions -- \
@@ -74,6 +77,9 @@ pinned: $(DEV_READY) $(FUNCTIONS_READY) ## Run what is pinned together: server, 
 
 durability: $(DEV_READY) ## Kill a pipeline at every crash point and resume it; counts on the last line
 	@AGENT_TASKS_ALL_CRASH_POINTS=1 $(BIN)/pytest -q tests/durability
+
+parity: $(DEV_READY) ## Run the same programs on both services and inline; writes the table of docs/successor.md
+	@AGENT_TASKS_TEST_PROGRAMS=1 $(BIN)/pytest -q tests/parity
 
 security: $(DEV_READY) $(FUNCTIONS_READY) ## Attack the sandbox, the services, the pages and the secrets; counts on the last line
 	@AGENT_TASKS_ALL_ATTACKS=1 $(BIN)/pytest -q -n 2 --dist loadgroup tests/security
@@ -125,6 +131,7 @@ constraints: $(DEV_READY) ## Pin the newest versions that go together, with thei
 	@$(foreach client,$(CLIENTS),$(call pin_whole,client-$(client),$(CLIENT_$(client)));)
 
 clean: ## Remove everything that was set up or produced
+	@if [ -d .agent-tasks ] && [ -x $(BIN)/agent-tasks ]; then AGENT_TASKS_STATE_DIR=$(CURDIR)/.agent-tasks $(BIN)/agent-tasks stop || true; fi
 	@rm -rf $(VENV) .agent-tasks out dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@echo "clean: removed .venv, .agent-tasks, out and caches"

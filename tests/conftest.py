@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, Protocol
 
 import pytest
 
+from agent_tasks.local.database_template import DatabaseTemplate
 from agents_emulator.models import ChatModel
 from agents_emulator.service import ServiceConfig
 from tests.support.answers import ANSWERS
@@ -22,6 +26,20 @@ from tests.support.service import (
     start_process,
     write_rules,
 )
+
+os.environ["AGENT_TASKS_KEEP_SERVERS"] = "0"  # nothing that a test starts outlives it
+
+# Modules and tests stay to the end: a collector that looks at them again and again takes a tenth of the time.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Leave what has been collected out of garbage collection, which goes on from here, less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+    gc.enable()
+
 
 _TOGETHER = {
     **dict.fromkeys(("tests/journal/", "tests/batch/test_workers.py"), "journal"),  # one PostgreSQL server
@@ -81,9 +99,15 @@ def prefect_server() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
         patch.setenv("DO_NOT_TRACK", "1")
-        from prefect.testing.utilities import prefect_test_harness
+        from prefect.testing import utilities
 
-        with prefect_test_harness(server_startup_timeout=120):
+        def folder_with_database() -> str:
+            folder = mkdtemp()
+            DatabaseTemplate(version("prefect")).copy_to(Path(folder) / "prefect-test.db")
+            return folder
+
+        patch.setattr(utilities, "mkdtemp", folder_with_database)
+        with utilities.prefect_test_harness(server_startup_timeout=120):
             yield
 
 

@@ -14,11 +14,12 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from agent_tasks.documents.content import Edges
 from agent_tasks.documents.layout import Word
 from agent_tasks.documents.progress import recognising
+from agent_tasks.documents.recogniser import Recogniser
 from agent_tasks.documents.recognition_cache import CachedRecogniser, cache_folder
 
 if TYPE_CHECKING:
@@ -32,25 +33,6 @@ _SURE_ENOUGH = 0.3  # below, what is seen is no text but a picture's texture
 _TESSERACT_SECONDS = 120
 
 
-class Recogniser(Protocol):
-    """Recognises the text of pictures."""
-
-    name: str
-    """Such as ``rapidocr``."""
-
-    @property
-    def version(self) -> str:
-        """What its answers depend on beside the picture: its version, its languages."""
-
-    def words(self, picture: Image, size: tuple[float, float]) -> tuple[list[Word], float]:
-        """Return the words in a picture of a page, and how sure they are on average (0 to 1).
-
-        Args:
-            picture: The picture, upright, in RGB.
-            size: Width and height of the page; the words' edges are in this measure.
-        """
-
-
 @functools.cache
 def recogniser() -> Recogniser | None:
     """Return what recognises text here, each picture once; None if nothing that does is installed."""
@@ -62,7 +44,8 @@ def recogniser() -> Recogniser | None:
         if program is None:
             return None
         means = _Tesseract(program)
-    return CachedRecogniser(means, cache_folder())
+    folder = cache_folder()
+    return means if folder is None else CachedRecogniser(means, folder)
 
 
 def recognition_note(pages: dict[int, float]) -> str:

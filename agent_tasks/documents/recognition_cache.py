@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent_tasks.documents.layout import Word
+from agent_tasks.documents.recogniser import Recogniser
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-    from agent_tasks.documents.recognition import Recogniser
 
 MAX_BYTES = 256 * 1024 * 1024
 """Of all files together."""
@@ -28,10 +27,13 @@ _LOOK_EVERY = 50  # pages kept by this process between two looks at the size of 
 _VERSION = 1  # of the files, and of what becomes of a recogniser's answer
 
 
-def cache_folder() -> Path:
-    """Return the folder of the cache: ``agent-tasks/recognised`` in ``XDG_CACHE_HOME`` or ``~/.cache``."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "agent-tasks" / "recognised"
+def cache_folder() -> Path | None:
+    """Return the cache's folder, in ``XDG_CACHE_HOME`` or ``~/.cache``; None for a user without a home."""
+    try:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # a number without a name, as in containers
+        return None
+    return home / "agent-tasks" / "recognised"
 
 
 class CachedRecogniser:

@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, sync_playwright
 from agent_tasks.cli.app import app
 from agent_tasks.local.server_access import auth_path, auth_string
 from tests.local.conftest import processes_of, until
+from tests.support.caches import shared_cache
 from tests.support.chromium import needs_chromium
 from tests.support.processor import descendants
 
@@ -52,7 +53,9 @@ class Dashboard:
 @pytest.fixture(scope="module")
 def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     folder = tmp_path_factory.mktemp("dashboard")
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    clean = shared_cache() | {
+        name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")
+    }
     environment = clean | {"AGENT_TASKS_STATE_DIR": str(folder / "state"), "HOME": str(folder)}
     log = folder / "stderr.log"
     with log.open("w") as errors:
@@ -142,7 +145,9 @@ def test_other_programs_find_the_server(dashboard: Dashboard) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_a_command_of_prefects_keeps_the_server_for_as_long_as_it_runs(tmp_path: Path) -> None:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    clean = shared_cache() | {
+        name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")
+    }
     environment = clean | {"AGENT_TASKS_STATE_DIR": str(tmp_path / "state"), "HOME": str(tmp_path)}
     done = subprocess.run(
         [*MAIN, "prefect", "work-pool", "create", "documents", "--type", "process"],

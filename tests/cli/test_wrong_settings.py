@@ -66,6 +66,7 @@ WRONG: dict[str, list[str]] = {
     "AGENT_TASKS_LOCAL_TOOLS_FILE": ["", "missing.yaml", "{folder}", "{file}"],
     "AGENT_TASKS_SHOW_CONTENT": ["", "perhaps", "2"],
     "AGENT_TASKS_START_TIMEOUT": ["", "soon", "0", "-5", "nan", "inf", "99999"],
+    "AGENT_TASKS_KEEP_SERVERS": ["", "soon", "-1", "nan", "inf", "99999"],
 }
 CASES = [(name, value) for name, values in WRONG.items() for value in values]
 

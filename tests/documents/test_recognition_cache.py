@@ -91,7 +91,17 @@ def test_where_nothing_can_be_written_pages_are_recognised_all_the_same(tmp_path
 
 def test_the_folder_is_the_users_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    CachedRecogniser(Counting(), cache_folder()).words(page(), SIZE)
-    assert cache_folder() == tmp_path / "agent-tasks" / "recognised"
-    assert stat.S_IMODE(cache_folder().stat().st_mode) == 0o700
-    assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in cache_folder().iterdir())
+    folder = cache_folder()
+    assert folder == tmp_path / "agent-tasks" / "recognised"
+    CachedRecogniser(Counting(), folder).words(page(), SIZE)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in folder.iterdir())
+
+
+def test_a_user_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", nowhere)
+    assert cache_folder() is None

@@ -49,7 +49,9 @@ def test_flow_is_recorded_whole_and_the_persons_own_prefect_stays_untouched(tmp_
     (home / ".prefect").mkdir(parents=True)
     profiles = 'active = "mine"\n[profiles.mine]\nPREFECT_API_URL = "http://192.0.2.1/api"\n'
     (home / ".prefect" / "profiles.toml").write_text(profiles)
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "XDG_"))
+    }
     environment = inherited | {
         "HOME": str(home),
         "AGENT_TASKS_STATE_DIR": str(tmp_path / "state"),
@@ -75,6 +77,11 @@ def test_flow_is_recorded_whole_and_the_persons_own_prefect_stays_untouched(tmp_
         assert database.execute("select state_name from flow_run").fetchall() == [("Completed",)]
         logs = database.execute("select message from log").fetchall()
         assert ("a line of the flow's log",) in logs
+    (template,) = (home / ".cache" / "agent-tasks").iterdir()
+    with sqlite3.connect(template) as kept:
+        (tables,) = kept.execute("select count(*) from sqlite_master where type = 'table'").fetchone()
+        assert tables > 30
+        assert kept.execute("select count(*) from flow_run").fetchone() == (0,)
     assert (tmp_path / "state" / ".gitignore").read_text() == "*\n"
     assert (tmp_path / "state").stat().st_mode & 0o077 == 0
     assert processes_of(tmp_path) == []
@@ -119,4 +126,4 @@ def test_rules_of_a_scripted_model_are_found_from_the_persons_folder(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "rules.yaml").write_text("rules: []\n")
     server = local_service(Settings(local_model="scripted:rules.yaml", state_dir=tmp_path / "state"))
-    assert server.spec.identity == f"scripted:{tmp_path / 'rules.yaml'}"
+    assert server.spec.identity.startswith(f"scripted:{tmp_path / 'rules.yaml'} ")

@@ -237,7 +237,7 @@ def _validator(kind: str, name: str) -> Draft202012Validator | None:
 
 
 def check(kind: str, name: str, body: Any) -> list[str]:
-    """Return what is wrong with a body; `kind` is `operations`, `agents`, `events` or `error`, `name` of which."""
+    """Return what is wrong with a body. Kinds: `operations`, `agents`, `events` (by name) and `error`."""
     validator = _validator(kind, name)
     if validator is None:
         return [f"{kind[:-1]} {name}: the published document knows no such answer"]

@@ -77,7 +77,7 @@ def serving_dashboards(home: Path) -> Iterator[str]:
         "PREFECT_SERVER_UI_API_URL": f"{origin}/api",
         "PREFECT_UI_STATIC_DIRECTORY": str(home / "ui"),
     }
-    command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)]
+    command = [sys.executable, "-m", "agent_tasks.local.prefect_program", "--port", str(port)]
     with (home / "server.log").open("w") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         try:

@@ -18,7 +18,8 @@ from agent_tasks.documents.progress import alive
 from agent_tasks.documents.readers.legibility import is_garbage
 from agent_tasks.documents.readers.pdf_notes import draw_appearances, words_on
 from agent_tasks.documents.readers.pdf_page import Frame, PageText
-from agent_tasks.documents.recognition import REMEDY, Recogniser, listed, recogniser, recognition_note
+from agent_tasks.documents.recogniser import Recogniser
+from agent_tasks.documents.recognition import REMEDY, listed, recogniser, recognition_note
 from agent_tasks.errors import EmptyDocumentError, UnreadableDocumentError
 
 MAX_ATTACHMENTS = 200

@@ -11,7 +11,8 @@ from agent_tasks.documents.content import DocumentContent, Place
 from agent_tasks.documents.layout import add_page
 from agent_tasks.documents.limits import ReadingLimits, too_long
 from agent_tasks.documents.progress import alive
-from agent_tasks.documents.recognition import REMEDY, Recogniser, recogniser, recognition_note
+from agent_tasks.documents.recogniser import Recogniser
+from agent_tasks.documents.recognition import REMEDY, recogniser, recognition_note
 from agent_tasks.errors import EmptyDocumentError, UnreadableDocumentError
 
 MAX_PIXELS = 200_000_000
