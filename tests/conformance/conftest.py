@@ -56,6 +56,9 @@ def drivers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drivers]:
 
 
 @pytest.fixture(scope="session")
-def successor(drivers: Drivers, tmp_path_factory: pytest.TempPathFactory) -> SuccessorDrivers:
+def successor(
+    drivers: Drivers, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> SuccessorDrivers:
     """Official clients of the successor's wire; each is started when it is first asked about."""
-    return SuccessorDrivers(tmp_path_factory.mktemp("successor"), drivers)
+    drives = bool(pytestconfig.getoption("--conformance", default=False))
+    return SuccessorDrivers(tmp_path_factory.mktemp("successor"), drivers, drives=drives)

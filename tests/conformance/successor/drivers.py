@@ -28,15 +28,18 @@ SECONDS = 170
 
 
 class SuccessorDrivers:
-    """The drives of a test session; each happens once."""
+    """The drives of a test session; each happens once, none without `--conformance`: they take minutes."""
 
-    def __init__(self, folder: Path, classic: Drivers) -> None:
+    def __init__(self, folder: Path, classic: Drivers, *, drives: bool) -> None:
         self._folder = folder
         self._classic = classic
+        self._drives = drives
 
     @functools.cache  # noqa: B019 - lives as long as the session
     def drive(self, driver: Driver, part: str) -> Drive:
         """Let a driver play the scenarios of a part (`operations`, `tools`)."""
+        if not self._drives:
+            pytest.skip("official clients of the successor's wire drive in `make conformance`")
         if not driver.client.path.is_dir():
             pytest.skip(f"{driver.client} is not installed: run `make successor-clients`")
         folder = self._folder / f"{driver}-{part}".replace(" ", "-")

@@ -19,8 +19,9 @@ from tests.conformance.successor.catalogue import (
 if TYPE_CHECKING:
     from tests.conformance.ledger import Ledger
 
-INTRODUCTION = """\
-## The successor's wire
+TITLE = "## The successor's wire"
+INTRODUCTION = f"""\
+{TITLE}
 
 Agents with versions, conversations and responses. Each row is a check that was made with the official
 clients named, each with its own packages alone, blocking and async (agent-framework has async only). Answers
