@@ -34,6 +34,8 @@ def agent_body(db: sqlite3.Connection, agent: Record) -> Record:
         "name": agent["name"],
         "versions": {"latest": None if latest is None else version_body(latest)},
     }
+    state = "disabled" if agent["disabled"] else "enabled"
+    body |= {"state": state, "configuration_state": state}
     if agent["endpoint"] is not None:
         body["agent_endpoint"] = agent["endpoint"]
     return body

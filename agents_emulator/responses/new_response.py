@@ -97,7 +97,8 @@ def asked_of(body: Record, endpoint_agent: str | None) -> Asked:
             )
         agent = reference["name"]
     if agent is not None:
-        refused = [name for name in OF_THE_AGENT if body.get(name) is not None]
+        # Microsoft's agent-framework sends an empty model in the rounds after a function call.
+        refused = [name for name in OF_THE_AGENT if body.get(name) is not None and body[name] != ""]
         if refused:
             raise not_allowed_with_agent(refused)
     if body.get("conversation") is not None and body.get("previous_response_id") is not None:
@@ -108,8 +109,8 @@ def asked_of(body: Record, endpoint_agent: str | None) -> Asked:
         )
     if body.get("background") is True and body.get("store") is False:
         raise bad_request(
-            "Background responses have to be stored: leave 'store' out, or 'background'.",
-            param="store",
+            "background=true requires store=true",
+            param="background",
             code="unsupported_parameter",
         )
     return Asked(body, agent, endpoint_agent is not None)

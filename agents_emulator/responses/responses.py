@@ -167,12 +167,15 @@ async def cancel(call: Call) -> Record:
         await call.service.engine.end(run, "cancelled")
         run = await call.service.store.read(lambda db: _run(db, call))
     if run["status"] != "cancelled":
-        raise bad_request(f"Cannot cancel {_article(run['status'])} {run['status']} response.")
+        raise bad_request(_NOT_CANCELLED.get(run["status"], "Cannot cancel a response in terminal state."))
     return call.created(await call.service.store.read(lambda db: stored_response(db, run)))
 
 
-def _article(word: str) -> str:
-    return "an" if word[0] in "aeiou" else "a"
+_NOT_CANCELLED = {
+    "completed": "Cannot cancel a completed response.",
+    "failed": "Cannot cancel a failed response.",
+}
+"""Of one that has ended, in the words of Microsoft's own server library."""
 
 
 async def delete(call: Call) -> Record:
