@@ -42,10 +42,19 @@ CLIENT_agentserver := azure-ai-agentserver-responses==2.3.0
 FUNCTIONS_READY := $(VENV)/.ready-functions
 # Many tests wait for servers: twice as many processes as there are processors keep those busy.
 TEST_PROCESSES := $(shell python3 -c 'import os; print(os.cpu_count() * 2)')
+# Files of tests are in memory where there is room for them: a journal waits for the disk at each commit.
+TEST_FILES := $(shell python3 -c 'import os, shutil, tempfile; \
+	memory = "/dev/shm"; \
+	roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 4 << 30; \
+	print(memory if roomy else tempfile.gettempdir())')
 # `make constraints UPGRADE=` keeps the versions that are pinned, and adds what is new in pyproject.toml.
 UPGRADE := --upgrade
 
+<<<<<<< HEAD
 .PHONY: help setup run run-queues dashboard functions test pinned durability parity security conformance queues documents official-preview successor-clients lint types generate reference bench constraints clean
+=======
+.PHONY: help setup run run-queues dashboard functions test test-ready pinned durability security conformance queues documents official-preview lint types generate reference bench constraints clean
+>>>>>>> quick
 
 # What the reference has pages of; the rest is inner.
 REFERENCE = steps operations tools errors client settings testing documents.grounding pipeline.loader prefect.blocks prefect.hooks prefect.sessions prefect.tasks
@@ -69,7 +78,11 @@ dashboard: $(RUN_READY) ## Open the Prefect dashboard with the runs so far
 functions: $(FUNCTIONS_READY) ## Set up for running the Function App on this machine (agent-tasks functions)
 
 test: $(DEV_READY) $(PREVIEW_READY) $(FUNCTIONS_READY) ## Run the tests
-	@$(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadgroup
+	@TMPDIR=$(TEST_FILES) $(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadgroup -o tmp_path_retention_count=1
+
+# Reads all tests once, so that those who run them next find their bytecode.
+test-ready: $(DEV_READY) $(PREVIEW_READY) $(FUNCTIONS_READY)
+	@$(BIN)/pytest -q --collect-only >/dev/null && echo "tests: set up"
 
 pinned: $(DEV_READY) $(FUNCTIONS_READY) ## Run what is pinned together: server, scheduler, worker, dashboard, Functions host
 	@WHEEL_DEPLOYMENTS=1 $(BIN)/pytest -q tests/test_pins.py tests/deployments tests/packaging \

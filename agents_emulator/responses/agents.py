@@ -10,9 +10,9 @@ from typing import Any
 from starlette.responses import Response
 
 from agents_emulator.endpoints import NAMED_AGENT_VERSIONS, Call, Operation, common_headers
+from agents_emulator.engine.responses.bodies import page_body
+from agents_emulator.engine.responses.refusals import agent_disabled, agent_not_found, invalid_payload
 from agents_emulator.paging import page_from_query
-from agents_emulator.responses.bodies import page_body
-from agents_emulator.responses.refusals import agent_disabled, agent_not_found, invalid_payload
 from agents_emulator.responses.versions import add_version, latest_version, same_version, version_body
 from agents_emulator.store import AGENT_VERSIONS, NAMED_AGENTS, Page, Record
 

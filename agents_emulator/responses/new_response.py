@@ -10,21 +10,21 @@ from agents_emulator import validation
 from agents_emulator.engine import lifecycle
 from agents_emulator.engine.bodies import RESULT_CONTENT
 from agents_emulator.engine.newrun import new_run
-from agents_emulator.errors import bad_request, missing_parameter
-from agents_emulator.responses.agents import resolve
-from agents_emulator.responses.containers import container_for
-from agents_emulator.responses.conversations import find_conversation, refuse_while_locked
-from agents_emulator.responses.definitions import Settings, filled, settings_of
-from agents_emulator.responses.history import (
+from agents_emulator.engine.responses.history import (
     approval_requests,
     check_calls,
     find_response,
     items_before,
     previous_not_found,
 )
-from agents_emulator.responses.ids import new_partition, partition_of, response_id
-from agents_emulator.responses.items import checked_items, text_item
-from agents_emulator.responses.refusals import not_allowed_with_agent
+from agents_emulator.engine.responses.ids import new_partition, partition_of, response_id
+from agents_emulator.engine.responses.items import checked_items, text_item
+from agents_emulator.engine.responses.refusals import not_allowed_with_agent
+from agents_emulator.errors import bad_request, missing_parameter
+from agents_emulator.responses.agents import resolve
+from agents_emulator.responses.containers import container_for
+from agents_emulator.responses.conversations import find_conversation, refuse_while_locked
+from agents_emulator.responses.definitions import Settings, filled, settings_of
 from agents_emulator.responses.tool_shapes import (
     EngineTools,
     engine_choice,

@@ -10,15 +10,15 @@ from starlette.responses import Response, StreamingResponse
 
 from agents_emulator.endpoints import Call, Operation, common_headers
 from agents_emulator.engine import lifecycle
+from agents_emulator.engine.responses import feeds
+from agents_emulator.engine.responses.bodies import page_body, page_of, response_body, stored_response
+from agents_emulator.engine.responses.feed import ResponseFeed
+from agents_emulator.engine.responses.history import find_response, items_before
+from agents_emulator.engine.responses.refusals import response_gone
 from agents_emulator.errors import bad_request
 from agents_emulator.guard import connection_of
 from agents_emulator.paging import page_from_query
-from agents_emulator.responses import feeds
-from agents_emulator.responses.bodies import page_body, page_of, response_body, stored_response
-from agents_emulator.responses.feed import ResponseFeed
-from agents_emulator.responses.history import find_response, items_before
 from agents_emulator.responses.new_response import Made, add_response, asked_of, forget_response
-from agents_emulator.responses.refusals import response_gone
 from agents_emulator.responses.served import below
 from agents_emulator.store import RESPONSE_EVENTS, RESPONSES, RUN_STEPS, RUNS, Record
 

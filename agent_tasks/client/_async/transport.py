@@ -25,6 +25,7 @@ from agent_tasks.client._requests import (
     retry_stop,
     transport_errors,
 )
+from agent_tasks.client.certificates import trusted_certificates
 from agent_tasks.client.endpoint import Endpoint
 from agent_tasks.client.failures import error_from_answer, request_id
 from agent_tasks.client.instrumentation import OperationObserver, add_trace_context, watching
@@ -83,7 +84,7 @@ class AsyncTransport:
         self._stop = retry_stop(retry)
         self._pause = RetryWait(retry)
         self._log_bodies = logging_enable
-        verified = httpx.create_ssl_context()  # once: it reads all certificates
+        verified = trusted_certificates()
 
         def connected() -> AsyncHttp:
             return AsyncHttp(

@@ -26,6 +26,7 @@ from agent_tasks.client._requests import (
 from agent_tasks.client._sync import _runtime
 from agent_tasks.client._sync.connections import Connections, Http
 from agent_tasks.client._sync.credentials import TokenSource
+from agent_tasks.client.certificates import trusted_certificates
 from agent_tasks.client.endpoint import Endpoint
 from agent_tasks.client.failures import error_from_answer, request_id
 from agent_tasks.client.instrumentation import OperationObserver, add_trace_context, watching
@@ -84,7 +85,7 @@ class Transport:
         self._stop = retry_stop(retry)
         self._pause = RetryWait(retry)
         self._log_bodies = logging_enable
-        verified = httpx.create_ssl_context()  # once: it reads all certificates
+        verified = trusted_certificates()
 
         def connected() -> Http:
             return Http(

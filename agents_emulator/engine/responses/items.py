@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from agents_emulator.engine.responses.ids import posted_id
 from agents_emulator.errors import bad_request, missing_parameter
-from agents_emulator.responses.ids import posted_id
 from agents_emulator.store import Record
 
 MAX_POSTED_ITEMS = 20
