@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agents_emulator.responses.operations import OPERATIONS as SERVED
 from tests.conformance.successor.catalogue import DRIVERS, OPERATIONS, REFUSED_TOOLS, TOOLS, Driver
 from tests.conformance.successor.drivers import SuccessorDrivers
+from tests.emulator.responses.helpers import wire
+from tests.support.answers import ANSWERS
 from tests.support.chromium import MISSING_CHROMIUM
 from tests.support.jails import MISSING_BUBBLEWRAP
 
@@ -63,6 +66,15 @@ def test_nothing_at_all_failed(successor: SuccessorDrivers, driver: Driver) -> N
     found = [finding for part in parts for finding in successor.drive(driver, part).findings]
     assert found
     assert [finding for finding in found if finding[2]] == []
+
+
+def test_a_tool_that_is_not_carried_out_is_taken_and_fails_the_response(service: Any) -> None:
+    with wire(service()) as api:
+        for kind in REFUSED_TOOLS:
+            reference = api.agent(f"has-{kind}".replace("_", "-"), tools=[{"type": kind, "name": "x"}])
+            answer = api.respond(input="Hello", agent_reference=reference)
+            assert (answer["status"], answer["error"]["code"]) == ("failed", "unsupported_tool"), kind
+        ANSWERS.violations(longest=0)  # the definitions lack what the published ones require
 
 
 def test_the_list_of_operations_is_the_services() -> None:

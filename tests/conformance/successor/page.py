@@ -26,6 +26,8 @@ INTRODUCTION = f"""\
 Agents with versions, conversations and responses. Each row is a check that was made with the official
 clients named, each with its own packages alone, blocking and async (agent-framework has async only). Answers
 are also checked against the classes of the openai client, agents and versions against the published schemas.
+Four operations have no method in the clients, which send them as plain requests: `POST /agents`,
+`POST /agents/{{id}}`, and the lists of conversations and of responses.
 """
 
 
