@@ -183,6 +183,10 @@ async def carry_out(ws: Workspace, folder: Path, case: str) -> dict[str, Any]:
             conversation=extracted.conversation, after=extracted.key,
         ),
     )  # fmt: skip
+    told = {"files": sorted(os.path.basename(file.name) for file in uploads if file.id in store.file_ids),
+            "failed": store.failed, "extract": _told(extracted), "review": _told(reviewed)}  # fmt: skip
+    if not ws.backend.capabilities.keeps_conversations:
+        return told  # a server that keeps nothing calls no tools of other servers
     filed = await run_turn(
         ws,
         TurnSpec(
@@ -191,10 +195,4 @@ async def carry_out(ws: Workspace, folder: Path, case: str) -> dict[str, Any]:
         ),
         tools=ledger,
     )  # fmt: skip
-    return {
-        "files": sorted(os.path.basename(file.name) for file in uploads if file.id in store.file_ids),
-        "failed": store.failed,
-        "extract": _told(extracted),
-        "review": _told(reviewed),
-        "file": _told(filed),
-    }
+    return {**told, "file": _told(filed)}

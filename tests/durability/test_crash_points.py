@@ -62,7 +62,7 @@ KINDS = tuple(SERVICES) if ALL else ("classic", "responses")
 
 _OF_CONVERSATIONS = ("conversation.created", "conversation.attached")
 
-_ASKED_AGAIN = {"turn.started", "turn.attached", "tools.submitted", "approvals.submitted"}
+_ASKED_AGAIN = {"turn.started", "turn.attached", "tools.submitted"}
 """Where a round is asked for again by whom nothing is kept: docs/durability.md, "By service"."""
 
 
@@ -76,9 +76,8 @@ def points_of(kind: str) -> set[str]:
         return {name for name, point in POINTS.items() if point.only is None}
     if kind == "stateless":  # nothing is kept there, so nothing is found
         found = {name for name, point in ALL_POINTS.items() if point.only in (None, "inline")}
-        return {name for name in (*found, *_OF_CONVERSATIONS) if not name.startswith("agent.")} - {
-            "turn.found"
-        }
+        found = {name for name in found if not name.startswith(("agent.", "approvals."))}
+        return found.union(_OF_CONVERSATIONS) - {"turn.found"}
     return {name for name in POINTS if kind == "responses" or not name.startswith("agent.")}
 
 
@@ -164,8 +163,8 @@ def test_a_pipeline_killed_anywhere_has_each_effect_once(
         again = sum(case.kills[-1].partition(":")[0] in _ASKED_AGAIN for case in done)
         assert again > 0
         expected["responses.create"] += again
-    assert set(ledger.written.values()) == {1}, ledger.written
-    assert len(ledger.written.keys() - written) == len(done) + 1
+    assert set(ledger.written.values()) <= {1}, ledger.written
+    assert len(ledger.written.keys() - written) == (0 if kind == "stateless" else len(done) + 1)
     assert duplicates == []
     wrong = {name for name, found in verdict.items() if isinstance(found, dict) and found["count"]}
     assert wrong <= _ALLOWED.get(kind, set()), verdict

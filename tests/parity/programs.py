@@ -199,9 +199,7 @@ def programs(mcp_url: str) -> list[Program]:
     return [
         Program("a pipeline file: extract, call, repair, review, ask", papers, RULES),
         Program("a pipeline file with steps (examples/python/documents.yaml)", boards, BOARDS),
-        Program(
-            "pattern: side by side, one each", abreast, {"default": {"reply": {"text": "{{ message }}!"}}}
-        ),
+        Program("pattern: side by side, one each", abreast, echo),
         Program("pattern: repeat until", loop, says(no, yes)),
         Program("pattern: vote", votes, says(no, yes, yes)),
         Program("pattern: hand over", handed, {"rules": hand}),
