@@ -117,8 +117,8 @@ _LONGEST = (  # more than half a minute each, as `make test --durations=0` tells
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Spread files over processes, but keep those of `_TOGETHER` in one process each; the longest come first.
 
-    By path, since pytest-xdist 3.8 does not see its own group markers under pytest 9.2. Were tests spread one by
-    one, each process would wait for its next one, and set up anew what a file shares.
+    By path, since pytest-xdist 3.8 does not see its own group markers under pytest 9.2. Were tests spread one
+    by one, each process would wait for its next one, and set up anew what a file shares.
     """
     from xdist.scheduler import LoadScopeScheduling
 
