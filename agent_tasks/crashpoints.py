@@ -36,6 +36,8 @@ class CrashPoint:
     """What has happened there, and what has not."""
     after: str | None = None
     """A point of recovery: a process gets there only when an earlier one was killed at this point."""
+    only: str | None = None
+    """With which service a process gets there: `responses`, or `inline` where nothing is kept; None: all."""
 
 
 _ALL = (
@@ -64,6 +66,12 @@ _ALL = (
     CrashPoint("turn.intended", "the intent of a turn is committed, nothing is sent"),
     CrashPoint("turn.absent", "a turn was not found by its mark, and is not sent again yet",
                after="turn.intended"),
+    CrashPoint("conversation.created", "the service has the conversation, the journal does not know it",
+               only="responses"),
+    CrashPoint("conversation.attached", "the conversation is in the journal, no response is asked for",
+               only="responses"),
+    CrashPoint("response.unread", "the service has begun a response, nothing of it is read",
+               only="responses"),
     CrashPoint("turn.started", "the service runs the turn, the journal does not know its id"),
     CrashPoint("turn.found", "a lost turn was found by its mark, not committed yet", after="turn.started"),
     CrashPoint("turn.attached", "the turn's id and its conversation are in the journal"),
@@ -77,6 +85,10 @@ _ALL = (
     CrashPoint("tool.committed", "the output of a call is in the journal"),
     CrashPoint("tools.ready", "the outputs of all calls are committed, none is sent"),
     CrashPoint("tools.submitted", "the service has the outputs and continues the turn"),
+    CrashPoint("round.unread", "the service has begun the next round's response, nothing of it is read",
+               only="responses"),
+    CrashPoint("turn.remembered", "what a round gave is in the journal, nothing is done with it",
+               only="inline"),
     CrashPoint("approvals.needed", "the agent wants calls of an MCP server approved, nothing is decided"),
     CrashPoint("approvals.ready", "the decisions are committed, none is sent"),
     CrashPoint("approvals.submitted", "the service has the decisions and continues the turn"),

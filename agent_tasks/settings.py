@@ -3,6 +3,9 @@
 | variable | what it decides, and its default |
 | --- | --- |
 | `PROJECT_ENDPOINT` | the Agents service; none: the local service |
+| `AGENT_TASKS_SERVICE` | a `ServiceKind`: `classic`, `responses` (its successor), or `auto`; `classic` |
+| `OPENAI_BASE_URL` | with `responses`: any server of responses, in place of a project; none |
+| `OPENAI_API_KEY` | the key for it; none |
 | `MODEL_DEPLOYMENT_NAME` | the model deployment of agents; none: what the pipeline file says |
 | `PREFECT_API_URL` | the Prefect server; none: a server of the state folder |
 | `AGENT_TASKS_STATE_DIR` | the folder of journal, local servers and logs; `.agent-tasks` |
@@ -14,6 +17,7 @@
 | `AGENT_TASKS_LOCAL_TOOLS_FILE` | the tools file of the local service; none |
 | `AGENT_TASKS_SHOW_CONTENT` | whether the dashboard shows what was said in turns, without secrets; true |
 | `AGENT_TASKS_START_TIMEOUT` | how long a local server may take to start; 120 seconds |
+| `AGENT_TASKS_KEEP_SERVERS` | how long local servers stay after a run; 600 seconds, 0 with `CI` set |
 
 Order, later wins: the default, the file `.env` in the working directory, the environment, an argument of
 `Settings(...)`. Nothing here imports Prefect: these values decide Prefect's home, so they are read before it.
@@ -39,7 +43,7 @@ from agent_tasks.known_names import did_you_mean, is_a_slip_of, refuse_unknown
 from agent_tasks.loopback import is_loopback
 from agent_tasks.redaction import has_secret, redacted
 
-__all__ = ["CredentialKind", "Settings", "environment"]
+__all__ = ["CredentialKind", "ServiceKind", "Settings", "environment"]
 
 PREFIX = "AGENT_TASKS_"
 
@@ -48,6 +52,9 @@ OTHER_VARIABLES = frozenset(
     for name in ("CRASH_POINT", "ALL_CRASH_POINTS", "ALL_ATTACKS", "JOURNAL_EXAMPLES", "QUEUE_CALLS")
 )
 """Variables with our prefix that are no settings: of `agent_tasks.crashpoints` and of our tests."""
+
+_OF_OTHERS_TOO = frozenset({"OPENAI_BASE_URL", "OPENAI_API_KEY"})
+"""Settings that other programs read as well: what looks like a slip of them may be theirs."""
 
 _TEST_PREFIX = f"{PREFIX}TEST_"
 
@@ -61,6 +68,19 @@ class CredentialKind(StrEnum):
     CLI = "cli"
     ENVIRONMENT = "environment"
     TOKEN = "token"  # noqa: S105 - the name of a kind, not a secret
+
+
+class ServiceKind(StrEnum):
+    """Which service is spoken to."""
+
+    CLASSIC = "classic"
+    """Assistants, threads and runs; retired on 2027-03-31."""
+    RESPONSES = "responses"
+    """Its successor: agents with versions, conversations and responses."""
+    INLINE = "inline"
+    """Any server of responses, with the agent in each request. It follows from `OPENAI_BASE_URL`."""
+    AUTO = "auto"
+    """The endpoint is asked, once."""
 
 
 class Settings(BaseSettings):
@@ -81,14 +101,20 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
     )
 
-    # The three names without our prefix carry an alias, since the prefix is put before unaliased names only.
+    # The names without our prefix carry an alias, since the prefix is put before unaliased names only.
     project_endpoint: str | None = Field(default=None, validation_alias="project_endpoint")
     """Address of the project at the Agents service; None: the local service of the state folder."""
     model_deployment_name: str | None = Field(default=None, validation_alias="model_deployment_name")
     """Model deployment that agents use unless the pipeline file names another."""
+    openai_base_url: str | None = Field(default=None, validation_alias="openai_base_url")
+    """Address of any server of responses; used with `service=responses` alone, other programs read it too."""
+    openai_api_key: SecretStr | None = Field(default=None, validation_alias="openai_api_key")
+    """The key for that server."""
     prefect_api_url: str | None = Field(default=None, validation_alias="prefect_api_url")
     """API address of a Prefect server; None: a server of the state folder is started."""
 
+    service: ServiceKind = ServiceKind.CLASSIC
+    """Which service the endpoint is; `service_kind` is what follows."""
     state_dir: Path = Path(".agent-tasks")
     """Folder of everything this project keeps; made absolute against the working directory."""
     journal_url: SecretStr = SecretStr("")
@@ -109,6 +135,8 @@ class Settings(BaseSettings):
     """Whether prompts, answers and outputs of tools are shown on the Prefect dashboard, without secrets."""
     start_timeout: float = Field(default=120.0, gt=0, le=3600)
     """Seconds a local server may take until it answers."""
+    keep_servers: float = Field(default_factory=lambda: _kept_by_default(), ge=0, le=86_400)
+    """Seconds that local servers stay after `agent-tasks run` while nobody uses them; 0: they end with it."""
 
     def __init__(self, **values: Any) -> None:
         own = [name for name in values if not name.startswith("_")]
@@ -136,7 +164,27 @@ class Settings(BaseSettings):
         """The model of the local service, without a password or key in its address."""
         return redacted(self.local_model.get_secret_value())
 
-    @field_validator("project_endpoint", "prefect_api_url")
+    @property
+    def service_kind(self) -> ServiceKind:
+        """The service that is spoken to: `service`, or `inline` where a server of responses is named."""
+        is_inline = self.service is not ServiceKind.CLASSIC and self.openai_base_url is not None
+        return ServiceKind.INLINE if is_inline else self.service
+
+    @property
+    def service_endpoint(self) -> str | None:
+        """Its address; None: the local service."""
+        return self.openai_base_url if self.service_kind is ServiceKind.INLINE else self.project_endpoint
+
+    @field_validator("service")
+    @classmethod
+    def _can_be_said(cls, value: ServiceKind) -> ServiceKind:
+        if value is ServiceKind.INLINE:
+            raise ValueError(
+                "is classic, responses or auto; for a server of responses set OPENAI_BASE_URL too"
+            )
+        return value
+
+    @field_validator("project_endpoint", "prefect_api_url", "openai_base_url")
     @classmethod
     def _is_web_address(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None:
@@ -166,12 +214,13 @@ class Settings(BaseSettings):
             raise ValueError("has a query or a fragment; it ends with its path")
         return value
 
-    @field_validator("project_endpoint")
+    @field_validator("project_endpoint", "openai_base_url")
     @classmethod
-    def _is_project(cls, value: str | None) -> str | None:
+    def _is_project(cls, value: str | None, info: ValidationInfo) -> str | None:
         parts = urlsplit(value or "https://none/project")
         if not parts.path.strip("/"):
-            raise ValueError("has no path; it ends in /api/projects/PROJECT")
+            is_project = info.field_name == "project_endpoint"
+            raise ValueError(f"has no path; it ends in {'/api/projects/PROJECT' if is_project else '/v1'}")
         if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
             raise ValueError("is plain http to another machine, and a token is not sent over it; use https")
         return value
@@ -182,6 +231,14 @@ class Settings(BaseSettings):
         if value is not None and not value.strip():
             raise ValueError("is blank")
         return value.strip() if value is not None else None
+
+    @field_validator("openai_api_key", "token")
+    @classmethod
+    def _fits_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        text = value.get_secret_value() if value is not None else "none"
+        if not (text.isascii() and text.isprintable() and " " not in text):
+            raise ValueError("holds a blank, a line end or another character that no token has")
+        return value
 
     @field_validator("journal_url")
     @classmethod
@@ -236,10 +293,24 @@ class Settings(BaseSettings):
         return values
 
     @model_validator(mode="after")
+    def _one_service(self) -> Settings:
+        if self.service is not ServiceKind.CLASSIC and self.project_endpoint and self.openai_base_url:
+            raise ValueError(
+                f"PROJECT_ENDPOINT and OPENAI_BASE_URL both name a service for AGENT_TASKS_SERVICE="
+                f"{self.service.value}; unset one of them"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _token_and_kind_agree(self) -> Settings:
         if self.credential is CredentialKind.TOKEN and self.token is None:
             raise ValueError("AGENT_TASKS_CREDENTIAL is token, so AGENT_TASKS_TOKEN must hold the token")
         return self
+
+
+def _kept_by_default() -> float:
+    """Seconds; a machine of continuous integration is left as it was found."""
+    return 0.0 if os.environ.get("CI") else 600.0
 
 
 def environment() -> dict[str, str]:
@@ -268,14 +339,15 @@ def _env_file() -> dict[str, str | None]:
 def _check_environment() -> None:
     """Refuse what pydantic would let pass: unknown names, empty values, a folder that moves with us."""
     known = {name for field in Settings.model_fields if (name := _variable(field))}
+    ours = known - _OF_OTHERS_TOO
     file = _env_file()
     for place, found in (("the file .env", file), ("the environment", os.environ)):
         for name in found:
-            _refuse_slip(name.upper(), known, place)
+            _refuse_slip(name.upper(), ours, place)
     given: Mapping[str, str | None] = {
         name.upper(): value for found in (file, os.environ) for name, value in found.items()
     }
-    for name in sorted(known & given.keys()):
+    for name in sorted((known - _OF_OTHERS_TOO) & given.keys()):
         if given[name] == "" or given[name] is None:
             raise ConfigurationError(
                 f"{name} is set, but empty. Give it a value, or unset it: then its default holds.",

@@ -37,6 +37,7 @@ from agents_emulator.resources import (
     vector_store_files,
     vector_stores,
 )
+from agents_emulator.responses.operations import OPERATIONS as SUCCESSOR_OPERATIONS
 from agents_emulator.service import Service, ServiceConfig
 from agents_emulator.store import Record
 from agents_emulator.verdict import DEFAULT_MIN_POLL_SECONDS, verdict
@@ -53,7 +54,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *vector_store_files.OPERATIONS,
     *file_batches.OPERATIONS,
 )
-"""All operations of the service, those of api-version `2025-05-15-preview`."""
+"""All operations of the classic service, those of api-version `2025-05-15-preview`."""
 
 
 def create_app(data_dir: Path, model: ChatModel, config: ServiceConfig | None = None) -> Starlette:
@@ -74,7 +75,8 @@ def create_app(data_dir: Path, model: ChatModel, config: ServiceConfig | None = 
             await service.stop()
 
     # A slash too many is an unknown path (404), not a redirection.
-    operations = Router([operation.route() for operation in OPERATIONS], redirect_slashes=False)
+    routes = [operation.route() for operation in (*OPERATIONS, *SUCCESSOR_OPERATIONS)]
+    operations = Router(routes, redirect_slashes=False)
     app: Starlette = Starlette(
         routes=[
             Mount("/api/projects/{project}", app=operations),
@@ -149,7 +151,11 @@ async def _verdict(service: Service, request: Request) -> Record:
 
 
 async def _health(service: Service, request: Request) -> Record:
-    return {"status": "ok", "model": service.model.name, "operations": len(OPERATIONS)}
+    return {
+        "status": "ok",
+        "model": service.model.name,
+        "operations": len(OPERATIONS) + len(SUCCESSOR_OPERATIONS),
+    }
 
 
 async def _requests(service: Service, request: Request) -> Record:

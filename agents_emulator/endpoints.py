@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -29,7 +30,7 @@ from agents_emulator.errors import (
     missing_parameter,
     resource_not_found,
 )
-from agents_emulator.faults import plan_cut, refusal
+from agents_emulator.faults import Then, gateway_timeout, plan_cut, refusal
 from agents_emulator.requestlog import LogEntry, entry_of
 from agents_emulator.store import Record
 from agents_emulator.strictness import check_body, check_depth, check_query
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 logger = get_logger("agents_emulator")
 
-API_VERSIONS = (
+API_VERSIONS = (  # of the classic service
     "v1",
     "2025-05-15-preview",
     "2025-05-01",
@@ -47,10 +48,16 @@ API_VERSIONS = (
     "2024-12-01-preview",
     "2024-07-01-preview",
 )
+NAMED_AGENT_VERSIONS = ("v1", "1.0", "2025-05-15-preview", "2025-11-15-preview")
+"""Of the successor's agents. What it has below `/openai/v1` needs none (recorded)."""
+_JSON_TYPES = ("application/json", "application/merge-patch+json")
+"""The second one comes with a PATCH; neither can be sent by a page of another origin unasked."""
 MAX_JSON_BYTES = 16 * 1024 * 1024
 MAX_UPLOAD_BYTES = 512 * 1024 * 1024
 # A multipart body is a little longer than the file in it.
 _MULTIPART_ALLOWANCE = 64 * 1024
+_GIVEN_UP: set[asyncio.Future[Any]] = set()
+"""Requests that the gateway may have given up on."""
 # Validating more than this would keep the event loop from other requests for too long.
 _INLINE_VALIDATION_BYTES = 32 * 1024
 
@@ -59,7 +66,9 @@ _INLINE_VALIDATION_BYTES = 32 * 1024
 class Call:
     """One request of an operation, as its handler sees it.
 
-    `run_fault` is what a fault plans for the run that the request creates or resumes.
+    `run_fault` is what a fault plans for the run that the request creates or resumes; `headers` are added to
+    the answer. `listed_after`: seconds until lists show what the request creates, also a fault; `moment` is
+    when the request came.
     """
 
     service: Service
@@ -67,6 +76,9 @@ class Call:
     entry: LogEntry
     body: Any = None
     run_fault: Record | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    listed_after: float = 0
+    moment: float = field(default_factory=time.time)
 
     @property
     def path(self) -> dict[str, str]:
@@ -89,9 +101,7 @@ class Call:
 
         The body is returned as it came, so that unknown fields and tools survive.
         """
-        body = {} if self.body is None else self.body
-        if not isinstance(body, dict):
-            raise bad_request("The request body must be a JSON object.", code="invalid_type")
+        body = self.json_object()
         try:
             model.model_validate(body)
         except ValidationError as error:
@@ -102,6 +112,13 @@ class Call:
             raise bad_request(
                 f"Invalid '{param}': {first['msg']}.", param=param, code="invalid_type"
             ) from None
+        return body
+
+    def json_object(self) -> Record:
+        """Return the JSON body, `{}` if there is none. Raises the service's 400 for what is no object."""
+        body = {} if self.body is None else self.body
+        if not isinstance(body, dict):
+            raise bad_request("The request body must be a JSON object.", code="invalid_type")
         return body
 
     def created(self, body: Record) -> Record:
@@ -115,13 +132,17 @@ Handler = Callable[[Call], Awaitable[Response | Record]]
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation of the API: its name in the log, its method and path below the project, its handler."""
+    """One operation of the API: its name in the log, its method and path below the project, its handler.
+
+    `versions` are the values of `api-version` that it takes; an empty tuple for one that needs none.
+    """
 
     name: str
     method: str
     path: str
     handler: Handler
     multipart: bool = False
+    versions: tuple[str, ...] = API_VERSIONS
 
     def route(self) -> Route:
         """Return the route that serves this operation."""
@@ -158,16 +179,15 @@ async def endpoint(operation: Operation, request: Request) -> Response:
     service: Service = request.app.state.service
     call = Call(service, request, entry)
     try:
-        _check_version(request)
+        _check_version(request, operation.versions)
         if not operation.multipart:
             call.body = entry.body = await _json_body(request)
-        await _apply_faults(operation, call)
+        then = await _apply_faults(operation, call)
         if service.config.strict:
             await _check_schema(operation, call)
         if not operation.multipart and operation.method != "GET":
             await service.log.begin(entry)
-        answer = await operation.handler(call)
-        return answer if isinstance(answer, Response) else json_response(answer)
+        return await _served(operation, call, then)
     except ApiError as fault:
         entry.error = fault.code
         return error_response(fault)
@@ -180,10 +200,10 @@ async def endpoint(operation: Operation, request: Request) -> Response:
         return json_response(internal_error().body, 500)
 
 
-def _check_version(request: Request) -> None:
+def _check_version(request: Request, versions: tuple[str, ...]) -> None:
     version = request.query_params.get("api-version")
-    if version not in API_VERSIONS:
-        supported = ", ".join(API_VERSIONS)
+    if versions and version not in versions:
+        supported = ", ".join(versions)
         raise GatewayError(
             400,
             "UnsupportedApiVersionValue",
@@ -193,20 +213,54 @@ def _check_version(request: Request) -> None:
         )
 
 
-async def _apply_faults(operation: Operation, call: Call) -> None:
-    """Do to the request what the service's faults have in store for it."""
+async def _served(operation: Operation, call: Call, then: Then | None) -> Response:
+    """Serve a request; a fault may give another answer to it than the handler does."""
+    if then is not None and then.gateway_timeout is not None:
+        answer = await _in_time(operation, call, then.gateway_timeout)
+    else:
+        answer = await operation.handler(call)
+    if then is not None and then.status is not None:
+        raise refusal(then, operation.path)
+    response = answer if isinstance(answer, Response) else json_response(answer)
+    response.headers.update(call.headers)
+    return response
+
+
+async def _in_time(operation: Operation, call: Call, seconds: float) -> Response | Record:
+    """Serve a request, for so long: then the gateway gives up, and the service goes on."""
+    work = asyncio.ensure_future(operation.handler(call))
+    _GIVEN_UP.add(work)
+    work.add_done_callback(_given_up)
+    done, _ = await asyncio.wait([work], timeout=seconds)
+    if not done:
+        raise gateway_timeout()
+    return work.result()
+
+
+def _given_up(work: asyncio.Future[Response | Record]) -> None:
+    """Let go of a request that is done; what came of one that nobody waited for is looked at here."""
+    _GIVEN_UP.discard(work)
+    if not work.cancelled():
+        work.exception()
+
+
+async def _apply_faults(operation: Operation, call: Call) -> Then | None:
+    """Do to the request what the service's faults have in store for it, before it is served."""
     path = call.request.url.path.removeprefix(call.request.scope.get("root_path", ""))
     then = call.service.faults.draw(operation.name, operation.method, path)
     if then is None:
-        return
+        return None
     call.entry.fault = then.describe()
     await asyncio.sleep(then.latency)
     if then.status is not None:
         call.entry.retry_after = then.retry_after
-        raise refusal(then)
+        if not then.after_effect:
+            raise refusal(then, operation.path)
     plan_cut(call.request.scope, then)
     if then.run is not None:
         call.run_fault = then.run.model_dump(mode="json")
+    call.listed_after = then.listed_after
+    return then
 
 
 async def _check_schema(operation: Operation, call: Call) -> None:
@@ -241,7 +295,7 @@ async def _json_body(request: Request) -> Any:
 def _check_content_type(request: Request) -> None:
     """Refuse a body that does not say that it is JSON: pages of other origins may send others unasked."""
     given = request.headers.get("content-type", "")
-    if given.partition(";")[0].strip().lower() != "application/json":
+    if given.partition(";")[0].strip().lower() not in _JSON_TYPES:
         raise ServiceError(
             415,
             f"Unsupported content type: '{given[:100]}'. This API method only accepts 'application/json' "

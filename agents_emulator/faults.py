@@ -16,6 +16,7 @@ Every rule counts the requests that its `when` matches; of the rules that apply 
 from __future__ import annotations
 
 import random
+import uuid
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -52,7 +53,7 @@ class When(_Part):
     """
 
     operation: str | None = None
-    method: Literal["GET", "POST", "DELETE"] | None = None
+    method: Literal["GET", "POST", "PATCH", "DELETE"] | None = None
     path: str | None = None
     nth: Annotated[int, Field(ge=1)] | None = None
     probability: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -111,7 +112,10 @@ class Then(_Part):
     Attributes:
         latency: seconds to wait first; goes with everything else.
         status: answer with this status (429 or 5xx) instead of serving the request.
+        after_effect: with a status: serve the request, and give that answer all the same.
         retry_after: seconds for the answer's Retry-After header.
+        gateway_timeout: answer 408 after so many seconds, as the gateway does; the service goes on.
+        listed_after: seconds until lists show the conversation or the response that the request creates.
         lose_answer: serve the request, then cut the connection instead of answering.
         break_stream: cut the connection within the stream of events.
         run: what becomes of the run.
@@ -119,6 +123,9 @@ class Then(_Part):
 
     latency: Seconds = 0
     status: int | None = None
+    after_effect: bool = False
+    gateway_timeout: Seconds | None = None
+    listed_after: Seconds = 0
     retry_after: Seconds | None = None
     lose_answer: bool = False
     break_stream: BreakStream | None = None
@@ -127,27 +134,36 @@ class Then(_Part):
     @model_validator(mode="after")
     def _coherent(self) -> Self:
         served = self.lose_answer or self.break_stream is not None or self.run is not None
+        served = served or self.gateway_timeout is not None or self.listed_after > 0
         if self.status is not None and not (self.status == 429 or 500 <= self.status <= 599):
             raise ValueError(f"status has to be 429 or 500..599, not {self.status}")
-        if self.status is not None and served:
+        if self.status is not None and served and not self.after_effect:
             raise ValueError(
-                "a request answered with a status is not served: drop lose_answer, break_stream and run"
+                "a request answered with a status is not served: drop lose_answer, break_stream, "
+                "gateway_timeout, listed_after and run, or say after_effect"
             )
+        if self.after_effect and self.status is None:
+            raise ValueError("after_effect needs a status")
         if self.retry_after is not None and self.status is None:
             raise ValueError("retry_after needs a status")
         if self.lose_answer and self.break_stream is not None:
             raise ValueError("give either lose_answer or break_stream")
         if not served and self.status is None and not self.latency:
-            raise ValueError("say what happens: latency, status, lose_answer, break_stream or run")
+            raise ValueError(
+                "say what happens: latency, status, lose_answer, break_stream, gateway_timeout, listed_after "
+                "or run"
+            )
         return self
 
     def describe(self) -> str:
         """A word for the request log."""
         if self.status is not None:
-            return f"status {self.status}"
+            return f"status {self.status}{' after the effect' if self.after_effect else ''}"
         parts = [
             "lose_answer" if self.lose_answer else "",
             "break_stream" if self.break_stream else "",
+            "gateway_timeout" if self.gateway_timeout is not None else "",
+            f"listed after {self.listed_after:g} s" if self.listed_after else "",
             f"run {self.run.outcome}" if self.run else "",
         ]
         return ", ".join(part for part in parts if part) or "latency"
@@ -241,16 +257,31 @@ class Faults:
         return rule.when.probability is None or self._random.random() < rule.when.probability
 
 
-def refusal(then: Then) -> ApiError:
+def refusal(then: Then, path: str = "") -> ApiError:
     """The answer of a fault with a status: as the gateway throttles, as the service breaks down."""
     status = then.status or 500
     if status == 429:
         error: ApiError = GatewayError(429, "429", "Rate limit is exceeded. Try again later.")
     else:
-        error = ServiceError(status, "Sorry, something went wrong.", type="server_error", code="server_error")
+        text = _broken_down() if path.startswith("/openai/v1/") else "Sorry, something went wrong."
+        error = ServiceError(status, text, type="server_error", code="server_error")
     if then.retry_after is not None:
         error.headers["retry-after"] = f"{then.retry_after:g}"
     return error
+
+
+def _broken_down() -> str:
+    """The recorded text of the successor's 500."""
+    return (
+        "An error occurred while processing your request. You can retry your request, or contact us through "
+        "an Azure support request at: https://go.microsoft.com/fwlink/?linkid=2213926 if the error persists. "
+        f"Please include the request ID {uuid.uuid4()} in your message."
+    )
+
+
+def gateway_timeout() -> ApiError:
+    """The gateway's recorded answer to a request that takes too long."""
+    return GatewayError(408, "Timeout", "The operation was timeout.")
 
 
 def plan_cut(scope: Scope, then: Then) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import time
 from pathlib import Path
@@ -27,6 +28,20 @@ def new_file(filename: str, size: int, purpose: str) -> Record:
         "expires_at": None,
         "status": "processed",
         "status_details": None,
+    }
+
+
+def new_container_file(container_id: str, name: str, size: int, source: str) -> Record:
+    """Return the record of a new file of a container; `source` is `user` or `assistant`."""
+    return {
+        "id": f"cfile_{secrets.token_hex(16)}",
+        "object": "container.file",
+        "created_at": int(time.time()),
+        "bytes": size,
+        "container_id": container_id,
+        "path": f"/mnt/data/{name}",
+        "source": source,
+        "filename": name,
     }
 
 

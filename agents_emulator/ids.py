@@ -9,7 +9,7 @@ _ALPHABET = string.ascii_letters + string.digits
 _EVEN = 256 - 256 % len(_ALPHABET)
 
 
-def _token(length: int) -> str:
+def random_characters(length: int) -> str:
     """Return random characters. One draw for all of them: a request may make a hundred thousand ids."""
     text = ""
     while len(text) < length:
@@ -21,12 +21,12 @@ def _token(length: int) -> str:
 
 def new_id(prefix: str) -> str:
     """Return `<prefix>_` (`asst`, `thread`, `msg`, `run`, `step`, `call`, `vs`) and 24 alphanumerics."""
-    return f"{prefix}_{_token(24)}"
+    return f"{prefix}_{random_characters(24)}"
 
 
 def new_file_id() -> str:
     """Return a file id: `assistant-` and 22 alphanumerics. It also names the stored content on disk."""
-    return f"assistant-{_token(22)}"
+    return f"assistant-{random_characters(22)}"
 
 
 def new_batch_id() -> str:

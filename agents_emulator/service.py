@@ -20,7 +20,7 @@ from agents_emulator.guard import Limits
 from agents_emulator.models.base import ChatModel
 from agents_emulator.private import private_folder, restrict_contents
 from agents_emulator.requestlog import RequestLog
-from agents_emulator.store import FILES, Store
+from agents_emulator.store import CONTAINER_FILES, FILES, Store
 from agents_emulator.tools.base import ToolServices
 from agents_emulator.tools.settings import ToolSettings
 
@@ -111,7 +111,9 @@ class Service:
 
     async def start(self) -> None:
         """Continue what the last service of this data directory left unfinished."""
-        known = await self.store.read(lambda db: {file["id"] for file in FILES.select(db)})
+        known = await self.store.read(
+            lambda db: {file["id"] for files in (FILES, CONTAINER_FILES) for file in files.select(db)}
+        )
         await asyncio.to_thread(_remove_orphans, self.files_dir, known)
         await self.ingestion.recover()
         await self.engine.recover()

@@ -109,6 +109,16 @@ class Collection:
         rows = db.execute(f"SELECT body FROM {self.name} WHERE {condition} ORDER BY seq", values)  # noqa: S608
         return [_load(row[0]) for row in rows]
 
+    def last_sequence(self, db: sqlite3.Connection, parent: str = "") -> int:
+        """Return the place of the newest record below `parent`, 0 if there is none."""
+        query = f"SELECT COALESCE(MAX(seq), 0) FROM {self.name} WHERE parent = ?"  # noqa: S608
+        return int(db.execute(query, (parent,)).fetchone()[0])
+
+    def until(self, db: sqlite3.Connection, sequence: int, parent: str = "") -> list[Record]:
+        """Return the records below `parent` up to a place, oldest first."""
+        query = f"SELECT body FROM {self.name} WHERE parent = ? AND seq <= ? ORDER BY seq"  # noqa: S608
+        return [_load(row[0]) for row in db.execute(query, (parent, sequence))]
+
     def count(self, db: sqlite3.Connection, parent: str = "") -> int:
         """Return how many records lie below `parent`."""
         query = f"SELECT COUNT(*) FROM {self.name} WHERE parent = ?"  # noqa: S608
@@ -120,10 +130,22 @@ class Collection:
         return [row[0] for row in rows]
 
     def page(
-        self, db: sqlite3.Connection, page: Page, parent: str = "", where: dict[str, Any] | None = None
+        self,
+        db: sqlite3.Connection,
+        page: Page,
+        parent: str = "",
+        where: dict[str, Any] | None = None,
+        *,
+        at_most: dict[str, float] | None = None,
     ) -> tuple[list[Record], bool]:
-        """Return one page of records and whether more follow; cursors that name no record are a 404."""
+        """Return one page of records and whether more follow; cursors that name no record are a 404.
+
+        `at_most`: greatest values of top-level fields that are numbers.
+        """
         condition, values = _conditions(parent, where)
+        for field, greatest in (at_most or {}).items():
+            condition += " AND json_extract(body, ?) <= ?"
+            values += [f"$.{field}", greatest]
         descending = page.order == "desc"
         for cursor, is_after in ((page.after, True), (page.before, False)):
             if cursor is not None:
@@ -176,6 +198,16 @@ RUN_STEPS = Collection("run_steps", "run step")
 VECTOR_STORES = Collection("vector_stores", "vector store")
 VECTOR_STORE_FILES = Collection("vector_store_files", "file")
 FILE_BATCHES = Collection("file_batches", "file batch")
+# Of the successor's wire (see `agents_emulator.responses`). A response is a run, so what it says is in RUNS.
+NAMED_AGENTS = Collection("named_agents", "agent")
+AGENT_NUMBERS = Collection("agent_numbers", "agent")
+AGENT_VERSIONS = Collection("agent_versions", "agent version")
+CONVERSATIONS = Collection("conversations", "conversation")
+CONVERSATION_ITEMS = Collection("conversation_items", "item")
+RESPONSES = Collection("responses", "response")
+RESPONSE_EVENTS = Collection("response_events", "response")
+CONTAINERS = Collection("containers", "container")
+CONTAINER_FILES = Collection("container_files", "container file")
 
 COLLECTIONS = (
     AGENTS,
@@ -187,6 +219,15 @@ COLLECTIONS = (
     VECTOR_STORES,
     VECTOR_STORE_FILES,
     FILE_BATCHES,
+    NAMED_AGENTS,
+    AGENT_NUMBERS,
+    AGENT_VERSIONS,
+    CONVERSATIONS,
+    CONVERSATION_ITEMS,
+    RESPONSES,
+    RESPONSE_EVENTS,
+    CONTAINERS,
+    CONTAINER_FILES,
 )
 
 _LOG_TABLES = """

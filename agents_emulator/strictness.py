@@ -1,5 +1,8 @@
 """Validation of requests against the published schemas (`schemas/requests.json`, derived from them).
 
+What the successor's wire has besides is in `schemas/successor.json`, written by hand: of what lies below
+`/openai/v1` there is no published document, so it holds the names and types that the official clients send.
+
 Errors have the service's shape and name the parameter. Only the outermost names of a body are closed: further
 in the wire knows more than the published document (`strict` of a function, `allowed_tools` of an MCP server),
 and a tool type that the document does not know may be newer than it.
@@ -35,13 +38,16 @@ _SHOWN_CHARACTERS = 80
 
 @functools.cache
 def _schemas() -> dict[str, Any]:
-    text = resources.files("agents_emulator").joinpath("schemas/requests.json").read_text(encoding="utf-8")
-    loaded: dict[str, Any] = json.loads(text)
-    return loaded
+    folder = resources.files("agents_emulator").joinpath("schemas")
+    classic, successor = (
+        json.loads(folder.joinpath(name).read_text(encoding="utf-8"))
+        for name in ("requests.json", "successor.json")
+    )
+    return {key: {**classic[key], **successor[key]} for key in ("operations", "$defs")}
 
 
 def operation_names() -> list[str]:
-    """Return the names of all operations, as in the request log."""
+    """Return the names of all operations of both wires, as in the request log."""
     return list(_schemas()["operations"])
 
 

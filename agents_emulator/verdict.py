@@ -17,18 +17,32 @@ from itertools import pairwise
 from typing import Any
 
 from agents_emulator.engine.lifecycle import ACTIVE
-from agents_emulator.store import AGENTS, FILES, RUNS, THREADS, VECTOR_STORES, Record, Store
+from agents_emulator.store import (
+    AGENTS,
+    CONVERSATIONS,
+    FILES,
+    NAMED_AGENTS,
+    RESPONSES,
+    RUNS,
+    THREADS,
+    VECTOR_STORES,
+    Record,
+    Store,
+)
 
 DEFAULT_MIN_POLL_SECONDS = 0.1
-KEY_FIELD, ATTEMPT_FIELD = "agent_tasks_key", "agent_tasks_attempt"
-"""Metadata of an effect's mark: the key of the operation, and the attempt."""
+KEY_FIELD, ATTEMPT_FIELD, ROUND_FIELD = "agent_tasks_key", "agent_tasks_attempt", "agent_tasks_round"
+"""Metadata of an effect's mark: the key of the operation, the attempt and, of a response, the round in it."""
 
 _MARKED_NAME = re.compile(r"\.([0-9a-f]{12,40}-\d+)(?:\.|$)")
 _CREATIONS = (
     *("agents.create", "files.upload", "threads.create", "messages.create", "runs.create"),
     *("runs.create_thread_and_run", "vector_stores.create"),
+    *("agent_versions.create", "named_agents.create", "conversations.create", "responses.create"),
 )
-_POLLED = ("runs.get", "file_batches.get", "vector_stores.get", "vector_store_files.get")
+_LEFT = (AGENTS, FILES, THREADS, VECTOR_STORES, NAMED_AGENTS, CONVERSATIONS, RESPONSES)
+"""What a client has to delete. Containers are not among it: those that nobody uses expire."""
+_POLLED = ("runs.get", "responses.get", "file_batches.get", "vector_stores.get", "vector_store_files.get")
 _SHOWN = 50
 
 
@@ -58,7 +72,7 @@ def _judge(db: sqlite3.Connection, min_poll_seconds: float) -> Record:
                 "id": record["id"],
                 "name": record.get("name") or record.get("filename"),
             }
-            for collection in (AGENTS, FILES, THREADS, VECTOR_STORES)
+            for collection in _LEFT
             for record in collection.select(db)
             if "asset" not in record  # read by the service itself, see `assets`
         ],
@@ -78,6 +92,7 @@ def _log(db: sqlite3.Connection) -> list[Record]:
         "time",
         "method",
         "path",
+        "query",
         "operation",
         "status",
         "body",
@@ -94,6 +109,11 @@ def _succeeded(row: Record) -> bool:
     return row["status"] is not None and row["status"] < 300
 
 
+def _had_effect(row: Record) -> bool:
+    """Whether a request did what it asked for, whatever the client was told (a 408 of the gateway, say)."""
+    return _succeeded(row) or row["response_id"] is not None
+
+
 def _grouped(rows: Iterable[Record], key: Callable[[Record], Any]) -> dict[Any, list[Record]]:
     groups: dict[Any, list[Record]] = defaultdict(list)
     for row in rows:
@@ -104,8 +124,8 @@ def _grouped(rows: Iterable[Record], key: Callable[[Record], Any]) -> dict[Any, 
 
 
 def _duplicates(rows: Sequence[Record]) -> list[Record]:
-    """Creations that succeeded more than once with the same mark."""
-    made = _grouped((row for row in rows if row["operation"] in _CREATIONS and _succeeded(row)), _mark)
+    """Creations that had their effect more than once with the same mark."""
+    made = _grouped((row for row in rows if row["operation"] in _CREATIONS and _had_effect(row)), _mark)
     return [
         {
             "operation": operation,
@@ -129,7 +149,10 @@ def _mark(row: Record) -> tuple[str, str] | None:
     metadata = body.get("metadata")
     if not isinstance(metadata, dict) or KEY_FIELD not in metadata:
         return None
-    return row["operation"], f"{metadata[KEY_FIELD]}-{metadata.get(ATTEMPT_FIELD, '1')}"
+    parts = [metadata[KEY_FIELD], metadata.get(ATTEMPT_FIELD, "1")]
+    if ROUND_FIELD in metadata:
+        parts.append(metadata[ROUND_FIELD])
+    return row["operation"], "-".join(str(part) for part in parts)
 
 
 def _too_early(rows: Sequence[Record]) -> list[Record]:
@@ -158,20 +181,42 @@ def _outputs_twice(rows: Sequence[Record]) -> list[Record]:
     taken: dict[str, int] = {}
     found: list[Record] = []
     for row in rows:
-        if row["operation"] != "runs.submit_tool_outputs" or not isinstance(row["body"], dict):
-            continue
-        outputs = [*(row["body"].get("tool_outputs") or []), *(row["body"].get("tool_approvals") or [])]
-        calls = [str(item.get("tool_call_id")) for item in outputs if isinstance(item, dict)]
+        calls = _answered_calls(row)
         found += [{"call": call, "first": taken[call], "again": row["id"]} for call in calls if call in taken]
-        if _succeeded(row):
+        if _had_effect(row):
             taken |= {call: int(row["id"]) for call in calls}
     return found
+
+
+def _answered_calls(row: Record) -> list[str]:
+    """Return the calls that a request answers; on the successor's wire, those of one attempt.
+
+    What an attempt answered that failed is not in the conversation: the next one has to answer it again.
+    """
+    body = row["body"]
+    if not isinstance(body, dict):
+        return []
+    if row["operation"] == "runs.submit_tool_outputs":
+        outputs = [*(body.get("tool_outputs") or []), *(body.get("tool_approvals") or [])]
+        return [str(item.get("tool_call_id")) for item in outputs if isinstance(item, dict)]
+    given = body.get("input")
+    if row["operation"] != "responses.create" or not isinstance(given, list):
+        return []
+    metadata = body.get("metadata")
+    attempt = metadata.get(ATTEMPT_FIELD) if isinstance(metadata, dict) else None
+    behind = f" in attempt {attempt}" if attempt else ""
+    answers = (
+        item.get("call_id") if item.get("type") == "function_call_output" else item.get("approval_request_id")
+        for item in given
+        if isinstance(item, dict) and item.get("type") in ("function_call_output", "mcp_approval_response")
+    )
+    return [f"{answer}{behind}" for answer in answers]
 
 
 def _fast_polls(rows: Sequence[Record], least: float) -> list[Record]:
     """Resources that were read again within less than `least` seconds, with how often and how fast."""
     polls = _grouped(
-        (row for row in rows if row["operation"] in _POLLED),
+        (row for row in rows if row["operation"] in _POLLED and "stream=true" not in row["query"]),
         lambda row: row["path"],
     )
     found: list[Record] = []

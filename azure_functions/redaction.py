@@ -113,7 +113,7 @@ def loggable(content: bytes) -> str:
 
 
 def without_headers(value: Any) -> Any:
-    """A JSON value in which the values of all `headers` are replaced."""
+    """A JSON value in which the values of all `headers`, and each `authorization`, are replaced."""
     if isinstance(value, list):
         return [without_headers(item) for item in value]
     if not isinstance(value, dict):
@@ -121,6 +121,8 @@ def without_headers(value: Any) -> Any:
     return {
         key: dict.fromkeys(inner, REDACTED)
         if key == "headers" and isinstance(inner, dict)
+        else REDACTED
+        if key == "authorization" and isinstance(inner, str)
         else without_headers(inner)
         for key, inner in value.items()
     }

@@ -29,6 +29,8 @@ from tests.support.service import (
     write_rules,
 )
 
+os.environ["AGENT_TASKS_KEEP_SERVERS"] = "0"  # nothing that a test starts outlives it
+
 # Modules and tests stay to the end: a collector that looks at them again and again takes a tenth of the time.
 gc.disable()
 

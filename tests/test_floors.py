@@ -38,6 +38,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "steps": (
         "pipeline",
         "steps",
+        "confidence",
         "pipeline.merging",
         "pipeline.output_schema",
         "pipeline.parts",
@@ -46,7 +47,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "pipeline.yaml_source",
         "pipeline.schema",
     ),
-    "jobs": ("batch",),
+    "jobs": ("batch", "evaluation"),
     # Processes of this machine, which the faces start and no floor below knows.
     "this machine": ("local",),
     # `""` is `agent_tasks` itself: it offers names of all floors, so nothing may import from it.

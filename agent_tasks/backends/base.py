@@ -1,14 +1,18 @@
 """The seam between durable operations and a service of agents.
 
 Operations speak of agents, files, stores, conversations and turns. A backend turns those words into the
-requests of one service: `AgentsBackend` into assistants, threads and runs. Nothing above this module knows of
-threads and runs.
+requests of one service: `AgentsBackend` into assistants, threads and runs, `ResponsesBackend` into versions
+of agents, conversations and responses. Nothing above this module knows of these.
+
+A turn has *attempts* (after throttling, failure, expiry), and an attempt has *rounds*: an answer, or calls to
+be answered. An attempt is known by one id for all its rounds; which round is the current one is the backend's
+to find out, and it never takes it from an id that it was given.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -21,12 +25,15 @@ ResourceKind = Literal["agent", "file", "store", "conversation"]
 
 JsonObject = dict[str, Any]
 
+Memory = tuple[JsonObject, ...]
+"""What a conversation holds, item by item, in the words of the backend that gave it."""
+
 
 class Citation(BaseModel):
     """A place of an answer that points to where it comes from."""
 
     mark: str
-    """The text that stands in the answer, such as `【4:0†source】`."""
+    """The text that stands in the answer, such as `【4:0†source】`; empty where the service puts none."""
     file_id: str | None = None
     file_name: str | None = None
     """The file's own name, where it is known."""
@@ -132,7 +139,7 @@ class AgentSpec(BaseModel):
     instructions: str
     description: str = ""
     tools: list[dict[str, Any]] = Field(default_factory=list)
-    """Tool definitions as on the wire."""
+    """Tools as `agent_tasks.tools` defines them; each backend has its own words for them."""
     stores: list[RemoteStore] = Field(default_factory=list)
     """Vector stores for its file search (the service takes one). The agent's key is made of their keys."""
     files: list[RemoteFile] = Field(default_factory=list)
@@ -140,10 +147,12 @@ class AgentSpec(BaseModel):
     connected: list[ConnectedAgent] = Field(default_factory=list)
     """Agents that it may call; likewise."""
     tool_resources: dict[str, Any] = Field(default_factory=dict, repr=False)
-    """Other tool resources as on the wire. Ids in here become part of the agent's key."""
+    """What its tools work on besides, likewise. Ids in here become part of the agent's key."""
     temperature: float | None = None
     top_p: float | None = None
     response_format: dict[str, Any] | str | None = None
+    approvals: dict[str, dict[str, Any] | str] = Field(default_factory=dict)
+    """Label of an MCP server to which of its calls wait for approval. No part of the agent's key."""
 
     @model_validator(mode="after")
     def _uses_what_it_has(self) -> AgentSpec:
@@ -159,28 +168,64 @@ class AgentSpec(BaseModel):
 
 
 @dataclass(frozen=True)
+class ServerAccess:
+    """How a turn reaches an MCP server of its agent."""
+
+    label: str
+    """The server's label."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Sent to the server with this turn alone; may hold secrets."""
+    require_approval: JsonObject | str | None = None
+    """Which calls wait for approval: `always`, `never`, or tools by name."""
+
+
+@dataclass(frozen=True)
+class ApprovalDecision:
+    """Whether a call of an MCP server is made."""
+
+    call_id: str
+    approve: bool
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """For the server, if the call is made; may hold secrets."""
+
+
+@dataclass(frozen=True)
 class TurnRequest:
     """One prompt to one agent."""
 
     agent_id: str
-    prompt: str | None
-    """None: the prompt is in the conversation already, only the turn is to be started."""
+    prompt: str
     conversation: str | None = None
     """None: a new conversation."""
+    prompt_posted: bool = False
+    """True: an earlier attempt has put the prompt into the conversation, as far as operations know."""
     tool_choice: JsonObject | str | None = None
     response_format: JsonObject | str | None = None
     instructions: str | None = None
     max_completion_tokens: int | None = None
-    tool_resources: JsonObject | None = field(default=None, repr=False)
-    """For this turn alone, such as headers of MCP servers; may hold secrets."""
+    servers: tuple[ServerAccess, ...] = ()
+    """Of MCP servers, what is said with each turn."""
+    spec: AgentSpec | None = field(default=None, repr=False)
+    """What the agent is, where its maker told; services without agents need it with each turn."""
+    memory: Memory = field(default=(), repr=False)
+    """What the conversation held before, for a service that keeps none."""
 
 
 @dataclass(frozen=True)
 class TurnRef:
-    """Where a turn is."""
+    """Where an attempt at a turn is."""
 
     conversation: str
     turn_id: str
+    """The attempt's, for all its rounds."""
+    mark: Mark | None = field(default=None, compare=False)
+    """What started it, so that its newest round can be looked up."""
+    request: TurnRequest | None = field(default=None, compare=False, repr=False)
+    """What it asks; a service that keeps no agent is told again in each round."""
+    round: int = field(default=1, compare=False)
+    """The round that gave this, as far as the backend knows."""
+    spent: Usage = field(default_factory=Usage, compare=False)
+    """What the rounds until then have cost."""
 
 
 @dataclass(frozen=True)
@@ -216,10 +261,26 @@ class TurnStatus(enum.StrEnum):
 
 
 @dataclass(frozen=True)
+class ConversationCreated:
+    """The service has a new conversation for the turn, and the turn is not sent yet."""
+
+    conversation: str
+
+
+@dataclass(frozen=True)
 class TurnStarted:
     """The service has the turn; from here on it can be followed by its id."""
 
     ref: TurnRef
+
+
+@dataclass(frozen=True)
+class TurnRemembered:
+    """What a round gave, of a service that keeps nothing: to be committed before anything is done with it."""
+
+    ref: TurnRef
+    memory: Memory
+    """The whole conversation so far."""
 
 
 @dataclass(frozen=True)
@@ -231,7 +292,7 @@ class TurnText:
 
 @dataclass(frozen=True)
 class TurnNeedsTools:
-    """The turn waits for the outputs of these calls."""
+    """The turn waits for the outputs of these calls. No two calls of an attempt have the same id."""
 
     ref: TurnRef
     calls: tuple[ToolCallRequest, ...]
@@ -258,7 +319,15 @@ class TurnEnded:
     error_message: str | None = None
 
 
-TurnUpdate = TurnStarted | TurnText | TurnNeedsTools | TurnNeedsApproval | TurnEnded
+TurnUpdate = (
+    ConversationCreated
+    | TurnStarted
+    | TurnRemembered
+    | TurnText
+    | TurnNeedsTools
+    | TurnNeedsApproval
+    | TurnEnded
+)
 
 
 @dataclass(frozen=True)
@@ -290,8 +359,42 @@ class StoreStatus:
     """File id to the service's reason."""
 
 
+@dataclass(frozen=True)
+class Capabilities:
+    """What a backend can look up, and so what it guarantees; docs/durability.md has a table of them."""
+
+    service: str
+    """What it is, for people: `Agents (classic)`."""
+    in_keys: str
+    """What tells its agents from those of other services in keys; empty for the one that was first."""
+    lost_turn: str
+    """How a turn whose answer was lost is found again."""
+    turns_once: bool
+    """Whether a turn is never paid for twice."""
+    keeps_conversations: bool
+    """Whether the service keeps conversations; if not, the journal does."""
+    keeps_agents: bool
+    """Whether agents are made on the service, and have to be deleted."""
+    approvals_by_turn: bool
+    """Whether a turn says which calls of MCP servers wait for approval; if not, the agent does."""
+    can_cancel: bool
+    """Whether a turn can be stopped on the service."""
+
+    @property
+    def guarantee(self) -> str:
+        """In one sentence what happens once."""
+        if self.turns_once:
+            return "Functions are called once, and turns are paid for once."
+        return "Functions are called once; a turn whose answer was lost may be paid for twice."
+
+
 class Backend(Protocol):
     """One service of agents. All methods raise `agent_tasks.errors`; none repeats an effect by itself."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this service can look up, and what follows from it."""
+        ...
 
     @property
     def identity(self) -> str:
@@ -323,22 +426,27 @@ class Backend(Protocol):
         ...
 
     def start_turn(self, request: TurnRequest, mark: Mark) -> AsyncIterator[TurnUpdate]:
-        """Start a turn and follow it, in one request.
+        """Start a turn and follow it.
+
+        A conversation that has to be made is told of (`ConversationCreated`) before anything is paid for. An
+        attempt that comes after one that failed between its rounds begins with the calls that are open.
 
         Raises ConversationBusyError if another one is active in the conversation; nothing was posted then.
         """
         ...
 
     def follow_turn(self, ref: TurnRef) -> AsyncIterator[TurnUpdate]:
-        """Follow a turn that was started before, from wherever it is now."""
+        """Follow a turn that was started before, from wherever it is now: its newest round."""
         ...
 
     def answer_tools(self, ref: TurnRef, outputs: Sequence[tuple[str, str]]) -> AsyncIterator[TurnUpdate]:
         """Hand over the outputs of all waiting calls, as (call id, output), and follow the turn on."""
         ...
 
-    def answer_approvals(self, ref: TurnRef, decisions: Sequence[JsonObject]) -> AsyncIterator[TurnUpdate]:
-        """Hand over the decisions on all waiting calls (as `McpTool.approval` makes them), and follow on."""
+    def answer_approvals(
+        self, ref: TurnRef, decisions: Sequence[ApprovalDecision]
+    ) -> AsyncIterator[TurnUpdate]:
+        """Hand over the decisions on all waiting calls, and follow the turn on."""
         ...
 
     async def active_turn(self, conversation: str) -> ActiveTurn | None:
@@ -346,7 +454,9 @@ class Backend(Protocol):
         ...
 
     async def cancel_turn(self, ref: TurnRef) -> bool:
-        """Ask the service to stop a turn; one that has ended is left as it is.
+        """Ask the service to stop a turn in its newest round; one that has ended is left as it is.
+
+        A turn that waits for outputs has not ended.
 
         Returns:
             False if it has completed, so that its answer is there and paid for.

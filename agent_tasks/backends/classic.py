@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import PurePath
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Self
 
 from azure.core.credentials import TokenCredential
 from azure.core.credentials_async import AsyncTokenCredential
@@ -15,7 +14,9 @@ from pydantic import SecretStr
 from agent_tasks.backends.base import (
     ActiveTurn,
     AgentSpec,
+    ApprovalDecision,
     ApprovalRequest,
+    Capabilities,
     Citation,
     FoundTurn,
     Mark,
@@ -35,6 +36,17 @@ from agent_tasks.backends.base import (
     Usage,
 )
 from agent_tasks.backends.listing import whole_list
+from agent_tasks.backends.marks import (
+    carries,
+    files_newest_first,
+    find_file,
+    find_newest,
+    mark_in,
+    marked_name,
+    marked_resource,
+    metadata_of,
+)
+from agent_tasks.backends.owned import refuse_successors
 from agent_tasks.client import AsyncAgentsClient
 from agent_tasks.client.polling import polls, run_limit
 from agent_tasks.errors import (
@@ -63,12 +75,6 @@ from agent_tasks.wire import (
     ThreadRun,
 )
 
-KEY_FIELD = "agent_tasks_key"
-ATTEMPT_FIELD = "agent_tasks_attempt"
-"""Metadata fields that carry an operation's mark."""
-
-_MARK_IN_NAME = re.compile(r"\.([0-9a-f]{12})-\d+(?:\.[^.]*)?$")  # as `_marked_name` writes it
-
 # The parent API's words; the service gives no code for it (docs/wire.md, "Errors").
 _BUSY = re.compile(r"already has an active run|while a run \S+ is active")
 
@@ -87,7 +93,18 @@ _PASSED_OVER = frozenset(
 )
 
 _FIRST_POLL = 0.3  # seconds
-_NAME_LENGTH = 180  # characters of a file's own name that its name on the service keeps
+
+
+CLASSIC = Capabilities(
+    service="Agents (classic)",
+    in_keys="",
+    lost_turn="runs of the thread by their mark, threads by theirs",
+    turns_once=True,
+    keeps_conversations=True,
+    keeps_agents=True,
+    approvals_by_turn=True,
+    can_cancel=True,
+)
 
 
 class AgentsBackend:
@@ -113,6 +130,11 @@ class AgentsBackend:
     def identity(self) -> str:
         """The project's endpoint."""
         return self._client.endpoint
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Everything can be looked up by its mark."""
+        return CLASSIC
 
     # --- what is created -------------------------------------------------------------------------------
 
@@ -142,18 +164,18 @@ class AgentsBackend:
             "top_p": spec.top_p,
             "response_format": spec.response_format,
         }
-        agent = await self._client.agents.create(**_given(fields), metadata=_metadata(mark))
+        agent = await self._client.agents.create(**_given(fields), metadata=metadata_of(mark))
         return agent.id
 
     async def upload_file(self, content: bytes, name: str, purpose: str, mark: Mark) -> str:
         """Upload a file as `NAME.MARK.SUFFIX`."""
-        file = await self._client.files.upload(content, filename=_marked_name(name, mark), purpose=purpose)
+        file = await self._client.files.upload(content, filename=marked_name(name, mark), purpose=purpose)
         return file.id
 
     async def create_store(self, name: str, file_ids: Sequence[str], mark: Mark) -> str:
         """Create a vector store; its metadata carries the mark."""
         store = await self._client.vector_stores.create(
-            name=name, file_ids=list(file_ids), metadata=_metadata(mark)
+            name=name, file_ids=list(file_ids), metadata=metadata_of(mark)
         )
         return store.id
 
@@ -185,15 +207,15 @@ class AgentsBackend:
                 "tool_choice": request.tool_choice,
                 "response_format": request.response_format,
                 "max_completion_tokens": request.max_completion_tokens,
-                "tool_resources": request.tool_resources,
-                "metadata": _metadata(mark),
+                "tool_resources": _of_servers(request),
+                "metadata": metadata_of(mark),
             }
         )
         messages = []
-        if request.prompt is not None:
-            messages.append({"role": "user", "content": request.prompt, "metadata": _metadata(mark)})
+        if not request.prompt_posted:
+            messages.append({"role": "user", "content": request.prompt, "metadata": metadata_of(mark)})
         if request.conversation is None:
-            thread = {"messages": messages, "metadata": _metadata(mark)}
+            thread = {"messages": messages, "metadata": metadata_of(mark)}
             stream = self._client.runs.stream_thread_and_run(thread=thread, without=_PASSED_OVER, **fields)
         else:
             if messages:
@@ -224,11 +246,14 @@ class AgentsBackend:
             yield update
 
     async def answer_approvals(
-        self, ref: TurnRef, decisions: Sequence[dict[str, Any]]
+        self, ref: TurnRef, decisions: Sequence[ApprovalDecision]
     ) -> AsyncIterator[TurnUpdate]:
         """Submit all decisions at once and follow the run on; one that has gone on is just followed."""
         stream = self._client.runs.submit_tool_outputs_stream(
-            ref.conversation, ref.turn_id, tool_approvals=list(decisions), without=_PASSED_OVER
+            ref.conversation,
+            ref.turn_id,
+            tool_approvals=[_decided(decision) for decision in decisions],
+            without=_PASSED_OVER,
         )
         async for update in self._submitted(ref, stream):
             yield update
@@ -266,10 +291,7 @@ class AgentsBackend:
         """Look at the thread's newest runs; the service allows one active run a thread."""
         async for run in self._client.runs.list(conversation, order="desc", limit=20):
             if not run.is_terminal:
-                marked = run.metadata or {}
-                attempt = marked.get(ATTEMPT_FIELD, "")
-                is_ours = KEY_FIELD in marked and attempt.isdecimal()
-                return ActiveTurn(_ref(run), Mark(marked[KEY_FIELD], int(attempt)) if is_ours else None)
+                return ActiveTurn(_ref(run), mark_in(run.metadata))
         return None
 
     async def cancel_turn(self, ref: TurnRef) -> bool:
@@ -341,16 +363,8 @@ class AgentsBackend:
     async def find(self, kind: Literal["agent", "file", "store"], mark: Mark, *, since: float) -> str | None:
         """Look through the service's lists, newest first, back to `since`; files are listed whole."""
         if kind == "file":
-            async for file in self._client.files.list():
-                if mark.text in file.filename and file.created_at >= since:
-                    return file.id
-            return None
-        async for item in self._newest_first(kind):
-            if item.created_at < since:
-                return None
-            if _carries(item.metadata, mark):
-                return cast("str", item.id)
-        return None
+            return await find_file(self._client.files.list(), mark, since)
+        return await find_newest(self._newest_first(kind), mark, since)
 
     async def find_turn(self, mark: Mark, *, conversation: str | None, since: float) -> FoundTurn | None:
         """Find a run by its mark: in its thread if that is known, else in a thread that carries the mark."""
@@ -358,18 +372,18 @@ class AgentsBackend:
             async for thread in self._newest_first("conversation"):
                 if thread.created_at < since:
                     return None
-                if _carries(thread.metadata, mark):
+                if carries(thread.metadata, mark):
                     conversation = thread.id
                     break
             else:
                 return None
         async for run in self._client.runs.list(conversation, order="desc", limit=100):
-            if _carries(run.metadata, mark):
+            if carries(run.metadata, mark):
                 return FoundTurn(conversation, run.id, prompt_posted=True)
             if run.created_at < since:
                 break
         async for message in self._client.messages.list(conversation, order="desc", limit=100):
-            if _carries(message.metadata, mark):
+            if carries(message.metadata, mark):
                 return FoundTurn(conversation, None, prompt_posted=True)
             if message.created_at < since:
                 break
@@ -382,22 +396,13 @@ class AgentsBackend:
             seen += 1
             if seen > limit:
                 return
-            name = item.filename if kind == "file" else getattr(item, "name", None) or ""
-            if kind == "file":
-                found = _MARK_IN_NAME.search(name)
-                key = found.group(1) if found else None
-            else:
-                key = (item.metadata or {}).get(KEY_FIELD)
-            if key:
-                yield MarkedResource(kind, item.id, name, key, float(item.created_at))
+            found = marked_resource(kind, item)
+            if found is not None:
+                yield found
 
     async def _listed(self, kind: ResourceKind) -> AsyncIterator[Any]:
-        if kind == "file":
-            files = [file async for file in self._client.files.list()]
-            for file in sorted(files, key=lambda file: file.created_at, reverse=True):
-                yield file
-            return
-        async for item in self._newest_first(kind):
+        listed = files_newest_first(self._client.files.list()) if kind == "file" else self._newest_first(kind)
+        async for item in listed:
             yield item
 
     def _newest_first(self, kind: ResourceKind) -> AsyncIterator[Any]:
@@ -407,6 +412,7 @@ class AgentsBackend:
 
     async def exists(self, kind: ResourceKind, remote_id: str) -> bool:
         """One GET."""
+        refuse_successors(kind, remote_id)
         resource: Any = self._resource(kind)
         try:
             await resource.get(remote_id)
@@ -416,6 +422,7 @@ class AgentsBackend:
 
     async def delete(self, kind: ResourceKind, remote_id: str) -> None:
         """One DELETE; 404 means that it is gone already."""
+        refuse_successors(kind, remote_id)
         resource: Any = self._resource(kind)
         try:
             await resource.delete(remote_id)
@@ -435,17 +442,23 @@ def _given(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _metadata(mark: Mark) -> dict[str, str]:
-    return {KEY_FIELD: mark.key, ATTEMPT_FIELD: str(mark.attempt)}
+def _of_servers(request: TurnRequest) -> dict[str, Any] | None:
+    servers = [
+        _given(
+            {
+                "server_label": server.label,
+                "headers": dict(server.headers),
+                "require_approval": server.require_approval,
+            }
+        )
+        for server in request.servers
+    ]
+    return {"mcp": servers} if servers else None
 
 
-def _carries(metadata: dict[str, str] | None, mark: Mark) -> bool:
-    return metadata is not None and _metadata(mark).items() <= metadata.items()
-
-
-def _marked_name(name: str, mark: Mark) -> str:
-    path = PurePath(name)
-    return f"{path.stem[:_NAME_LENGTH]}.{mark.text}{path.suffix}"
+def _decided(decision: ApprovalDecision) -> dict[str, Any]:
+    headers = {"headers": dict(decision.headers)} if decision.headers else {}
+    return {"tool_call_id": decision.call_id, "approve": decision.approve, **headers}
 
 
 def _ref(run: ThreadRun) -> TurnRef:

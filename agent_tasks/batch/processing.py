@@ -17,6 +17,7 @@ from typing import Any
 from agent_tasks.batch.context import Batch
 from agent_tasks.batch.observer import observer
 from agent_tasks.batch.records import AwaitedDecision, DocumentRow, DocumentStatus, Failure, shortened
+from agent_tasks.confidence import signs_of
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.documents.attachments import AttachedFile, attached_files, unread_attachments
 from agent_tasks.documents.content import DocumentContent
@@ -423,8 +424,20 @@ class _DocumentWork:
             logger.debug("%s is for a person to look at: %s", self.file.name, stopped)
         finally:
             self._take(run.outcome)
-        self.row.reasons = [*run.outcome.said(), *self.row.unread]
+        self.row.reasons = [*run.outcome.said(), *self.row.unread, *self._doubts()]
         self.row.status = DocumentStatus.NEEDS_REVIEW if self.row.reasons else DocumentStatus.DONE
+
+    def _doubts(self) -> list[str]:
+        """Work out how sure the values are, where the pipeline asks for it; why they are not sure enough."""
+        demand, row = self.batch.pipeline.demand, self.row
+        if demand is None or not row.fields:
+            return []
+        repaired = any("repair" in turn for turn in row.ids)
+        signs = signs_of(row.fields, row.grounding, row.review, repaired=repaired)
+        sure = demand.confidence.of_values(signs)
+        row.confidence = {path: round(value, 4) for path, value in sure.items()}
+        complaint = demand.complaint(sure)
+        return [complaint] if complaint is not None else []
 
     def _run(self, read: DocumentContent) -> DocumentRun:
         """The document on its way through the pipeline's steps."""

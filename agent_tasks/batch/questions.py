@@ -260,6 +260,20 @@ async def _answer(
     return row
 
 
+def _with_places(text: str, cited: Sequence[tuple[SourceCitation, Sequence[str]]]) -> str:
+    """The text with a number where a citation points to a place of it, of services that put no mark there."""
+    places: dict[int, list[str]] = {}
+    for one, sources in cited:
+        source = one.document or one.file_name or one.url or one.file_id
+        if not one.mark and one.start is not None and source in sources:
+            number = f" [{sources.index(source) + 1}]"
+            if number not in places.setdefault(one.start, []):
+                places[one.start].append(number)
+    for place in sorted(places, reverse=True):
+        text = text[:place] + "".join(places[place]) + text[place:]
+    return text
+
+
 def fill(row: AnswerRow, result: TurnResult, sources: dict[str, DocumentFile]) -> None:
     """The answer with its citation marks replaced by numbers of sources."""
     text = result.text
@@ -272,7 +286,9 @@ def fill(row: AnswerRow, result: TurnResult, sources: dict[str, DocumentFile]) -
             continue
         if source not in row.sources:
             row.sources.append(source)
-        text = text.replace(citation.mark, f" [{row.sources.index(source) + 1}]")
+        if citation.mark:
+            text = text.replace(citation.mark, f" [{row.sources.index(source) + 1}]")
+    text = _with_places(text, [(one, row.sources) for one in row.citations])
     row.answer = text.replace("  [", " [").strip()
     row.usage = result.usage
     row.turns = 1

@@ -123,6 +123,8 @@ class DocumentRow(_Record):
     answer: str | None = None
     """The extractor's last answer where it was not valid."""
     grounding: list[FieldGrounding] = Field(default_factory=list)
+    confidence: dict[str, float] = Field(default_factory=dict)
+    """How likely each value is right, by its path, where the pipeline asks for it."""
     review: Review | None = None
     error: Failure | None = None
     usage: Usage = Field(default_factory=Usage)

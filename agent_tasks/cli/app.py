@@ -156,6 +156,53 @@ def weights() -> None:
 
 @app.command(epilog=EXIT_CODES)
 @reported
+def evaluate(
+    run: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder of results.")],
+    truth: Annotated[
+        Path, typer.Option("--truth", "-t", metavar="FILE", help="Right values: .jsonl or .csv.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="DIR2", help="Folder for evaluation.md.", show_default="DIR/evaluation"
+        ),
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option(metavar="DIR3", help="Results of another run, to compare.")
+    ] = None,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FIELD=HOW", help="exact, text, number:0.01, date or set; may be repeated."),
+    ] = None,
+    require: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FIGURE", help="Exit with 1 if it is not so: f1>=0.9; may be repeated."),
+    ] = None,
+    rate: Annotated[
+        float, typer.Option(metavar="SHARE", help="Wrong documents allowed among those done.")
+    ] = 0.01,
+) -> None:
+    """Say how good a run is, by a file of right values.
+
+    Precision and recall of each field, how many documents are done and yet
+    wrong, how many a person has to see; how sure values are, and from which
+    confidence on documents may be done. Nothing is started or sent.
+
+    [bold]Example[/]
+
+        agent-tasks evaluate out --truth truth.jsonl --require 'done_wrong<=1%'
+    """
+    from agent_tasks.cli.evaluate import evaluate_run
+
+    raise typer.Exit(
+        evaluate_run(
+            run, truth, out=out, against=against, compare=compare or [], require=require or [], rate=rate
+        )
+    )
+
+
+@app.command(epilog=EXIT_CODES)
+@reported
 def fork(
     run: Annotated[
         str, typer.Argument(metavar="RUN", help="A finished run: its folder of results, or its pipeline.")
@@ -215,6 +262,20 @@ def dashboard(
     from agent_tasks.cli.dashboard import show_dashboard
 
     show_dashboard(browser=browser)
+
+
+@app.command(epilog=EXIT_CODES)
+@reported
+def stop() -> None:
+    """End the local servers that stay for the next command.
+
+    After agent-tasks run they stay for AGENT_TASKS_KEEP_SERVERS seconds (600)
+    with nobody using them. One that another command uses is left to it, and
+    the exit code is 1.
+    """
+    from agent_tasks.cli.stop import stop_servers
+
+    raise typer.Exit(stop_servers())
 
 
 @app.command(
@@ -367,6 +428,10 @@ def doctor(
     offline: Annotated[
         bool, typer.Option("--offline", help="Do not start the local service if no project is set.")
     ] = False,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="Ask the successor service what is open; needs a model, costs cents."),
+    ] = False,
 ) -> None:
     """Check everything that a run needs, and say what to do about it.
 
@@ -376,7 +441,8 @@ def doctor(
     configured is said, and is no failure.
 
     An agent, a queue and a blob container named `agent-tasks-doctor` are made
-    and deleted. No tokens are used; nothing secret is shown.
+    and deleted. No tokens are used, except by --live: it finds out what
+    the service guarantees, and keeps the answers. Nothing secret is shown.
 
     [bold]Example[/]
 
@@ -385,7 +451,34 @@ def doctor(
     """
     from agent_tasks.cli.doctor import examine
 
-    raise typer.Exit(examine(connection, as_json=as_json, start_service=not offline, pipeline=pipeline))
+    raise typer.Exit(
+        examine(connection, as_json=as_json, start_service=not offline, pipeline=pipeline, live=live)
+    )
+
+
+@app.command(epilog=EXIT_CODES)
+@reported
+def migrate(
+    agent: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only this agent (name or id); repeat it for more."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Copy; without it they are listed only.")] = False,
+) -> None:
+    """Copy the agents that you keep on the classic service to its successor.
+
+    Agents become versions, with the files and stores that they use. What
+    was copied before, and is the same, is left alone. What does not move is
+    printed. Pipelines need nothing of this.
+
+    [bold]Example[/]
+
+        agent-tasks migrate
+        agent-tasks migrate --agent clerk --yes
+    """
+    from agent_tasks.cli.migrate import migrate as copied
+
+    raise typer.Exit(copied(agent or [], yes=yes))
 
 
 @app.command(epilog=EXIT_CODES)

@@ -106,7 +106,7 @@ async def _questions() -> AsyncIterator[Questions]:
     from agent_tasks.settings import Settings
 
     settings = Settings()
-    if settings.project_endpoint:
+    if settings.service_endpoint:
         async with open_workspace(settings) as ws:
             yield Questions(ws.journal, ws.scope)
     else:

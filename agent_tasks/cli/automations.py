@@ -14,7 +14,7 @@ EXIT_CODES = "[bold]Exit codes[/]  0 done · 1 failed · 2 arguments or settings
 
 app = typer.Typer(
     name="automations",
-    help="What the Prefect server does about lost workers.",
+    help="What the Prefect server does about lost workers, and whom it tells.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -23,7 +23,7 @@ app = typer.Typer(
 
 @app.callback()
 def automations() -> None:
-    """What the Prefect server does about lost workers."""
+    """What the Prefect server does about lost workers, and whom it tells."""
 
 
 @app.command(epilog=EXIT_CODES)
@@ -36,6 +36,12 @@ def apply(
     silent: Annotated[
         float, typer.Option(min=60, metavar="SECONDS", help="How long a run may be silent.")
     ] = 600,
+    notify: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TYPE/NAME", help="A notification block that tells people of runs.", show_default="nobody"
+        ),
+    ] = None,
     restarts: Annotated[int, typer.Option(min=1, max=100, help="How often a run is started again.")] = 3,
 ) -> None:
     """Have silent flow runs crashed, and crashed ones started again.
@@ -44,6 +50,9 @@ def apply(
     These automations find it by its missing heartbeats, and schedule it
     again: it resumes. Applying them again changes nothing.
 
+    With --notify the server tells people of runs that failed or crashed, that
+    left documents to them (NotAllDone), and that are late.
+
     Silence has to be well above PREFECT_FLOWS_HEARTBEAT_FREQUENCY of the
     workers (180 seconds if not set, 30 at least).
 
@@ -51,6 +60,7 @@ def apply(
 
         agent-tasks automations apply
         agent-tasks automations apply --silent 90 --restarts 5
+        agent-tasks automations apply --notify slack-webhook/operators
     """
     from agent_tasks.cli.interrupts import run_interruptible
     from agent_tasks.local.servers import prefect_server, use_prefect_api, use_prefect_environment
@@ -60,22 +70,26 @@ def apply(
     use_prefect_environment(settings)
     with prefect_server(settings) as api_url:
         use_prefect_api(api_url)
-        raise typer.Exit(run_interruptible(lambda: _apply(flow, silent, restarts)))
+        raise typer.Exit(run_interruptible(lambda: _apply(flow, silent, restarts, notify)))
 
 
-async def _apply(flows: list[str] | None, silent: float, restarts: int) -> ExitCode:
+async def _apply(flows: list[str] | None, silent: float, restarts: int, notify: str | None) -> ExitCode:
     from prefect.client.orchestration import get_client
 
     from agent_tasks.prefect.automations import (
         FLOWS,
         apply_automations,
         crash_silent_runs,
+        find_block,
+        notify_of_runs,
         restart_crashed_runs,
     )
 
     watched = tuple(flows or FLOWS)
     wanted = [crash_silent_runs(watched, silent), restart_crashed_runs(watched, restarts)]
     async with get_client() as client:
+        if notify is not None:
+            wanted += notify_of_runs(await find_block(client, notify), watched)
         for applied in await apply_automations(client, wanted):
             say(f"{applied.outcome:<10} {applied.name}")
     return ExitCode.OK

@@ -20,7 +20,9 @@ _STYLES = {Status.OK: "green", Status.WARNING: "yellow", Status.FAILED: "red", S
 _WIDTH = max(len(status) for status in Status)
 
 
-def examine(connection: str, *, as_json: bool, start_service: bool, pipeline: Path | None = None) -> ExitCode:
+def examine(
+    connection: str, *, as_json: bool, start_service: bool, pipeline: Path | None = None, live: bool = False
+) -> ExitCode:
     """Carry out all checks and show them; 1 if one of them failed.
 
     Raises:
@@ -32,7 +34,7 @@ def examine(connection: str, *, as_json: bool, start_service: bool, pipeline: Pa
     async def look() -> list[Finding]:
         findings = []
         async for finding in checks(
-            settings, connection=connection, start_service=start_service, pipeline=pipeline
+            settings, connection=connection, start_service=start_service, pipeline=pipeline, live=live
         ):
             findings.append(finding)
             if not as_json:

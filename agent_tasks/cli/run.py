@@ -9,7 +9,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent_tasks.cli.errors import ExitCode, RunStoppedError, debugging, say
+from agent_tasks.cli.errors import ExitCode, InterruptedBySignal, RunStoppedError, debugging, say
 from agent_tasks.cli.interrupts import run_interruptible
 from agent_tasks.detaching import is_detaching
 from agent_tasks.errors import ConfigurationError
@@ -21,7 +21,7 @@ from agent_tasks.local.servers import (
     use_prefect_api,
     use_prefect_environment,
 )
-from agent_tasks.settings import Settings
+from agent_tasks.settings import ServiceKind, Settings
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -38,6 +38,11 @@ _STOPPING = {
         "Handing over: its turns keep running; the next worker, or the same command, attaches to them."
     ),
 }
+
+
+_STAYING = (
+    "The local servers stay for {minutes:.3g} minutes, for the next command. To end them: agent-tasks stop"
+)
 
 
 def run_batch(
@@ -59,14 +64,15 @@ def run_batch(
         EmbeddedServiceError: a local server did not start.
         RunStoppedError: the flow run was cancelled on the Prefect server.
         InterruptedBySignal: Ctrl-C, and the flow run is cancelled; or SIGTERM, and its turns keep running (it
-            counts as crashed). The servers are stopped.
+            counts as crashed). The servers are stopped, unless a run before has had them stay.
     """
     settings = Settings()
     _check_paths(documents, pipeline, out)
     # Made before anything starts: it refuses a local service that is not all there.
-    service = None if settings.project_endpoint else local_service(settings)
-    if settings.project_endpoint:
-        require_answer("PROJECT_ENDPOINT", settings.project_endpoint)
+    service = None if settings.service_endpoint else local_service(settings)
+    if settings.service_endpoint:
+        is_inline = settings.service_kind is ServiceKind.INLINE
+        require_answer("OPENAI_BASE_URL" if is_inline else "PROJECT_ENDPOINT", settings.service_endpoint)
     use_prefect_environment(settings)
     if debugging():
         os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "WARNING"
@@ -83,10 +89,19 @@ def run_batch(
             use_prefect_api(server.wait())
             if service is not None:
                 service.wait()
-        summary = run_interruptible(
-            lambda: _process(documents, pipeline, out, quiet=quiet),
-            on_interrupt=lambda number: say(_STOPPING[signal.Signals(number)], style="yellow"),
-        )
+        ours = [one for one in (server, service) if one is not None]
+        stay = [one.keep(settings.keep_servers) for one in ours]
+        try:
+            summary = run_interruptible(
+                lambda: _process(documents, pipeline, out, quiet=quiet),
+                on_interrupt=lambda number: say(_STOPPING[signal.Signals(number)], style="yellow"),
+            )
+        except InterruptedBySignal:
+            stay = [one.keep(0) for one in ours]
+            raise
+        finally:
+            if any(stay) and not quiet:
+                say(_STAYING.format(minutes=settings.keep_servers / 60), style="dim")
     return _exit_code(summary, fail_on)
 
 

@@ -14,6 +14,7 @@ from agent_tasks.errors import (
     AuthenticationError,
     BadRequestError,
     ConflictError,
+    GatewayTimeoutError,
     NotFoundError,
     PayloadTooLargeError,
     PermissionDeniedError,
@@ -82,12 +83,20 @@ def _timestamp(value: str | None) -> float | None:
 
 
 def error_from_answer(
-    status: int, headers: Mapping[str, str], content: bytes, *, method: str, path: str, creates: bool
+    status: int,
+    headers: Mapping[str, str],
+    content: bytes,
+    *,
+    method: str,
+    path: str,
+    creates: bool,
+    gateway: bool = False,
 ) -> ServiceError:
     """The error for an answer with status >= 400, in whichever shape its body is.
 
     `creates` says that repeating the request would have an effect of its own: then an answer that leaves open
-    whether the first one had it is marked `outcome_unknown`.
+    whether the first one had it is marked `outcome_unknown`. `gateway` says that the service is behind one
+    that answers 408 when it has waited for long enough, whatever the service does (recorded: after 120 s).
     """
     detail = _detail(content)
     wait = retry_after(headers)
@@ -105,6 +114,8 @@ def error_from_answer(
         # "Not available, come back in N seconds" says that the request was turned away at the door.
         turned_away = status == 503 and wait is not None
         return ServerError(detail.get("message", ""), **common, outcome_unknown=creates and not turned_away)
+    if status == 408 and creates and gateway:
+        return GatewayTimeoutError(detail.get("message", ""), **common, outcome_unknown=True)
     retryable = status in (408, 429) or wait is not None
     return _BY_STATUS.get(status, ServiceError)(detail.get("message", ""), **common, retryable=retryable)
 

@@ -2,7 +2,8 @@
 
 | module | checks |
 | --- | --- |
-| `service` | the Agents service: retirement, sign-in, endpoint, model deployment, setup tier, quota |
+| `service` | the Agents service: guarantee, retirement, sign-in, endpoint, model, setup tier, quota |
+| `live` | what the successor service tells only when it is asked |
 | `storage` | the storage account of queue tools |
 | `local` | state folder, journal, questions to people |
 | `prefect_server` | the Prefect server: deployments, scheduler, work pools, workers, automations |
@@ -36,16 +37,19 @@ async def examine(
     connection: str = "STORAGE",
     start_service: bool = True,
     pipeline: Path | None = None,
+    live: bool = False,
 ) -> AsyncIterator[Finding]:
     """Carry the checks out, one after the other.
 
-    An agent, a queue and a blob are made and deleted; no tokens are used. Findings hold no secrets.
+    An agent, a queue and a blob are made and deleted; no tokens are used, except by `live`. Findings hold no
+    secrets.
 
     Args:
         settings: what is configured.
         connection: name of the storage connection, see `StorageConnection.from_settings`.
         start_service: start the local service where no project is set, and check that.
         pipeline: a pipeline file to check too.
+        live: ask the successor service what documentation leaves open, and keep the answers.
     """
     folder = check_state_folder(settings)
     yield folder
@@ -58,15 +62,15 @@ async def examine(
     yield await asyncio.to_thread(check_pipeline_file, settings, pipeline)
     async for finding in check_prefect(settings):
         yield finding
-    async for finding in _service(settings, start=start_service):
+    async for finding in _service(settings, start=start_service, live=live):
         yield finding
     async for finding in check_storage(connection, environment()):
         yield finding
 
 
-async def _service(settings: Settings, *, start: bool) -> AsyncIterator[Finding]:
-    if settings.project_endpoint:
-        async for finding in check_service(Target(settings.project_endpoint, settings)):
+async def _service(settings: Settings, *, start: bool, live: bool) -> AsyncIterator[Finding]:
+    if settings.service_endpoint:
+        async for finding in check_service(Target(settings.service_endpoint, settings, live)):
             yield finding
         return
     said = "PROJECT_ENDPOINT is not set, so the local service is used"
@@ -81,7 +85,7 @@ async def _service(settings: Settings, *, start: bool) -> AsyncIterator[Finding]
         return
     try:
         endpoint = await asyncio.to_thread(lambda: server.launch().wait())
-        async for finding in check_service(Target(endpoint, settings)):
+        async for finding in check_service(Target(endpoint, settings, live)):
             yield finding
     except AgentTasksError as error:
         yield failed("endpoint", f"{said}, and it does not start: {error}", "Look at its log.")

@@ -13,8 +13,8 @@ from agent_tasks.settings import Settings
 def check_local_parts(settings: Settings) -> Finding:
     """Whether the local service and the weights of its model are installed, where it is used."""
     check = "local model"
-    if settings.project_endpoint:
-        return not_configured(check, "PROJECT_ENDPOINT is set, so the local service is not used.")
+    if settings.service_endpoint:
+        return not_configured(check, "An endpoint is set, so the local service is not used.")
     try:
         require_local_parts(settings)
     except NotInstalledError as error:

@@ -12,9 +12,12 @@ from urllib.parse import urlsplit
 
 from azure.core.exceptions import AzureError
 
+from agent_tasks.backends.classic import CLASSIC
+from agent_tasks.backends.opening import LIVE, open_backend, read_live
 from agent_tasks.client import TOKEN_SCOPE, AsyncAgentsClient, RetryPolicy
 from agent_tasks.credentials import make_credential
 from agent_tasks.doctor.findings import Finding, failed, not_configured, ok, warning
+from agent_tasks.doctor.live import ask_live
 from agent_tasks.errors import (
     AgentTasksError,
     AuthenticationError,
@@ -25,7 +28,7 @@ from agent_tasks.errors import (
     PermissionDeniedError,
 )
 from agent_tasks.loopback import is_loopback
-from agent_tasks.settings import Settings
+from agent_tasks.settings import ServiceKind, Settings
 
 RETIREMENT = date(2027, 3, 31)
 """The day on which Microsoft retires this service ("agents (classic)"): docs/wire.md, "Lifetime"."""
@@ -42,6 +45,8 @@ class Target:
 
     endpoint: str
     settings: Settings
+    live: bool = False
+    """Whether it is asked, for a few cents, what documentation leaves open."""
 
     @property
     def is_local(self) -> bool:
@@ -51,6 +56,11 @@ class Target:
 
 async def check_service(target: Target) -> AsyncIterator[Finding]:
     """All checks of the service; those that need an earlier one to pass are left out if it does not."""
+    if target.settings.service_kind is not ServiceKind.CLASSIC:
+        async for finding in _check_successor(target):
+            yield finding
+        return
+    yield ok("service", f"{target.endpoint} is taken for {CLASSIC.service}. {CLASSIC.guarantee}")
     yield check_retirement(target, datetime.now(UTC).date())
     signed_in = await check_credential(target)
     yield signed_in
@@ -84,8 +94,42 @@ def check_retirement(target: Target, today: date) -> Finding:
     return warning(
         "retirement",
         f"The service retires on {RETIREMENT}, {when}.",
-        "Plan the move to its successor (agents, conversations, responses).",
+        "Set AGENT_TASKS_SERVICE=responses to move to its successor; docs/successor.md says what moves.",
     )
+
+
+async def _check_successor(target: Target) -> AsyncIterator[Finding]:
+    """What the endpoint is, and what it guarantees: the successor, or any server of responses."""
+    settings, kind = target.settings, target.settings.service_kind
+    credential: Any
+    if kind is ServiceKind.INLINE:
+        credential = settings.openai_api_key
+    else:
+        signed_in = await check_credential(target)
+        yield signed_in
+        if signed_in.status == "failed":
+            return
+        credential = make_credential(settings.credential, settings.token, endpoint=target.endpoint)
+    try:
+        if target.live:
+            async for finding in ask_live(target.endpoint, credential, settings):
+                yield finding
+        told = read_live(target.endpoint, settings.state_dir / LIVE)
+        async with open_backend(target.endpoint, credential, kind, told) as backend:
+            async for _ in backend.marked("agent", limit=1):
+                break
+            can = backend.capabilities
+    except AgentTasksError as error:
+        remedy = "Check the address, the key or the role (Azure AI User), and AGENT_TASKS_SERVICE."
+        yield failed("endpoint", str(error), remedy)
+        return
+    yield ok("endpoint", f"{target.endpoint} answers.")
+    yield ok("service", f"It is {can.service}. {can.guarantee} A lost turn is found by {can.lost_turn}.")
+    if can == CLASSIC:
+        yield check_retirement(target, datetime.now(UTC).date())
+    else:
+        yield ok("retirement", f"Nothing of it retires on {RETIREMENT}; that is the classic service's day.")
+    yield _quota_hint(target)
 
 
 async def check_credential(target: Target) -> Finding:

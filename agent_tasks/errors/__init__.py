@@ -5,6 +5,7 @@ AgentTasksError
 │  ├─ InsecureEndpointError            a token would travel over plain http to another machine
 │  ├─ NotInstalledError                a part that this needs is not installed; names the command
 │  ├─ NotAwaitedError                  a durable call was taken for its result without `await`
+│  ├─ OtherServiceError                something is of another service than the one that is set
 │  └─ CredentialError                  the credential gave no token
 ├─ TransportError                      no usable answer came back
 │  ├─ InvalidAnswerError               an answer came that is not one of the service
@@ -20,6 +21,7 @@ AgentTasksError
 │  ├─ PayloadTooLargeError             413
 │  ├─ RateLimitedError                 429
 │  └─ ServerError                      5xx
+│     └─ GatewayTimeoutError           a gateway gave up waiting, the work may go on
 ├─ RunFailedError                      a run ended without the answer that was asked for
 │  ├─ RunThrottledError                the model's quota was used up; carries the wait
 │  ├─ RunServerError                   the service failed while it worked on the run
@@ -79,6 +81,7 @@ from agent_tasks.errors.configuration import (
     InsecureEndpointError,
     NotAwaitedError,
     NotInstalledError,
+    OtherServiceError,
 )
 from agent_tasks.errors.decisions import (
     AlreadyDecidedError,
@@ -130,6 +133,7 @@ from agent_tasks.errors.service import (
     BadRequestError,
     ConflictError,
     ConversationBusyError,
+    GatewayTimeoutError,
     NotFoundError,
     PayloadTooLargeError,
     PermissionDeniedError,
@@ -169,6 +173,7 @@ __all__ = [
     "EmptyDocumentError",
     "ExpressionError",
     "FunctionsHostError",
+    "GatewayTimeoutError",
     "InsecureEndpointError",
     "InvalidAnswerError",
     "JournalError",
@@ -179,6 +184,7 @@ __all__ = [
     "NotFoundError",
     "NotInstalledError",
     "NotReadyError",
+    "OtherServiceError",
     "PayloadTooLargeError",
     "PermissionDeniedError",
     "PipelineError",

@@ -24,5 +24,9 @@ class NotAwaitedError(ConfigurationError):
     """A durable call was taken for its result without `await`: nothing was done."""
 
 
+class OtherServiceError(ConfigurationError):
+    """Something is of another service than the one that is set, which alone can tell of it or delete it."""
+
+
 class CredentialError(ConfigurationError):
     """The credential gave no token: nobody is signed in, or the identity may not have one."""

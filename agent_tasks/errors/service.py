@@ -83,3 +83,7 @@ class ServerError(ServiceError):
 
     outcome_unknown: bool = False
     """Whether the request may have had its effect: look the effect up before you repeat it."""
+
+
+class GatewayTimeoutError(ServerError):
+    """408 to a request that creates something: the gateway gave up waiting, and the work may go on."""

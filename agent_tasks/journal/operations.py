@@ -77,7 +77,9 @@ class Operations:
                 return Claimed(Claim.FRESH, operation)
             if (claim := self._known_claim(operation, now)) is not None:
                 return Claimed(claim, operation)
-            return await self._database.write(lambda connection: self._take_over(connection, scope, key, now))
+            return await self._database.write(
+                lambda connection: self._take_over(connection, scope, key, fingerprint, now)
+            )
 
     def _known_claim(self, found: Operation, now: float) -> Claim | None:
         """What a row says that is not this worker's to carry out; None if it is."""
@@ -90,7 +92,9 @@ class Operations:
             else None
         )
 
-    def _take_over(self, connection: sa.Connection, scope: str, key: str, now: float) -> Claimed:
+    def _take_over(
+        self, connection: sa.Connection, scope: str, key: str, fingerprint: dict[str, Any], now: float
+    ) -> Claimed:
         """Claim an operation that is there and that no living worker holds, unless that has just changed."""
         found = self._statements.locked_operation(connection, scope, key)
         claim = self._known_claim(found, now)
@@ -102,7 +106,7 @@ class Operations:
         if found.state not in UNSETTLED:  # failed or released: a new attempt, with a mark of its own
             changes |= {
                 "state": OperationState.INTENDED, "attempt": found.attempt + 1, "remote": {}, "result": None,
-                "error": None, "intended_at": now,
+                "error": None, "intended_at": now, "fingerprint": fingerprint,
             }  # fmt: skip
         self._statements.change(connection, scope, key, {**changes, "updated_at": now})
         claim = Claim.ORPHAN if found.state in UNSETTLED else Claim.FRESH

@@ -13,8 +13,8 @@ A caller's environment holds tokens and passwords of many things. A child gets w
 - Chromium and executed code: neither `BASE` nor anything else of the caller's; the local service sets `HOME`
   and `PATH`.
 
-The guardian of a server has the server's environment. No secret is in an argument: all users of a machine may
-read those.
+Servers get it without what differs between terminals (`agent_tasks.local.surroundings.settled`). The guardian
+of a server has the server's environment. No secret is in an argument: all users of a machine may read those.
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ _APP_PREFIXES = ("FUNCTIONS_", "AzureWebJobs", "AzureFunctionsJobHost__", "WEBSI
 
 def for_prefect_server() -> dict[str, str]:
     """The environment of the Prefect server of a state folder."""
-    return picked(os.environ, PROXIES)
+    found = picked(os.environ, PROXIES)
+    # It runs no programs; so one that a terminal has started and one of a time table's are the same.
+    found.pop("PATH", None)
+    return found
 
 
 def for_service(model: str, tools_file: Path | None) -> dict[str, str]:

@@ -75,7 +75,7 @@ def _is_whole(path: Path) -> bool:
             migrated = database.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)
     except sqlite3.Error:
         return False
-    return found == "ok" and migrated
+    return bool(found == "ok" and migrated)
 
 
 @contextmanager

@@ -1,7 +1,10 @@
 """A server that runs on this machine under a guardian, shared by all processes that name its folder.
 
 The first one starts it (`agent_tasks.local.supervisor` explains the locks), later ones join it, and it ends a
-moment after the last of them is gone, also when that one is killed.
+moment after the last of them is gone, also when that one is killed. One that was asked to (`keep`) leaves it
+running for a while: the next user joins it if all that it runs with is the same and it answers. Else it is
+ended and started anew, or, where somebody else uses it, the next user is refused: two servers over the same
+data would each undo what the other one writes.
 """
 
 from __future__ import annotations
@@ -24,10 +27,17 @@ from typing_extensions import override
 from agent_tasks.errors import ConfigurationError, EmbeddedServiceError
 from agent_tasks.file_locks import try_lock
 from agent_tasks.local import supervisor as guardian
+from agent_tasks.local.kept_servers import Ending, end_left_over, end_unused
+from agent_tasks.local.responding import responds
 from agent_tasks.local.server import Address, Server
-from agent_tasks.local.supervisor import Record, Specification, read_record
+from agent_tasks.local.state_folder import require_private_folder
+from agent_tasks.local.supervisor import Record, Specification, file_mark, kept_text, read_record
+from agent_tasks.local.surroundings import changes_unseen, settled, surroundings
+from agent_tasks.logs import get_logger
 
 __all__ = ["EmbeddedServer", "UrlServer", "end_of_log"]
+
+logger = get_logger("agent_tasks.local")
 
 POLL_SECONDS = 0.05
 START_ATTEMPTS = 2
@@ -43,14 +53,19 @@ class EmbeddedServer(Server[Address]):
     """
 
     def __init__(self, spec: Specification, environment: Mapping[str, str]) -> None:
-        self.spec = spec
-        self.environment = environment
+        self.environment = settled(environment)
+        found = surroundings({**self.environment, **spec.environment}, spec.command)
+        self.spec = replace(spec, surroundings=found)
         self.run_dir = Path(spec.run_dir)
         self.record_path = self.run_dir / f"{spec.name}.json"
         self._hold: int | None = None
         self._guardian: subprocess.Popen[bytes] | None = None
         self._started = 0
         self._token = ""
+        self._usable = ""
+        """Token of the guardian whose server was started here, or found to be the one asked for."""
+        self._kept = 0.0
+        self._silent_since = 0.0
 
     @property
     def log(self) -> Path:
@@ -59,9 +74,12 @@ class EmbeddedServer(Server[Address]):
 
     @override
     def launch(self) -> Self:
-        self.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        require_private_folder(self.run_dir)
         Path(self.spec.cwd).mkdir(parents=True, exist_ok=True)
-        self._advance()
+        record = self._advance()
+        # Not held until the `wait`: others would find one in use that nobody wants.
+        if record is not None and record.status == "ready" and not self._is_usable(record):
+            self._advance()
         return self
 
     @abstractmethod
@@ -70,22 +88,28 @@ class EmbeddedServer(Server[Address]):
 
     @override
     def wait(self) -> Address:
-        # The guardian has its own limit; ours is a little longer, so that its reason is reported.
-        deadline = time.monotonic() + self.spec.start_timeout + self.spec.stop_timeout + 10
-        while (record := self._advance()) is None:
+        deadline = self._deadline()
+        while (record := self._advance()) is None or not self._is_usable(record):
+            if record is not None and record.status == "ready":
+                deadline = self._deadline()  # another was ended, which has taken its time
             if time.monotonic() > deadline:
-                raise self._error("is not ready, and its guardian gives no sign")
+                raise self._error(
+                    "is not ready, and its guardian gives no sign: end it by `agent-tasks stop`"
+                )
             time.sleep(POLL_SECONDS)
         if record.status == "failed":
             raise self._error(f"did not start: {record.reason}")
-        if record.identity != self.spec.identity:
-            raise ConfigurationError(
-                f"The local {self.spec.name} of the state folder {self.run_dir.parent} runs as "
-                f"{record.identity!r} for somebody else, and this run asks for {self.spec.identity!r}. "
-                "Wait until the other run has ended, or use another folder: AGENT_TASKS_STATE_DIR.",
-                setting="AGENT_TASKS_STATE_DIR",
-            )
         return self._address(record)
+
+    def _deadline(self) -> float:
+        # The guardian has its own limit; ours is a little longer, so that its reason is reported.
+        return time.monotonic() + self.spec.start_timeout + self.spec.stop_timeout + 10
+
+    @override
+    def keep(self, seconds: float) -> bool:
+        # One that imports what can change unseen is started anew each time.
+        self._kept = 0.0 if changes_unseen(self.environment) else seconds
+        return self._kept > 0
 
     @override
     def running(self) -> Address | None:
@@ -103,19 +127,89 @@ class EmbeddedServer(Server[Address]):
     def close(self) -> None:
         if self._hold is None:
             return
+        is_kept = self._ask_to_be_kept()
         others = self._let_go()
-        if others or not self._token:
+        if others or is_kept or not self._token:
             return
         limit = (self.spec.settle.limit if self.spec.settle else 0) + self.spec.stop_timeout + 10
         deadline = time.monotonic() + limit
         # The guardian takes the record away at once. Where it stays, somebody has joined in this very moment.
         shared_after = time.monotonic() + 1.0
         while time.monotonic() < deadline and self._is_guarded():
+            # It stays too where somebody before has asked for that.
             if time.monotonic() > shared_after and self._current_record() is not None:
                 return
             time.sleep(POLL_SECONDS)
         if self._guardian is not None:
             self._guardian.poll()
+
+    def _is_usable(self, record: Record) -> bool:
+        """Whether a server is the one asked for, and answers; one that is not is ended first.
+
+        Raises:
+            ConfigurationError: it is not, and somebody else uses it.
+            EmbeddedServiceError: it gives no answer, and somebody else uses it; or it does not end.
+        """
+        if record.token == self._usable:
+            return True
+        if record.status == "failed":
+            return record.identity == self.spec.identity  # why another has failed is not ours to tell
+        differences = self._differences(record)
+        if not differences and responds(record.url, record.ports):
+            self._usable = record.token
+            self._silent_since = 0.0
+            return True
+        self._let_go()
+        ending = end_unused(self.run_dir, self.spec.name, hangs=not differences)
+        if ending is Ending.IN_USE:
+            if not differences and self._is_patient():
+                return False
+            raise self._refusal(record, differences)
+        reason = f"other {', '.join(differences)}" if differences else "it gave no answer"
+        logger.info("A local %s that nobody used was ended: %s", self.spec.name, reason)
+        return False
+
+    def _is_patient(self) -> bool:
+        """Whether a server that others keep busy may still come to answer."""
+        self._silent_since = self._silent_since or time.monotonic()
+        return time.monotonic() - self._silent_since < self.spec.start_timeout
+
+    def _differences(self, record: Record) -> list[str]:
+        """What differs between a server that runs and the one that is asked for, in words."""
+        found, wanted = record.surroundings, self.spec.surroundings
+        return [
+            *(["kind"] if record.identity != self.spec.identity else []),
+            *sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name)),
+            *(["data"] if any(file_mark(path) != mark for path, mark in record.data.items()) else []),
+        ]
+
+    def _refusal(self, record: Record, differences: list[str]) -> Exception:
+        where = f"The local {self.spec.name} of the state folder {self.run_dir.parent}"
+        remedy = (
+            "Wait until the other command has ended (an open dashboard is one too), or use another folder: "
+            "AGENT_TASKS_STATE_DIR."
+        )
+        if not differences:
+            return EmbeddedServiceError(
+                f"{where} gives no answer, and another command uses it. End that command, then run "
+                "`agent-tasks stop`, and start this one again.",
+                log_file=str(self.log),
+            )
+        if record.identity != self.spec.identity:
+            what = f"runs as {record.identity!r}, and this command asks for {self.spec.identity!r}"
+        else:
+            what = f"was started with other {', '.join(differences)} than this command would start it with"
+        return ConfigurationError(
+            f"{where} is in use by another command. It {what}. {remedy}", setting="AGENT_TASKS_STATE_DIR"
+        )
+
+    def _ask_to_be_kept(self) -> bool:
+        """Writes how long the server is to stay, where one runs; whether it will."""
+        assert self._hold is not None  # noqa: S101 - the caller holds it
+        if not self._kept or self._current_record() is None:
+            return False
+        os.pwrite(self._hold, kept_text(self._token, self._kept), 0)
+        return True
 
     # --- the protocol of the locks ---
 
@@ -172,8 +266,9 @@ class EmbeddedServer(Server[Address]):
         if self._started == START_ATTEMPTS:
             raise self._error("did not start: its guardian ended without a word")
         self._started += 1
+        end_left_over(read_record(self.record_path), self.spec.stop_timeout)
         self.record_path.unlink(missing_ok=True)
-        self._token = secrets.token_hex(8)
+        self._token = self._usable = secrets.token_hex(8)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, self._token.encode(), 0)
         spec = replace(self.spec, token=self._token, guardian_fd=descriptor)

@@ -46,6 +46,17 @@ class Server(ABC, Generic[Address]):
         """The address of the server if it runs now, whoever has started it; None if it does not."""
         return self.wait()
 
+    def keep(self, seconds: float) -> bool:
+        """Has the server stay after `close` for the next command, if it is ours.
+
+        Args:
+            seconds: how long it stays with nobody using it; 0: it ends, as it does without this call.
+
+        Returns:
+            Whether it will stay.
+        """
+        return False
+
     @abstractmethod
     def hand_over(self) -> None:
         """Has the program that this process becomes (`os.exec...`) hold the server in its place."""

@@ -6,7 +6,6 @@ says `agent_tasks.local.server`. Nothing here imports Prefect.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sys
@@ -24,6 +23,7 @@ from agent_tasks.local.server import Server
 from agent_tasks.local.server_access import auth_string, basic, origins, ui_folder
 from agent_tasks.local.state_folder import prepare_state_folder
 from agent_tasks.local.supervisor import Settle, Specification
+from agent_tasks.local.surroundings import content_digest, digest
 from agent_tasks.redaction import redacted
 from agent_tasks.settings import Settings
 
@@ -161,6 +161,7 @@ def prefect_server(settings: Settings) -> Server[str]:
             ),
             headers={"Authorization": basic(auth)},
             identity="prefect",
+            data=[str(home / "prefect.db")],
         ),
         child_environment.for_prefect_server(),
     )
@@ -183,8 +184,12 @@ def local_service(settings: Settings) -> UrlServer:
     model = settings.local_model.get_secret_value()
     kind, _, rules = model.partition(":")
     # The service runs in its own folder, so a path of the person's has to be made independent of theirs.
+    contents: list[Path] = []
     if kind == "scripted":
-        model = f"scripted:{Path(rules).expanduser().absolute()}"
+        contents.append(Path(rules).expanduser().absolute())
+        model = f"scripted:{contents[0]}"
+    if settings.local_tools_file:
+        contents.append(settings.local_tools_file)
     tools = ["--tools-file", str(settings.local_tools_file)] if settings.local_tools_file else []
     return UrlServer(
         Specification(
@@ -200,7 +205,9 @@ def local_service(settings: Settings) -> UrlServer:
             environment={"PYTHONUNBUFFERED": "1"},
             ready_file=str(ready_file),
             start_timeout=settings.start_timeout,
-            identity=" ".join([_told_apart(model), *tools]),
+            # One that has read other rules, or another tools file, is another service.
+            identity=" ".join([_told_apart(model), *tools, *map(content_digest, contents)]),
+            data=[str(data / "service.db")],
         ),
         child_environment.for_service(model, settings.local_tools_file),
     )
@@ -209,7 +216,7 @@ def local_service(settings: Settings) -> UrlServer:
 def _told_apart(model: str) -> str:
     """A model as it may be shown; two that differ in what is hidden differ in a few digits of a hash."""
     shown = redacted(model)
-    return shown if shown == model else f"{shown} ({hashlib.sha256(model.encode()).hexdigest()[:8]})"
+    return shown if shown == model else f"{shown} ({digest(model.encode())[:8]})"
 
 
 def _home_variables(settings: Settings) -> dict[str, str]:

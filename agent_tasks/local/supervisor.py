@@ -7,15 +7,19 @@ It uses the standard library alone and is started as a plain script, so that it 
     python -P -S -E agent_tasks/local/supervisor.py NAME < specification.json
 
 Two file locks (flock) carry the whole protocol; the kernel gives them back when a process ends, even by
-kill -9, so nothing here looks at process ids:
+kill -9, so nothing here trusts process ids:
 
 - `NAME.users`: whoever uses the server holds it *shared*. The guardian waits for it *exclusively*: when it
-  gets it, nobody uses the server any more, and nobody can join until the guardian is gone.
+  gets it, nobody uses the server any more, and nobody can join until the guardian is gone. A user that
+  wants the server kept for the next one writes that into the file before it lets go (`kept_text`): the
+  guardian gives the lock back then, and looks again from time to time until the seconds are over.
 - `NAME.guardian`: held exclusively by the guardian for its whole life. It arrives already locked, from the
   process that starts the guardian. Whoever can lock it knows that there is no guardian, and may start one.
 
 What the guardian reports is in `NAME.json` (see `Record`), written atomically: `ready` with the address, or
-`failed` with the reason. It is gone as soon as the server begins to stop.
+`failed` with the reason. It is gone as soon as the server begins to stop. SIGUSR1 ends a server that nobody
+uses, after its queues are written; SIGTERM ends it at once. Who sends one (`agent_tasks.local.kept_servers`)
+holds `NAME.users` exclusively.
 """
 
 from __future__ import annotations
@@ -39,9 +43,21 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["Record", "Settle", "Specification", "die_with_parent", "main", "read_record"]
+__all__ = [
+    "Record",
+    "Settle",
+    "Specification",
+    "die_with_parent",
+    "file_mark",
+    "kept_text",
+    "main",
+    "process_mark",
+    "read_record",
+]
 
 POLL_SECONDS = 0.05
+LOOK_SECONDS = 2.0
+"""How often the guardian of a kept server looks whether it is still wanted; its folder may be gone too."""
 PORT_ATTEMPTS = 3
 PORT_NAMES = ("{port}", "{port2}", "{port3}")
 PR_SET_PDEATHSIG = 1
@@ -99,6 +115,10 @@ class Specification:
     """Headers of the guardian's own requests; they may hold what the server asks its clients for."""
     identity: str = ""
     """What kind of server this is; a process that needs another kind must not join it."""
+    surroundings: dict[str, str] = field(default_factory=dict)
+    """What it runs with, each as a hash; whoever would start it with others must not join it either."""
+    data: list[str] = field(default_factory=list)
+    """Its data: a server whose files somebody has removed works on what nobody finds again."""
 
 
 @dataclass(frozen=True)
@@ -114,14 +134,51 @@ class Record:
     pid: int = 0
     """Process id of the server."""
     reason: str = ""
+    surroundings: dict[str, str] = field(default_factory=dict)
+    data: dict[str, str] = field(default_factory=dict)
+    """Its data, each with the mark (`file_mark`) it had when the server was ready."""
+    mark: str = ""
+    """Tells the server's process from a later one of the same id (`process_mark`)."""
+    guardian: int = 0
+    """Process id of the guardian."""
+    guardian_mark: str = ""
+
+
+def kept_text(token: str, seconds: float) -> bytes:
+    """What a user writes into the file `NAME.users` to have the server kept; always of the same length."""
+    return f"{token} {seconds:12.1f}".encode("ascii")
 
 
 def read_record(path: Path) -> Record | None:
     """The record at `path`; None when there is none (or one of another version of this library)."""
     try:
         return Record(**json.loads(path.read_text(encoding="utf-8")))
-    except (FileNotFoundError, json.JSONDecodeError, TypeError):
+    except (FileNotFoundError, ValueError, TypeError):
         return None
+
+
+def process_mark(pid: int) -> str:
+    """When a process was started; process ids are used again, after a restart of the machine above all.
+
+    Returns:
+        Boot and start, as one text; empty where there is no such process, or no `/proc`.
+    """
+    try:
+        found = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+    state, *rest = found.rpartition(")")[2].split()  # the name in brackets may hold anything
+    return "" if state in ("Z", "X") else f"{boot} {rest[18]}"
+
+
+def file_mark(path: str | Path) -> str:
+    """What tells a file or folder from one that has come in its place; empty where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ""
+    return f"{found.st_dev}:{found.st_ino}"
 
 
 class _Port:
@@ -165,6 +222,7 @@ class Guardian:
         self.child: subprocess.Popen[bytes] | None = None
         self.url = ""
         self.ports: list[int] = []
+        self.data: dict[str, str] = {}
         # SimpleQueue.put may be called from a signal handler.
         self.events: queue.SimpleQueue[Literal["unused", "ended", "told"]] = queue.SimpleQueue()
 
@@ -172,6 +230,7 @@ class Guardian:
         """Starts the server, waits until it is no longer wanted, stops it. Returns the exit code."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: self.events.put("told"))
+        signal.signal(signal.SIGUSR1, lambda *_: self.events.put("unused"))
         threading.Thread(target=self._watch_users, daemon=True).start()
         try:
             self._start()
@@ -180,26 +239,53 @@ class Guardian:
             self._report(Record(self.spec.token, "failed", self.spec.identity, reason=str(reason)))
             return 1
         assert self.child is not None  # noqa: S101 - _start has set it
-        self._report(
-            Record(self.spec.token, "ready", self.spec.identity, self.url, self.ports, self.child.pid)
-        )
+        self.data = {path: file_mark(path) for path in self.spec.data}
+        self._report(self._ready(self.child.pid))
         threading.Thread(target=self._watch_child, args=(self.child,), daemon=True).start()
         event = self.events.get()
-        self.record_path.unlink(missing_ok=True)
+        self._take_record_away()
         if event == "unused" and self.spec.settle:
             self._settle(self.spec.settle)
         self._stop_child()
         return 0
 
+    def _ready(self, pid: int) -> Record:
+        return Record(
+            self.spec.token,
+            "ready",
+            self.spec.identity,
+            self.url,
+            self.ports,
+            pid,
+            surroundings=self.spec.surroundings,
+            data=self.data,
+            mark=process_mark(pid),
+            guardian=os.getpid(),
+            guardian_mark=process_mark(os.getpid()),
+        )
+
     # --- watching ---
 
     def _watch_users(self) -> None:
-        # Held until the process ends: whoever comes now waits for that, then starts a new guardian.
-        descriptor = os.open(
-            Path(self.spec.run_dir, f"{self.spec.name}.users"), os.O_RDWR | os.O_CREAT, 0o600
-        )
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        self.events.put("unused")
+        path = Path(self.spec.run_dir, f"{self.spec.name}.users")
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        wish = _Wish(self.spec.token)
+        while True:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            left = wish.seconds_left(descriptor)
+            if left <= 0 or not self._has_its_files(path, descriptor):
+                # Held until the process ends: whoever comes now waits for that, then starts a new guardian.
+                self.events.put("unused")
+                return
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            time.sleep(min(left, LOOK_SECONDS))
+
+    def _has_its_files(self, users: Path, descriptor: int) -> bool:
+        """Whether the lock that is held is still the one at its path, and the data that of the start."""
+        found = os.fstat(descriptor)
+        if file_mark(users) != f"{found.st_dev}:{found.st_ino}":
+            return False
+        return all(file_mark(path) == mark for path, mark in self.data.items())
 
     def _watch_child(self, child: subprocess.Popen[bytes]) -> None:
         child.wait()
@@ -283,13 +369,19 @@ class Guardian:
         temporary.write_text(json.dumps(asdict(record)), encoding="utf-8")
         temporary.replace(self.record_path)
 
+    def _take_record_away(self) -> None:
+        # Where the state folder was removed and made anew, the record there is that of another guardian.
+        record = read_record(self.record_path)
+        if record is not None and record.token == self.spec.token:
+            self.record_path.unlink(missing_ok=True)
+
     # --- stopping ---
 
     def _settle(self, settle: Settle) -> None:
         deadline = time.monotonic() + settle.limit
         last: list[bytes] = []
         since = time.monotonic()
-        while time.monotonic() < deadline and self.events.empty():
+        while time.monotonic() < deadline and not self._is_hurried():
             try:
                 now = [self._ask(path, body) for path, body in settle.requests]
             except (urllib.error.URLError, OSError, ValueError) as error:
@@ -300,6 +392,13 @@ class Guardian:
             elif time.monotonic() - since >= settle.quiet:
                 return
             time.sleep(0.1)
+
+    def _is_hurried(self) -> bool:
+        """Whether the server has ended, or is told to end at once; that nobody uses it is known."""
+        while not self.events.empty():
+            if self.events.get() != "unused":
+                return True
+        return False
 
     def _ask(self, path: str, body: str) -> bytes:
         request = urllib.request.Request(  # noqa: S310 - an address of the loopback interface
@@ -323,6 +422,32 @@ class Guardian:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.child.pid, signal.SIGKILL)
         self.child.wait()
+
+
+class _Wish:
+    """For how long a server is to be kept, as its last user has written it."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+        self._written = 0
+        self._until = 0.0
+
+    def seconds_left(self, descriptor: int) -> float:
+        """Seconds from now; 0 where nobody has asked this guardian for any."""
+        written = os.fstat(descriptor).st_mtime_ns
+        if written != self._written:
+            self._written = written
+            token, _, seconds = os.pread(descriptor, 100, 0).decode("ascii", "replace").partition(" ")
+            # Not by the times of files: the clock of the machine may be set.
+            self._until = time.monotonic() + (_number(seconds) if token == self._token else 0.0)
+        return self._until - time.monotonic()
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:  # not written by us: a watcher that fails would keep the server for ever
+        return 0.0
 
 
 def _listens(port: int) -> bool:

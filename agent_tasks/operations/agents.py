@@ -15,7 +15,7 @@ from agent_tasks.operations.workspace import Workspace
 
 def agent_key(spec: AgentSpec) -> str:
     """What an agent is: a hash of its specification, with stores, files and agents by their keys, not ids."""
-    described = spec.model_dump(mode="json", exclude={"stores", "files", "connected"})
+    described = spec.model_dump(mode="json", exclude={"stores", "files", "connected", "approvals"})
     stores = [store.key for store in spec.stores]
     # Only where there are any: the keys of agents without them stay what they were.
     more: dict[str, Any] = {}
@@ -43,7 +43,13 @@ async def ensure_agent(
         JournalError: nothing could be committed, so nothing was sent.
     """
     key = agent_key(spec)
-    operation = operation_key("ensure-agent", agent=key, owner=owner)
+    can = ws.backend.capabilities
+    more: dict[str, Any] = {}
+    if can.in_keys:  # an agent of one service is none of another's
+        more["service"] = can.in_keys
+    if spec.approvals and not can.approvals_by_turn:
+        more["approvals"] = spec.approvals
+    operation = operation_key("ensure-agent", agent=key, owner=owner, **more)
     while True:
         async with ws.hold(
             operation, "agent", {"agent": spec.name, "model": spec.model, "owner": owner}
@@ -51,7 +57,7 @@ async def ensure_agent(
             if held.is_done:
                 agent_id: str = held.operation.result["id"]
                 if await ws.backend.exists("agent", agent_id):
-                    return RemoteAgent(id=agent_id, key=key, name=spec.name, reused=True)
+                    return RemoteAgent(id=agent_id, key=key, name=spec.name, reused=True, spec=spec)
             else:
                 agent_id = await create_or_find(
                     ws,
@@ -61,9 +67,11 @@ async def ensure_agent(
                     find=lambda mark, since: ws.backend.find("agent", mark, since=since),
                 )
                 made = NewResource("agent", agent_id, owner, spec.name, ttl.total_seconds())
-                await ws.journal.operations.finish(ws.scope, operation, {"id": agent_id}, [made])
+                await ws.journal.operations.finish(
+                    ws.scope, operation, {"id": agent_id}, [made] if can.keeps_agents else []
+                )
                 crash_point("agent.committed")
-                return RemoteAgent(id=agent_id, key=key, name=spec.name)
+                return RemoteAgent(id=agent_id, key=key, name=spec.name, spec=spec)
         await ws.journal.resources.mark_deleted(
             ws.scope, "agent", agent_id
         )  # somebody else deleted it: make it anew

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from agent_tasks.backends.base import ApprovalRequest
+from agent_tasks.backends.base import ApprovalDecision, ApprovalRequest
 from agent_tasks.errors import ApprovalNeededError
 from agent_tasks.logs import get_logger
 from agent_tasks.operations.arguments import shown_arguments
 from agent_tasks.operations.keys import content_hash
 from agent_tasks.operations.workspace import Workspace
 from agent_tasks.tools import ToolSet
-from agent_tasks.wire import RequiredMcpToolCall
 
 logger = get_logger("agent_tasks.operations")
 
@@ -29,7 +27,7 @@ async def decide_approvals(
     turn_id: str,
     calls: Sequence[ApprovalRequest],
     tools: ToolSet | None,
-) -> list[dict[str, Any]]:
+) -> list[ApprovalDecision]:
     """A decision on each call, in their order, as its `McpTool` makes it (`approve`).
 
     Decisions are journaled like function calls: one that was made stays, also after a crash. One that was cut
@@ -69,16 +67,16 @@ async def decide_approvals(
             await ws.journal.calls.finish(
                 ws.scope, turn_id, call.call_id, APPROVED if is_approved else REFUSED
             )
-        decisions.append(decider.decision(call.server, call.call_id, approve=is_approved))
+        headers = decider.headers(call.server)
+        decisions.append(ApprovalDecision(call.call_id, is_approved, headers))
     return decisions
 
 
 async def _decide(tools: ToolSet, call: ApprovalRequest) -> bool:
-    asked = RequiredMcpToolCall(
-        id=call.call_id, name=call.name, arguments=call.arguments, server_label=call.server
-    )
     try:
-        return bool((await tools.approval(asked))["approve"])
+        return await tools.decide(
+            call_id=call.call_id, server=call.server, name=call.name, arguments=call.arguments
+        )
     except Exception as error:
         logger.warning(
             "Call %s of the MCP server %s is refused: its approval raised %s",

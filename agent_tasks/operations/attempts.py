@@ -24,11 +24,15 @@ from datetime import timedelta
 from typing import Final, cast
 
 from agent_tasks.backends.base import (
+    ConversationCreated,
     FoundTurn,
+    Memory,
+    ServerAccess,
     TurnEnded,
     TurnNeedsApproval,
     TurnNeedsTools,
     TurnRef,
+    TurnRemembered,
     TurnRequest,
     TurnStarted,
     TurnText,
@@ -56,6 +60,7 @@ from agent_tasks.operations.dispatch import dispatch_tools
 from agent_tasks.operations.effects import is_outcome_unknown, look_up, mark_of
 from agent_tasks.operations.models import TurnSpec
 from agent_tasks.operations.outcomes import turn_error
+from agent_tasks.operations.services import refuse_anothers, refuse_anothers_conversation
 from agent_tasks.operations.workspace import Held, Workspace
 from agent_tasks.tools import ToolSet
 
@@ -156,6 +161,7 @@ class Attempts:
         """Its row in the journal."""
         self.usage = held.operation.written.read(Usage, held.operation.remote.get("usage") or {})
         """What the attempts have cost that ended."""
+        self._before: Memory = ()
         self.ref = known_ref(held.operation)
         """The turn on the service, as soon as the journal knows it."""
         self.state = AttemptState.INTENDED
@@ -182,6 +188,11 @@ class Attempts:
             RunFailedError: the last attempt gave none, and another one is not due.
             AgentTasksError: it could not be followed; the state says whether anything may have happened.
         """
+        if self.state is AttemptState.INTENDED:
+            await refuse_anothers_conversation(self._ws, self._turn.step, self._turn.after)
+        else:
+            refuse_anothers(self._ws, self.operation)
+        await self._remember_the_earlier()
         updates = await self._resumed()
         while True:
             ended = await self._to_the_end(updates)
@@ -235,7 +246,7 @@ class Attempts:
         try:
             found = await look_up_turn(self._ws, self.operation, conversation)
             if found is not None and found.turn_id is not None:
-                await self._attach(TurnRef(found.conversation, found.turn_id))
+                await self._attach(self._at(found.conversation, found.turn_id))
             elif found is not None:
                 await self._put_into_the_ledger(found.conversation)
         except AgentTasksError as failure:
@@ -251,11 +262,16 @@ class Attempts:
         return new_conversation(conversation, owner=turn.kept_by, step=turn.step, ttl=turn.ttl)
 
     async def _put_into_the_ledger(self, conversation: str) -> None:
-        """Commit a conversation that was made for a turn that it never got."""
-        made = self._new_conversation(conversation)
+        """Commit a conversation that was made for a turn which it may never get."""
         self.operation = await self._ws.journal.operations.attach(
-            self._ws.scope, self.operation.key, {"conversation": conversation}, [made]
+            self._ws.scope, self.operation.key, {"conversation": conversation}, self._made(conversation)
         )
+
+    def _made(self, conversation: str) -> list[NewResource]:
+        """The conversation for the ledger, if this turn made it and the service keeps it."""
+        if self._turn.conversation is not None or not self._ws.backend.capabilities.keeps_conversations:
+            return []
+        return [self._new_conversation(conversation)]
 
     async def commit_failure(self, error: AgentTasksError) -> None:
         """Commit a failure if the turn is provably over; otherwise the intent stays for the next call."""
@@ -267,7 +283,7 @@ class Attempts:
     async def _resumed(self) -> AsyncIterator[TurnUpdate]:
         """The attempt's updates, from wherever this process or an earlier worker has come."""
         if self.ref is not None:
-            return self._ws.backend.follow_turn(self.ref)
+            return self._ws.backend.follow_turn(self._at(self.ref.conversation, self.ref.turn_id))
         if self.state is AttemptState.SENT:
             return await self._after_look_up()
         crash_point("turn.intended")
@@ -280,7 +296,7 @@ class Attempts:
             conversation: that conversation; None: it is gone, so all is sent anew.
         """
         await self._ws.make_sure()
-        keep = ["conversation"] if conversation is not None else []
+        keep = ["conversation", "memory"] if conversation is not None else []
         self.operation = await self._ws.journal.operations.next_attempt(
             self._ws.scope, self.operation.key, keep=keep, note={"usage": self.usage.model_dump()}
         )
@@ -294,21 +310,39 @@ class Attempts:
         return known or self._turn.conversation
 
     def _send(self, conversation: str | None, *, prompt_posted: bool) -> AsyncIterator[TurnUpdate]:
+        self.ref = None
+        self._become(AttemptState.SENT)
+        request = self._request(conversation, prompt_posted=prompt_posted)
+        return self._ws.backend.start_turn(request, mark_of(self.operation))
+
+    def _request(self, conversation: str | None, *, prompt_posted: bool) -> TurnRequest:
         turn = self._turn
-        servers = self._tools.resources.get("mcp") if self._tools is not None else None
-        request = TurnRequest(
+        memory = self.operation.remote.get("memory")
+        return TurnRequest(
             agent_id=turn.agent.id,
-            prompt=None if prompt_posted else turn.prompt,
+            prompt=turn.prompt,
             conversation=conversation,
+            prompt_posted=prompt_posted,
             tool_choice=turn.tool_choice,
             response_format=turn.response_format,
             instructions=turn.instructions,
             max_completion_tokens=turn.max_completion_tokens,
-            tool_resources={"mcp": servers} if servers else None,
+            servers=_servers(self._tools),
+            spec=turn.agent.spec,
+            memory=tuple(memory) if memory is not None else self._before,
         )
-        self.ref = None
-        self._become(AttemptState.SENT)
-        return self._ws.backend.start_turn(request, mark_of(self.operation))
+
+    def _at(self, conversation: str, turn_id: str) -> TurnRef:
+        """Where the current attempt is, with what the backend may need to find its newest round."""
+        request = self._request(conversation, prompt_posted=True)
+        return TurnRef(conversation, turn_id, mark_of(self.operation), request)
+
+    async def _remember_the_earlier(self) -> None:
+        """Take what the conversation held before this turn from the journal, where no service keeps it."""
+        if self._ws.backend.capabilities.keeps_conversations or self._turn.after is None:
+            return
+        earlier = await self._ws.journal.operations.get(self._ws.scope, self._turn.after)
+        self._before = tuple(earlier.remote.get("memory") or ()) if earlier is not None else ()
 
     async def _after_look_up(self) -> AsyncIterator[TurnUpdate]:
         """Reconcile what a lost request left behind; start anew only if that is provably nothing."""
@@ -329,17 +363,23 @@ class Attempts:
             # Later attempts continue a conversation that holds the prompt since the first.
             return self._send(conversation, prompt_posted="conversation" in self.operation.remote)
         if found.turn_id is None:
+            if conversation is None:
+                await self._put_into_the_ledger(found.conversation)
             return self._send(found.conversation, prompt_posted=found.prompt_posted)
         crash_point("turn.found")
-        await self._attach(TurnRef(found.conversation, found.turn_id))
-        return self._ws.backend.follow_turn(TurnRef(found.conversation, found.turn_id))
+        await self._attach(self._at(found.conversation, found.turn_id))
+        return await self._resumed()
 
     async def _after_the_other(self, error: ConversationBusyError) -> AsyncIterator[TurnUpdate]:
         """Attach to the turn that is in the way if it is this one; else let it end, or end it, and start.
 
-        A turn of a living worker is waited for. One that nobody waits for any more (of an attempt that was
-        given up, of a worker that died) is cancelled. The caller's deadline bounds both.
+        A round of this turn that is in the way is followed. A turn of a living worker is waited for. One that
+        nobody waits for any more (of an attempt that was given up, of a worker that died) is cancelled. The
+        deadline of the caller bounds all.
         """
+        if self.ref is not None:
+            await asyncio.sleep(_FIRST_LOOK)
+            return await self._resumed()
         conversation = self._conversation()
         if conversation is None:
             raise error
@@ -348,8 +388,8 @@ class Attempts:
         is_cancelled = False
         while (active := await self._ws.backend.active_turn(conversation)) is not None:
             if active.mark == mark_of(self.operation):
-                await self._attach(active.ref)
-                return self._ws.backend.follow_turn(active.ref)
+                await self._attach(self._at(conversation, active.ref.turn_id))
+                return await self._resumed()
             if not is_cancelled:
                 other = (
                     await self._ws.journal.operations.get(self._ws.scope, active.mark.key)
@@ -365,20 +405,22 @@ class Attempts:
                 logger.info("Step %r waits for the turn %s", self._turn.step, active.ref.turn_id)
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_LOOK)
+        # What was in the way may be this very attempt, on a service that shows it only when it has ended.
+        found = await look_up_turn(self._ws, self.operation, conversation) if pause == _FIRST_LOOK else None
+        if found is not None and found.turn_id is not None:
+            await self._attach(self._at(conversation, found.turn_id))
+            return await self._resumed()
         return self._send(conversation, prompt_posted=prompt_posted)
 
     async def _attach(self, ref: TurnRef) -> None:
         if self.ref == ref:
             return
         crash_point("turn.started")
-        made = []
-        if self._turn.conversation is None:
-            made.append(self._new_conversation(ref.conversation))
         self.operation = await self._ws.journal.operations.attach(
             self._ws.scope,
             self.operation.key,
             {"conversation": ref.conversation, "turn_id": ref.turn_id},
-            made,
+            self._made(ref.conversation),
         )
         crash_point("turn.attached")
         self.ref = ref
@@ -432,8 +474,15 @@ class Attempts:
         async with aclosing(cast("AsyncGenerator[TurnUpdate, None]", updates)) as stream:
             async for update in stream:
                 match update:
+                    case ConversationCreated(conversation):
+                        crash_point("conversation.created")
+                        await self._put_into_the_ledger(conversation)
+                        crash_point("conversation.attached")
                     case TurnStarted(ref):
                         await self._attach(ref)
+                    case TurnRemembered(ref, memory):
+                        await self._attach(ref)
+                        await self._remember(memory)
                     case TurnText(text):
                         if self._on_text is not None:
                             self._on_text(text)
@@ -445,6 +494,13 @@ class Attempts:
             run_id=self.ref.turn_id if self.ref else None,
             thread_id=self.ref.conversation if self.ref else None,
         )
+
+    async def _remember(self, memory: Memory) -> None:
+        """Commit what a round gave that no service keeps."""
+        self.operation = await self._ws.journal.operations.attach(
+            self._ws.scope, self.operation.key, {"memory": list(memory)}
+        )
+        crash_point("turn.remembered")
 
     async def _answer(self, step: TurnNeedsTools | TurnNeedsApproval) -> AsyncIterator[TurnUpdate]:
         ref, key = step.ref, self.operation.key
@@ -487,6 +543,11 @@ class _Failures:
         return pause
 
 
+def _servers(tools: ToolSet | None) -> tuple[ServerAccess, ...]:
+    """What the turn tells of its MCP servers."""
+    return tools.servers if tools is not None else ()
+
+
 async def _marked(name: str, updates: AsyncIterator[TurnUpdate]) -> AsyncGenerator[TurnUpdate, None]:
     """The updates, with a crash point where the first of them shows that the answer has arrived."""
     async with aclosing(cast("AsyncGenerator[TurnUpdate, None]", updates)) as stream:
@@ -499,7 +560,7 @@ def known_ref(operation: Operation) -> TurnRef | None:
     """The turn on the service, if the journal knows it."""
     remote = operation.remote
     if "turn_id" in remote:
-        return TurnRef(remote["conversation"], remote["turn_id"])
+        return TurnRef(remote["conversation"], remote["turn_id"], mark_of(operation))
     return None
 
 

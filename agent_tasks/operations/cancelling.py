@@ -10,8 +10,10 @@ from agent_tasks.errors import AgentTasksError, JournalError, LeaseLostError, Ru
 from agent_tasks.journal import Claim, Operation
 from agent_tasks.logs import get_logger
 from agent_tasks.operations.attempts import known_ref, look_up_turn, new_conversation
+from agent_tasks.operations.effects import mark_of
 from agent_tasks.operations.models import DEFAULT_TTL
 from agent_tasks.operations.ownership import belongs_to
+from agent_tasks.operations.services import refuse_anothers
 from agent_tasks.operations.workspace import Workspace
 
 logger = get_logger("agent_tasks.operations")
@@ -60,6 +62,7 @@ async def _cancel(ws: Workspace, listed: Operation, slots: asyncio.Semaphore) ->
             return False
         operation = claimed.operation
         try:
+            refuse_anothers(ws, operation)
             with ws.guarded(operation.key):
                 ref = await _find(ws, operation)
                 if ref is not None and not await ws.backend.cancel_turn(ref):
@@ -89,7 +92,9 @@ async def _find(ws: Workspace, operation: Operation) -> TurnRef | None:
     ttl = timedelta(seconds=told["ttl"]) if "ttl" in told else DEFAULT_TTL  # earlier versions said none
     made = new_conversation(found.conversation, owner=told["owner"], step=str(told.get("step", "")), ttl=ttl)
     await ws.journal.operations.attach(ws.scope, operation.key, {"conversation": found.conversation}, [made])
-    return TurnRef(found.conversation, found.turn_id) if found.turn_id is not None else None
+    if found.turn_id is None:
+        return None
+    return TurnRef(found.conversation, found.turn_id, mark_of(operation))
 
 
 def _error(operation: Operation, ref: TurnRef | None) -> RunCancelledError:

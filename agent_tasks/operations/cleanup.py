@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from agent_tasks.backends.base import ResourceKind
 from agent_tasks.crashpoints import crash_point
-from agent_tasks.errors import AgentTasksError, JournalError, ServiceError
+from agent_tasks.errors import AgentTasksError, JournalError, OtherServiceError, ServiceError
 from agent_tasks.journal import LeaseKind, NewLease, Resource
 from agent_tasks.operations.keys import operation_key
 from agent_tasks.operations.workspace import Workspace
@@ -57,18 +57,19 @@ async def release_owner(ws: Workspace, owner: str, *, keep: Collection[str] = ()
 
     Raises:
         ServiceError: the service refused one; the others are deleted, it stays in the ledger.
+        OtherServiceError: another service made one; likewise.
         TransportError: the service could not be reached; what is left stays in the ledger.
     """
     live = await ws.journal.resources.live(ws.scope, owner=owner, parts=True)
     found = [resource for resource in live if resource.remote_id not in keep]
     crash_point("cleanup.listed")
-    refused: list[ServiceError] = []
+    refused: list[AgentTasksError] = []
     for kind in _ORDER:
         for resource in found:
             if resource.kind == kind:
                 try:
                     await delete_resource(ws, kind, resource.remote_id)
-                except ServiceError as error:
+                except (ServiceError, OtherServiceError) as error:
                     refused.append(error)
     if refused:
         raise refused[0]

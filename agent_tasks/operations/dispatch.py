@@ -93,6 +93,11 @@ async def _earlier_calls(
             continue
         # An attempt that made it more often than others really made it that often; others took it over.
         others = [records for other, records in made.get(what, {}).items() if other != turn_id]
+        # A call that an earlier attempt left open is that very one: the service asks for it by the same id.
+        same = [record for records in others for record in records if record.call_id == call.call_id]
+        if same:
+            found[call.call_id] = same[0]
+            continue
         served = sum(record.output is not None for record in here) + taken[what]
         best = max(others, key=len, default=[])
         if served < len(best):

@@ -41,6 +41,8 @@ class RemoteAgent(_Model):
     """What it is: a hash of its specification."""
     name: str
     reused: bool = False
+    spec: AgentSpec | None = Field(default=None, repr=False, exclude=True)
+    """What it is, where this process made it; a service that keeps no agents is told with each turn."""
 
 
 def _awaited(value: Any, info: ValidationInfo) -> Any:

@@ -63,8 +63,8 @@ async def in_use(ws: Workspace, owner: str, *, besides: str | None = None) -> bo
 async def release_ended(ws: Workspace, owner: str) -> int:
     """Delete everything that belongs to an owner and its parts, as `release_owner` does.
 
-    Conversations of turns that have not ended in the journal stay: what they cost would be paid again. So do
-    those of whom a person is asked.
+    Conversations of turns that have not ended in the journal stay: what they cost would be paid again, also
+    where the turn was sent and has not been heard of. So do those of whom a person is asked.
 
     Returns:
         How many resources that were.
@@ -75,7 +75,7 @@ async def release_ended(ws: Workspace, owner: str) -> int:
     unheard = {
         str(found.remote["conversation"])
         for found in await ws.journal.operations.unsettled(ws.scope)
-        if belongs_to(owner_of(found), owner) and "turn_id" in found.remote
+        if belongs_to(owner_of(found), owner) and "conversation" in found.remote
     }
     return await release_owner(ws, owner, keep=unheard | await _awaited(ws, owner))
 

@@ -14,6 +14,7 @@ from agent_tasks.journal import OperationState, ToolCallRecord, ToolCallState
 from agent_tasks.operations.attempts import Attempts
 from agent_tasks.operations.keys import content_hash, operation_key
 from agent_tasks.operations.models import ToolCallOutcome, TurnResult, TurnSpec
+from agent_tasks.operations.services import SERVICE
 from agent_tasks.operations.workspace import Workspace
 from agent_tasks.telemetry import agent_span
 from agent_tasks.tools import ToolSet
@@ -87,6 +88,8 @@ async def run_turn(
     key = turn_key(turn)
     fingerprint = {"step": turn.step, "agent": turn.agent.name, "owner": turn.kept_by, "after": turn.after,
                    "prompt": content_hash(turn.prompt), "ttl": turn.ttl.total_seconds()}  # fmt: skip
+    if ws.backend.capabilities.in_keys:
+        fingerprint[SERVICE] = ws.backend.capabilities.in_keys
     async with ws.hold(key, "turn", fingerprint) as held:
         if held.is_done:
             found = held.operation

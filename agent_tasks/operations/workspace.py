@@ -14,13 +14,15 @@ from azure.core.credentials_async import AsyncTokenCredential
 from pydantic import SecretStr
 
 from agent_tasks.backends.base import Backend
-from agent_tasks.backends.classic import AgentsBackend
+from agent_tasks.backends.opening import open_backend
+from agent_tasks.backends.responses.live import LiveAnswers
 from agent_tasks.client import current_gate, guarded_by
 from agent_tasks.errors import AgentTasksError, JournalError
 from agent_tasks.journal import LEASE_SECONDS, Claim, Journal, Operation
 from agent_tasks.logs import get_logger
 from agent_tasks.operations.gate import ClaimGate
 from agent_tasks.pauses import Pauses
+from agent_tasks.settings import ServiceKind
 from agent_tasks.telemetry import instrument_unless_watched
 
 logger = get_logger("agent_tasks.operations")
@@ -78,6 +80,8 @@ class Workspace:
         *,
         scope: str | None = None,
         lease_seconds: float = LEASE_SECONDS,
+        service: ServiceKind = ServiceKind.CLASSIC,
+        told: LiveAnswers | None = None,
     ) -> AsyncIterator[Self]:
         """Open the Agents service and the journal, and keep this worker's leases.
 
@@ -87,6 +91,8 @@ class Workspace:
             journal_url: `sqlite+aiosqlite:///PATH` or `postgresql+asyncpg://...`.
             scope: see the class.
             lease_seconds: how long a claim of this worker holds when nothing is heard of it.
+            service: which service the endpoint is.
+            told: what a project has told of itself.
 
         Raises:
             ConfigurationError: the endpoint or the journal's address can't be used.
@@ -94,7 +100,7 @@ class Workspace:
         """
         async with (
             Journal(journal_url, lease_seconds=lease_seconds) as journal,
-            cls.over(journal, endpoint, credential, scope=scope) as workspace,
+            cls.over(journal, endpoint, credential, scope=scope, service=service, told=told) as workspace,
         ):
             yield workspace
 
@@ -107,6 +113,8 @@ class Workspace:
         credential: AsyncTokenCredential | TokenCredential | SecretStr | None,
         *,
         scope: str | None = None,
+        service: ServiceKind = ServiceKind.CLASSIC,
+        told: LiveAnswers | None = None,
     ) -> AsyncIterator[Self]:
         """Open the Agents service over a journal that is open, and keep this worker's leases.
 
@@ -115,12 +123,17 @@ class Workspace:
             endpoint: as for `open`, like all that follows.
             credential: see there.
             scope: see there.
+            service: see there.
+            told: see there.
 
         Raises:
             ConfigurationError: the endpoint can't be used.
         """
         instrument_unless_watched()
-        async with AgentsBackend.open(endpoint, credential) as backend:
+        async with open_backend(endpoint, credential, ServiceKind(service), told) as backend:
+            can = backend.capabilities
+            if not can.turns_once:
+                logger.warning("%s (%s): %s", backend.identity, can.service, can.guarantee)
             workspace = cls(backend, journal, scope=scope)
             heartbeat = asyncio.create_task(workspace._keep_leases(), name="journal-heartbeat")
             try:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from agent_tasks.errors import ConfigurationError, PipelineError
 from agent_tasks.operations.keys import operation_key
+from agent_tasks.pipeline.demands import asked, load_demand
 from agent_tasks.pipeline.output_schema import FieldSpec, OutputSchema
 from agent_tasks.pipeline.overrides import Change, apply_changes
 from agent_tasks.pipeline.pipelines import STEPS, AgentPlan, Pipeline, Question, Role, ShortPipeline
@@ -31,7 +32,7 @@ from agent_tasks.pipeline.sinks import load_sinks
 from agent_tasks.pipeline.steps_loader import load_steps
 from agent_tasks.pipeline.yaml_source import Location, YamlSource, read_yaml
 from agent_tasks.queues import StorageConnection
-from agent_tasks.settings import Settings, environment
+from agent_tasks.settings import ServiceKind, Settings, environment
 from agent_tasks.steps.file_problems import first_of, told
 from agent_tasks.tools import (
     QueueFunctionTool,
@@ -89,7 +90,9 @@ def default_model(settings: Settings) -> str | None:
     """
     if settings.model_deployment_name:
         return settings.model_deployment_name
-    host = urlsplit(settings.project_endpoint or "http://localhost").hostname
+    host = urlsplit(settings.service_endpoint or "http://localhost").hostname
+    if settings.service_kind is ServiceKind.INLINE:
+        return None  # its models have names
     if host in ("localhost", "127.0.0.1", "::1"):
         return settings.local_model_name.partition(":")[0]
     return None
@@ -125,6 +128,7 @@ class _Checker:
                 ("questions",), "there is nobody to answer them.", "Add `agents.analyst`, or remove them."
             )
         sinks = load_sinks(self.source, file.sinks, self.problems)
+        demand = load_demand(self.source, file.confidence, self.problems)
         if self.problems or output is None:
             raise first_of(self.problems)
         fingerprint = operation_key(
@@ -135,6 +139,7 @@ class _Checker:
             reviewer=reviewer.facts() if reviewer else None,
             output=file.output.model_dump(mode="json"),
             repair_turns=file.limits.repair_turns,
+            **asked(demand),
         )
         failure_fingerprint = operation_key(
             "failure",
@@ -157,6 +162,7 @@ class _Checker:
             analyst=analyst,
             questions=questions,
             fingerprint=fingerprint,
+            demand=demand,
             failure_fingerprint=failure_fingerprint,
         )
 

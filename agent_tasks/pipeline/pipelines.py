@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from agent_tasks.confidence import Demand
 from agent_tasks.operations.keys import operation_key
 from agent_tasks.pipeline.output_schema import OutputSchema
 from agent_tasks.pipeline.prompts import Prompt
@@ -81,6 +82,8 @@ class Pipeline:
     """Hash of all that a document's row depends on, besides the document."""
     failure_fingerprint: str
     """The same with the limits, for documents that failed: another limit is a reason to try them again."""
+    demand: Demand | None = None
+    """How sure a document has to be for being done."""
     sinks: tuple[Sink, ...] = ()
     """Where the rows go besides results.jsonl and report.md."""
     analyst: AgentPlan | None = None

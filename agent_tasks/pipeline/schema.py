@@ -225,6 +225,15 @@ class ResourcesSection(_Section):
     """Hours that the ledger gives what is left behind."""
 
 
+class ConfidenceSection(_Section):
+    """How sure a document has to be for being done."""
+
+    file: str = Field(min_length=1)
+    """What `agent-tasks evaluate` wrote (``confidence.json``), relative to the pipeline file."""
+    at_least: float | None = Field(None, ge=0, le=1)
+    """A document whose confidence is below needs review; default the threshold that the file proposes."""
+
+
 class FileHead(_Section):
     """What every pipeline file may say."""
 
@@ -238,6 +247,8 @@ class FileHead(_Section):
     queue_tools: QueueToolsSection | None = None
     limits: LimitsSection = LimitsSection()
     resources: ResourcesSection = ResourcesSection()
+    confidence: ConfidenceSection | None = None
+    """Default: confidence is not worked out."""
     sinks: Annotated[tuple[dict[str, Any], ...], WithJsonSchema({SINKS_MARK: True})] = ()
     """Where the rows go besides results.jsonl and report.md."""
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from agent_tasks.errors import ConfigurationError, PipelineError
 from agent_tasks.operations.keys import operation_key
+from agent_tasks.pipeline.demands import asked, load_demand
 from agent_tasks.pipeline.output_schema import FieldSpec
 from agent_tasks.pipeline.pipelines import Pipeline
 from agent_tasks.pipeline.prompts import PromptError
@@ -50,6 +51,7 @@ def load_steps(source: YamlSource, default_model: str | None) -> Pipeline:
     corpus = Plan(loader.corpus(file, plan))
     loader.refuse_unused(file)
     sinks = load_sinks(source, file.sinks, loader.problems)
+    demand = load_demand(source, file.confidence, loader.problems)
     if loader.problems:
         raise first_of(loader.problems)
     fingerprint = operation_key(
@@ -59,6 +61,7 @@ def load_steps(source: YamlSource, default_model: str | None) -> Pipeline:
         steps=plan.fingerprints(),
         output=sorted(plan.outputs),
         repair_turns=file.limits.repair_turns,
+        **asked(demand),
     )
     failure_fingerprint = operation_key(
         "failure",
@@ -75,6 +78,7 @@ def load_steps(source: YamlSource, default_model: str | None) -> Pipeline:
         sinks=sinks,
         columns=_columns(plan),
         fingerprint=fingerprint,
+        demand=demand,
         failure_fingerprint=failure_fingerprint,
     )
 

@@ -7,6 +7,8 @@ automations end that, for the flows that are named:
 - *restart*: a crashed flow run of a deployment is scheduled again, as the same flow run, and a worker takes
   it up. The journal makes that safe: what was done is not done again, what was begun is followed to its end.
 
+Others tell people of runs that they should know of: `notify_of_runs`.
+
 The restart is bounded by the run's own count of runs. One crash may be told twice (two events): the restart
 fires once for each flow run and count.
 """
@@ -17,12 +19,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import StateType
-from prefect.events.actions import ChangeFlowRunState
+from prefect.events.actions import ChangeFlowRunState, SendNotification
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
+from prefect.exceptions import ObjectNotFound
+
+from agent_tasks.batch.outcome_rules import NOT_ALL_DONE
+from agent_tasks.errors import ConfigurationError
 
 __all__ = [
     "FLOWS",
@@ -32,6 +39,8 @@ __all__ = [
     "Outcome",
     "apply_automations",
     "crash_silent_runs",
+    "find_block",
+    "notify_of_runs",
     "restart_crashed_runs",
 ]
 
@@ -125,6 +134,69 @@ def restart_crashed_runs(flows: Sequence[str] = FLOWS, restarts: int = RESTARTS)
             )
         ],
     )
+
+
+def notify_of_runs(block: UUID, flows: Sequence[str] = FLOWS) -> list[AutomationCore]:
+    """The automations that tell people of runs: failed, not all done, late.
+
+    Args:
+        block: id of a notification block (`find_block`).
+        flows: names of flows.
+    """
+    return [
+        AutomationCore(
+            name=f"agent-tasks: tell of runs that {what}",
+            description=description,
+            trigger=EventTrigger(
+                expect={f"prefect.flow-run.{state}" for state in states},
+                match=ResourceSpecification({_RUN: ["prefect.flow-run.*"]}),
+                match_related=_of(flows),
+                for_each={_RUN},
+                posture=Posture.Reactive,
+                threshold=1,
+                within=timedelta(0),
+            ),
+            actions=[SendNotification(block_document_id=block, subject=f"{_SUBJECT} {what}", body=_BODY)],
+        )
+        for what, states, description in (
+            ("failed", ("Failed", "Crashed"), "A flow run is Failed or Crashed."),
+            (
+                "left documents to people",
+                (NOT_ALL_DONE,),
+                "Documents failed, wait or need review (warn_on).",
+            ),
+            ("are late", ("Late",), "A flow run should have begun, and no worker took it up."),
+        )
+    ]
+
+
+_SUBJECT = "Flow runs:"
+_BODY = (
+    "{{ flow.name }}, run {{ flow_run.name }}: {{ flow_run.state.name }}"
+    "{% if flow_run.state.message %}: {{ flow_run.state.message }}{% endif %}\n{{ flow_run|ui_url }}"
+)
+
+
+async def find_block(client: PrefectClient, slug: str) -> UUID:
+    """The id of a block by its slug.
+
+    Args:
+        client: an open client of the Prefect server.
+        slug: such as ``slack-webhook/operators``, as ``prefect block ls`` shows it.
+
+    Raises:
+        ConfigurationError: there is no such block.
+    """
+    kind, _, name = slug.partition("/")
+    try:
+        found = await client.read_block_document_by_name(name, kind, include_secrets=False)
+    except ObjectNotFound as error:
+        raise ConfigurationError(
+            f"The Prefect server has no block {slug!r}. `prefect block ls` shows those it has; a "
+            "notification block is made on the dashboard (Blocks), or in Python.",
+            setting="--notify",
+        ) from error
+    return found.id
 
 
 def _of(flows: Sequence[str]) -> list[ResourceSpecification]:

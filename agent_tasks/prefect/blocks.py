@@ -11,6 +11,7 @@ from prefect.blocks.abstract import CredentialsBlock
 from prefect.blocks.core import Block, schema_extra
 from pydantic import ConfigDict, Field, HttpUrl, SecretStr, field_validator, model_validator
 
+from agent_tasks.backends.opening import LIVE, known_service, read_live
 from agent_tasks.client import AsyncAgentsClient
 from agent_tasks.credentials import make_credential
 from agent_tasks.errors import ConfigurationError
@@ -20,7 +21,7 @@ from agent_tasks.local.servers import local_service
 from agent_tasks.operations import Workspace
 from agent_tasks.pool import Pool
 from agent_tasks.redaction import has_secret
-from agent_tasks.settings import CredentialKind, Settings
+from agent_tasks.settings import CredentialKind, ServiceKind, Settings
 
 
 def local_scope(settings: Settings) -> str:
@@ -273,16 +274,25 @@ async def open_workspace(settings: Settings) -> AsyncIterator[Workspace]:
         EmbeddedServiceError: the local service did not start.
     """
     journal_url = settings.journal_url.get_secret_value()
-    if settings.project_endpoint:
-        credential = _credential(settings, settings.project_endpoint)
+    service, endpoint = settings.service_kind, settings.service_endpoint
+    if endpoint:
+        is_inline = service is ServiceKind.INLINE
+        credential = settings.openai_api_key if is_inline else _credential(settings, endpoint)
+        if service is ServiceKind.AUTO:
+            service = await known_service(endpoint, credential, settings.state_dir / "services.json")
         async with Workspace.open(
-            settings.project_endpoint, credential, journal_url, lease_seconds=settings.lease_seconds
+            endpoint,
+            credential,
+            journal_url,
+            lease_seconds=settings.lease_seconds,
+            service=service,
+            told=read_live(endpoint, settings.state_dir / LIVE),
         ) as workspace:
             yield workspace
         return
     async with (
         Journal(journal_url, lease_seconds=settings.lease_seconds) as journal,  # before anything is started
-        local_service(settings) as endpoint,
-        Workspace.over(journal, endpoint, None, scope=local_scope(settings)) as workspace,
+        local_service(settings) as local,
+        Workspace.over(journal, local, None, scope=local_scope(settings), service=service) as workspace,
     ):
         yield workspace

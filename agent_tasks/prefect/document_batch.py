@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from prefect import flow, get_run_logger
+from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 
 from agent_tasks.batch.context import Batch, batch_owner
 from agent_tasks.batch.observer import observed_by, observer
+from agent_tasks.batch.outcome_rules import NOT_ALL_DONE, OutcomeRule, TooManyNotDoneError, met, outcome_rules
 from agent_tasks.batch.records import AllDocumentsFailedError, BatchSummary
 from agent_tasks.batch.run import run_batch
 from agent_tasks.batch.run_log import RunLog, keep_run_logs_plain
@@ -58,6 +60,8 @@ async def document_batch(
     pipeline: str,
     out: str,
     project: AgentsProject | str | None = None,
+    fail_on: str | None = None,
+    warn_on: str | None = "not_done > 0",
 ) -> BatchSummary:
     """Process a folder of documents.
 
@@ -67,12 +71,16 @@ async def document_batch(
         out: Folder for results.jsonl and report.md.
         project: The project as a block, or the name of a saved block; default the environment's
             (PROJECT_ENDPOINT, or else the local service).
+        fail_on: Rules (`agent_tasks.batch.outcome_rules`), such as `failed > 5%, waiting > 20`: where one is
+            met, the flow run is Failed. Results and report are written all the same.
+        warn_on: Rules likewise: where one is met, the state is NotAllDone, which is of type Completed.
 
     Returns:
         The summary. The flow run's state says "10 done, 3 need review, 2 failed". A flow run that is
         cancelled on the server ends as Cancelled, with its turns cancelled and what it made deleted.
 
     Raises:
+        TooManyNotDoneError: A rule of `fail_on` is met (the flow run is Failed); carries the summary.
         AllDocumentsFailedError: Not one document gave a result (the flow run is Failed).
         PipelineError: The pipeline file is not valid.
         ConfigurationError: Something that concerns all documents is wrong.
@@ -80,10 +88,17 @@ async def document_batch(
         BatchStoppedError: The service failed too often in a row.
     """
     with hearing_sigterm():
-        return await _run(documents, pipeline, out, project)  # type: ignore[no-any-return]
+        rules = outcome_rules(fail_on, "fail_on"), outcome_rules(warn_on, "warn_on")
+        return await _run(documents, pipeline, out, project, rules)  # type: ignore[no-any-return]
 
 
-async def _run(documents: str, pipeline: str, out: str, project: AgentsProject | str | None) -> Any:
+async def _run(
+    documents: str,
+    pipeline: str,
+    out: str,
+    project: AgentsProject | str | None,
+    rules: tuple[tuple[OutcomeRule, ...], tuple[OutcomeRule, ...]],
+) -> Any:
     remember_run(flow_run.id)
     where = await load_project(project)
     plan = load_pipeline(pipeline, default_model=default_model(where.settings()))
@@ -123,7 +138,20 @@ async def _run(documents: str, pipeline: str, out: str, project: AgentsProject |
         return Cancelled(
             message="It was cancelled on the server; its turns are ended, and what it made is gone."
         )
-    return Completed(message=summary.headline(), data=summary)
+    return _state(summary, *rules)
+
+
+def _state(
+    summary: BatchSummary, fail_on: tuple[OutcomeRule, ...], warn_on: tuple[OutcomeRule, ...]
+) -> State[Any]:
+    """The flow run's state, by what became of the documents."""
+    headline = summary.headline()
+    if (why := met(fail_on, summary)) is not None:
+        message = f"{headline} ({why})"
+        return Failed(message=message, data=TooManyNotDoneError(message, summary=summary))
+    if (why := met(warn_on, summary)) is not None:
+        return Completed(name=NOT_ALL_DONE, message=headline, data=summary)
+    return Completed(message=headline, data=summary)
 
 
 async def _cancel_the_rest(ws: Workspace, owner: str) -> None:

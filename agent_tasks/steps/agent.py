@@ -436,6 +436,11 @@ class Agent(Generic[T]):
             temperature=self.temperature,
             top_p=self.top_p,
             response_format=self.answer.response_format,
+            approvals={
+                one.label: one.require_approval
+                for one in self.tools.servers
+                if one.require_approval is not None
+            },
         )
         return await planned(session, self.tools, spec)
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from agent_tasks.backends.base import ServerAccess
 from agent_tasks.errors import ConfigurationError
 from agent_tasks.tools.base import HostedTool, given, named
 from agent_tasks.wire import (
@@ -103,6 +104,16 @@ class McpTool(HostedTool):
         """The answer to one call that waits for approval, for `tool_approvals=` of `submit_tool_outputs`."""
         fields = given(tool_call_id=call_id, approve=approve, headers=self._plain_headers() or None)
         return ToolApproval(**fields).to_wire()
+
+    @property
+    def access(self) -> ServerAccess:
+        """What each turn says of the server; holds the headers in plain text."""
+        needed = self.require_approval
+        return ServerAccess(
+            self.server_label,
+            self._plain_headers(),
+            needed.to_wire().to_wire() if isinstance(needed, ApprovalPerTool) else needed,
+        )
 
     def _plain_headers(self) -> dict[str, str]:
         return {

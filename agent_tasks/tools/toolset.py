@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from agent_tasks.backends.base import ServerAccess
 from agent_tasks.errors import ConfigurationError
 from agent_tasks.tools.base import CallableTool, Tool, ToolContext
 from agent_tasks.tools.execution import execute
@@ -108,6 +109,20 @@ class ToolSet:
     def decides(self, server_label: str) -> bool:
         """Whether calls of this MCP server are decided here: its tool has an `approve`."""
         return server_label in self._approving
+
+    @property
+    def servers(self) -> tuple[ServerAccess, ...]:
+        """What each turn says of the MCP servers among them; may hold secrets."""
+        return tuple(tool.access for tool in self._tools if isinstance(tool, McpTool))
+
+    def headers(self, server_label: str) -> dict[str, str]:
+        """The headers for a server that is decided on here. Raises KeyError for another one."""
+        return dict(self._approving[server_label].access.headers)
+
+    async def decide(self, *, call_id: str, server: str, name: str, arguments: str) -> bool:
+        """Whether a call of an MCP server is approved, as its tool says. Raises what `approve` raises."""
+        asked = RequiredMcpToolCall(id=call_id, name=name, arguments=arguments, server_label=server)
+        return bool((await self.approval(asked))["approve"])
 
     async def approval(self, call: RequiredMcpToolCall) -> dict[str, Any]:
         """The decision of the server's tool on a call, with the tool's headers, as on the wire.

@@ -11,6 +11,7 @@ import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from agents_emulator.store import Record
 
@@ -30,6 +31,14 @@ class Event:
         """Return the event as it goes over the wire."""
         data = json.dumps(self.body, ensure_ascii=False, separators=(",", ":"))
         return f"event: {self.name}\ndata: {data}\n\n".encode("utf-8", "replace")
+
+
+class Feed(Protocol):
+    """What tells the events of a run in another way than the engine does."""
+
+    def take(self, events: Iterable[Event]) -> list[Event]:
+        """Return the events to send instead of the engine's."""
+        ...
 
 
 class Subscription:
@@ -70,6 +79,8 @@ class EventBroker:
 
     def __init__(self) -> None:
         self._subscriptions: dict[str, list[Subscription]] = defaultdict(list)
+        self._feeds: dict[str, Feed] = {}
+        self._waiting: dict[str, list[asyncio.Future[bool]]] = defaultdict(list)
         self._closed = False
 
     @property
@@ -77,9 +88,19 @@ class EventBroker:
         """Whether the service stops."""
         return self._closed
 
-    def subscribe(self, run_id: str) -> Subscription:
-        """Listen to a run from now on."""
+    def attach(self, run_id: str, feed: Feed) -> None:
+        """Have the events of a run told in another way, whether or not anybody listens."""
+        self._feeds[run_id] = feed
+
+    def feed_of(self, run_id: str) -> Feed | None:
+        """Return the feed of a run that is at work."""
+        return self._feeds.get(run_id)
+
+    def subscribe(self, run_id: str, frames: Iterable[bytes] = ()) -> Subscription:
+        """Listen to a run from now on, after these frames."""
         subscription = Subscription(self, run_id)
+        for frame in frames:
+            subscription.send(frame)
         if self._closed:
             subscription.send(None)
         self._subscriptions[run_id].append(subscription)
@@ -93,8 +114,20 @@ class EventBroker:
         else:
             self._subscriptions.pop(run_id, None)
 
+    def ended(self, run_id: str) -> asyncio.Future[bool]:
+        """Return what is done when a run rests; its result is False if the service stops before that."""
+        waiting: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        if self._closed:
+            waiting.set_result(False)
+        else:
+            self._waiting[run_id].append(waiting)
+        return waiting
+
     def publish(self, run_id: str, events: Iterable[Event]) -> None:
         """Send events to whoever listens to the run."""
+        feed = self._feeds.get(run_id)
+        if feed is not None:
+            events = feed.take(events)
         subscriptions = self._subscriptions.get(run_id)
         if not subscriptions:
             return
@@ -105,9 +138,17 @@ class EventBroker:
 
     def finish(self, run_id: str) -> None:
         """End the streams of a run that reached a final state or waits for its client."""
+        feed = self._feeds.pop(run_id, None)
         for subscription in self._subscriptions.pop(run_id, []):
-            subscription.send(DONE_FRAME)
+            if feed is None:
+                subscription.send(DONE_FRAME)
             subscription.send(None)
+        self._release(run_id, True)
+
+    def _release(self, run_id: str, ended: bool) -> None:
+        for waiting in self._waiting.pop(run_id, []):
+            if not waiting.done():
+                waiting.set_result(ended)
 
     def close(self) -> None:
         """Break off every stream, without `done`: the service stops, the runs resume at its next start."""
@@ -115,3 +156,5 @@ class EventBroker:
         for run_id in list(self._subscriptions):
             for subscription in self._subscriptions.pop(run_id, []):
                 subscription.send(None)
+        for run_id in list(self._waiting):
+            self._release(run_id, False)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from agents_emulator.engine.lifecycle import UNUSABLE
+from agents_emulator.engine.responses.history import engine_history, items_before
 from agents_emulator.models.base import (
     FORCED_TOOL_PREFIX,
     ChatMessage,
@@ -22,11 +23,16 @@ from agents_emulator.tools.toolbox import Toolbox
 
 @dataclass(frozen=True)
 class Conversation:
-    """What a run sees: the thread's messages before it, and its own steps so far."""
+    """What a run sees: the thread's messages before it, and its own steps so far.
+
+    What was said before a response also has calls, as records of the role `calls`; `earlier` are the steps
+    before it that say which MCP tools are known.
+    """
 
     history: tuple[Record, ...]
     own_messages: dict[str, Record]
     steps: tuple[Record, ...]
+    earlier: tuple[Record, ...] = ()
 
     @property
     def last_user_text(self) -> str:
@@ -61,6 +67,12 @@ class Conversation:
         return [source for item in self.work for source in item.get("sources", [])]
 
     @property
+    def pictured(self) -> list[Record]:
+        """Records of calls whose outcome is a picture, in this run and before it."""
+        before = [item for record in self.history for item in record.get("work", [])]
+        return [item for item in (*before, *self.work) if item.get("picture")]
+
+    @property
     def has_searched(self) -> bool:
         """Whether this run has already searched files."""
         return any(call["type"] == "file_search" for call in self._tool_calls())
@@ -81,6 +93,8 @@ class Conversation:
 
 def load_conversation(db: sqlite3.Connection, run: Record) -> Conversation:
     """Read the conversation of a run; messages that earlier runs left unusable are not part of it."""
+    if "response" in run:
+        return _before_response(db, run)
     messages = MESSAGES.select(db, run["thread_id"])
     history = [
         m for m in messages if m["run_id"] != run["id"] and not _is_unusable(m) and not m.get("interim")
@@ -93,6 +107,13 @@ def load_conversation(db: sqlite3.Connection, run: Record) -> Conversation:
         own_messages={m["id"]: m for m in messages if m["run_id"] == run["id"]},
         steps=tuple(RUN_STEPS.select(db, run["id"])),
     )
+
+
+def _before_response(db: sqlite3.Connection, run: Record) -> Conversation:
+    history, earlier = engine_history(items_before(db, run))
+    own = MESSAGES.select(db, run["thread_id"], {"run_id": run["id"]})
+    steps = tuple(RUN_STEPS.select(db, run["id"]))
+    return Conversation(tuple(history), {message["id"]: message for message in own}, steps, tuple(earlier))
 
 
 def _is_unusable(message: Record) -> bool:
@@ -147,8 +168,13 @@ def _messages(
         numbered = "\n\n".join(f"[{number}] {text}" for number, text in enumerate(sources, 1))
         messages.append(ChatMessage("system", f"Sources found in the uploaded files:\n\n{numbered}"))
     for message in conversation.history:
+        if message["role"] == "calls":
+            messages += _call_messages(message["work"], images)
+            continue
         text = message_text(message)
-        role: Literal["assistant", "user"] = "assistant" if message["role"] == "assistant" else "user"
+        role: Literal["assistant", "system", "user"] = (
+            message["role"] if message["role"] in ("assistant", "system") else "user"
+        )
         messages.append(ChatMessage(role, text, images=images.get(message["id"], ())))
     for step in conversation.steps:
         messages += _step_messages(step, conversation, images)
@@ -165,8 +191,10 @@ def _step_messages(
             return []
         return [ChatMessage("assistant", message_text(own))]
     work = step.get("work", [])
-    if not work:
-        return []
+    return _call_messages(work, images) if work else []
+
+
+def _call_messages(work: Sequence[Record], images: Mapping[str, tuple[ImagePart, ...]]) -> list[ChatMessage]:
     asked = tuple(ToolCall(item["id"], item["name"], item["arguments"]) for item in work)
     answers = [
         ChatMessage(

@@ -20,6 +20,8 @@ from agents_emulator.engine.bodies import (
     usage_body,
 )
 from agents_emulator.engine.broker import Event
+from agents_emulator.engine.responses.bodies import response_body
+from agents_emulator.engine.responses.outputs import keep_output
 from agents_emulator.ids import new_id
 from agents_emulator.store import MESSAGES, RUN_STEPS, RUNS, Record
 
@@ -41,8 +43,8 @@ def now() -> int:
 
 def active_run(db: sqlite3.Connection, thread_id: str) -> Record | None:
     """Return the run that occupies the thread, if any."""
-    for run in RUNS.select(db, thread_id):
-        if run["status"] in ACTIVE:
+    for status in ACTIVE:
+        for run in RUNS.select(db, thread_id, {"status": status}):
             return run
     return None
 
@@ -62,7 +64,10 @@ def save_run(db: sqlite3.Connection, run: Record) -> Event:
 
 
 def run_event(run: Record, name: str | None = None) -> Event:
-    """Return the event `thread.run.<status>` (or another name) of a run."""
+    """Return the event `thread.run.<status>` (or another name) of a run; a response has its own body."""
+    if "response" in run:
+        body = response_body(run, run["response"].get("output", []))
+        return Event(f"response.{name or body['status']}", body)
     return Event(f"thread.run.{name or run['status']}", run_body(run, streamed=True))
 
 
@@ -234,6 +239,8 @@ def end_run(
         run[f"{ending}_at"] = moment
     if ending == "incomplete":
         run["incomplete_details"] = {"reason": reason}
+    if "response" in run:
+        keep_output(db, run)
     return [*events, save_run(db, run)]
 
 

@@ -44,5 +44,8 @@ def _end(db: sqlite3.Connection, run: Record, fault: Record) -> list[Event]:
             return lifecycle.end_run(db, run, "failed", error=error)
         case "incomplete":
             return lifecycle.end_run(db, run, "incomplete", reason=fault["reason"])
+        case _ if "response" in run:  # nothing expires there
+            error = {"code": "server_error", "message": "The response was given up."}
+            return lifecycle.end_run(db, run, "failed", error=error)
         case _:
             return lifecycle.end_run(db, run, "expired")

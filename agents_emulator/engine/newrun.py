@@ -23,10 +23,11 @@ def new_run(
     include: list[str],
     run_ttl: int,
     depth: int = 0,
+    others: Record | None = None,
 ) -> Record:
     """Add a queued run of `agent`; what `body` (a run request) leaves out comes from the agent, as it is now.
 
-    `depth` is how many runs wait for this one, one within the other.
+    `depth` is how many runs wait for this one, one within the other; `others` are fields with other values.
     """
     created = now()
     tools = validation.check_tools(body["tools"]) if body.get("tools") is not None else agent["tools"]
@@ -68,6 +69,7 @@ def new_run(
         "include": include,
         "spent": {"prompt_tokens": 0, "completion_tokens": 0},
         "depth": depth,
+        **(others or {}),
     }
     RUNS.insert(db, run, thread_id)
     return run

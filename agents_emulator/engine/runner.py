@@ -23,6 +23,7 @@ from agents_emulator.engine.file_search import FileSearch, SearchError, SearchOu
 from agents_emulator.engine.images import ImageError, Images
 from agents_emulator.engine.lifecycle import Ending, RunMovedOnError
 from agents_emulator.engine.mishaps import suffer
+from agents_emulator.engine.responses import feeds
 from agents_emulator.engine.toolwork import ToolWork
 from agents_emulator.engine.turn import Turn
 from agents_emulator.models.base import ChatModel, ImagePart, sees_images
@@ -89,7 +90,9 @@ class RunEngine:
             self._watch(run)
         else:
             logger.info("continuing run %s", run["id"])
-            self.start(await self._store.write(lambda db: lifecycle.discard_unfinished(db, run)))
+            run = await self._store.write(lambda db: lifecycle.discard_unfinished(db, run))
+            await feeds.resume(self._store, self._broker, run)
+            self.start(run)
 
     def start(self, run: Record) -> None:
         """Work on a queued run in the background; a connected agent's shares the place of its caller."""
@@ -160,11 +163,12 @@ class RunEngine:
             return lifecycle.end_run(db, stored, ending, partial=partial)
 
         self._broker.publish(run["id"], await self._store.write(end))
-        self._rest(run["id"])
+        await self._rest(run["id"])
 
-    def _rest(self, run_id: str) -> None:
+    async def _rest(self, run_id: str) -> None:
         self._unwatch(run_id)
         self._tools.forget_run(run_id)
+        await feeds.keep(self._store, self._broker, run_id)
         self._broker.finish(run_id)
 
     # -- the work on one run
@@ -174,7 +178,7 @@ class RunEngine:
         try:
             if run.get("fault"):
                 run = await suffer(self._store, self._broker, run)
-                self._rest(run_id)
+                await self._rest(run_id)
                 return
             async with slot:
                 run, events = await self._store.write(lambda db: lifecycle.begin(db, run))
@@ -184,7 +188,7 @@ class RunEngine:
                 self._watch(run)
                 self._broker.finish(run_id)
             else:
-                self._rest(run_id)
+                await self._rest(run_id)
         except RunMovedOnError as moved:
             logger.debug("stopped working: %s", moved)
         except RunFailedError as failure:
@@ -208,7 +212,7 @@ class RunEngine:
         except RunMovedOnError as moved:
             logger.debug("not failed: %s", moved)
             return
-        self._rest(run["id"])
+        await self._rest(run["id"])
 
     async def _advance(self, run: Record, worker: _Worker) -> Record:
         """Work off tool calls and ask the model, until the run ends or waits; returns it in its new state."""
@@ -228,7 +232,7 @@ class RunEngine:
 
     async def _prepare(self, run: Record, toolbox: Toolbox) -> None:
         conversation = await self._store.read(lambda db: load_conversation(db, run))
-        activities = await toolbox.prepare(conversation.steps)
+        activities = await toolbox.prepare((*conversation.earlier, *conversation.steps))
         if activities:
             events = await self._store.write(lambda db: _activities_step(db, run, activities))
             self._broker.publish(run["id"], events)
@@ -268,8 +272,8 @@ class RunEngine:
             for message in conversation.history:
                 if message["role"] == "user" and message["id"] not in images:
                     images[message["id"]] = await self._images.load(message["content"])
-            for item in conversation.work:
-                if item.get("picture") and item["id"] not in images:
+            for item in conversation.pictured:
+                if item["id"] not in images:
                     images[item["id"]] = await self._images.load([item["picture"]])
         except ImageError as failure:
             raise RunFailedError("invalid_image", str(failure)) from failure
@@ -281,7 +285,7 @@ class RunEngine:
         citable = Citable(outcome, conversation.sources) if outcome or conversation.sources else None
         mentions = None
         if any(tool["type"] == "code_interpreter" for tool in run["tools"]):
-            space = Workspace(self._tools, run["thread_id"])
+            space = Workspace.of(self._tools, run)
             mentions = FileMentions(space, sorted(await asyncio.to_thread(space.snapshot)))
         return References(conversation.unseen_images, citable, mentions)
 

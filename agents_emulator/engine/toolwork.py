@@ -33,6 +33,8 @@ from agents_emulator.tools.toolbox import Toolbox
 
 logger = get_logger("agents_emulator")
 
+CALL_OPENED, CALL_FINISHED = "call.opened", "call.finished"
+"""Events of the calls of a response; see `responses.feed`."""
 REFUSED = "The user did not approve this call; it was not made."
 
 
@@ -44,12 +46,19 @@ def open_calls(
     work = [_item(call, toolbox) for call in calls]
     bodies = [_body(item, toolbox) for item in work]
     step, events = lifecycle.open_step(db, run, "tool_calls", bodies, usage, work)
+    if "response" in run:
+        return [call_event(CALL_OPENED, step, item, body) for item, body in zip(work, bodies, strict=True)]
     for index, (item, body) in enumerate(zip(work, bodies, strict=True)):
         tool = None if item["tool"] is None else toolbox.at(item["tool"])
         kind = "tool_calls" if tool is None else tool.delta_kind
         for part in _function_deltas(item) if tool is None else tool.deltas(body):
             events.append(_delta(step, index, part, kind))
     return events
+
+
+def call_event(name: str, step: Record, item: Record, body: Record) -> Event:
+    """Return what the feed of a response is told of a call; it never leaves the service."""
+    return Event(name, {"created_at": step["created_at"], "work": dict(item), "body": body})
 
 
 def _item(call: ToolCall, toolbox: Toolbox) -> Record:
@@ -177,6 +186,10 @@ class ToolWork:
         run = lifecycle.expect(db, run, "in_progress")
         for state, kind in (("approval", "submit_tool_approval"), ("client", "submit_tool_outputs")):
             calls = [_required(step, item, toolbox) for item in step["work"] if item["state"] == state]
+            if calls and "response" in run:
+                # It ends here: what answers the calls is another response.
+                closed = lifecycle.close_step(db, run, step, step["usage"])
+                return run, [closed, *lifecycle.end_run(db, run, "completed")]
             if calls:
                 run["status"] = "requires_action"
                 run["expires_at"] = run["created_at"] + self._action_ttl
@@ -193,7 +206,10 @@ def _keep(
     item = step["work"][index]
     item["images"] = list(result.images)
     item["sources"] = [asdict(source) for source in result.sources]
+    item["finished"] = sum("finished" in other for other in step["work"]) + 1
     RUN_STEPS.put(db, step, run["id"])
+    if "response" in run:
+        return [call_event(CALL_FINISHED, step, item, result.body)]
     return [_delta(step, index, part, kind) for part in result.deltas]
 
 

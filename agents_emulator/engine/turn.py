@@ -163,6 +163,8 @@ class Turn:
         if finished.finish_reason == "length":
             reason = "max_completion_tokens"
             return run, [*events, *lifecycle.end_run(db, run, "incomplete", reason=reason)]
+        if finished.finish_reason == "content_filter" and "response" in run:
+            return run, [*events, *lifecycle.end_run(db, run, "incomplete", reason="content_filter")]
         if finished.finish_reason == "content_filter":
             return run, [*events, *lifecycle.end_run(db, run, "failed", error=dict(FILTERED))]
         return run, [*events, *lifecycle.end_run(db, run, "completed")]

@@ -37,7 +37,7 @@ def file_body(file: Record) -> Record:
 
 async def upload(call: Call) -> Record:
     """POST /files: multipart `file` (with a file name), `purpose`, and optionally `filename`."""
-    async with _form(limit_upload(call.request)) as form:
+    async with uploaded_form(limit_upload(call.request)) as form:
         part, purpose, name = form.get("file"), form.get("purpose"), form.get("filename")
         if not isinstance(part, UploadFile):
             raise missing_parameter("file")
@@ -57,7 +57,7 @@ async def upload(call: Call) -> Record:
 
 
 @asynccontextmanager
-async def _form(request: Request) -> AsyncIterator[FormData]:
+async def uploaded_form(request: Request) -> AsyncIterator[FormData]:
     """Yield the parsed multipart body; its temporary files are closed at the end."""
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise bad_request("Expected a multipart/form-data body with the parts 'file' and 'purpose'.")

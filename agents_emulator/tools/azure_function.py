@@ -1,7 +1,8 @@
 """Azure Functions behind storage queues: the service itself puts the call and reads the answer.
 
-The call goes into the queue of `input_binding`, flat and in base64, `{..arguments.., "CorrelationId": id of
-the call}`; the answer `{"Value", "CorrelationId"}` comes out of the queue of `output_binding`. The run stays
+The call goes into the queue of `input_binding` in base64, flat as `{..arguments.., "CorrelationId": id of the
+call}`, or with the arguments under `function_args` where it is of a response; the answer `{"Value",
+"CorrelationId"}` comes out of the queue of `output_binding`. The run stays
 `in_progress` meanwhile, and its step carries `{name, arguments, output}` (recorded). The real service signs
 in to the account with the project's identity; this one with what the tools file says (`storage`).
 
@@ -19,6 +20,7 @@ from typing_extensions import override
 
 from agent_tasks.errors import AgentTasksError, QueueAnswerError, QueueMessageTooLargeError
 from agent_tasks.queues import Expected, send_call
+from agent_tasks.queues.messages import CallShape
 from agents_emulator.models.base import ToolSpec
 from agents_emulator.store import Record
 from agents_emulator.tools.base import (
@@ -93,7 +95,8 @@ class AzureFunction(Tool):
     async def _call(self, arguments: dict[str, Any], call: CallContext, expected: Expected) -> ToolCallResult:
         if "sent" not in call.item:  # a service that was restarted finds its call sent, and waits on
             queue = self.services.queues.storage(self._input[0]).queue(self._input[1])
-            await send_call(queue, arguments, call.call_id, within=self._time_left())
+            shape: CallShape = "function_args" if "response" in self.run else "flat"
+            await send_call(queue, arguments, call.call_id, within=self._time_left(), shape=shape)
             await self.services.store.write(lambda db: call.remember(db, {"sent": True}))
         value = await expected.answer(within=self._time_left())
         # Kept before its message is deleted: a service that is killed in between still has it.

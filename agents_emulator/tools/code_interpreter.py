@@ -21,9 +21,9 @@ from pathlib import Path
 from typing_extensions import override
 
 from agents_emulator.assets import attached_file_ids
-from agents_emulator.filestore import new_file
+from agents_emulator.filestore import new_container_file, new_file
 from agents_emulator.models.base import ToolSpec
-from agents_emulator.store import FILES, MESSAGES, THREADS, Record
+from agents_emulator.store import CONTAINER_FILES, FILES, MESSAGES, THREADS, Record
 from agents_emulator.tools.base import (
     CallContext,
     Tool,
@@ -42,13 +42,22 @@ _CODE = {"type": "string", "description": "Python code to execute"}
 
 
 class Workspace:
-    """The folder of a thread: what is kept for the code, and a manifest."""
+    """The folder of a thread, or of a container: what is kept for the code, and a manifest.
 
-    def __init__(self, services: ToolServices, thread_id: str) -> None:
+    What code writes becomes files of the service; in a container, files of the container.
+    """
+
+    def __init__(self, services: ToolServices, thread_id: str, container_id: str | None = None) -> None:
         self._services = services
-        self.folder = services.thread_folder(thread_id)
+        self._container_id = container_id
+        self.folder = services.thread_folder(container_id or thread_id)
         self._kept = Kept(self.folder)
         self._manifest_path = self.folder / "manifest.json"
+
+    @classmethod
+    def of(cls, services: ToolServices, run: Record) -> Workspace:
+        """Return the workspace of a run."""
+        return cls(services, run["thread_id"], run.get("container_id"))
 
     def _manifest(self) -> Record:
         if not self._manifest_path.exists():
@@ -122,18 +131,22 @@ class Workspace:
         known = manifest["outputs"].get(name)
         if known is not None and known["state"] == state:
             return str(known["file_id"])
-        file_id = await add_file(self._services, name, content)
+        file_id = await self.add_file(name, content)
         manifest["outputs"][name] = {"file_id": file_id, "state": state}
         await asyncio.to_thread(self._keep_manifest, manifest)
         return file_id
 
-
-async def add_file(services: ToolServices, name: str, content: bytes) -> str:
-    """Store a file that a tool made, as the service stores uploads; returns its id."""
-    file = new_file(name, len(content), "assistants_output")
-    await asyncio.to_thread((services.files_dir / file["id"]).write_bytes, content)
-    await services.store.write(lambda db: FILES.insert(db, file))
-    return str(file["id"])
+    async def add_file(self, name: str, content: bytes) -> str:
+        """Store a file that code made, as the service stores uploads; returns its id."""
+        parent = self._container_id or ""
+        if parent:
+            file = new_container_file(parent, name, len(content), "assistant")
+        else:
+            file = new_file(name, len(content), "assistants_output")
+        await asyncio.to_thread((self._services.files_dir / file["id"]).write_bytes, content)
+        files = CONTAINER_FILES if parent else FILES
+        await self._services.store.write(lambda db: files.insert(db, file, parent))
+        return str(file["id"])
 
 
 def safe_name(name: str) -> str:
@@ -168,7 +181,7 @@ class CodeInterpreter(Tool):
 
     def __init__(self, definition: Record, run: Record, services: ToolServices) -> None:
         super().__init__(definition, run, services)
-        self.workspace = Workspace(services, run["thread_id"])
+        self.workspace = Workspace.of(services, run)
         self._names: list[str] = []
 
     @override
@@ -241,7 +254,7 @@ class CodeInterpreter(Tool):
         space = self.workspace
         found: list[str] = []
         for name, content in await asyncio.to_thread(space.shown_figures):
-            found.append(await add_file(self.services, f"figure-{name}", content))
+            found.append(await space.add_file(f"figure-{name}", content))
         after = await asyncio.to_thread(space.snapshot)
         for name in sorted(after):
             changed = after[name] != before.get(name) and name.lower().endswith(IMAGE_SUFFIXES)
@@ -275,4 +288,5 @@ def input_files(db: sqlite3.Connection, run: Record) -> list[Record]:
             if any(tool["type"] == "code_interpreter" for tool in attachment.get("tools") or []):
                 ids += attached_file_ids(attachment)
     found = (FILES.find(db, file_id) for file_id in dict.fromkeys(ids))
-    return [file for file in found if file is not None]
+    given = CONTAINER_FILES.select(db, run.get("container_id") or "", {"source": "user"})
+    return [*(file for file in found if file is not None), *given]

@@ -19,7 +19,9 @@ import pytest
 
 from agent_tasks.backends.base import (
     AgentSpec,
+    ApprovalDecision,
     Backend,
+    ConversationCreated,
     Mark,
     ResourceKind,
     TurnEnded,
@@ -56,6 +58,10 @@ class Subject:
     """Definition of the MCP server `ledger`, whose calls all wait for approval."""
     written: Callable[[], int]
     """How often the ledger was written to."""
+    nobody: str = "asst_none"
+    """The id of an agent that is not there."""
+    nowhere: str = "thread_none"
+    """The id of a conversation that is not there."""
 
 
 class BackendContract:
@@ -70,6 +76,11 @@ class BackendContract:
     def test_the_identity_is_an_address_without_secrets(self, backend: Backend) -> None:
         assert "://" in backend.identity
         assert backend.identity == backend.identity
+
+    def test_it_says_what_it_guarantees(self, backend: Backend) -> None:
+        can = backend.capabilities
+        assert "Functions are called once" in can.guarantee
+        assert can.turns_once == ("twice" not in can.guarantee)
 
     async def test_what_is_created_is_there_until_it_is_deleted(self, backend: Backend) -> None:
         for kind, remote_id in (await _one_of_each(backend)).items():
@@ -144,7 +155,10 @@ class BackendContract:
 
     async def test_a_turn_is_started_written_and_ended(self, backend: Backend) -> None:
         agent = await backend.create_agent(_spec(), _mark())
-        first, *texts, last = await _all(backend.start_turn(TurnRequest(agent, "Hello"), _mark()))
+        updates = await _all(backend.start_turn(TurnRequest(agent, "Hello"), _mark()))
+        if isinstance(updates[0], ConversationCreated):
+            assert updates.pop(0) == ConversationCreated(updates[-1].ref.conversation)
+        first, *texts, last = updates
         assert isinstance(first, TurnStarted)
         assert isinstance(last, TurnEnded)
         assert (last.ref, last.status, last.text) == (first.ref, TurnStatus.COMPLETED, HELLO)
@@ -169,7 +183,7 @@ class BackendContract:
         failed = await _ended(backend.start_turn(TurnRequest(agent, "Flaky"), mark))
         assert (failed.status, failed.error_code) == (TurnStatus.FAILED, "server_error")
         assert failed.error_message
-        request = TurnRequest(agent, None, conversation=failed.ref.conversation)
+        request = TurnRequest(agent, "Flaky", conversation=failed.ref.conversation, prompt_posted=True)
         again = await _ended(backend.start_turn(request, Mark(mark.key, 2)))
         assert (again.status, again.text) == (TurnStatus.COMPLETED, "Better now.")
 
@@ -189,12 +203,13 @@ class BackendContract:
         ref = await _started(backend, TurnRequest(agent, "Hello"), _mark())
         assert (await _ended(backend.follow_turn(ref))).text == HELLO
 
-    async def test_nothing_is_started_with_what_is_not_there(self, backend: Backend) -> None:
+    async def test_nothing_is_started_with_what_is_not_there(self, subject: Subject) -> None:
+        backend = subject.backend
         with pytest.raises(ServiceError):
-            await _all(backend.start_turn(TurnRequest("asst_none", "Hello"), _mark()))
+            await _all(backend.start_turn(TurnRequest(subject.nobody, "Hello"), _mark()))
         agent = await backend.create_agent(_spec(), _mark())
         with pytest.raises(NotFoundError):
-            await _all(backend.start_turn(TurnRequest(agent, "Hello", conversation="thread_none"), _mark()))
+            await _all(backend.start_turn(TurnRequest(agent, "Hello", conversation=subject.nowhere), _mark()))
 
     async def test_a_turn_that_is_gone_is_not_found(self, backend: Backend) -> None:
         agent = await backend.create_agent(_spec(), _mark())
@@ -227,6 +242,33 @@ class BackendContract:
         assert (ended.ref, ended.text) == (needs.ref, BOOKED + "Oak booked")
         assert ended.usage.total_tokens > 0
 
+    async def test_each_round_of_an_attempt_has_calls_of_its_own(self, backend: Backend) -> None:
+        agent = await backend.create_agent(_spec(BOOK), _mark())
+        *_, first = await _all(backend.start_turn(TurnRequest(agent, "Twice"), _mark()))
+        assert isinstance(first, TurnNeedsTools)
+        *_, second = await _all(backend.answer_tools(first.ref, [(first.calls[0].call_id, "Oak booked")]))
+        assert isinstance(second, TurnNeedsTools)
+        assert second.ref == first.ref, "an attempt has one id for all its rounds"
+        assert second.calls[0].arguments == first.calls[0].arguments
+        assert second.calls[0].call_id != first.calls[0].call_id, "what is asked for again is made again"
+        (again,) = await _all(backend.follow_turn(first.ref))
+        assert again == second, "the newest round is found by the id of the first"
+        active = await backend.active_turn(first.ref.conversation)
+        assert active is not None
+        assert active.ref == first.ref
+        ended = await _ended(backend.answer_tools(second.ref, [(second.calls[0].call_id, "Elm booked")]))
+        assert (ended.ref, ended.text) == (first.ref, BOOKED + "Oak booked and Elm booked")
+        assert await _ended(backend.follow_turn(first.ref)) == ended, "with the cost of all rounds"
+
+    async def test_a_turn_is_cancelled_in_its_newest_round(self, backend: Backend) -> None:
+        agent = await backend.create_agent(_spec(BOOK), _mark())
+        *_, first = await _all(backend.start_turn(TurnRequest(agent, "Twice"), _mark()))
+        assert isinstance(first, TurnNeedsTools)
+        await _all(backend.answer_tools(first.ref, [(first.calls[0].call_id, "Oak booked")]))
+        assert await backend.cancel_turn(first.ref)
+        assert (await _ended(backend.follow_turn(first.ref))).status is TurnStatus.CANCELLED
+        assert await backend.active_turn(first.ref.conversation) is None
+
     async def test_outputs_that_arrived_before_are_not_an_error(self, backend: Backend) -> None:
         agent = await backend.create_agent(_spec(BOOK), _mark())
         *_, needs = await _all(backend.start_turn(TurnRequest(agent, "Book"), _mark()))
@@ -255,7 +297,7 @@ class BackendContract:
         (call,) = needs.calls
         assert (call.server, call.name, call.arguments) == ("ledger", "write", '{"line": "Oak"}')
         assert subject.written() == 0
-        decisions = [{"tool_call_id": call.call_id, "approve": approve}]
+        decisions = [ApprovalDecision(call.call_id, approve)]
         ended = await _ended(backend.answer_approvals(needs.ref, decisions))
         assert ("line 1" if approve else "did not approve") in ended.text
         assert await _ended(backend.answer_approvals(needs.ref, decisions)) == ended
@@ -323,7 +365,7 @@ class BackendContract:
         agent = await backend.create_agent(_spec(), _mark())
         mark, since = _mark(), time.time() - 60
         first = (await _ended(backend.start_turn(TurnRequest(agent, "Flaky"), mark))).ref
-        request = TurnRequest(agent, None, conversation=first.conversation)
+        request = TurnRequest(agent, "Flaky", conversation=first.conversation, prompt_posted=True)
         second = (await _ended(backend.start_turn(request, Mark(mark.key, 2)))).ref
         for attempt, ref in ((1, first), (2, second)):
             found = await backend.find_turn(
@@ -373,6 +415,8 @@ async def _started(backend: Backend, request: TurnRequest, mark: Mark) -> TurnRe
     """Start a turn, and stop reading as soon as it is known."""
     async with aclosing(cast("Any", backend.start_turn(request, mark))) as updates:
         async for update in updates:
+            if isinstance(update, ConversationCreated):
+                continue
             assert isinstance(update, TurnStarted)
             return update.ref
     raise AssertionError("no turn was started")

@@ -7,7 +7,8 @@ import asyncio
 import httpx
 
 from agent_tasks.backends.base import FoundTurn, Mark
-from agent_tasks.backends.classic import ATTEMPT_FIELD, KEY_FIELD, AgentsBackend, _content
+from agent_tasks.backends.classic import AgentsBackend, _content
+from agent_tasks.backends.marks import ATTEMPT_FIELD, KEY_FIELD
 from agent_tasks.client import AsyncAgentsClient
 from agent_tasks.wire import ThreadMessage
 from tests.conftest import ServiceFactory

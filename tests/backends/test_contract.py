@@ -9,6 +9,7 @@ import pytest
 
 from agent_tasks.backends.base import Backend
 from agent_tasks.backends.classic import AgentsBackend
+from agent_tasks.backends.responses import ResponsesBackend
 from agent_tasks.client import AsyncAgentsClient
 from agent_tasks.tools import McpTool
 from tests.backends import contract
@@ -19,6 +20,10 @@ from tests.support.mcp_server import McpLedger, mcp_ledger
 
 RULES = {
     "rules": [
+        {
+            "when": {"message": "^Twice", "call": [1, 2]},
+            "reply": {"tool_calls": [{"name": "book", "arguments": {"name": "Oak"}}]},
+        },
         {
             "when": {"message": "^Book", "tool_results": False},
             "reply": {"tool_calls": [{"name": "book", "arguments": {"name": "Oak"}}]},
@@ -39,6 +44,8 @@ RULES = {
 
 def script(prompt: str, outputs: Sequence[str], nth: int) -> Step:
     """The rules above, for the fake."""
+    if prompt.startswith("Twice") and len(outputs) < 2:
+        return Asks("book", '{"name": "Oak"}')
     if outputs:
         return Says(BOOKED + " and ".join(outputs))
     match prompt.split()[0]:
@@ -77,6 +84,21 @@ class TestClassicBackend(BackendContract):
     async def subject(self, service: ServiceFactory, mcp: McpLedger) -> AsyncIterator[Subject]:
         async with AsyncAgentsClient(service(rules=RULES).endpoint, None) as client:
             yield Subject(AgentsBackend(client), _ledger(mcp.url), lambda: sum(mcp.written.values()))
+
+
+class TestResponsesBackend(BackendContract):
+    """`ResponsesBackend` with agents, over the successor's wire of the local service."""
+
+    @pytest.fixture
+    def mcp(self) -> Iterator[McpLedger]:
+        with mcp_ledger() as running:
+            yield running
+
+    @pytest.fixture
+    async def subject(self, service: ServiceFactory, mcp: McpLedger) -> AsyncIterator[Subject]:
+        async with ResponsesBackend.of_project(service(rules=RULES).endpoint, None) as backend:
+            ledger, written = _ledger(mcp.url), lambda: sum(mcp.written.values())
+            yield Subject(backend, ledger, written, nobody="nobody:1", nowhere=f"conv_{'0' * 18}{'x' * 32}")
 
 
 class TestFakeBackend(BackendContract):

@@ -26,7 +26,7 @@ QUIET_SECONDS, SETTLING = 15.0, 5.0
 def test_the_second_run_of_the_example(tmp_path: Path, figures: Figures) -> None:
     """`make run`: the second time nothing has changed, and the small model, which is slow here, is not asked.
 
-    So the scripted one, which knows nothing, plays it the first time too.
+    So the scripted one, which knows nothing, plays it the first time too. The servers stay in between.
     """
     model = write_rules(tmp_path, {"default": {"reply": {"text": "I do not know."}}})
     words = [
@@ -37,8 +37,10 @@ def test_the_second_run_of_the_example(tmp_path: Path, figures: Figures) -> None
         "--out",
         str(tmp_path / "out"),
     ]
-    first = _command(tmp_path, words, AGENT_TASKS_LOCAL_MODEL=model)
-    second = _command(tmp_path, words, AGENT_TASKS_LOCAL_MODEL=model)
+    variables = {"AGENT_TASKS_LOCAL_MODEL": model, "AGENT_TASKS_KEEP_SERVERS": "120"}
+    first = _command(tmp_path, words, **variables)
+    second = _command(tmp_path, words, **variables)
+    _command(tmp_path, ["stop"])
     figures.add("the second `make run`, s", second, Goal(6.0), against=first, what="the first")
 
 

@@ -21,6 +21,7 @@ COMMANDS = [
         "check",
         "graph",
         "fork",
+        "evaluate",
         "dashboard",
         "prefect",
         "prefect-env",

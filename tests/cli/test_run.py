@@ -87,6 +87,6 @@ def test_interrupted_run_cleans_up_and_the_next_one_finishes(tmp_path: Path) -> 
     assert "2 done, 1 needs review, 0 failed" in shown
     rows = [json.loads(line) for line in (tmp_path / "out" / "results.jsonl").read_text().splitlines()]
     assert [row["status"] for row in rows] == ["done", "done", "needs_review"]
-    assert flow_states(tmp_path) == ["Cancelled", "Completed"]
+    assert flow_states(tmp_path) == ["Cancelled", "NotAllDone"]
     assert not (tmp_path / ".prefect").exists()
     assert processes_of(tmp_path / "state") == []

@@ -69,6 +69,7 @@ async def test_everything_works_offline(
         "local model": Status.NOT_CONFIGURED,
         "pipeline file": Status.NOT_CONFIGURED,
         "prefect server": Status.NOT_CONFIGURED,
+        "service": Status.OK,
         "retirement": Status.OK,
         "credential": Status.OK,
         "endpoint": Status.OK,

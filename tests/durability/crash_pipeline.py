@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from agent_tasks.journal import LEASE_SECONDS, DocumentRecord
+from agent_tasks.backends.responses import ResponsesBackend
+from agent_tasks.journal import LEASE_SECONDS, DocumentRecord, Journal
 from agent_tasks.operations import (
     AgentSpec,
     TurnResult,
@@ -20,7 +22,9 @@ from agent_tasks.operations import (
     run_turn,
     upload_file,
 )
+from agent_tasks.settings import ServiceKind
 from agent_tasks.tools import FileSearchTool, McpTool, ToolSet, function_tool
+from tests.backends.inline_servers import Lesser
 
 UPLOADS = 3
 AGENTS = 2
@@ -32,6 +36,13 @@ JOURNAL_URL = "AGENT_TASKS_TEST_JOURNAL_URL"
 """The journal's address; the default is a file in the folder."""
 CALLS = ("look_up", "book")
 REPEATABLE, ONCE = CALLS
+
+
+SERVICE = "AGENT_TASKS_TEST_SERVICE"
+"""Which service the endpoint is: a `ServiceKind` (the default is the classic one), or one of `LESSER`."""
+
+LESSER = {"unlisted": True, "stateless": False}
+"""Servers of responses without lists, and whether they keep conversations."""
 
 
 def rules(case: str) -> list[dict[str, Any]]:
@@ -121,7 +132,25 @@ def open_workspace(
 ) -> AbstractAsyncContextManager[Workspace]:
     files.FILES_A_REQUEST = 2  # so that the store takes its files in two portions
     journal = os.environ.get(JOURNAL_URL) or f"sqlite+aiosqlite:///{folder}/journal.db"
-    return Workspace.open(endpoint, None, journal, lease_seconds=lease_seconds)
+    name = os.environ.get(SERVICE, "classic")
+    if name in LESSER:
+        return _over_lesser(f"{endpoint}/openai/v1", journal, lease_seconds, keeps=LESSER[name])
+    service = ServiceKind(name)
+    if service is ServiceKind.INLINE:
+        endpoint = f"{endpoint}/openai/v1"
+    return Workspace.open(endpoint, None, journal, lease_seconds=lease_seconds, service=service)
+
+
+@asynccontextmanager
+async def _over_lesser(
+    base_url: str, journal_url: str, lease_seconds: float, *, keeps: bool
+) -> AsyncIterator[Workspace]:
+    way = Lesser(lists=False, keeps=keeps)
+    async with (
+        Journal(journal_url, lease_seconds=lease_seconds) as journal,
+        ResponsesBackend.of_server(base_url, None, transport=way) as backend,
+    ):
+        yield Workspace(backend, journal)
 
 
 async def carry_out(ws: Workspace, folder: Path, case: str) -> dict[str, Any]:

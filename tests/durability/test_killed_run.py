@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from agent_tasks.backends.classic import ATTEMPT_FIELD, KEY_FIELD
+from agent_tasks.backends.marks import ATTEMPT_FIELD, KEY_FIELD
 from tests.batch.support import PIPELINE, RULES, TOOLS
 from tests.durability.counts import counted
 from tests.support.service import start_in_thread, write_rules

@@ -12,7 +12,7 @@ import pytest
 
 from agent_tasks import crashpoints
 from agent_tasks.backends.base import Mark
-from agent_tasks.backends.classic import _marked_name
+from agent_tasks.backends.marks import marked_name
 from agent_tasks.crashpoints import CRASH_POINTS, VARIABLE, crash_point
 from agent_tasks.errors import ConfigurationError
 from agent_tasks.testing import (
@@ -121,7 +121,7 @@ def test_the_page_lists_every_point_as_it_is_registered() -> None:
 
 
 def test_the_verdict_knows_the_mark_in_the_name_of_an_upload() -> None:
-    name = _marked_name("report.final.txt", Mark("0123456789abcdef" * 2, 3))
+    name = marked_name("report.final.txt", Mark("0123456789abcdef" * 2, 3))
     found = _MARKED_NAME.search(name)
     assert found is not None
     assert found[1] == "0123456789ab-3"

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from agent_tasks.backends.classic import ATTEMPT_FIELD, KEY_FIELD
+from agent_tasks.backends.marks import ATTEMPT_FIELD, KEY_FIELD
 from agent_tasks.crashpoints import CRASH_POINTS
 from agent_tasks.testing import ServiceLog, kill_at, run_coroutine
 from tests.batch.support import RULES, Bench

@@ -15,6 +15,7 @@ import pytest
 from agent_tasks.local.child_environment import for_service
 from agent_tasks.pipeline.schema import LimitsSection
 from agent_tasks.secret_arguments import TOKEN_VARIABLE
+from agents_emulator.app import OPERATIONS, SUCCESSOR_OPERATIONS
 from agents_emulator.server import build_parser, check_variables, main
 from agents_emulator.service import DEFAULT_CONCURRENT_RUNS, ServiceConfig
 from tests.emulator.helpers import agent, get, post, stream, turn, wait_run
@@ -84,7 +85,11 @@ def test_eight_streams_at_once_are_all_served_completely(service: Any) -> None:
 
 def test_health_names_the_model(service: Any) -> None:
     health = httpx.get(f"{service().origin}/_emulator/health").json()
-    assert health == {"status": "ok", "model": "scripted", "operations": 42}
+    assert health == {
+        "status": "ok",
+        "model": "scripted",
+        "operations": len((*OPERATIONS, *SUCCESSOR_OPERATIONS)),
+    }
 
 
 def test_eight_writers_at_once_lose_nothing(service: Any) -> None:

@@ -8,12 +8,20 @@ from typing import Any
 
 import pytest
 
-from agents_emulator.app import OPERATIONS
+from agents_emulator.app import OPERATIONS, SUCCESSOR_OPERATIONS
 from agents_emulator.errors import ServiceError
 from agents_emulator.service import ServiceConfig
-from agents_emulator.strictness import MAX_DEPTH, check_body, check_query
+from agents_emulator.strictness import MAX_DEPTH, check_body, check_query, operation_names
 from tests.emulator.helpers import RECORDINGS, Json, agent, needs_recordings, post, recording
-from tests.support.derive_schemas import ANSWERS, NAMES, REQUESTS, SPEC, derive
+from tests.support.derive_schemas import (
+    AGENT_ANSWERS,
+    ANSWERS,
+    NAMES,
+    REQUESTS,
+    SPEC,
+    derive,
+    derive_agent_answers,
+)
 from tests.support.service import RunningService
 
 MESSAGES = "/threads/thread_x/messages"
@@ -24,11 +32,13 @@ def test_the_derived_schemas_are_up_to_date() -> None:
     requests, answers = derive()
     assert json.loads(REQUESTS.read_text(encoding="utf-8")) == requests
     assert json.loads(ANSWERS.read_text(encoding="utf-8")) == answers
+    assert json.loads(AGENT_ANSWERS.read_text(encoding="utf-8")) == derive_agent_answers()
 
 
 def test_every_operation_has_its_schema() -> None:
     known = json.loads(REQUESTS.read_text(encoding="utf-8"))["operations"]
     assert sorted(known) == sorted(operation.name for operation in OPERATIONS)
+    assert {operation.name for operation in SUCCESSOR_OPERATIONS} <= set(operation_names())
 
 
 @needs_recordings

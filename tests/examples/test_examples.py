@@ -22,14 +22,16 @@ from agent_tasks.documents.content import DocumentContent
 from agent_tasks.documents.grounding import GroundingStatus, Leaf, SourceText
 from agent_tasks.documents.reading import read_document
 from agent_tasks.errors import DocumentError, EmptyDocumentError
+from agent_tasks.evaluation import read_truth
 from agent_tasks.pipeline.loader import Pipeline, load_pipeline
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 DOCUMENTS = EXAMPLES / "documents"
-EXPECTED: dict[str, dict[str, Any]] = json.loads((EXAMPLES / "expected.json").read_text(encoding="utf-8"))
-RECOGNISED = sorted(name for name, right in EXPECTED.items() if right["state"] == "recognised")
-READABLE = sorted(name for name, right in EXPECTED.items() if right["state"] == "readable")
-BROKEN = sorted(name for name, right in EXPECTED.items() if right["state"] == "failed")
+TRUTH = read_truth(EXAMPLES / "truth.jsonl")
+EXPECTED: dict[str, dict[str, Any]] = {name: right.model_dump() for name, right in TRUTH.items()}
+RECOGNISED = sorted(name for name, right in TRUTH.items() if right.may_fail)
+READABLE = sorted(name for name, right in TRUTH.items() if right.fields is not None and not right.may_fail)
+BROKEN = sorted(name for name, right in TRUTH.items() if right.fails)
 SEEN = [*READABLE, *RECOGNISED]
 """What is read where text recognition is installed."""
 
@@ -181,27 +183,3 @@ def test_the_pipeline_has_its_agents_call_a_function_for_every_document(pipeline
     assert pipeline.reviewer is not None
     assert list(pipeline.reviewer.tools.functions) == ["check_sender"]
     assert len(pipeline.questions) == 3
-
-
-def test_the_score_counts_wrong_values_and_who_was_not_told() -> None:
-    score = load("score").score
-    expected = {
-        "a.txt": {"state": "readable", "fields": {"sender": "A Ltd.", "total": 1.5}},
-        "b.txt": {"state": "readable", "fields": {"sender": "B", "total": None}},
-        "c.txt": {"state": "failed"},
-        "d.txt": {"state": "readable", "fields": {"sender": "D", "total": 2.0}},
-        "e.pdf": {"state": "recognised", "fields": {"sender": "E"}},
-        "f.pdf": {"state": "recognised", "fields": {"sender": "F"}},
-    }
-    rows = {
-        "a.txt": {"status": "done", "fields": {"sender": "a ltd", "total": 1.0}},
-        "b.txt": {"status": "needs_review", "fields": {"sender": "X", "total": None}},
-        "c.txt": {"status": "done"},
-        "e.pdf": {"status": "failed"},
-        "f.pdf": {"status": "done", "fields": {"sender": "F"}},
-    }
-    result = score(rows, expected)
-    assert (result.right, result.values, result.documents) == (3, 7, 4)
-    assert result.unseen == ["a.txt"]
-    assert result.states == ["c.txt", "d.txt"]
-    assert result.wrong["a.txt"] == ["total is 1.0, not 1.5"]

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from agent_tasks.backends.base import Mark
-from agent_tasks.backends.classic import ATTEMPT_FIELD, KEY_FIELD, _marked_name
+from agent_tasks.backends.marks import ATTEMPT_FIELD, KEY_FIELD, marked_name
 from agent_tasks.journal.schema import SCHEMA_REVISION
 from agent_tasks.operations import Decision, Workspace, decide
 from tests.conftest import ServiceFactory
@@ -42,7 +42,7 @@ async def service_as_left(running: RunningService, text: str, folder: Path) -> s
         return {KEY_FIELD: key_of(text, kind), ATTEMPT_FIELD: "1"}
 
     with running.http() as http:
-        name = _marked_name("prices.txt", Mark(key_of(text, "upload")))
+        name = marked_name("prices.txt", Mark(key_of(text, "upload")))
         file = http.post(
             "/files", data={"purpose": "assistants"}, files={"file": (name, b"Oak costs 40 EUR.")}
         ).json()

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from agent_tasks.backends.base import Mark
-from agent_tasks.backends.classic import ATTEMPT_FIELD, KEY_FIELD, _marked_name
+from agent_tasks.backends.marks import ATTEMPT_FIELD, KEY_FIELD, marked_name
 from agent_tasks.batch import context
 from agent_tasks.batch.context import batch_owner
 from agent_tasks.batch.fork import find_run
@@ -53,7 +53,7 @@ def service_as_left(running: RunningService, text: str) -> dict[str, str]:
     ids: dict[str, str] = {}
     with running.http() as http:
         for number, (name, content) in enumerate(DOCUMENTS.items()):
-            marked = _marked_name(name, Mark(key_of(text, "upload", name)))
+            marked = marked_name(name, Mark(key_of(text, "upload", name)))
             made = http.post(
                 "/files", data={"purpose": "assistants"}, files={"file": (marked, content.encode())}
             )

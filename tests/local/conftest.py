@@ -6,11 +6,12 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from agent_tasks.base_environment import picked
 from agent_tasks.local.embedded_server import UrlServer
 from agent_tasks.local.supervisor import Settle, Specification
 
@@ -64,6 +65,8 @@ class StandIn:
         stop_timeout: float = 5.0,
         settle: Settle | None = None,
         identity: str = "stand-in",
+        variables: dict[str, str] | None = None,
+        data: Sequence[Path] = (),
     ) -> UrlServer:
         command = [sys.executable, str(STAND_IN), "{port}", str(self.journal), behaviour]
         return UrlServer(
@@ -79,8 +82,9 @@ class StandIn:
                 stop_timeout=stop_timeout,
                 settle=settle,
                 identity=identity,
+                data=[str(path) for path in data],
             ),
-            dict(os.environ),
+            {**picked(os.environ), **(variables or {})},
         )
 
     def noted(self, word: str) -> list[list[str]]:

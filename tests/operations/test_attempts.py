@@ -442,3 +442,24 @@ def test_an_unknown_policy_is_refused() -> None:
         def book() -> str:
             """Book it."""
             return ""
+
+
+async def test_a_call_that_an_attempt_left_open_is_answered_with_its_own_output(
+    service: ServiceFactory, open_workspace: OpenWorkspace
+) -> None:
+    """The same function was asked for twice; the next attempt takes over the second call, by its id."""
+    statuses = iter(("first", "second", "third"))
+
+    @function_tool
+    def status(name: str) -> str:
+        """Tell the status."""
+        return next(statuses)
+
+    async with open_workspace(service()) as ws:
+        await ws.journal.operations.claim(ws.scope, "key", "turn", {})
+        for call in ("call_1", "call_2"):
+            asked = ToolCallRequest(call, "status", '{"name": "x"}')
+            await dispatch_tools(ws, "key", "resp_1", [asked], ToolSet([status]))
+        asked = ToolCallRequest("call_2", "status", '{"name": "x"}')
+        (outcome,) = await dispatch_tools(ws, "key", "resp_2", [asked], ToolSet([status]))
+        assert outcome.output == "second"

@@ -68,6 +68,7 @@ class Installation:
         ours = ("PYTHON", "VIRTUAL_ENV", "AGENT_TASKS_", "PREFECT_", "PROJECT_", "MODEL_")
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         self.environment |= {"HOME": str(folder), "PATH": f"{self.python.parent}:{os.defpath}"}
+        self.environment["AGENT_TASKS_KEEP_SERVERS"] = "0"
 
     def command(
         self, *arguments: str, where: Path | None = None, **variables: str

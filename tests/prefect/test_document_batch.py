@@ -16,6 +16,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import Artifact, FlowRun, TaskRun
 
+from agent_tasks.batch.outcome_rules import TooManyNotDoneError
 from agent_tasks.pipeline.loader import default_model
 from agent_tasks.prefect.artifacts import artifact_key
 from agent_tasks.prefect.blocks import AgentsProject
@@ -63,6 +64,7 @@ async def test_the_flow_runs_and_shows_itself_on_the_dashboard(
 
     assert state.message == "3 done, 1 needs review, 1 failed"
     assert state.is_completed()
+    assert state.name == "NotAllDone"
     summary = await state.aresult()
     assert summary.total == 5
     run, tasks, artifacts = await _recorded(state.state_details.flow_run_id)
@@ -97,6 +99,35 @@ async def test_a_batch_without_any_result_is_a_failed_run(
     assert state.is_failed()
     assert state.message == "0 done, 0 need review, 1 failed"
     assert (batch.out / "report.md").exists()
+
+
+@pytest.mark.timeout(300)  # the server of the session may start in this test
+@pytest.mark.usefixtures("prefect_server")
+async def test_a_run_with_too_many_failures_is_failed_and_the_next_one_goes_on(
+    bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = bench()
+    batch.write("1.txt", "Paper P-1 of 2026-03-01, total 10")
+    batch.write("2.txt", "")
+    batch.pipeline_file.write_text(batch.pipeline)
+    given = (str(batch.documents), str(batch.pipeline_file), str(batch.out), _project(batch, monkeypatch))
+    state: Any = await document_batch(*given, fail_on="failed >= 50%", return_state=True)
+    assert state.is_failed()
+    assert state.message == "1 done, 0 need review, 1 failed (failed >= 50%: 1 of 2 documents (50.0%))"
+    assert batch.rows()["1.txt"]["status"] == "done"
+    assert "1 failed" in (batch.out / "report.md").read_text()
+    with pytest.raises(TooManyNotDoneError) as raised:
+        await state.aresult()
+    assert raised.value.summary.failed == 1
+
+    batch.write("2.txt", "Paper P-2 of 2026-03-02, total 20")
+    state = await document_batch(*given, fail_on="failed >= 50%", return_state=True)
+    assert (state.name, state.message) == ("Completed", "2 done, 0 need review, 0 failed")
+    assert (await state.aresult()).reused == 1
+
+    state = await document_batch(*given, fail_on="failing > 1", return_state=True)
+    assert state.is_failed()
+    assert "is no rule" in state.message
 
 
 def test_artifact_keys_have_the_characters_that_prefect_allows() -> None:

@@ -19,7 +19,9 @@ from typing import Any, Literal
 from agent_tasks.backends.base import (
     ActiveTurn,
     AgentSpec,
+    ApprovalDecision,
     ApprovalRequest,
+    Capabilities,
     FoundTurn,
     Mark,
     MarkedResource,
@@ -109,6 +111,16 @@ class FakeBackend:
     """
 
     identity = "fake://agents"
+    capabilities = Capabilities(
+        service="fake",
+        in_keys="",
+        lost_turn="by its mark",
+        turns_once=True,
+        keeps_conversations=True,
+        keeps_agents=True,
+        approvals_by_turn=True,
+        can_cancel=True,
+    )
 
     def __init__(
         self, script: Script, servers: Mapping[str, Callable[[str, str], str]] | None = None
@@ -174,7 +186,7 @@ class FakeBackend:
         self._known("conversation", conversation)
         if (active := await self.active_turn(conversation)) is not None:
             raise ConversationBusyError(f"{active.ref.turn_id} is active in {conversation}.", status=400)
-        if request.prompt is not None:
+        if not request.prompt_posted:
             self._prompts[conversation].append((request.prompt, mark))
         prompt = self._prompts[conversation][-1][0]
         self._tried[prompt] += 1
@@ -250,11 +262,11 @@ class FakeBackend:
             yield update
 
     async def answer_approvals(
-        self, ref: TurnRef, decisions: Sequence[dict[str, Any]]
+        self, ref: TurnRef, decisions: Sequence[ApprovalDecision]
     ) -> AsyncIterator[TurnUpdate]:
         turn = self._turn(ref)
         if isinstance(turn.needs, TurnNeedsApproval):
-            approved = {decision["tool_call_id"]: decision["approve"] for decision in decisions}
+            approved = {decision.call_id: decision.approve for decision in decisions}
             outputs = [
                 self._servers[call.server](call.name, call.arguments)
                 if approved.get(call.call_id)

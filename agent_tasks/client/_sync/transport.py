@@ -50,7 +50,7 @@ _KEEP_ALIVE = 2.0
 @lru_cache(512)
 def _url(address: str, api_version: str) -> httpx.URL:
     """An address with its query; most requests go where one before them went, and parsing it takes long."""
-    return httpx.URL(address, params={"api-version": api_version})
+    return httpx.URL(address, params={"api-version": api_version} if api_version else {})
 
 
 def _wait(seconds: float) -> None:
@@ -60,7 +60,10 @@ def _wait(seconds: float) -> None:
 
 
 class Transport:
-    """The way to one project. `logging_enable` adds bodies (never tokens) to the DEBUG log."""
+    """The way to one project. `logging_enable` adds bodies (never tokens) to the DEBUG log.
+
+    `gateway` is as for `error_from_answer`.
+    """
 
     def __init__(
         self,
@@ -72,9 +75,11 @@ class Transport:
         retry: RetryPolicy,
         logging_enable: bool,
         transport: httpx.BaseTransport | None,
+        gateway: bool = False,
     ) -> None:
         self.timeouts = timeouts
         self._endpoint = endpoint
+        self._gateway = gateway
         self._tokens = tokens
         self.api_version = api_version
         self._stop = retry_stop(retry)
@@ -228,6 +233,7 @@ class Transport:
             method=call.method,
             path=call.path,
             creates=call.creates,
+            gateway=self._gateway,
         )
 
     def _send_once(
@@ -282,7 +288,8 @@ class Transport:
         address = self._endpoint.url + call.path
         if not call.params:
             return _url(address, self.api_version)
-        return httpx.URL(address, params={"api-version": self.api_version, **call.params})
+        version = {"api-version": self.api_version} if self.api_version else {}
+        return httpx.URL(address, params={**version, **call.params})
 
     def _log_body(self, what: str, call: ServiceRequest, content: bytes) -> None:
         if self._log_bodies:

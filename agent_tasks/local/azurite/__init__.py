@@ -135,6 +135,7 @@ class Azurite(EmbeddedServer[StorageAddresses]):
             ports=[first, first + 1, first + 2],
             start_timeout=start_timeout,
             identity=f"azurite {AZURITE_VERSION}, {self._scheme}",
+            data=[str(data)],
         )
 
 

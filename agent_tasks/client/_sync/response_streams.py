@@ -1,0 +1,125 @@
+# Made from _async/response_streams.py by `make generate`: change that one.
+"""Streams of events of a response."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from agent_tasks.bounded import bounded_json
+from agent_tasks.client._requests import ServiceRequest
+from agent_tasks.client._sse import Frame, FrameDecoder
+from agent_tasks.client._sync.transport import Transport
+from agent_tasks.errors import InvalidAnswerError, StreamBrokenError, TransportError
+
+LAST_EVENTS = frozenset(
+    {"response.completed", "response.failed", "response.incomplete", "response.cancelled"}
+)
+"""Types of the events after which none comes: they carry the whole response."""
+_LARGEST_STREAM = 1024 * 1024 * 1024  # bytes of all events, with the comments between them
+
+
+class ResponseStream(Iterator[dict[str, Any]]):
+    """The events of a response, in order: `with ... as events: for event in events: ...`.
+
+    Entering sends the request. An event is its JSON object, with `type` and mostly `sequence_number`. The
+    stream ends after the last event, or after an `error` event. StreamBrokenError is raised when it breaks
+    off, falls silent or becomes unreadable before that. Leaving closes the connection.
+    """
+
+    def __init__(self, transport: Transport, call: ServiceRequest) -> None:
+        self._transport = transport
+        self._call = call
+        self._response: httpx.Response | None = None
+        self._pieces: Generator[bytes, None] | None = None
+        self._events: Generator[dict[str, Any], None] | None = None
+        self._watch = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as watch:
+            observer = watch.enter_context(self._transport.observe(self._call, "responses"))
+            limits = self._transport.timeouts.for_stream()
+            response = self._transport.open(self._call, accept="text/event-stream", limits=limits)
+            kind = response.headers.get("content-type", "")
+            if not kind.startswith("text/event-stream"):
+                response.close()
+                raise InvalidAnswerError(
+                    f"{self._call.method} {self._call.path} answered {kind or 'without a content type'}, and "
+                    "not with the stream of events that was asked for.",
+                    method=self._call.method,
+                    path=self._call.path,
+                    outcome_unknown=self._call.changes,
+                    retryable=False,
+                )
+            self._response = response
+            self._pieces = self._transport.pieces(self._call, response, _LARGEST_STREAM)
+            self._events = self._read(self._pieces)
+            observer.opened()
+            self._watch = watch.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._events is not None:
+                self._events.close()
+            if self._pieces is not None:
+                self._pieces.close()
+            if self._response is not None:
+                self._response.close()
+        finally:
+            self._watch.pop_all().__exit__(kind, error, trace)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return self
+
+    def __next__(self) -> dict[str, Any]:
+        if self._events is None:
+            raise RuntimeError("enter the stream first: with ... as events")
+        return self._events.__next__()
+
+    def _read(self, pieces: Generator[bytes, None]) -> Generator[dict[str, Any], None]:
+        decoder = FrameDecoder()
+        silence = self._transport.timeouts.stream_silence
+        last = time.monotonic()
+        try:
+            for piece in pieces:
+                for frame in decoder.feed(piece):
+                    if frame.data == "[DONE]":  # of servers that end like the older protocol
+                        continue
+                    event = _event(frame)
+                    yield event
+                    if event["type"] in LAST_EVENTS or event["type"] == "error":
+                        return
+                    last = time.monotonic()
+                if time.monotonic() - last > silence:
+                    raise self._broken(f"no event came for {silence:g} s")
+        except TransportError as error:
+            if isinstance(error, StreamBrokenError):
+                raise
+            raise self._broken(str(error.__cause__ or error)) from error
+        except ValueError as error:
+            raise self._broken(str(error)) from error
+        raise self._broken("it ended before the response did")
+
+    def _broken(self, why: str) -> StreamBrokenError:
+        return StreamBrokenError(
+            f"the stream of {self._call.method} {self._call.path} broke: {why}",
+            method=self._call.method,
+            path=self._call.path,
+        )
+
+
+def _event(frame: Frame) -> dict[str, Any]:
+    """The JSON object of a frame. Raises ValueError for what is none."""
+    event = bounded_json(frame.data.encode())
+    if not isinstance(event, dict):
+        raise ValueError(f"the event {frame.event} is no JSON object")
+    event.setdefault("type", frame.event)
+    return event
