@@ -51,9 +51,8 @@ TEST_FILES := $(shell python3 -c 'import os, shutil, tempfile; \
 UPGRADE := --upgrade
 
 <<<<<<< HEAD
-.PHONY: help setup run run-queues dashboard functions test pinned durability parity security conformance queues documents official-preview successor-clients lint types generate reference bench constraints clean
+.PHONY: help setup run run-queues dashboard functions test test-ready pinned durability parity security conformance queues documents official-preview successor-clients lint types generate reference bench constraints clean
 =======
-.PHONY: help setup run run-queues dashboard functions test test-ready pinned durability security conformance queues documents official-preview lint types generate reference bench constraints clean
 >>>>>>> quick
 
 # What the reference has pages of; the rest is inner.
