@@ -50,10 +50,7 @@ TEST_FILES := $(shell python3 -c 'import os, shutil, tempfile; \
 # `make constraints UPGRADE=` keeps the versions that are pinned, and adds what is new in pyproject.toml.
 UPGRADE := --upgrade
 
-<<<<<<< HEAD
 .PHONY: help setup run run-queues dashboard functions test test-ready pinned durability parity security conformance queues documents official-preview successor-clients lint types generate reference bench constraints clean
-=======
->>>>>>> quick
 
 # What the reference has pages of; the rest is inner.
 REFERENCE = steps operations tools errors client settings testing documents.grounding pipeline.loader prefect.blocks prefect.hooks prefect.sessions prefect.tasks
