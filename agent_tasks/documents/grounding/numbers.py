@@ -97,7 +97,7 @@ class Numbers:
             place.start, place.end = start, end
 
     def find(self, number: Decimal) -> Match | None:
-        """The first place with the number. A negative one needs a sign, a positive one minds a minus that is written to it."""
+        """The first place with the number: a negative one needs a sign, a positive one minds a minus beside."""
         if not number.is_finite():
             return None
         place = self._places.get((abs(number), number < 0))
