@@ -31,7 +31,12 @@ _OTHERS = (
     re.compile(
         r"(?<![^\W_])[a-z]{2}\d{2}(?: (?=[a-z]*\d)[a-z0-9]{4}){2,}(?: (?=[a-z]*\d)[a-z0-9]{1,4})?(?![^\W_])"
     ),
-    re.compile(r"(?<![\d.,'])(?<!\d )\d{4}(?: \d{4}){2,}(?! ?\d|[.,]\d)"),
+    re.compile(r"(?<![\d.,'])(?<!\d )\d{4}(?: \d{4}){2,}(?: \d{1,3})?(?! ?\d|[.,]\d)"),
+    # Groups of digits of which one begins with a nought, and that are no thousands.
+    re.compile(
+        r"(?<![\d.,'/-])(?<!\d )(?=[\d ]{0,30}?(?<!\d)0\d)(?!\d{1,3}(?: \d{3}){1,9}(?!\d| \d))"
+        r"\d{2,}+(?: \d{2,}+){2,}+(?![.,]\d)"
+    ),
 )
 _VERSION = re.compile(r"(?<![^\W_])v\.? ?(?=\d)\d++(?:\.\d++)*+")
 _PHONES = (

@@ -10,6 +10,13 @@ _GROUPED = re.compile(
     r"\d{1,3}(?:(?:,\d{3})+\.\d+|(?:\.\d{3})+,\d+|(?:'\d{3})+(?:[.,]\d+)?|(?:,\d{3}){2,}|(?:\.\d{3}){2,})"
 )
 _ENOUGH_TELL = 2
+_OTHER = {",": ".", ".": ","}
+_MONEY = r"[$¥€£₩₫₹₺₽₱฿円元원đ]"
+_GROUPING_MONEY = re.compile(
+    rf"{_MONEY} ?\d{{1,3}}([.,])\d{{3}}(?![\d.,])|(?<![\d.,])\d{{1,3}}([.,])\d{{3}} ?{_MONEY}"
+)
+_EAST_ASIAN = re.compile("[\u3041-\u30fa\uac00-\ud7a3]")
+"""Japan and Korea write a point before decimals."""
 _TELLING = re.compile(r"\d++(?:[.,']\d++)++\.?")
 
 
@@ -30,6 +37,10 @@ class Decimals:
         for piece in set(_TELLING.findall(self._folded)):
             for sign, other in ((",", "."), (".", ",")):
                 told[sign] += _tells(piece, sign, other)
+        for before, after in _GROUPING_MONEY.findall(self._folded):
+            told[_OTHER[before or after]] += 1
+        if _EAST_ASIAN.search(self._folded):
+            told["."] += _ENOUGH_TELL
         for sign, other in ((",", "."), (".", ",")):
             if told[sign] >= _ENOUGH_TELL and told[other] == 0:
                 return sign

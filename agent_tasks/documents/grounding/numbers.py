@@ -97,7 +97,7 @@ class Numbers:
             place.start, place.end = start, end
 
     def find(self, number: Decimal) -> Match | None:
-        """The first place with the number: a negative one needs a sign, a positive one minds a minus beside."""
+        """The first place with the number: a negative one needs a sign, a positive one minds a minus."""
         if not number.is_finite():
             return None
         place = self._places.get((abs(number), number < 0))
@@ -389,7 +389,7 @@ def _extended(folded: str, start: int, end: int, numbers: list[Decimal]) -> Iter
             yield Reading(number.scaleb(scale), start, stop, is_negative)
 
 
-_MINUS_BESIDE = re.compile(rf"(?<![^\W_])-(?:(?:[a-z]{{3}}|[{_CURRENCY}]) ?)?(?=\Z)")
+_MINUS_BESIDE = re.compile(rf"(?<![^\W_])[-△▲](?:(?:[a-z]{{3}}|[{_CURRENCY}]) ?)?(?=\Z)")
 """Directly before a number, or before its currency."""
 
 
