@@ -112,7 +112,10 @@ def find_grouped(value: str, text: Folded) -> Match | None:
     between = r"(?:[.-]| ?[()] ?)?"
     digits = re.sub(r"\D", "", fold(value))
     return _first(
-        re.compile(rf"{_BEFORE_DIGITS}(?<![^\W_])(?<!\d )\(?{between.join(digits)}(?![^\W_]){_AFTER_DIGITS}"),
+        re.compile(
+            rf"{_BEFORE_DIGITS}(?<![^\W_])(?<!\d )\(?{between.join(digits)}"
+            rf"(?![^\W_]|-[^\W\d_]{{1,2}}(?![^\W_])){_AFTER_DIGITS}"
+        ),
         text,
     )
 
