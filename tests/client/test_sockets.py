@@ -192,7 +192,7 @@ async def test_many_at_once_have_a_connection_each_and_few_go_over_one(kind: str
 
 
 async def test_a_stream_that_is_left_in_the_middle_costs_its_connection(kind: str) -> None:
-    server = KeepingAlive()
+    server = KeepingAlive(after=(0.2, chunk(b"")))
     async with server.client(kind) as client:
         for _ in range(2):
             async with client.runs.stream("thread_1", assistant_id="a") as events:

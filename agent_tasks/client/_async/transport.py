@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator
 from contextlib import AbstractContextManager
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.metadata import version
 from typing import Any, cast
 
@@ -78,19 +78,22 @@ class AsyncTransport:
         self._stop = retry_stop(retry)
         self._pause = RetryWait(retry)
         self._log_bodies = logging_enable
-        verified = httpx.create_ssl_context()  # once: it reads all certificates
+        verified = cache(httpx.create_ssl_context)  # once: it reads all certificates
 
         def connected() -> AsyncHttp:
             return AsyncHttp(
                 follow_redirects=False,  # a token must not follow to wherever an answer points
-                verify=verified,
+                verify=verified(),
                 limits=httpx.Limits(keepalive_expiry=_KEEP_ALIVE),
                 # Proxies of the environment are for other machines.
                 mounts={f"all://{endpoint.netloc_host}": None} if endpoint.loopback else None,
                 transport=transport,
             )
 
-        self._connections = AsyncConnections(connected, apart=transport is None)
+        direct = None
+        if transport is None:
+            direct = _runtime.direct_transport(endpoint, verified, keep_alive=_KEEP_ALIVE)
+        self._connections = AsyncConnections(connected, apart=transport is None, direct=direct)
 
     async def aclose(self) -> None:
         """Closes all connections."""
