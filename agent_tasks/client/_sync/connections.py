@@ -80,7 +80,7 @@ class Connections:
         http: Http | None = None
         try:
             if self._direct is not None and isinstance(request.stream, httpx.ByteStream):
-                response = self._direct.handle_async_request(request)
+                response = self._direct.handle_request(request)
             else:
                 http = self._chosen()
                 response = http.send(request, stream=True)
