@@ -85,19 +85,21 @@ class Transport:
         self._stop = retry_stop(retry)
         self._pause = RetryWait(retry)
         self._log_bodies = logging_enable
-        verified = trusted_certificates()
 
         def connected() -> Http:
             return Http(
                 follow_redirects=False,  # a token must not follow to wherever an answer points
-                verify=verified,
+                verify=trusted_certificates(),
                 limits=httpx.Limits(keepalive_expiry=_KEEP_ALIVE),
                 # Proxies of the environment are for other machines.
                 mounts={f"all://{endpoint.netloc_host}": None} if endpoint.loopback else None,
                 transport=transport,
             )
 
-        self._connections = Connections(connected, apart=transport is None)
+        direct = None
+        if transport is None:
+            direct = _runtime.direct_transport(endpoint, trusted_certificates, keep_alive=_KEEP_ALIVE)
+        self._connections = Connections(connected, apart=transport is None, direct=direct)
 
     def close(self) -> None:
         """Closes all connections."""
