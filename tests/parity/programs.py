@@ -196,6 +196,7 @@ def programs(mcp_url: str) -> list[Program]:
     run = {"tool_calls": [{"name": "code_interpreter", "arguments": {"code": "print(6 * 7)"}}]}
     write = {"reply": {"tool_calls": [{"name": "write", "arguments": {"line": "Oak"}}]}}
     no, yes = '{"approved": false}', '{"approved": true}'
+    echo = {"default": {"reply": {"text": "{{ message }}!"}}}
     return [
         Program("a pipeline file: extract, call, repair, review, ask", papers, RULES),
         Program("a pipeline file with steps (examples/python/documents.yaml)", boards, BOARDS),
