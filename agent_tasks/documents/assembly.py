@@ -80,6 +80,9 @@ class ContentBuilder:
             DocumentTooLongError: The text has too many characters now.
         """
         pieces: list[str] = []
+        starts: list[int] = []
+        ends: list[int] = []
+        boxes: list[Edges] = []
         end = self._length
         for word in words:
             if pieces and not word.is_glued:
@@ -87,8 +90,11 @@ class ContentBuilder:
                 end += 1
             text = word.text if word.text.isascii() else unicodedata.normalize("NFC", word.text)
             pieces.append(text)
-            start, end = end, end + len(text)
-            self._words.add(start, end, word.box)
+            starts.append(end)
+            end += len(text)
+            ends.append(end)
+            boxes.append(word.box)
+        self._words.add_row(starts, ends, boxes)
         self._append("".join(pieces), place)
 
     def content(self) -> DocumentContent:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import bisect
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -85,6 +85,15 @@ class WordBoxes:
                 int(65_535 * bottom + 0.5),
             )
         )
+
+    def add_row(self, starts: Iterable[int], ends: Iterable[int], boxes: Iterable[Edges]) -> None:
+        """Append the boxes of the next words: of thousands, one call for each takes longer."""
+        self.starts.extend(starts)
+        self.ends.extend(ends)
+        edges = [edge for box in boxes for edge in box]
+        if edges and (min(edges) < 0.0 or max(edges) > 1.0):
+            edges = [min(max(edge, 0.0), 1.0) for edge in edges]
+        self.edges.extend([int(65_535 * edge + 0.5) for edge in edges])
 
     def between(self, start: int, end: int) -> Iterator[Box]:
         """Yield the boxes of the words that ``text[start:end]`` touches."""

@@ -129,11 +129,13 @@ def _in_direction(pieces: list[_Piece]) -> list[_Piece]:
 def _pieces(words: Sequence[Word]) -> list[_Piece]:
     pieces: list[_Piece] = []
     last: Word | None = None
+    piece: _Piece | None = None
     for word in words:
-        if last is not None and _follows(word, last):
-            pieces[-1].take(word)
+        if last is not None and piece is not None and _follows(word, last):
+            piece.take(word)
         else:
-            pieces.append(_Piece([word], word.left, word.top, word.right, word.bottom))
+            piece = _Piece([word], word.left, word.top, word.right, word.bottom)
+            pieces.append(piece)
             word.is_glued = False
         last = word
     return pieces

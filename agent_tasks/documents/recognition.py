@@ -12,7 +12,6 @@ import io
 import logging
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -140,6 +139,8 @@ class _Tesseract:
 
     @functools.cached_property
     def _languages(self) -> str:
+        import subprocess
+
         command = [self._program, "--list-langs"]
         listing = subprocess.run(
             command, capture_output=True, text=True, timeout=_TESSERACT_SECONDS, check=False
@@ -148,6 +149,8 @@ class _Tesseract:
         return "+".join(name for name in languages if name not in ("", "osd")) or "eng"
 
     def words(self, picture: Image, size: tuple[float, float]) -> tuple[list[Word], float]:
+        import subprocess
+
         encoded = io.BytesIO()
         picture.save(encoded, "PNG", compress_level=1)
         command = [self._program, "stdin", "stdout", "-l", self._languages, "--psm", "3", "tsv"]

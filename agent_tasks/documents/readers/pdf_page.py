@@ -130,14 +130,19 @@ class PageText:
         by_turns: dict[int, list[Word]] = {}
         handle, upright, shown = self._bare_handle, self._frame.turns, self._shown
         turns, found = -1, list[Word]()
+        text = self.text
         for start, end in self._spans():
-            angle = _angle_of(handle, start)
-            now = (round(angle / 1.5707963) + upright) % 4 if angle > 0 else upright
-            if now != turns:
-                turns, found = now, by_turns.setdefault(now, [])
             first = last = shown(start)
             if end - start > 1:
                 last = shown(end - 1)
+            # Letters that run to the right on one level are not turned: no need to ask for each word.
+            if upright or first[2] > last[0] or first[1] != last[1] or not text[start:end].isascii():
+                angle = _angle_of(handle, start)
+                now = (round(angle / 1.5707963) + upright) % 4 if angle > 0 else upright
+            else:
+                now = 0
+            if now != turns:
+                turns, found = now, by_turns.setdefault(now, [])
             if _is_run(first, last, end - start, turns) and not (
                 self._has_alone and _ALONE.search(self.text, start, end)
             ):
