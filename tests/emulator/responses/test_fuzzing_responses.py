@@ -308,4 +308,4 @@ def test_no_request_breaks_the_service(target: Target) -> None:
     assert target.statuses.total() >= WANTED * 0.9
     assert httpx.get(f"{target.api.running.origin}/_emulator/health", timeout=5).status_code == 200
     if WANTED >= 2500:
-        assert worked >= 45, target.worked
+        assert worked >= 40, target.worked
