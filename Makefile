@@ -30,13 +30,27 @@ WORKER_LIBRARY := azure-functions-runtime==1.3.0
 OFFICIAL_PREVIEW := azure-ai-agents==1.2.0b6
 PREVIEW_READY := $(VENV)/.ready-official-preview
 PREVIEW_FOLDER := $(VENV)/official-preview
+# Clients of the successor's wire, and Microsoft's own server library for it: each in a folder of its own with all
+# that it needs, because no two of them go together.
+CLIENTS_FOLDER := $(VENV)/successor-clients
+CLIENTS := azure-ai-projects openai-2 agent-framework agentserver
+CLIENTS_READY := $(CLIENTS:%=$(VENV)/.ready-client-%)
+CLIENT_azure-ai-projects := azure-ai-projects==2.10.0 aiohttp
+CLIENT_openai-2 := openai==2.54.0
+CLIENT_agent-framework := agent-framework-foundry==1.15.0
+CLIENT_agentserver := azure-ai-agentserver-responses==2.3.0
 FUNCTIONS_READY := $(VENV)/.ready-functions
 # Many tests wait for servers: twice as many processes as there are processors keep those busy.
 TEST_PROCESSES := $(shell python3 -c 'import os; print(os.cpu_count() * 2)')
+# Files of tests are in memory where there is room for them: a journal waits for the disk at each commit.
+TEST_FILES := $(shell python3 -c 'import os, shutil, tempfile; \
+	memory = "/dev/shm"; \
+	roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 4 << 30; \
+	print(memory if roomy else tempfile.gettempdir())')
 # `make constraints UPGRADE=` keeps the versions that are pinned, and adds what is new in pyproject.toml.
 UPGRADE := --upgrade
 
-.PHONY: help setup run run-queues dashboard functions test pinned durability parity security conformance queues documents official-preview lint types generate reference bench constraints clean
+.PHONY: help setup run run-queues dashboard functions test test-ready pinned durability parity security conformance queues documents official-preview successor-clients lint types generate reference bench constraints clean
 
 # What the reference has pages of; the rest is inner.
 REFERENCE = steps operations tools errors client settings testing documents.grounding pipeline.loader prefect.blocks prefect.hooks prefect.sessions prefect.tasks
@@ -60,7 +74,11 @@ dashboard: $(RUN_READY) ## Open the Prefect dashboard with the runs so far
 functions: $(FUNCTIONS_READY) ## Set up for running the Function App on this machine (agent-tasks functions)
 
 test: $(DEV_READY) $(PREVIEW_READY) $(FUNCTIONS_READY) ## Run the tests
-	@$(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadgroup
+	@TMPDIR=$(TEST_FILES) $(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadgroup -o tmp_path_retention_count=1
+
+# Reads all tests once, so that those who run them next find their bytecode.
+test-ready: $(DEV_READY) $(PREVIEW_READY) $(FUNCTIONS_READY)
+	@$(BIN)/pytest -q --collect-only >/dev/null && echo "tests: set up"
 
 pinned: $(DEV_READY) $(FUNCTIONS_READY) ## Run what is pinned together: server, scheduler, worker, dashboard, Functions host
 	@WHEEL_DEPLOYMENTS=1 $(BIN)/pytest -q tests/test_pins.py tests/deployments tests/packaging \
@@ -79,14 +97,16 @@ queues: $(DEV_READY) $(FUNCTIONS_READY) ## Test queues, Function App and its hos
 	@AGENT_TASKS_QUEUE_CALLS=1000 $(BIN)/pytest -q tests/queues tests/functions tests/local/functions_host tests/local/azurite \
 		tests/tools/test_queue_tool.py tests/operations/test_queue_upkeep.py tests/emulator/tools/test_azure_function.py
 
-conformance: $(DEV_READY) $(PREVIEW_READY) $(FUNCTIONS_READY) ## Check operations, tools, recordings and examples; write docs/conformance.md
-	@AGENTS_EMULATOR_FUZZ_REQUESTS=10000 $(BIN)/pytest -q tests/emulator/test_fuzzing.py tests/emulator/test_fuzzing_by_document.py
+conformance: $(DEV_READY) $(PREVIEW_READY) $(CLIENTS_READY) $(FUNCTIONS_READY) ## Check operations, tools, recordings and examples; write docs/conformance.md
+	@AGENTS_EMULATOR_FUZZ_REQUESTS=10000 $(BIN)/pytest -q tests/emulator/test_fuzzing.py tests/emulator/test_fuzzing_by_document.py tests/emulator/responses/test_fuzzing_responses.py
 	@$(BIN)/pytest -q --conformance tests/conformance $(wildcard tests/examples/test_guide*)
 
 documents: $(DEV_READY) ## Read documents and look values up; a line for each kind, grounding on the last
 	@AGENT_TASKS_DOCUMENT_LINES=1 $(BIN)/pytest -q tests/documents
 
 official-preview: $(PREVIEW_READY)
+
+successor-clients: $(CLIENTS_READY)
 
 lint: $(DEV_READY) ## Check style and format
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet . && echo "lint: clean"
@@ -117,6 +137,7 @@ constraints: $(DEV_READY) ## Pin the newest versions that go together, with thei
 	@$(call pin,$(DEV_PINS),--all-extras --group build,$(RUN_PINS) $(FUNCTIONS_PINS))
 	@$(call pin_alone,uv,$(UV)); $(call pin_alone,weights,$(WEIGHTS))
 	@$(call pin_alone,worker-library,$(WORKER_LIBRARY)); $(call pin_alone,official-preview,$(OFFICIAL_PREVIEW))
+	@$(foreach client,$(CLIENTS),$(call pin_whole,client-$(client),$(CLIENT_$(client)));)
 
 clean: ## Remove everything that was set up or produced
 	@if [ -d .agent-tasks ] && [ -x $(BIN)/agent-tasks ]; then AGENT_TASKS_STATE_DIR=$(CURDIR)/.agent-tasks $(BIN)/agent-tasks stop || true; fi
@@ -139,6 +160,12 @@ $(PREVIEW_READY): $(PINS)/official-preview.txt | $(DEV_READY)
 	@echo "Setting up the preview of the official client ..."
 	@rm -rf $(PREVIEW_FOLDER)
 	@$(call install,--target $(PREVIEW_FOLDER) -r $(PINS)/official-preview.txt)
+	@touch $@
+
+$(CLIENTS_READY): $(VENV)/.ready-client-%: $(PINS)/client-%.txt | $(DEV_READY)
+	@echo "Setting up $(CLIENT_$*) ..."
+	@rm -rf $(CLIENTS_FOLDER)/$*
+	@$(call install,--target $(CLIENTS_FOLDER)/$* -r $<)
 	@touch $@
 
 $(FUNCTIONS_READY): $(RUN_READY) $(FUNCTIONS_PINS) $(PINS)/worker-library.txt
@@ -169,6 +196,9 @@ pin = rm -f $(1); $(COMPILE) --generate-hashes -c $(VENV)/all.txt $(2) -o $(1) \
 	$$(cat /dev/null $(3) | sed -n 's/^\([a-z0-9][a-z0-9.-]*\)==.*/--no-emit-package \1/p')
 # pin_alone NAME, PACKAGE
 pin_alone = echo "$(2)" | $(BIN)/python -m uv pip compile --quiet - --no-deps --universal --python-version 3.13 \
+	--no-emit-index-url --no-header --no-annotate --generate-hashes -o $(PINS)/$(1).txt
+# pin_whole NAME, PACKAGES: with all that they need, whatever is pinned elsewhere.
+pin_whole = printf '%s\n' $(2) | $(BIN)/python -m uv pip compile --quiet - --universal --python-version 3.11 \
 	--no-emit-index-url --no-header --no-annotate --generate-hashes -o $(PINS)/$(1).txt
 
 $(BIN)/python:

@@ -232,6 +232,14 @@ class Settings(BaseSettings):
             raise ValueError("is blank")
         return value.strip() if value is not None else None
 
+    @field_validator("openai_api_key", "token")
+    @classmethod
+    def _fits_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        text = value.get_secret_value() if value is not None else "none"
+        if not (text.isascii() and text.isprintable() and " " not in text):
+            raise ValueError("holds a blank, a line end or another character that no token has")
+        return value
+
     @field_validator("journal_url")
     @classmethod
     def _is_journal_address(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:

@@ -48,7 +48,8 @@ LIMIT = 60.0
 
 _PRELOADED = [  # what children need, imported once for all; the last ones are loaded lazily by the journal
     *("agent_tasks.operations", "agent_tasks.tools", "agent_tasks.testing"),
-    *("httpcore", "anyio._backends._asyncio", "aiosqlite", "sqlalchemy.dialects.sqlite", "alembic.command"),
+    *("agent_tasks.client._aiohttp", "aiosqlite", "sqlalchemy.dialects.sqlite", "alembic.command"),
+    *("httpcore", "anyio._backends._asyncio"),
 ]
 
 

@@ -50,6 +50,8 @@ API_VERSIONS = (  # of the classic service
 )
 NAMED_AGENT_VERSIONS = ("v1", "1.0", "2025-05-15-preview", "2025-11-15-preview")
 """Of the successor's agents. What it has below `/openai/v1` needs none (recorded)."""
+_JSON_TYPES = ("application/json", "application/merge-patch+json")
+"""The second one comes with a PATCH; neither can be sent by a page of another origin unasked."""
 MAX_JSON_BYTES = 16 * 1024 * 1024
 MAX_UPLOAD_BYTES = 512 * 1024 * 1024
 # A multipart body is a little longer than the file in it.
@@ -218,7 +220,7 @@ async def _served(operation: Operation, call: Call, then: Then | None) -> Respon
     else:
         answer = await operation.handler(call)
     if then is not None and then.status is not None:
-        raise refusal(then)
+        raise refusal(then, operation.path)
     response = answer if isinstance(answer, Response) else json_response(answer)
     response.headers.update(call.headers)
     return response
@@ -253,7 +255,7 @@ async def _apply_faults(operation: Operation, call: Call) -> Then | None:
     if then.status is not None:
         call.entry.retry_after = then.retry_after
         if not then.after_effect:
-            raise refusal(then)
+            raise refusal(then, operation.path)
     plan_cut(call.request.scope, then)
     if then.run is not None:
         call.run_fault = then.run.model_dump(mode="json")
@@ -293,7 +295,7 @@ async def _json_body(request: Request) -> Any:
 def _check_content_type(request: Request) -> None:
     """Refuse a body that does not say that it is JSON: pages of other origins may send others unasked."""
     given = request.headers.get("content-type", "")
-    if given.partition(";")[0].strip().lower() != "application/json":
+    if given.partition(";")[0].strip().lower() not in _JSON_TYPES:
         raise ServiceError(
             415,
             f"Unsupported content type: '{given[:100]}'. This API method only accepts 'application/json' "

@@ -16,6 +16,7 @@ Every rule counts the requests that its `when` matches; of the rules that apply 
 from __future__ import annotations
 
 import random
+import uuid
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -256,16 +257,26 @@ class Faults:
         return rule.when.probability is None or self._random.random() < rule.when.probability
 
 
-def refusal(then: Then) -> ApiError:
+def refusal(then: Then, path: str = "") -> ApiError:
     """The answer of a fault with a status: as the gateway throttles, as the service breaks down."""
     status = then.status or 500
     if status == 429:
         error: ApiError = GatewayError(429, "429", "Rate limit is exceeded. Try again later.")
     else:
-        error = ServiceError(status, "Sorry, something went wrong.", type="server_error", code="server_error")
+        text = _broken_down() if path.startswith("/openai/v1/") else "Sorry, something went wrong."
+        error = ServiceError(status, text, type="server_error", code="server_error")
     if then.retry_after is not None:
         error.headers["retry-after"] = f"{then.retry_after:g}"
     return error
+
+
+def _broken_down() -> str:
+    """The recorded text of the successor's 500."""
+    return (
+        "An error occurred while processing your request. You can retry your request, or contact us through "
+        "an Azure support request at: https://go.microsoft.com/fwlink/?linkid=2213926 if the error persists. "
+        f"Please include the request ID {uuid.uuid4()} in your message."
+    )
 
 
 def gateway_timeout() -> ApiError:

@@ -43,7 +43,7 @@ def _schemas() -> dict[str, Any]:
         json.loads(folder.joinpath(name).read_text(encoding="utf-8"))
         for name in ("requests.json", "successor.json")
     )
-    return {**classic, "operations": {**classic["operations"], **successor["operations"]}}
+    return {key: {**classic[key], **successor[key]} for key in ("operations", "$defs")}
 
 
 def operation_names() -> list[str]:

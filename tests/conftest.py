@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, Protocol
 
+import httpx
 import pytest
 
 from agent_tasks.local.database_template import DatabaseTemplate
@@ -39,6 +41,10 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
     gc.enable()
+
+
+# Tests make thousands of clients, nearly all for addresses without TLS; each would read all certificates.
+httpx._transports.default.create_ssl_context = functools.cache(httpx.create_ssl_context)  # type: ignore[attr-defined]
 
 
 _TOGETHER = {
@@ -76,21 +82,66 @@ _TOGETHER = {
     "tests/durability/test_killed_decisions.py": "gate",
 }
 
+_LONGEST = (  # more than half a minute each, as `make test --durations=0` tells
+    "prefect",
+    "journal",
+    "deployments",
+    "packaging",
+    "tests/cli/test_run.py",
+    "conformance",
+    "gate",
+    "dashboard",
+    "chromium",
+    "tests/durability/test_team.py",
+    "tests/security/test_pages.py",
+    "own server",
+    "tests/local/test_prefect_server.py",
+    "tests/batch/test_run.py",
+    "faults",
+    "crash_points",
+    "tests/durability/test_steps.py",
+    "frozen",
+    "tests/batch/test_waiting.py",
+    "tests/batch/test_mixed_documents.py",
+    "tests/steps/test_kinds.py",
+    "tests/batch/test_fork.py",
+    "tests/operations/test_attempts.py",
+    "tests/functions/test_faults.py",
+    "tests/documents/test_grounding_bounds.py",
+    "tests/security/test_bombs.py",
+    "tests/local/functions_host/test_host.py",
+    "tests/prefect/test_entrypoints.py",
+    "tests/cli/test_newer_journal.py",
+)
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Spread tests over processes one by one, but keep those of `_TOGETHER` in one process each.
+    """Spread files over processes, those of `_TOGETHER` in one process each; the longest come first.
 
-    By path, since pytest-xdist 3.8 does not see its own group markers under pytest 9.2.
+    By path, since pytest-xdist 3.8 does not see its own group markers under pytest 9.2. Were tests spread one
+    by one, each process would wait for its next one, and set up anew what a file shares.
     """
     from xdist.scheduler import LoadScopeScheduling
 
     class Together(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            groups = (group for path, group in _TOGETHER.items() if nodeid.startswith(path))
-            return next(groups, nodeid)
+            return _together(nodeid)
 
+    config.option.loadscopereorder = False  # it would put those first that have most tests
     return Together(config, log)
+
+
+def _together(nodeid: str) -> str:
+    """The group of a test, or its file."""
+    groups = (group for path, group in _TOGETHER.items() if nodeid.startswith(path))
+    return next(groups, nodeid.partition("::")[0])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no process works alone at the end."""
+    rank = {group: place for place, group in enumerate(_LONGEST)}
+    items.sort(key=lambda item: rank.get(_together(item.nodeid), len(rank)))
 
 
 @pytest.fixture(scope="session")

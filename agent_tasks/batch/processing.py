@@ -36,7 +36,7 @@ from agent_tasks.errors import (
 from agent_tasks.journal import DocumentRecord
 from agent_tasks.logs import get_logger
 from agent_tasks.operations import TurnResult, TurnSpec, Usage, content_hash, withdraw_questions
-from agent_tasks.pipeline.loader import ShortPipeline
+from agent_tasks.pipeline.loader import Pipeline, ShortPipeline
 from agent_tasks.pipeline.prompts import PromptError
 from agent_tasks.pipeline.short_form import EXTRACT
 from agent_tasks.steps import Session, TurnRecord
@@ -491,8 +491,7 @@ class _DocumentWork:
         if tokens > most:
             raise DocumentTooLongError(
                 f"{self.file.name} has about {tokens:,} tokens; at most {most:,} are allowed"
-                " (limits.max_document_tokens). Raise the limit, or have the extractor read it in parts"
-                " (agents.extractor.read: pages, or passages).",
+                f" (limits.max_document_tokens). Raise the limit, or {_to_be_read_in_parts(pipeline)}.",
                 document=self.file.name,
             )
 
@@ -553,3 +552,14 @@ class _DocumentWork:
         self.row.step_usage[turn.step] = result.usage
         self.row.tool_calls += shortened(result.tool_calls)
         self.row.ids[turn.step] = result.turn_id
+
+
+def _to_be_read_in_parts(pipeline: Pipeline) -> str:
+    """What to do so that prompts have less of a document."""
+    if isinstance(pipeline, ShortPipeline):
+        return "have the extractor read it in parts (agents.extractor.read: pages, or passages)"
+    whole = [step for step in pipeline.plan.walk() if step.reads_document]
+    names = ", ".join(step.name for step in whole)
+    if all(step.kind in ("extract", "review") for step in whole):
+        return f"give these steps `read: passages` (an extract: or pages): {names}"
+    return f"give these steps less than all of document.text (an extract or review: `read:`): {names}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -97,8 +98,20 @@ async def run_batch(
         BatchStoppedError: The service failed too often in a row.
         AllDocumentsFailedError: There were documents and none gave a result; the results are written.
     """
+    with _old_objects_left_alone():
+        return await _run_batch(ws, pipeline, Path(documents), Path(out), steps, watch, origin)
+
+
+async def _run_batch(
+    ws: Workspace,
+    pipeline: Pipeline,
+    folder: Path,
+    out: Path,
+    steps: Steps,
+    watch: Callable[[Batch], None] | None,
+    origin: Origin | None,
+) -> BatchSummary:
     started = time.monotonic()
-    folder, out = Path(documents), Path(out)
     prepare_folder(out, documents=folder)
     section = pipeline.file.documents
     files = discover(folder, suffixes=section.suffixes, ignore=section.ignore, exclude=[out, pipeline.path])
@@ -130,6 +143,20 @@ async def run_batch(
     if all_failed:
         raise AllDocumentsFailedError(summary)
     return summary
+
+
+@contextmanager
+def _old_objects_left_alone() -> Iterator[None]:
+    """Keep the garbage collector from going through all that is imported, again and again.
+
+    Rows of documents come and go by the thousand, and each full collection looks at the whole program: of an
+    unchanged document that was two fifths of its processor time. What is made inside is collected as ever.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 async def _is_unchanged(batch: Batch, origin: Origin, file: DocumentFile) -> bool:

@@ -36,6 +36,7 @@ _WORDS = (
     (r"\b__a(enter|exit|iter|next)__\b", r"__\1__"),
     (r"\baclos(e|ing)\b", r"clos\1"),
     (r"\basynccontextmanager\b", "contextmanager"),
+    (r"\bhandle_async_request\b", "handle_request"),
     (r"\baread\b", "read"),
     (r"\baiter_(bytes|raw)\b", r"iter_\1"),
     (r"\ba(iter|next)\(", r"\1("),

@@ -26,11 +26,13 @@ class DatabaseTemplate:
 
     Args:
         version: Prefect's version; each has its own tables.
+
+    Raises:
+        FileNotFoundError: the user has no home, and so no cache folder.
     """
 
     def __init__(self, version: str) -> None:
-        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        self.path = Path(cache) / "agent-tasks" / f"prefect-{version}.db"
+        self.path = _cache_folder() / f"prefect-{version}.db"
 
     def copy_to(self, database: Path) -> bool:
         """Make a new database from the template.
@@ -64,6 +66,14 @@ class DatabaseTemplate:
             closing(sqlite3.connect(temporary)) as target,
         ):
             source.backup(target)  # what is still in its write-ahead log too
+
+
+def _cache_folder() -> Path:
+    try:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError as error:  # a number without a name, as in containers
+        raise FileNotFoundError("the user has no home folder, and XDG_CACHE_HOME is not set") from error
+    return home / "agent-tasks"
 
 
 def _is_whole(path: Path) -> bool:

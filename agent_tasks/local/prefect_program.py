@@ -40,15 +40,15 @@ def main() -> None:
 
 
 def _make(database: Path) -> None:
-    template = DatabaseTemplate(version("prefect"))
-    if template.copy_to(database):
-        return
-    asyncio.run(_migrate())
     try:
+        template = DatabaseTemplate(version("prefect"))
+        if template.copy_to(database):
+            return
+        asyncio.run(_migrate())
         template.keep(database)
     except (OSError, sqlite3.Error) as error:
-        # The server is as good without; the next new folder takes a few seconds longer.
-        print(f"{template.path}, a copy of the empty database, cannot be kept: {error}", file=sys.stderr)
+        # The server makes the tables where they are missing; the next new folder takes a few seconds longer.
+        print(f"The template of Prefect's tables cannot be used: {error}", file=sys.stderr)
 
 
 async def _migrate() -> None:

@@ -170,6 +170,17 @@ class LoadContext:
         outside = replace(self, location=())
         return outside.template(where, agent.entry.prompt, names)
 
+    def is_read(self, how: str, prompt: Template) -> bool:
+        """Whether a prompt takes the text of a document that is read in parts; that it does not is told."""
+        if how == "whole" or prompt.prompt.reads_all:
+            return True
+        self.problem(
+            "read",
+            f"`{how}` of a document are given as document.text, which the prompt does not use.",
+            "Add {{ document.text }} to the prompt, or remove `read`.",
+        )
+        return False
+
     def conversation(self, key: str, name: str | None) -> str | None:
         """A step with whose conversation this one goes on; None if there is none, which is told."""
         if name is None or name in self.asked:

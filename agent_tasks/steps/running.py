@@ -151,6 +151,13 @@ class StepContext:
         """The same, with the answers of a round before."""
         return replace(self, answers=answers, redoing=redoing)
 
+    def document(self) -> DocumentContent | None:
+        """The document that it may read, with its places; in a file that is a step perhaps another text."""
+        read, here = self.run.content, self.values.get("document")
+        if read is None or here is None or here["text"] == read.text:
+            return read
+        return DocumentContent(here["text"])
+
     def needs_review(self, reason: str) -> None:
         """Note why a person has to look at the document; the steps go on."""
         self.run.outcome.reasons.append((self.order, reason))
@@ -169,6 +176,7 @@ class StepContext:
         follows: str | Answer[Any] | None = None,
         turn: str | None = None,
         suffix: str = "",
+        is_bounded: bool = False,
         answer: AnswerType[Any] | None = None,
         repairs: bool = True,
         repair_step: str = "{step}-repair-{n}",
@@ -182,6 +190,7 @@ class StepContext:
             follows: The step, or its answer, with whose conversation it goes on.
             turn: The turn's name below the step; default the step's own.
             suffix: What is added to it, such as for a part of the document.
+            is_bounded: Whether only so much of the document is in the prompt as is allowed.
             answer: The shape of the answer, in place of the agent's.
             repairs: Whether a wrong answer is shown to it at all.
             repair_step: Names of turns that repair an answer.
@@ -194,7 +203,7 @@ class StepContext:
             AgentTasksError: What `run_turn` raises.
         """
         limits = self.run.limits
-        tokens = estimate_tokens(prompt) if self.run.checks_prompts else 0
+        tokens = estimate_tokens(prompt) if self.run.checks_prompts and not is_bounded else 0
         if tokens > limits.max_document_tokens:
             raise DocumentTooLongError(
                 f"{self.run.name}: the prompt of {self.name} has about {tokens:,} tokens; at most "

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from agents_emulator.engine.lifecycle import UNUSABLE
+from agents_emulator.engine.responses.history import engine_history, items_before
 from agents_emulator.models.base import (
     FORCED_TOOL_PREFIX,
     ChatMessage,
@@ -16,7 +17,6 @@ from agents_emulator.models.base import (
     ToolCall,
     ToolSpec,
 )
-from agents_emulator.responses.history import engine_history, items_before
 from agents_emulator.store import MESSAGES, RUN_STEPS, Record
 from agents_emulator.tools.toolbox import Toolbox
 

@@ -20,9 +20,9 @@ from agents_emulator.engine.bodies import (
     usage_body,
 )
 from agents_emulator.engine.broker import Event
+from agents_emulator.engine.responses.bodies import response_body
+from agents_emulator.engine.responses.outputs import keep_output
 from agents_emulator.ids import new_id
-from agents_emulator.responses.bodies import response_body
-from agents_emulator.responses.outputs import keep_output
 from agents_emulator.store import MESSAGES, RUN_STEPS, RUNS, Record
 
 ACTIVE = ("queued", "in_progress", "requires_action", "cancelling")

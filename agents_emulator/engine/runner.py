@@ -23,11 +23,11 @@ from agents_emulator.engine.file_search import FileSearch, SearchError, SearchOu
 from agents_emulator.engine.images import ImageError, Images
 from agents_emulator.engine.lifecycle import Ending, RunMovedOnError
 from agents_emulator.engine.mishaps import suffer
+from agents_emulator.engine.responses import feeds
 from agents_emulator.engine.toolwork import ToolWork
 from agents_emulator.engine.turn import Turn
 from agents_emulator.models.base import ChatModel, ImagePart, sees_images
 from agents_emulator.requestlog import RequestLog
-from agents_emulator.responses import feeds
 from agents_emulator.store import RUNS, Record, Store
 from agents_emulator.tools.base import ToolServices, ToolSetupError
 from agents_emulator.tools.code_interpreter import Workspace

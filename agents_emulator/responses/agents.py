@@ -10,9 +10,9 @@ from typing import Any
 from starlette.responses import Response
 
 from agents_emulator.endpoints import NAMED_AGENT_VERSIONS, Call, Operation, common_headers
+from agents_emulator.engine.responses.bodies import page_body
+from agents_emulator.engine.responses.refusals import agent_disabled, agent_not_found, invalid_payload
 from agents_emulator.paging import page_from_query
-from agents_emulator.responses.bodies import page_body
-from agents_emulator.responses.refusals import agent_disabled, agent_not_found, invalid_payload
 from agents_emulator.responses.versions import add_version, latest_version, same_version, version_body
 from agents_emulator.store import AGENT_VERSIONS, NAMED_AGENTS, Page, Record
 
@@ -34,6 +34,8 @@ def agent_body(db: sqlite3.Connection, agent: Record) -> Record:
         "name": agent["name"],
         "versions": {"latest": None if latest is None else version_body(latest)},
     }
+    state = "disabled" if agent["disabled"] else "enabled"
+    body |= {"state": state, "configuration_state": state}
     if agent["endpoint"] is not None:
         body["agent_endpoint"] = agent["endpoint"]
     return body

@@ -18,12 +18,12 @@ from starlette.responses import Response, StreamingResponse
 from agents_emulator import validation
 from agents_emulator.endpoints import Call, Operation, common_headers, limit_upload
 from agents_emulator.engine.lifecycle import now
+from agents_emulator.engine.responses.bodies import page_body
+from agents_emulator.engine.responses.ids import new_container_id
 from agents_emulator.errors import ServiceError, bad_request, missing_parameter
 from agents_emulator.filestore import CHUNK_BYTES, keep, new_container_file
 from agents_emulator.paging import page_from_query
 from agents_emulator.resources.files import uploaded_form
-from agents_emulator.responses.bodies import page_body
-from agents_emulator.responses.ids import new_container_id
 from agents_emulator.responses.served import OPENAI, below
 from agents_emulator.store import CONTAINER_FILES, CONTAINERS, FILES, Record
 from agents_emulator.tools.code_interpreter import safe_name

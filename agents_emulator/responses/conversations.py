@@ -8,16 +8,16 @@ from typing import Any
 from agents_emulator import validation
 from agents_emulator.endpoints import Call, Operation
 from agents_emulator.engine.lifecycle import active_run, now
-from agents_emulator.errors import ServiceError, missing_parameter
-from agents_emulator.paging import page_from_query
-from agents_emulator.responses.bodies import conversation_body, page_body
-from agents_emulator.responses.ids import is_conversation_id, new_conversation_id, partition_of
-from agents_emulator.responses.items import check_posted, checked_items
-from agents_emulator.responses.refusals import (
+from agents_emulator.engine.responses.bodies import conversation_body, page_body
+from agents_emulator.engine.responses.ids import is_conversation_id, new_conversation_id, partition_of
+from agents_emulator.engine.responses.items import check_posted, checked_items
+from agents_emulator.engine.responses.refusals import (
     conversation_locked,
     conversation_not_found,
     malformed_conversation_id,
 )
+from agents_emulator.errors import ServiceError, missing_parameter
+from agents_emulator.paging import page_from_query
 from agents_emulator.responses.served import below
 from agents_emulator.store import CONVERSATION_ITEMS, CONVERSATIONS, Record
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agents_emulator import validation
+from agents_emulator.engine.responses.refusals import invalid_payload
 from agents_emulator.errors import bad_request
-from agents_emulator.responses.refusals import invalid_payload
 from agents_emulator.responses.tool_shapes import check_flat_tools, engine_format, engine_tools, shown_tools
 from agents_emulator.store import Record
 

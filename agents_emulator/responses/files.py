@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from agents_emulator.endpoints import Call, Operation
+from agents_emulator.engine.responses.bodies import page_body
 from agents_emulator.errors import bad_request, missing_parameter
 from agents_emulator.paging import page_from_query
 from agents_emulator.resources import file_batches, files, vector_store_files, vector_stores
 from agents_emulator.resources.files import file_body
-from agents_emulator.responses.bodies import page_body
 from agents_emulator.responses.served import OPENAI, below
 from agents_emulator.store import FILES, VECTOR_STORES, Record
 

@@ -10,21 +10,21 @@ from agents_emulator import validation
 from agents_emulator.engine import lifecycle
 from agents_emulator.engine.bodies import RESULT_CONTENT
 from agents_emulator.engine.newrun import new_run
-from agents_emulator.errors import bad_request, missing_parameter
-from agents_emulator.responses.agents import resolve
-from agents_emulator.responses.containers import container_for
-from agents_emulator.responses.conversations import find_conversation, refuse_while_locked
-from agents_emulator.responses.definitions import Settings, filled, settings_of
-from agents_emulator.responses.history import (
+from agents_emulator.engine.responses.history import (
     approval_requests,
     check_calls,
     find_response,
     items_before,
     previous_not_found,
 )
-from agents_emulator.responses.ids import new_partition, partition_of, response_id
-from agents_emulator.responses.items import checked_items, text_item
-from agents_emulator.responses.refusals import not_allowed_with_agent
+from agents_emulator.engine.responses.ids import new_partition, partition_of, response_id
+from agents_emulator.engine.responses.items import checked_items, text_item
+from agents_emulator.engine.responses.refusals import not_allowed_with_agent
+from agents_emulator.errors import bad_request, missing_parameter
+from agents_emulator.responses.agents import resolve
+from agents_emulator.responses.containers import container_for
+from agents_emulator.responses.conversations import find_conversation, refuse_while_locked
+from agents_emulator.responses.definitions import Settings, filled, settings_of
 from agents_emulator.responses.tool_shapes import (
     EngineTools,
     engine_choice,
@@ -97,7 +97,8 @@ def asked_of(body: Record, endpoint_agent: str | None) -> Asked:
             )
         agent = reference["name"]
     if agent is not None:
-        refused = [name for name in OF_THE_AGENT if body.get(name) is not None]
+        # Microsoft's agent-framework sends an empty model in the rounds after a function call.
+        refused = [name for name in OF_THE_AGENT if body.get(name) is not None and body[name] != ""]
         if refused:
             raise not_allowed_with_agent(refused)
     if body.get("conversation") is not None and body.get("previous_response_id") is not None:
@@ -108,8 +109,8 @@ def asked_of(body: Record, endpoint_agent: str | None) -> Asked:
         )
     if body.get("background") is True and body.get("store") is False:
         raise bad_request(
-            "Background responses have to be stored: leave 'store' out, or 'background'.",
-            param="store",
+            "background=true requires store=true",
+            param="background",
             code="unsupported_parameter",
         )
     return Asked(body, agent, endpoint_agent is not None)

@@ -10,15 +10,15 @@ from starlette.responses import Response, StreamingResponse
 
 from agents_emulator.endpoints import Call, Operation, common_headers
 from agents_emulator.engine import lifecycle
+from agents_emulator.engine.responses import feeds
+from agents_emulator.engine.responses.bodies import page_body, page_of, response_body, stored_response
+from agents_emulator.engine.responses.feed import ResponseFeed
+from agents_emulator.engine.responses.history import find_response, items_before
+from agents_emulator.engine.responses.refusals import response_gone
 from agents_emulator.errors import bad_request
 from agents_emulator.guard import connection_of
 from agents_emulator.paging import page_from_query
-from agents_emulator.responses import feeds
-from agents_emulator.responses.bodies import page_body, page_of, response_body, stored_response
-from agents_emulator.responses.feed import ResponseFeed
-from agents_emulator.responses.history import find_response, items_before
 from agents_emulator.responses.new_response import Made, add_response, asked_of, forget_response
-from agents_emulator.responses.refusals import response_gone
 from agents_emulator.responses.served import below
 from agents_emulator.store import RESPONSE_EVENTS, RESPONSES, RUN_STEPS, RUNS, Record
 
@@ -167,12 +167,15 @@ async def cancel(call: Call) -> Record:
         await call.service.engine.end(run, "cancelled")
         run = await call.service.store.read(lambda db: _run(db, call))
     if run["status"] != "cancelled":
-        raise bad_request(f"Cannot cancel {_article(run['status'])} {run['status']} response.")
+        raise bad_request(_NOT_CANCELLED.get(run["status"], "Cannot cancel a response in terminal state."))
     return call.created(await call.service.store.read(lambda db: stored_response(db, run)))
 
 
-def _article(word: str) -> str:
-    return "an" if word[0] in "aeiou" else "a"
+_NOT_CANCELLED = {
+    "completed": "Cannot cancel a completed response.",
+    "failed": "Cannot cancel a failed response.",
+}
+"""Of one that has ended, in the words of Microsoft's own server library."""
 
 
 async def delete(call: Call) -> Record:

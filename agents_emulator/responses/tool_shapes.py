@@ -14,7 +14,6 @@ from agents_emulator.store import Record
 _NAMES = {
     "bing_custom_search_preview": "bing_custom_search",
     "browser_automation_preview": "browser_automation",
-    "computer": "computer_use_preview",
     "fabric_dataagent_preview": "fabric_dataagent",
     "sharepoint_grounding_preview": "sharepoint_grounding",
     "web_search_preview": "web_search",

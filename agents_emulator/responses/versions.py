@@ -8,8 +8,8 @@ import uuid
 
 from agents_emulator import validation
 from agents_emulator.engine.lifecycle import now
+from agents_emulator.engine.responses.refusals import invalid_payload
 from agents_emulator.responses.definitions import checked_definition, shown_definition
-from agents_emulator.responses.refusals import invalid_payload
 from agents_emulator.store import AGENT_NUMBERS, AGENT_VERSIONS, NAMED_AGENTS, Page, Record
 
 MAX_VERSIONS = 1000

@@ -168,6 +168,13 @@ class BingCustomSearch(BingGrounding):
     address = "https://stand-in.invalid/v7.0/custom/search?q="
 
 
+class WebSearch(StandIn):
+    """`web_search`, of the successor's wire alone."""
+
+    type = "web_search"
+    what = "Searches the web."
+
+
 class Sharepoint(StandIn):
     """`sharepoint_grounding`."""
 

@@ -15,13 +15,20 @@ from agents_emulator.tools.connected_agent import ConnectedAgent
 from agents_emulator.tools.mcp import McpServer
 from agents_emulator.tools.openapi import OpenApi
 from agents_emulator.tools.research import DeepResearch
-from agents_emulator.tools.search import AzureAISearch, BingCustomSearch, BingGrounding, Fabric, Sharepoint
+from agents_emulator.tools.search import (
+    AzureAISearch,
+    BingCustomSearch,
+    BingGrounding,
+    Fabric,
+    Sharepoint,
+    WebSearch,
+)
 
 TOOLS: dict[str, type[Tool]] = {
     tool.type: tool
     for tool in (
         *(CodeInterpreter, OpenApi, ConnectedAgent, AzureFunction, McpServer, ComputerUse, BrowserAutomation),
-        *(AzureAISearch, BingGrounding, BingCustomSearch, Sharepoint, Fabric, DeepResearch),
+        *(AzureAISearch, BingGrounding, BingCustomSearch, Sharepoint, Fabric, DeepResearch, WebSearch),
     )
 }
 """Tools that the service executes, or (computer use) asks for in their own way."""

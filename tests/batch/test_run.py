@@ -1,6 +1,7 @@
 """A whole batch against the local service, without Prefect."""
 
 import asyncio
+import gc
 import os
 import pickle
 import sys
@@ -108,6 +109,22 @@ async def test_an_unchanged_folder_costs_nothing_again(bench: MakeBench) -> None
     rows = results.decode().splitlines()
     again = (batch.out / "results.jsonl").read_text().splitlines()
     assert [row for row in rows if "empty.txt" not in row] == [row for row in again if "empty.txt" not in row]
+
+
+async def test_old_objects_are_left_out_of_collections_as_long_as_a_batch_runs(bench: MakeBench) -> None:
+    """Also one that fails; what is left out for ever would be kept for ever."""
+    batch = bench()
+    batch.write("empty.txt", "")
+    left_out: list[int] = []
+
+    class Watcher(Observer):
+        def batch_started(self, pipeline: str, folder: str, total: int) -> None:
+            left_out.append(gc.get_freeze_count())
+
+    with observed_by(Watcher()), pytest.raises(AllDocumentsFailedError):
+        await batch.run()
+    assert left_out[0] > 10_000
+    assert gc.get_freeze_count() < 10_000
 
 
 async def test_only_what_changed_is_done_again(bench: MakeBench) -> None:

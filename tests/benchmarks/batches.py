@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from tests.support.service import write_rules
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -57,11 +59,32 @@ def rules(seconds: float) -> dict[str, Any]:
 def plain_service(folder: Path, seconds: float = 0.0) -> Iterator[str]:
     """The local service as people run it, in a process of its own; gives its address."""
     folder.mkdir(parents=True, exist_ok=True)
-    ready = folder / "ready.json"
-    command = [
-        sys.executable, "-m", "agents_emulator", "--port", "0", "--data-dir", str(folder / "data"),
-        "--model", write_rules(folder, rules(seconds)), "--ready-file", str(ready),
+    words = [
+        "agents_emulator", "--port", "0", "--data-dir", str(folder / "data"),
+        "--model", write_rules(folder, rules(seconds)), "--ready-file", str(folder / "ready.json"),
     ]  # fmt: skip
+    with _served(folder, words) as endpoint:
+        yield endpoint
+
+
+@contextmanager
+def stand_in(folder: Path, seconds: float) -> Iterator[str]:
+    """What stands for a service on another machine, which takes no processor time of this one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    words = ["tests.benchmarks.stand_in", str(seconds), str(folder / "ready.json")]
+    with _served(folder, words) as endpoint:
+        yield endpoint
+
+
+def counted(endpoint: str) -> dict[str, Any]:
+    """What the stand-in was asked for."""
+    return dict(httpx.get(f"{endpoint}/counts", trust_env=False).raise_for_status().json())
+
+
+@contextmanager
+def _served(folder: Path, words: list[str]) -> Iterator[str]:
+    ready = folder / "ready.json"
+    command = [sys.executable, "-m", *words]
     with (folder / "service.log").open("ab") as log:
         process = subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.batches import BatchFolder, plain_service, used_by_children
+from tests.benchmarks.batches import BatchFolder, counted, plain_service, stand_in, used_by_children
 from tests.benchmarks.figures import Figures, Goal
 
 DOCUMENTS, SECONDS, TURNS = 1_000, 1.0, 2
@@ -19,37 +19,81 @@ FEW, MANY = 1_000, 10_000
 HALF = 150
 
 
-@pytest.mark.parametrize(("at_once", "workers", "goal"), [(50, 1, 0.93), (200, 1, 0.85), (200, 2, 0.85)])
+IN_FLIGHT = [(50, 1, 0.93), (200, 1, 0.85), (200, 2, 0.85)]
+
+
+@pytest.mark.parametrize(("at_once", "workers", "goal"), IN_FLIGHT)
 def test_efficiency_of_a_batch(
     at_once: int, workers: int, goal: float, database: str, journal_url: str, tmp_path: Path, figures: Figures
 ) -> None:
-    """Against the time that its turns take if no slot is ever empty, and if no processor ever is.
+    """Against the time that its turns take if no slot is ever empty.
+
+    The service is a stand-in for one on another machine: what is measured is the client, its journal with it.
+    """
+    batch = _Batch(tmp_path, at_once, _sharing(workers, database))
+    with stand_in(tmp_path / "service", SECONDS) as endpoint:
+        batch.run(endpoint, journal_url)
+        asked = counted(endpoint)
+    turns = TURNS * DOCUMENTS
+    assert asked["refused"] == [], "each request was one that such a batch makes"
+    assert asked["turns"] == asked["marks"] == turns, "each turn was asked for once"
+    assert asked["left"] == 0, "conversations and agents are deleted"
+    assert asked["deletes"] == turns + asked["agents"], "each once"
+    assert TURNS <= asked["agents"] <= TURNS * workers
+    assert asked["most_in_flight"] <= at_once
+    figures.add(f"{batch.name}, share", batch.limit / batch.seconds, Goal(goal, at_least=True))
+    figures.add(f"  processor ms a turn, client, {batch.flight}", batch.client)
+
+
+@pytest.mark.parametrize(("at_once", "workers", "goal"), IN_FLIGHT)
+def test_efficiency_of_a_batch_beside_its_service(
+    at_once: int, workers: int, goal: float, database: str, journal_url: str, tmp_path: Path, figures: Figures
+) -> None:
+    """The same with the local service on the same processors, whose share is most of what a turn takes then.
 
     What a database's server takes is not known here: on PostgreSQL processors can reach less than is said.
     """
-    if workers > 1 and database == "sqlite":
-        pytest.skip("workers share a journal on a server")
-    folder = BatchFolder(tmp_path / "batch", TURNS, at_once // workers)
-    folder.write(DOCUMENTS)
+    batch = _Batch(tmp_path, at_once, _sharing(workers, database))
     before = used_by_children()
     with plain_service(tmp_path / "service", SECONDS) as endpoint:
-        measured = folder.run_shared(endpoint, journal_url, workers=workers)
+        batch.run(endpoint, journal_url)
     used = used_by_children() - before
-    turns = TURNS * DOCUMENTS
-    assert sum(one["turns"] for one in measured) == turns
-    begun = min(one["begun"] for one in measured)
-    seconds = max(one["begun"] + one["seconds"] for one in measured) - begun
-    limit = turns * SECONDS / at_once
-    flight = f"{at_once} in flight" + (f", {workers} workers" if workers > 1 else "")
-    name = f"{DOCUMENTS} documents of {TURNS} turns of {SECONDS:g} s, {flight}"
-    figures.add(f"{name}, share", limit / seconds, Goal(goal, at_least=True))
+    figures.add(f"{batch.name}, local service, share", batch.limit / batch.seconds)
     processors = os.cpu_count() or 1
-    bound = max(limit, used / processors)
-    figures.add(f"  the share that {processors} processors can reach", limit / bound)
-    figures.add(f"  of what {processors} processors can do", bound / seconds)
-    client = sum(one["processor"] for one in measured)
-    figures.add(f"  processor ms a turn, client, {flight}", client / turns * 1000)
-    figures.add(f"  processor ms a turn, client and service, {flight}", used / turns * 1000)
+    bound = max(batch.limit, used / processors)
+    figures.add(f"  the share that {processors} processors can reach", batch.limit / bound)
+    figures.add(f"  of what {processors} processors can do", bound / batch.seconds)
+    used_by_a_turn = used / (TURNS * DOCUMENTS) * 1000
+    figures.add(f"  processor ms a turn, client and service, {batch.flight}", used_by_a_turn)
+
+
+def _sharing(workers: int, database: str) -> int:
+    if workers > 1 and database == "sqlite":
+        pytest.skip("workers share a journal on a server")
+    return workers
+
+
+class _Batch:
+    """Many documents of two turns each, by one worker or several that share their journal."""
+
+    def __init__(self, path: Path, at_once: int, workers: int) -> None:
+        self._folder = BatchFolder(path / "batch", TURNS, at_once // workers)
+        self._folder.write(DOCUMENTS)
+        self._workers = workers
+        self.flight = f"{at_once} in flight" + (f", {workers} workers" if workers > 1 else "")
+        self.name = f"{DOCUMENTS} documents of {TURNS} turns of {SECONDS:g} s, {self.flight}"
+        self.limit = TURNS * DOCUMENTS * SECONDS / at_once
+        """Seconds that it takes at least."""
+        self.seconds = self.client = 0.0
+        """What it took, and the processor milliseconds of the workers for each turn."""
+
+    def run(self, endpoint: str, journal_url: str) -> None:
+        measured = self._folder.run_shared(endpoint, journal_url, workers=self._workers)
+        turns = TURNS * DOCUMENTS
+        assert sum(one["turns"] for one in measured) == turns
+        begun = min(one["begun"] for one in measured)
+        self.seconds = max(one["begun"] + one["seconds"] for one in measured) - begun
+        self.client = sum(one["processor"] for one in measured) / turns * 1000
 
 
 def test_memory_of_many_documents_against_few(tmp_path: Path, figures: Figures) -> None:

@@ -58,7 +58,7 @@ WRONG: dict[str, list[str]] = {
     ],
     "AGENT_TASKS_LEASE_SECONDS": ["", "soon", "0", "-1", "nan", "inf", "1e9"],
     "AGENT_TASKS_CREDENTIAL": ["", "passport", "token", "Default "],
-    "AGENT_TASKS_TOKEN": ["", SECRET],
+    "AGENT_TASKS_TOKEN": ["", SECRET, f"{SECRET}\n"],
     "AGENT_TASKS_LOCAL_MODEL": [
         *("", "gpt", "scripted:", "scripted:missing.yaml", "scripted:{file}", "openai:", "openai:no-address"),
         "openai:ftp://host/v1",
@@ -66,6 +66,9 @@ WRONG: dict[str, list[str]] = {
     "AGENT_TASKS_LOCAL_TOOLS_FILE": ["", "missing.yaml", "{folder}", "{file}"],
     "AGENT_TASKS_SHOW_CONTENT": ["", "perhaps", "2"],
     "AGENT_TASKS_START_TIMEOUT": ["", "soon", "0", "-5", "nan", "inf", "99999"],
+    "AGENT_TASKS_SERVICE": ["", "clasic", "inline"],
+    "OPENAI_BASE_URL": ["host/v1", "ftp://host/v1", "http://host.example/v1", "http://127.0.0.1:{closed}/v1"],
+    "OPENAI_API_KEY": [f"{SECRET}\n"],
     "AGENT_TASKS_KEEP_SERVERS": ["", "soon", "-1", "nan", "inf", "99999"],
 }
 CASES = [(name, value) for name, values in WRONG.items() for value in values]
@@ -80,7 +83,7 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["agent-tasks"])
     for name in os.environ:
-        if name.startswith(("AGENT_TASKS_", "PREFECT_", "PROJECT_", "MODEL_")):
+        if name.startswith(("AGENT_TASKS_", "PREFECT_", "PROJECT_", "MODEL_", "OPENAI_")):
             monkeypatch.delenv(name)
     (tmp_path / "documents").mkdir()
     (tmp_path / "documents" / "a.txt").write_text("Paper P-1 of 2026-03-01, total 10.5")
@@ -109,6 +112,9 @@ def test_a_wrong_setting_is_named_with_its_remedy(
             file=folder / "file", folder=folder / "documents", closed=taken.getsockname()[1]
         )
         monkeypatch.setenv(name, filled)
+        if name.startswith("OPENAI_"):  # not read for the classic service
+            monkeypatch.setenv("AGENT_TASKS_SERVICE", "responses")
+            monkeypatch.setenv("OPENAI_BASE_URL", filled if name == "OPENAI_BASE_URL" else "https://host/v1")
         if name != "PREFECT_API_URL":  # the others are noticed without a Prefect server
             monkeypatch.setattr("agent_tasks.cli.run.prefect_server", lambda settings: NoServer())
         monkeypatch.setattr("agent_tasks.cli.run.local_service", checked_only)

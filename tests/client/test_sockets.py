@@ -1,6 +1,7 @@
 """Over real sockets: what a connection can do to a request."""
 
 import asyncio
+import gzip
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from agent_tasks.client import AgentsClient, AsyncAgentsClient, RetryPolicy, Timeouts
-from agent_tasks.errors import StreamBrokenError, TransportError
+from agent_tasks.errors import InvalidAnswerError, StreamBrokenError, TransportError
 from tests.client.both import as_async
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -192,7 +193,7 @@ async def test_many_at_once_have_a_connection_each_and_few_go_over_one(kind: str
 
 
 async def test_a_stream_that_is_left_in_the_middle_costs_its_connection(kind: str) -> None:
-    server = KeepingAlive()
+    server = KeepingAlive(after=(0.2, chunk(b"")))
     async with server.client(kind) as client:
         for _ in range(2):
             async with client.runs.stream("thread_1", assistant_id="a") as events:
@@ -212,3 +213,47 @@ async def test_what_follows_the_last_event_is_read_for_a_moment_only(
                 _ = [event async for event in events]
     assert server.connections == 2
     assert time.monotonic() - begun < 5
+
+
+async def test_a_deletion_that_meets_a_closing_connection_is_not_sent_again_by_itself() -> None:
+    """What is sent again is the client's to decide, by its policy and through the gate."""
+    heads: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):
+            heads.append(await reader.readuntil(b"\r\n\r\n"))
+            answer = b'{"id":"thread_1","object":"thread.deleted","deleted":true}'
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n")
+            writer.write(f"Content-Length: {len(answer)}\r\n\r\n".encode() + answer)
+            heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/api/projects/p"
+    async with server, AsyncAgentsClient(address, None, retry=RetryPolicy(attempts=1)) as client:
+        await client.threads.delete("thread_1")
+        with pytest.raises(TransportError, match="got no complete answer") as caught:
+            await client.threads.delete("thread_1")
+    assert caught.value.outcome_unknown
+    assert len(heads) == 2
+
+
+async def test_a_redirect_and_a_packed_answer_are_what_they_are_on_the_wire() -> None:
+    """Neither followed nor unpacked by what carries them; the client refuses one and bounds the other."""
+    packed = gzip.compress(b'{"id":"thread_1","object":"thread","created_at":1,"metadata":{}}')
+    answers = [
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\n"
+        + f"Content-Length: {len(packed)}\r\n\r\n".encode()
+        + packed,
+        b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n",
+    ]
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        writer.write(answers.pop(0))
+        await writer.drain()
+
+    async with service(answer) as (client, requests):
+        assert (await client.threads.get("thread_1")).id == "thread_1"
+        with pytest.raises(InvalidAnswerError, match="redirected"):
+            await client.threads.get("thread_1")
+    assert len(requests) == 2

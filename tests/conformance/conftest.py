@@ -12,6 +12,7 @@ import pytest
 
 from tests.conformance.drivers import Drivers
 from tests.conformance.ledger import Ledger
+from tests.conformance.successor.drivers import SuccessorDrivers
 
 LEDGER = pytest.StashKey[Ledger]()
 
@@ -52,3 +53,12 @@ def drivers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drivers]:
     started = Drivers(tmp_path_factory.mktemp("conformance"))
     yield started
     started.close()
+
+
+@pytest.fixture(scope="session")
+def successor(
+    drivers: Drivers, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> SuccessorDrivers:
+    """Official clients of the successor's wire; each is started when it is first asked about."""
+    drives = bool(pytestconfig.getoption("--conformance", default=False))
+    return SuccessorDrivers(tmp_path_factory.mktemp("successor"), drivers, drives=drives)

@@ -78,10 +78,10 @@ class Drivers:
         rules = RULES
         with contextlib.ExitStack() as stack:
             if part == "tools":
-                around = self._surroundings()
+                around = self.surroundings()
                 around.write(folder)
                 rules = {**RULES, "rules": [*browsing(f"{around.openapi}/oak"), *RULES["rules"]]}
-                storage = self._storage()
+                storage = self.storage()
                 account = StorageAccount(value=storage.connection_string)
                 settings = settings.model_copy(update={"storage": {QUEUES: account}})
                 # For this drive alone: it looks into its queue all the time.
@@ -98,7 +98,8 @@ class Drivers:
         return Drive(findings, served)
 
     @functools.cache  # noqa: B019
-    def _surroundings(self) -> Surroundings:
+    def surroundings(self) -> Surroundings:
+        """The servers that tools of the service ask."""
         app = Starlette(routes=[Route("/price", _price), Route("/oak", _oak)])
         numbers = MCPServer("numbers", log_level="CRITICAL")
         numbers.tool(name="add")(_add)
@@ -109,7 +110,7 @@ class Drivers:
         )
 
     @functools.cache  # noqa: B019
-    def _storage(self) -> StorageAddresses:
+    def storage(self) -> StorageAddresses:
         """An Azurite that stands for the account of the drivers' queues."""
         return self._stack.enter_context(Azurite(state_dir=STATE_DIR))
 
@@ -117,8 +118,8 @@ class Drivers:
         """Stop the servers and forget what was found."""
         self._stack.close()
         Drivers.drive.cache_clear()
-        Drivers._surroundings.cache_clear()
-        Drivers._storage.cache_clear()
+        Drivers.surroundings.cache_clear()
+        Drivers.storage.cache_clear()
 
 
 async def _price(request: Request) -> JSONResponse:

@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Hashable, Iterable
 from typing import Any
 
 import pytest
 
-from tests.conformance.catalogue import OPERATIONS, RECORDINGS, TOOLS, Driver
+from tests.conformance import catalogue
+from tests.conformance.successor import catalogue as successor
 
 EXAMPLES = "tests/examples/"
+SUCCESSOR = "responses "
+"""Before the kinds of what is checked on the successor's wire."""
+COUNTED: dict[str, list[tuple[str, str, Iterable[str]]]] = {
+    "classic": [
+        ("operations", "operation", catalogue.OPERATIONS),
+        ("tools", "tool", catalogue.TOOLS),
+        ("recordings", "recording", catalogue.RECORDINGS),
+    ],
+    "responses": [
+        ("operations", f"{SUCCESSOR}operation", successor.OPERATIONS),
+        ("tools", f"{SUCCESSOR}tool", successor.TOOLS),
+        ("recordings", f"{SUCCESSOR}recording", successor.RECORDINGS),
+        ("official clients", f"{SUCCESSOR}client", [str(client) for client in successor.CLIENTS]),
+    ],
+}
+"""What the counts are of, wire by wire: a title, a kind of check and the names of it."""
 
 
 class Ledger:
@@ -17,9 +35,9 @@ class Ledger:
 
     def __init__(self, *, ends_output: bool = False) -> None:
         self._ends_output = ends_output
-        self._outcomes: dict[tuple[str, str], dict[Driver | None, bool]] = defaultdict(dict)
+        self._outcomes: dict[tuple[str, str], dict[Hashable, bool]] = defaultdict(dict)
         self._partial: dict[tuple[str, str], str] = {}
-        self.skipped: dict[tuple[str, str, Driver | None], str] = {}
+        self.skipped: dict[tuple[str, str, Hashable], str] = {}
         """Why a check was not made."""
         self._examples: dict[str, bool] = {}
         self._collected = 0
@@ -51,7 +69,7 @@ class Ledger:
         """Why the local service does not carry something out; None if it does."""
         return self._partial.get((kind, name))
 
-    def drivers(self, kind: str, name: str) -> dict[Driver | None, bool]:
+    def drivers(self, kind: str, name: str) -> dict[Hashable, bool]:
         """Who was made to check this, and whether it passed."""
         return dict(self._outcomes.get((kind, name), {}))
 
@@ -61,30 +79,25 @@ class Ledger:
         return bool(outcomes) and all(outcomes.values()) and (kind, name) not in self._partial
 
     @property
-    def checked(self) -> set[tuple[str, str, Driver | None]]:
+    def checked(self) -> set[tuple[str, str, Hashable]]:
         """Everything that was checked and not skipped, by whom."""
         return {
             (kind, name, driver) for (kind, name), its in self._outcomes.items() for driver in its
         } - self.skipped.keys()
 
-    def summary(self, *, examples: bool = True) -> str:
-        """The counts, as `make conformance` ends with them."""
+    def summary(self, wire: str) -> str:
+        """The counts of a wire: what conforms, of what there is."""
         counts = [
-            f"{title}: {sum(self.conforms(kind, name) for name in names)}/{len(names)}"
-            for title, kind, names in (
-                ("operations", "operation", OPERATIONS),
-                ("tools", "tool", TOOLS),
-                ("recordings", "recording", RECORDINGS),
-            )
+            f"{title} {sum(self.conforms(kind, name) for name in names)}/{len(list(names))}"
+            for title, kind, names in COUNTED[wire]
         ]
-        if examples:
-            counts.append(f"examples: {sum(self._examples.values())}/{self._collected}")
-        return ", ".join(counts)
+        return f"{wire}: {', '.join(counts)}"
 
     def pytest_unconfigure(self) -> None:
         """End the output with the counts."""
         if self._ends_output:
-            print(self.summary())
+            print(f"examples: {sum(self._examples.values())}/{self._collected}")
+            print(" · ".join(map(self.summary, COUNTED)))
 
 
 def _is_example(nodeid: str) -> bool:

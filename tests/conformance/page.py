@@ -8,6 +8,7 @@ import yaml
 
 from tests.conformance.catalogue import CONVENIENCES, OPERATIONS, RECORDINGS, TOOLS
 from tests.conformance.ledger import Ledger
+from tests.conformance.successor.page import SuccessorPart
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = REPOSITORY / "docs" / "conformance.md"
@@ -18,7 +19,8 @@ CLIENTS = {"ours": "our client", "1.1.0": "official 1.1.0", "1.2.0b6": "official
 INTRODUCTION = """\
 # Conformance
 
-This page is written by `make conformance`; a test fails where it is out of date. Each row is a check that was
+This page is written by `make conformance`; a test fails where it is out of date. First the classic wire, then
+[the successor's](#the-successors-wire). Each row is a check that was
 made with the clients named, blocking and async, over HTTP against the local service, whose answers are in
 turn checked against the published schemas. The official clients are azure-ai-agents 1.1.0 (api-version `v1`)
 and 1.2.0b6 (`2025-05-15-preview`); our client is checked with both api-versions.
@@ -42,13 +44,14 @@ class Page:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._texts = differences()
+        self._successor = SuccessorPart(ledger)
         self._subjects = yaml.safe_load(DIFFERENCES.read_text(encoding="utf-8"))
 
     def render(self) -> str:
         """The whole page."""
         clients = " | ".join(CLIENTS.values())
         lines = [
-            *(INTRODUCTION, self._ledger.summary(examples=False), ""),
+            *(INTRODUCTION, self._ledger.summary("classic"), ""),
             *("## Operations", ""),
             f"| operation | request | {clients} | local service | what differs |",
             "| --- | --- | --- | --- | --- | --- | --- |",
@@ -82,6 +85,7 @@ class Page:
                 for name in RECORDINGS
             ),
             "",
+            *self._successor.lines(),
         ]
         return "\n".join(lines)
 

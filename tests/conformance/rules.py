@@ -63,6 +63,7 @@ TOOL_ANSWERS: dict[str, str] = {
     "bing_custom_search": "40 euros",
     "sharepoint_grounding": "40 euros",
     "fabric_dataagent": "40 euros",
+    "web_search": "40 euros",
 }
 """What the answer then holds: it could only come from the tool."""
 

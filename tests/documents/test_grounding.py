@@ -38,7 +38,7 @@ schein 4711, Straße 5
         "12 Mill Lane York",
         "Lieferschein 4711",
         "STRASSE 5",
-        "Ｈｅｘｌｅｙ",
+        "Ｈｅｘｌｅｙ & Sons Ltd",
         "Oak board, planed",
     ],
 )
@@ -56,14 +56,14 @@ def test_text_that_is_not_there_is_not_found(value: str) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [1234.5, 12.05, -50.0, 50, 227.38, 1423.93, 19, 0.19, 200, 30077, "EUR 12.05", "1,423.93", 2026],
+    [1234.5, 12.05, -50.0, 227.38, 1423.93, 19, 0.19, 200, "EUR 12.05", "1,423.93", 2026],
 )
 def test_numbers_are_found_in_any_spelling(value: object) -> None:
     assert SourceText(TEXT).find_number(value) is not None
 
 
 @pytest.mark.parametrize(
-    "value", [1234.51, 1.2345, -12.05, 423.931, 0.5, 123, "EUR 7", "none", 12.5, float("inf")]
+    "value", [1234.51, 1.2345, -12.05, 423.931, 0.5, 123, 50, 30077, "EUR 7", "none", 12.5, float("inf")]
 )
 def test_other_numbers_are_not(value: object) -> None:
     assert SourceText(TEXT).find_number(value) is None
@@ -85,7 +85,7 @@ def test_large_numbers(text: str) -> None:
     assert SourceText(text).find_number(1234567) is not None
 
 
-@pytest.mark.parametrize("text", ["3 1,234.50", "12 345 67", "1.2.3", "2026-03-12", "99 100"])
+@pytest.mark.parametrize("text", ["3 1,234.50", "12 345 67", "2026-03-12", "99  100"])
 def test_neighbours_stay_numbers_of_their_own(text: str) -> None:
     first = text.split()[0].split(".")[0].split("-")[0]
     assert SourceText(text).find_number(int(first)) is not None

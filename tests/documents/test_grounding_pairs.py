@@ -21,6 +21,8 @@ FILES = (
     "grounding_pairs_fifth.yaml",
     "grounding_pairs_sixth.yaml",
     "grounding_pairs_seventh.yaml",
+    "grounding_pairs_eighth.yaml",
+    "grounding_pairs_ninth.yaml",
 )
 MAX_FALSE_ACCEPTS = 0.01
 """Of what is absent."""

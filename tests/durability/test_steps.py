@@ -1,26 +1,54 @@
 """A pipeline with every kind of step, killed in the middle of each and resumed: no turn is repeated.
 
-The short form kills in some kinds, `make durability` (AGENT_TASKS_ALL_CRASH_POINTS=1) in each and everywhere.
+The short form kills in some kinds, `make durability` (AGENT_TASKS_ALL_CRASH_POINTS=1) in each and everywhere,
+on both kinds of journal.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent_tasks.testing import ServiceLog, kill_at, run_coroutine
+from tests.conftest import ServiceFactory
 from tests.durability.counts import counted
-from tests.durability.steps_batch import approve, prepare, run
-from tests.steps.all_kinds import RULES, TURNS
-from tests.support.service import ThreadService, start_in_thread, write_rules
+from tests.durability.steps_batch import (
+    AFTERWARDS,
+    CORPUS_TURNS,
+    SERVICE,
+    STEP_TURNS,
+    UNTIL_WAITING,
+    approve,
+    prepare,
+    run,
+)
+from tests.journal.conftest import BACKENDS, new_journal
+from tests.support.service import start_in_thread, write_rules
 
 ALL = bool(os.environ.get("AGENT_TASKS_ALL_CRASH_POINTS"))
-AT_ONCE = 3
+LIMIT = 240.0  # seconds of one process
+
+
+@dataclass(frozen=True)
+class Story:
+    """Where the three processes of a document's way are killed: up to its question, at it, and from there."""
+
+    name: str
+    asking: str | None = None
+    deciding: str | None = None
+    going_on: str | None = None
+
+    @property
+    def points(self) -> list[str]:
+        """Where it is killed."""
+        return [point for point in (self.asking, self.deciding, self.going_on) if point is not None]
+
+
 IN_THE_MIDDLE = {
     "switch": "turn.attached:2",
     "each": "turn.committed:3",
@@ -32,74 +60,109 @@ IN_THE_MIDDLE = {
     "pipeline": "turn.attached:16",
     "review": "turn.ended:17",
     "approve": "decision.asked:1",
+    "waiting": "batch.document:1",
+    "corpus_store": "store.ingested:1",
+    "corpus_vote": f"turn.committed:{STEP_TURNS + 1}",
+    "corpus_search": f"turn.attached:{STEP_TURNS + CORPUS_TURNS}",
 }
 """Where to kill, for each kind."""
-EVERYWHERE = {f"{point} {n}": f"{point}:{n}" for n in range(1, TURNS + 1)
-              for point in ("turn.started", "turn.committed")}  # fmt: skip
-AFTERWARDS = {"decided": "decision.taken:1", "gone on": "turn.committed:1", "settled": "batch.document:1"}
+EVERYWHERE = {
+    f"{point}-{n}": f"{point}:{n}"
+    for n in range(1, UNTIL_WAITING + 1)
+    for point in ("turn.started", "turn.committed")
+}
+DECIDING = {"seen": "decision.seen:1", "decided": "decision.decided:1"}
+"""Where to kill who decides."""
+GOING_ON = {
+    "taken": "decision.taken:1",
+    "gone_on": "turn.committed:1",
+    "settled": "batch.document:1",
+    "corpus_again": "turn.committed:3",
+    "corpus_ended": f"turn.ended:{AFTERWARDS}",
+}
 """Where to kill the run that takes the decision on."""
-SHORT = ("each", "vote", "approve", "gone on")
+STORIES = [
+    *(Story(name, asking=point) for name, point in {**IN_THE_MIDDLE, **EVERYWHERE}.items()),
+    *(Story(name, deciding=point) for name, point in DECIDING.items()),
+    *(Story(name, going_on=point) for name, point in GOING_ON.items()),
+    Story("all_three", "batch.document:1", "decision.decided:1", "decision.taken:1"),
+]
+SHORT = {
+    ("each", "sqlite"),
+    ("corpus_vote", "postgresql"),
+    ("all_three", "sqlite"),
+    ("gone_on", "postgresql"),
+}
+CHOSEN = [
+    pytest.param(story, backend, id=f"{story.name}-{backend}")
+    for story in STORIES
+    for backend in BACKENDS
+    if ALL or (story.name, backend) in SHORT
+]
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreadService]:
-    folder = tmp_path_factory.mktemp("service")
-    running = start_in_thread(folder / "data", write_rules(folder, RULES))
-    yield running
-    running.stop()
-
-
-def _story(endpoint: str, folder: Path, first: str | None, second: str | None) -> dict[str, Any]:
-    """Run, perhaps killed; decide; run to the end, perhaps killed."""
+def tell(story: Story, endpoint: str, journal: str, folder: Path) -> dict[str, Any]:
+    """Run, perhaps killed; decide, perhaps killed; run to the end, perhaps killed. Returns the row."""
     prepare(folder)
-    if first is not None:
-        kill_at(first, run, endpoint, str(folder), limit=240)
-    waiting = run_coroutine(run, endpoint, str(folder), limit=240).result
+    work = (run, endpoint, journal, str(folder))
+    if story.asking is not None:
+        kill_at(story.asking, *work, limit=LIMIT)
+    waiting = run_coroutine(*work, limit=LIMIT).result
     assert waiting["status"] == "waiting", waiting
-    assert run_coroutine(approve, endpoint, str(folder), limit=240).result == "approved"
-    if second is not None:
-        kill_at(second, run, endpoint, str(folder), limit=240)
-    row: dict[str, Any] = run_coroutine(run, endpoint, str(folder), limit=240).result
+    if story.deciding is not None:
+        kill_at(story.deciding, approve, endpoint, journal, limit=LIMIT)
+    assert run_coroutine(approve, endpoint, journal, limit=LIMIT).result == "approved"
+    if story.going_on is not None:
+        kill_at(story.going_on, *work, limit=LIMIT)
+    row: dict[str, Any] = run_coroutine(*work, limit=LIMIT).result
     return row
 
 
-def _told(row: dict[str, Any]) -> dict[str, Any]:
+def told(row: dict[str, Any]) -> dict[str, Any]:
     """What has to be the same, whatever happened on the way."""
     steps = {name: (step["status"], step["value"]) for name, step in row["steps"].items()}
-    return {"status": row["status"], "fields": row["fields"], "steps": steps, "turns": row["turns"]}
+    same = ("status", "fields", "turns", "answers")
+    return {**{name: row[name] for name in same}, "steps": steps}
 
 
-@pytest.mark.timeout(1800)
-def test_a_pipeline_killed_in_any_step_repeats_no_turn(
-    service: ThreadService, tmp_path: Path, pytestconfig: pytest.Config
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """What comes of the document where nothing is killed."""
+    folder = tmp_path_factory.mktemp("calm")
+    running = start_in_thread(folder / "data", write_rules(folder, SERVICE))
+    journal = f"sqlite+aiosqlite:///{folder}/journal.db"
+    yield told(tell(Story("calm"), running.endpoint, journal, folder / "work"))
+    running.stop()
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("story", "backend"), CHOSEN)
+async def test_a_pipeline_killed_in_any_step_repeats_no_turn(
+    story: Story,
+    backend: str,
+    calm: dict[str, Any],
+    service: ServiceFactory,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    pytestconfig: pytest.Config,
 ) -> None:
-    stories = [("calm", None, None)]
-    stories += [(name, point, None) for name, point in {**IN_THE_MIDDLE, **EVERYWHERE}.items()]
-    stories += [(name, None, point) for name, point in AFTERWARDS.items()]
-    stories = [story for story in stories if ALL or story[0] in ("calm", *SHORT)]
-
-    def tell(story: tuple[str, str | None, str | None]) -> dict[str, Any]:
-        name, *points = story
-        return _story(service.endpoint, tmp_path / name.replace(" ", "-"), *points)
-
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        rows = list(pool.map(tell, stories))
-    differing = [
-        name for (name, _, _), row in zip(stories, rows, strict=True) if _told(row) != _told(rows[0])
-    ]
-    log = ServiceLog(service.endpoint)
+    running = service(rules=SERVICE)
+    journal = await new_journal(backend, tmp_path, request)
+    row = tell(story, running.endpoint, journal, tmp_path / "work")
+    log = ServiceLog(running.endpoint)
     verdict = log.verdict()
     created = [
-        row
-        for row in log.requests()
-        if row["operation"] in ("runs.create", "runs.create_thread_and_run") and row["status"] < 300
+        entry
+        for entry in log.requests()
+        if entry["operation"] in ("runs.create", "runs.create_thread_and_run") and entry["status"] < 300
     ]
     leaks = verdict["left_over"]["count"] + verdict["active_runs"]["count"]
-    points = {point.partition(":")[0] for _, *both in stories for point in both if point}
-    duplicates = len(created) - len(stories) * (TURNS + 1)
-    counted(pytestconfig).add(points=points, kills=len(stories) - 1, duplicates=duplicates, leaks=leaks)
+    duplicates = len(created) - UNTIL_WAITING - AFTERWARDS
+    points = {point.partition(":")[0] for point in story.points}
+    counted(pytestconfig).add(points=points, kills=len(story.points), duplicates=duplicates, leaks=leaks)
 
-    assert _told(rows[0])["status"] == "done"
-    assert differing == []
-    assert duplicates == 0, f"{len(created)} turns for {len(stories)} documents"
-    assert leaks == 0, verdict
+    assert calm["status"] == "done"
+    assert set(calm["answers"]) == {"corpus/overall", "corpus/closing"}
+    assert told(row) == calm
+    assert duplicates == 0
+    assert verdict["ok"], verdict

@@ -49,6 +49,13 @@ def test_wrong_answers_are_found(service: Any) -> None:
     assert ANSWERS.checked >= 0
 
 
+def test_wrong_answers_about_agents_are_found() -> None:
+    request = "GET /api/projects/local/agents/a"
+    assert Answer(request, "named_agents.get", 200, "application/json", '{"object": "agent"}').violations()
+    assert Answer(request, "named_agents.get", 404, "application/json", '{"error": "x"}').violations()
+    assert Answer(request, "named_agents.enable", 204, "", "x").violations()
+
+
 @pytest.mark.parametrize(
     ("kind", "body"),
     [("text/plain", "x"), ("application/json", '{"id": "asst_x"}'), ("text/event-stream", "event: x\n\n")],

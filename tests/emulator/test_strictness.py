@@ -13,7 +13,15 @@ from agents_emulator.errors import ServiceError
 from agents_emulator.service import ServiceConfig
 from agents_emulator.strictness import MAX_DEPTH, check_body, check_query, operation_names
 from tests.emulator.helpers import RECORDINGS, Json, agent, needs_recordings, post, recording
-from tests.support.derive_schemas import ANSWERS, NAMES, REQUESTS, SPEC, derive
+from tests.support.derive_schemas import (
+    AGENT_ANSWERS,
+    ANSWERS,
+    NAMES,
+    REQUESTS,
+    SPEC,
+    derive,
+    derive_agent_answers,
+)
 from tests.support.service import RunningService
 
 MESSAGES = "/threads/thread_x/messages"
@@ -24,6 +32,7 @@ def test_the_derived_schemas_are_up_to_date() -> None:
     requests, answers = derive()
     assert json.loads(REQUESTS.read_text(encoding="utf-8")) == requests
     assert json.loads(ANSWERS.read_text(encoding="utf-8")) == answers
+    assert json.loads(AGENT_ANSWERS.read_text(encoding="utf-8")) == derive_agent_answers()
 
 
 def test_every_operation_has_its_schema() -> None:

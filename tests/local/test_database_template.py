@@ -85,4 +85,19 @@ def test_where_nothing_can_be_kept_the_database_is_made_all_the_same(
     cache.write_text("a file where the folder should be")
     prefect_program._make(tmp_path / "prefect.db")
     assert _revision(tmp_path / "prefect.db") == "head"
-    assert "cannot be kept" in capsys.readouterr().err
+    assert "cannot be used" in capsys.readouterr().err
+
+
+def test_a_user_without_a_home_has_no_template(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A number without a name, as in containers: the server makes the tables itself."""
+
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", no_home)
+    prefect_program._make(tmp_path / "prefect.db")
+    assert not (tmp_path / "prefect.db").exists()
+    assert "no home folder" in capsys.readouterr().err

@@ -16,12 +16,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 from jsonschema import Draft202012Validator
 from starlette.types import Message, Receive, Scope, Send
 
 Json = dict[str, Any]
 
 _SCHEMAS = Path(__file__).with_name("answers.json")
+_AGENT_SCHEMAS = Path(__file__).with_name("agent_answers.json")
 _TEXT: Json = {"type": "string"}
 _OPTIONAL_TEXT: Json = {"type": ["string", "null"]}
 _TIME: Json = {"type": ["integer", "null"]}
@@ -99,8 +101,10 @@ class Answer:
 
     def violations(self) -> list[str]:
         """Return what is wrong with it."""
-        if "/openai/" in self.request or "/agents" in self.request:
-            found = []  # the successor's wire has no published document; see tests/emulator/responses
+        if "/openai/" in self.request:
+            found = []  # of this there is no published document; see tests/conformance/successor/validated.py
+        elif "/agents" in self.request:
+            found = self._violations_about_agents()
         elif self.content_type.startswith("text/event-stream"):
             found = check_stream(self.body)
         elif self.operation == "files.content" and self.status == 200:
@@ -112,6 +116,19 @@ class Answer:
         else:
             found = check("operations", str(self.operation), json.loads(self.body))
         return [f"{self.request} -> {self.status}: {text}" for text in found]
+
+    def _violations_about_agents(self) -> list[str]:
+        """Return what is wrong with an answer about the successor's agents."""
+        if self.status == 204:
+            return [] if not self.body else ["an answer without content has some"]
+        body = json.loads(self.body)
+        if self.status >= 400:
+            error = body.get("error")
+            known = isinstance(error, dict) and isinstance(error.get("message"), str)
+            return (
+                [] if known and isinstance(error.get("code"), str | None) else ["the error has another form"]
+            )
+        return check("agents", str(self.operation), body)
 
 
 class Answers:
@@ -208,21 +225,42 @@ def _closed(schema: Any) -> Any:
 
 
 @functools.cache
-def _validator(kind: str, name: str) -> Draft202012Validator | None:
-    loaded = _definitions()
-    schema = loaded["error"] if kind == "error" else loaded[kind].get(name)
-    return None if schema is None else Draft202012Validator({**schema, "$defs": loaded["$defs"]})
+def _schema(kind: str, name: str) -> Json | None:
+    if kind == "agents":
+        about: Json = json.loads(_AGENT_SCHEMAS.read_text(encoding="utf-8"))
+        # A definition comes back as it was sent: only what makes a tool one has to be there.
+        about["$defs"]["FunctionTool"]["required"] = ["type", "name"]
+        wanted, definitions = about["operations"].get(name), about["$defs"]
+    else:
+        loaded = _definitions()
+        wanted, definitions = loaded["error"] if kind == "error" else loaded[kind].get(name), loaded["$defs"]
+    return None if wanted is None else {**wanted, "$defs": definitions}
+
+
+@functools.cache
+def _validators(
+    kind: str, name: str
+) -> tuple[jsonschema_rs.Draft202012Validator, Draft202012Validator] | None:
+    """A quick one that says whether something is wrong, and one that says what."""
+    schema = _schema(kind, name)
+    if schema is None:
+        return None
+    return jsonschema_rs.Draft202012Validator(schema), Draft202012Validator(schema)
 
 
 def check(kind: str, name: str, body: Any) -> list[str]:
-    """Return what is wrong with a body. `kind`: `operations`, `events` or `error`; `name`: of which."""
-    validator = _validator(kind, name)
-    if validator is None:
+    """Return what is wrong with a body. Kinds: `operations`, `agents`, `events` (by name) and `error`."""
+    validators = _validators(kind, name)
+    if validators is None:
         return [f"{kind[:-1]} {name}: the published document knows no such answer"]
-    return [
+    quick, thorough = validators
+    if quick.is_valid(body):
+        return []
+    found = [
         f"{name}: {'.'.join(map(str, error.absolute_path)) or 'body'}: {error.message[:300]}"
-        for error in validator.iter_errors(body)
+        for error in thorough.iter_errors(body)
     ]
+    return found or [f"{name}: {error.message[:300]}" for error in quick.iter_errors(body)]
 
 
 class CheckedAnswers:

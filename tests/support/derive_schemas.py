@@ -5,7 +5,9 @@
 reads `../shared/wire` (beside the repository) and writes
 
 * `agents_emulator/schemas/requests.json`: query and body of every operation (package data of the service),
-* `tests/support/answers.json`: body of every answer and of every streamed event (for tests only).
+* `tests/support/answers.json`: body of every answer and of every streamed event (for tests only),
+* `tests/support/agent_answers.json`: body of the answers about the successor's agents (for tests only; of the
+  rest of its wire there is no published document).
 
 Facts only: names, types, required lists, enumerations and limits, no descriptions. The newest preview
 contains all of `v1` (asserted here), so one set serves both api-versions.
@@ -23,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SPEC = ROOT.parent / "shared" / "wire" / "spec"
 REQUESTS = ROOT / "agents_emulator" / "schemas" / "requests.json"
 ANSWERS = ROOT / "tests" / "support" / "answers.json"
+AGENT_ANSWERS = ROOT / "tests" / "support" / "agent_answers.json"
 
 _REFERENCE = "#/components/schemas/"
 _DROPPED = ("description", "format", "readOnly", "discriminator", "title", "default")
@@ -90,6 +93,19 @@ NAMES = {
     ("GET", "/vector_stores/{}/file_batches/{}/files"): "file_batches.list_files",
 }
 
+AGENT_NAMES = {
+    ("GET", "/agents"): "named_agents.list",
+    ("GET", "/agents/{}"): "named_agents.get",
+    ("PATCH", "/agents/{}"): "named_agents.patch",
+    ("DELETE", "/agents/{}"): "named_agents.delete",
+    ("GET", "/agents/{}/versions"): "agent_versions.list",
+    ("POST", "/agents/{}/versions"): "agent_versions.create",
+    ("GET", "/agents/{}/versions/{}"): "agent_versions.get",
+    ("DELETE", "/agents/{}/versions/{}"): "agent_versions.delete",
+}
+_SAME_ANSWER = {"named_agents.create": "named_agents.get", "named_agents.update": "named_agents.get"}
+"""Operations that the published document lacks, and the ones whose answers they share."""
+
 _EVENTS = {
     "AgentThread": ["thread.created"],
     "ThreadRun": [
@@ -112,9 +128,9 @@ _EVENTS = {
 
 
 class Document:
-    """One api-version's document, and the published facts about it."""
+    """One api-version's document, and the published facts about it; the operations in it that are named."""
 
-    def __init__(self, version: str) -> None:
+    def __init__(self, version: str, names: dict[tuple[str, str], str] = NAMES) -> None:
         document = json.loads((SPEC / f"openapi-{version}.json").read_text(encoding="utf-8"))
         self.schemas: Json = document["components"]["schemas"]
         self.facts: Json = json.loads((SPEC / "published-v1-facts.json").read_text(encoding="utf-8"))
@@ -122,7 +138,8 @@ class Document:
         for path, methods in document["paths"].items():
             pattern = "/".join("{}" if part.startswith("{") else part for part in path.split("/"))
             for method, operation in methods.items():
-                self.operations[NAMES[method.upper(), pattern]] = operation
+                if (method.upper(), pattern) in names:
+                    self.operations[names[method.upper(), pattern]] = operation
 
     def body(self, name: str) -> Json | None:
         """The schema of an operation's JSON body, None if it takes none."""
@@ -282,6 +299,25 @@ def derive_answers(document: Document) -> Json:
     }
 
 
+def derive_agent_answers() -> Json:
+    """Return the schemas of answers about the successor's agents. Only what they need is in them."""
+    document = Document("foundry-agents-v2", AGENT_NAMES)
+    operations = {
+        name: document.plain(operation["responses"]["200"]["content"]["application/json"]["schema"])
+        for name, operation in document.operations.items()
+    }
+    operations |= {name: operations[other] for name, other in _SAME_ANSWER.items()}
+
+    def adapt(name: str, schema: Json) -> Json:
+        if name == "AgentDefinition":
+            # The kind that the local service has; of another one the document lacks a part.
+            schema["allOf"] = [one for one in schema["allOf"] if "PromptAgent" in one["then"]["$ref"]]
+        return schema
+
+    definitions = closure(document, operations, adapt)
+    return {"operations": dict(sorted(operations.items())), "$defs": definitions}
+
+
 def check_containment(older: Document, newer: Document) -> None:
     """Fail unless the newer version knows every operation and every body property of the older one."""
     for name in older.operations:
@@ -303,7 +339,8 @@ def derive() -> tuple[Json, Json]:
 
 def main() -> None:
     """Write both files."""
-    for path, content in zip((REQUESTS, ANSWERS), derive(), strict=True):
+    derived = (*derive(), derive_agent_answers())
+    for path, content in zip((REQUESTS, ANSWERS, AGENT_ANSWERS), derived, strict=True):
         path.write_text(json.dumps(content, separators=(",", ":")) + "\n", encoding="utf-8")
 
 

@@ -15,7 +15,7 @@ __all__ = ["ROUND_FIELD", "InlineWords", "VersionWords", "Words", "agent_name", 
 ROUND_FIELD = "agent_tasks_round"
 """Metadata field of a response: which round of its attempt it is."""
 
-_NAME_LENGTH = 63  # of an agent's name, its mark included (docs: alphanumeric ends, hyphens)
+_NAME_LENGTH = 63  # of an agent's name, its mark included (docs/wire.md, "The successor")
 
 
 class Words(Protocol):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from typing import Any, TypeVar
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
 from agent_tasks import pauses
 from agent_tasks.callables import call_any, run_function
+from agent_tasks.client.endpoint import Endpoint
 from agent_tasks.client.gate import current_gate
 
 __all__ = [
@@ -23,6 +26,7 @@ __all__ = [
     "async_within",
     "asynccontextmanager",
     "call_any",
+    "direct_transport",
     "for_each",
     "gate_passed",
     "gate_trace",
@@ -70,6 +74,18 @@ async def async_within(seconds: float) -> AsyncIterator[None]:
 def async_cut_off(_response: httpx.Response, seconds: float) -> AbstractAsyncContextManager[None]:
     """Raises httpx.ReadTimeout where the rest of an answer takes longer, and closes its connection."""
     return async_within(seconds)
+
+
+def direct_transport(
+    endpoint: Endpoint, verified: Callable[[], ssl.SSLContext], *, keep_alive: float
+) -> httpx.AsyncBaseTransport | None:
+    """What carries requests faster than httpx; None where a proxy of the environment is on the way."""
+    if not endpoint.loopback and getproxies() and not proxy_bypass(endpoint.host):
+        return None
+    from agent_tasks.client._aiohttp import AiohttpTransport  # the blocking client does without it
+
+    is_plain = endpoint.url.startswith("http:")
+    return AiohttpTransport(None if is_plain else verified(), keep_alive=keep_alive)
 
 
 async def in_thread(function: Callable[..., T], *args: Any) -> T:

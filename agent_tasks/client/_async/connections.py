@@ -47,13 +47,21 @@ class AsyncConnections:
     Args:
         make: makes a client with connections of its own.
         apart: whether each carries one request at a time; a transport that a test gives carries all.
+        direct: carries what is in memory, if it is given; the clients carry uploads then.
     """
 
-    def __init__(self, make: Callable[[], AsyncHttp], *, apart: bool = True) -> None:
+    def __init__(
+        self,
+        make: Callable[[], AsyncHttp],
+        *,
+        apart: bool = True,
+        direct: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
         self._make = make
         self._apart = apart
-        self._all = [make()]
-        self._unused = [*self._all]
+        self._direct = direct
+        self._all: list[AsyncHttp] = []
+        self._unused: list[AsyncHttp] = []
         self._free = _runtime.AsyncSemaphore(AT_MOST)
         self._choosing = threading.Lock()
 
@@ -68,9 +76,13 @@ class AsyncConnections:
             httpx.HTTPError: what httpx raises.
         """
         await _runtime.async_acquired(self._free, request.extensions["timeout"]["pool"])
-        http = self._chosen()
+        http: AsyncHttp | None = None
         try:
-            response = await http.send(request, stream=True)
+            if self._direct is not None and isinstance(request.stream, httpx.ByteStream):
+                response = await self._direct.handle_async_request(request)
+            else:
+                http = self._chosen()
+                response = await http.send(request, stream=True)
         except BaseException:
             self._give_back(http)
             raise
@@ -81,23 +93,25 @@ class AsyncConnections:
         return response
 
     def _chosen(self) -> AsyncHttp:
-        if not self._apart:
-            return self._all[0]
         with self._choosing:
             if self._unused:
-                return self._unused.pop()
+                return self._unused.pop() if self._apart else self._unused[0]
             http = self._make()
             self._all.append(http)
+            if not self._apart:
+                self._unused.append(http)
             return http
 
-    def _give_back(self, http: AsyncHttp) -> None:
-        if self._apart:
+    def _give_back(self, http: AsyncHttp | None) -> None:
+        if http is not None and self._apart:
             with self._choosing:
                 self._unused.append(http)
         self._free.release()
 
     async def aclose(self) -> None:
         """Close all connections."""
+        if self._direct is not None:
+            await self._direct.aclose()
         for http in self._all:
             await http.aclose()
 

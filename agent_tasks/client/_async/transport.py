@@ -25,6 +25,7 @@ from agent_tasks.client._requests import (
     retry_stop,
     transport_errors,
 )
+from agent_tasks.client.certificates import trusted_certificates
 from agent_tasks.client.endpoint import Endpoint
 from agent_tasks.client.failures import error_from_answer, request_id
 from agent_tasks.client.instrumentation import OperationObserver, add_trace_context, watching
@@ -83,19 +84,21 @@ class AsyncTransport:
         self._stop = retry_stop(retry)
         self._pause = RetryWait(retry)
         self._log_bodies = logging_enable
-        verified = httpx.create_ssl_context()  # once: it reads all certificates
 
         def connected() -> AsyncHttp:
             return AsyncHttp(
                 follow_redirects=False,  # a token must not follow to wherever an answer points
-                verify=verified,
+                verify=trusted_certificates(),
                 limits=httpx.Limits(keepalive_expiry=_KEEP_ALIVE),
                 # Proxies of the environment are for other machines.
                 mounts={f"all://{endpoint.netloc_host}": None} if endpoint.loopback else None,
                 transport=transport,
             )
 
-        self._connections = AsyncConnections(connected, apart=transport is None)
+        direct = None
+        if transport is None:
+            direct = _runtime.direct_transport(endpoint, trusted_certificates, keep_alive=_KEEP_ALIVE)
+        self._connections = AsyncConnections(connected, apart=transport is None, direct=direct)
 
     async def aclose(self) -> None:
         """Closes all connections."""

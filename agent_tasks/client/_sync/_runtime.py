@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import inspect
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,6 +16,7 @@ from typing import Any, TypeVar, cast
 import httpx
 
 from agent_tasks import pauses
+from agent_tasks.client.endpoint import Endpoint
 from agent_tasks.client.gate import current_gate
 from agent_tasks.errors import ConfigurationError
 
@@ -26,6 +28,7 @@ __all__ = [
     "closing",
     "contextmanager",
     "cut_off",
+    "direct_transport",
     "for_each",
     "gate_passed",
     "gate_trace",
@@ -112,6 +115,13 @@ def call_any(function: Callable[..., Any], *args: Any, seconds: float) -> Any:
     context = contextvars.copy_context()
     threading.Thread(target=context.run, args=(work,), name="agent-tasks-credential", daemon=True).start()
     return future.result(seconds)
+
+
+def direct_transport(
+    _endpoint: Endpoint, _verified: Callable[[], ssl.SSLContext], *, keep_alive: float
+) -> httpx.BaseTransport | None:
+    """None: what there is for the blocking client is httpx."""
+    return None
 
 
 def in_thread(function: Callable[..., T], *args: Any) -> T:

@@ -48,13 +48,21 @@ class Connections:
     Args:
         make: makes a client with connections of its own.
         apart: whether each carries one request at a time; a transport that a test gives carries all.
+        direct: carries what is in memory, if it is given; the clients carry uploads then.
     """
 
-    def __init__(self, make: Callable[[], Http], *, apart: bool = True) -> None:
+    def __init__(
+        self,
+        make: Callable[[], Http],
+        *,
+        apart: bool = True,
+        direct: httpx.BaseTransport | None = None,
+    ) -> None:
         self._make = make
         self._apart = apart
-        self._all = [make()]
-        self._unused = [*self._all]
+        self._direct = direct
+        self._all: list[Http] = []
+        self._unused: list[Http] = []
         self._free = _runtime.Semaphore(AT_MOST)
         self._choosing = threading.Lock()
 
@@ -69,9 +77,13 @@ class Connections:
             httpx.HTTPError: what httpx raises.
         """
         _runtime.acquired(self._free, request.extensions["timeout"]["pool"])
-        http = self._chosen()
+        http: Http | None = None
         try:
-            response = http.send(request, stream=True)
+            if self._direct is not None and isinstance(request.stream, httpx.ByteStream):
+                response = self._direct.handle_request(request)
+            else:
+                http = self._chosen()
+                response = http.send(request, stream=True)
         except BaseException:
             self._give_back(http)
             raise
@@ -82,23 +94,25 @@ class Connections:
         return response
 
     def _chosen(self) -> Http:
-        if not self._apart:
-            return self._all[0]
         with self._choosing:
             if self._unused:
-                return self._unused.pop()
+                return self._unused.pop() if self._apart else self._unused[0]
             http = self._make()
             self._all.append(http)
+            if not self._apart:
+                self._unused.append(http)
             return http
 
-    def _give_back(self, http: Http) -> None:
-        if self._apart:
+    def _give_back(self, http: Http | None) -> None:
+        if http is not None and self._apart:
             with self._choosing:
                 self._unused.append(http)
         self._free.release()
 
     def close(self) -> None:
         """Close all connections."""
+        if self._direct is not None:
+            self._direct.close()
         for http in self._all:
             http.close()
 

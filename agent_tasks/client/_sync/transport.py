@@ -26,6 +26,7 @@ from agent_tasks.client._requests import (
 from agent_tasks.client._sync import _runtime
 from agent_tasks.client._sync.connections import Connections, Http
 from agent_tasks.client._sync.credentials import TokenSource
+from agent_tasks.client.certificates import trusted_certificates
 from agent_tasks.client.endpoint import Endpoint
 from agent_tasks.client.failures import error_from_answer, request_id
 from agent_tasks.client.instrumentation import OperationObserver, add_trace_context, watching
@@ -84,19 +85,21 @@ class Transport:
         self._stop = retry_stop(retry)
         self._pause = RetryWait(retry)
         self._log_bodies = logging_enable
-        verified = httpx.create_ssl_context()  # once: it reads all certificates
 
         def connected() -> Http:
             return Http(
                 follow_redirects=False,  # a token must not follow to wherever an answer points
-                verify=verified,
+                verify=trusted_certificates(),
                 limits=httpx.Limits(keepalive_expiry=_KEEP_ALIVE),
                 # Proxies of the environment are for other machines.
                 mounts={f"all://{endpoint.netloc_host}": None} if endpoint.loopback else None,
                 transport=transport,
             )
 
-        self._connections = Connections(connected, apart=transport is None)
+        direct = None
+        if transport is None:
+            direct = _runtime.direct_transport(endpoint, trusted_certificates, keep_alive=_KEEP_ALIVE)
+        self._connections = Connections(connected, apart=transport is None, direct=direct)
 
     def close(self) -> None:
         """Closes all connections."""

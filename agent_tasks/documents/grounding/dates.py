@@ -23,12 +23,17 @@ _ISO = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
 
 
 class Dates:
-    """The dates of a folded text, looked up by day."""
+    """The dates of a folded text, looked up by day.
 
-    def __init__(self, text: Folded) -> None:
+    Args:
+        text: The text.
+        dates: What `find_dates` finds in it.
+    """
+
+    def __init__(self, text: Folded, dates: Iterable[Written]) -> None:
         self._text = text
         self._places: dict[date, tuple[Written, int]] = {}
-        for written in sorted(find_dates(text.text), key=lambda written: (written.start, -written.end)):
+        for written in sorted(dates, key=lambda written: (written.start, -written.end)):
             for day in written.days:
                 first, count = self._places.get(day, (written, 0))
                 if count == 0 or (written.start >= first.end and count < MAX_OCCURRENCES):

@@ -16,8 +16,10 @@ _LETTERS = {"r": 2018, "h": 1988, "s": 1925, "t": 1911, "m": 1867}
 _HAN = "〇零一二三四五六七八九十"
 _DIGITS = rf"(?:\d{{1,2}}|[{_HAN}]{{1,3}})"
 _END = "(?:日|号|號)"
+_BOTH_YEARS = rf"(?:\((?:{'|'.join(_ERAS)}|[a-z])\s?(?:{_DIGITS}|\d{{3}}|元)\s?年?\)\s?)?"
+"""2026年(令和8年)5月25日"""
 _WITH_CHARACTERS = re.compile(
-    rf"(?<!\d)(\d{{4}}|[{_HAN}]{{4}})\s?年\s?({_DIGITS})\s?月\s?({_DIGITS})\s?{_END}"
+    rf"(?<!\d)(\d{{4}}|[{_HAN}]{{4}})\s?年\s?{_BOTH_YEARS}({_DIGITS})\s?月\s?({_DIGITS})\s?{_END}"
 )
 _OF_ERA = re.compile(
     rf"({'|'.join(_ERAS)})\s?({_DIGITS}|\d{{3}}|元)\s?年\s?({_DIGITS})\s?月\s?({_DIGITS})\s?{_END}"

@@ -98,11 +98,11 @@ _PHONE_SIGNS = r"[ ()./-]{0,3}"
 def find_phone(value: str, text: Folded) -> Match | None:
     """Find a telephone number, whatever stands between its digits; (0) after the country's may be there."""
     digits = re.sub(r"\D", "", fold(value))
-    lead = r"\+ ?" if value.strip().startswith("+") else r"\(?"
+    lead = r"\+ ?" if value.strip().startswith("+") else r"(?<!\d )\(?"
     if digits.startswith("00") and not value.strip().startswith("+"):
-        digits, lead = digits[2:], r"(?:\+|00) ?"
+        digits, lead = digits[2:], r"(?:\+|(?<!\d )00) ?"
     elif lead == r"\+ ?":
-        lead = r"(?:\+|00) ?"
+        lead = r"(?:\+|(?<!\d )00) ?"
     between = rf"(?: ?\(0\))?{_PHONE_SIGNS}"
     return _first(re.compile(rf"{_BEFORE_DIGITS}{lead}{between.join(digits)}{_AFTER_DIGITS}"), text)
 
@@ -112,7 +112,11 @@ def find_grouped(value: str, text: Folded) -> Match | None:
     between = r"(?:[.-]| ?[()] ?)?"
     digits = re.sub(r"\D", "", fold(value))
     return _first(
-        re.compile(rf"{_BEFORE_DIGITS}(?<![^\W_])\(?{between.join(digits)}(?![^\W_]){_AFTER_DIGITS}"), text
+        re.compile(
+            rf"{_BEFORE_DIGITS}(?<![^\W_])(?<!\d )\(?{between.join(digits)}"
+            rf"(?![^\W_]|-[^\W\d_]{{1,2}}(?![^\W_])){_AFTER_DIGITS}"
+        ),
+        text,
     )
 
 

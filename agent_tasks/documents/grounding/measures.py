@@ -35,10 +35,20 @@ def find_currency(value: str, text: Folded) -> Match | None:
     if match is None:
         return None
     called = spellings.get(fold(text.source[match.start : match.end]).strip(" ."), frozenset())
+    if len(called) > 1 and (named := called & _named_codes(text.source)) and not named & meant:
+        return None  # the text says which of them its sign means
     if len(called) > len(meant) or called - meant:
         quote = text.source[match.start : match.end]
         return match._replace(how=How.AMBIGUOUS, note=f"{quote} may be {' or '.join(sorted(called))}")
     return _named(value, text, match)
+
+
+_CODE = regex.compile(r"(?<![\p{L}\p{M}\p{N}])[A-Z]{3}(?![\p{L}\p{M}])")
+
+
+def _named_codes(source: str) -> frozenset[str]:
+    """The codes of currencies that a text has."""
+    return frozenset(_CODE.findall(source)) & currency_codes()
 
 
 def find_unit(value: str, text: Folded) -> Match | None:
@@ -73,7 +83,7 @@ def _beside_number(names: str, text: str) -> regex.Pattern[str]:
 
 def _after_number(names: str, _text: str) -> regex.Pattern[str]:
     return regex.compile(
-        rf"[\d½¼¾%.-] ?\K(?P<name>{names})(?![\p{{L}}\p{{M}}\d²³]|/\p{{L}}{{1,3}}(?!\p{{L}}))"
+        rf"[\d½¼¾%.-] ?\K(?P<name>{names})(?![\p{{L}}\p{{M}}\d²³]|/\d{{0,4}} ?\p{{L}}{{1,3}}(?!\p{{L}}))"
     )
 
 

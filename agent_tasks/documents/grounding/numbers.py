@@ -5,10 +5,9 @@ All readings of a number are given; where a text can mean two (1.250), both are 
 
 from __future__ import annotations
 
-import functools
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
@@ -16,10 +15,13 @@ from typing import NamedTuple
 import regex
 
 from agent_tasks.documents.grounding import numerals
+from agent_tasks.documents.grounding.compounds import compounds, is_dated
+from agent_tasks.documents.grounding.decimals import Decimals, plain
 from agent_tasks.documents.grounding.folding import Folded
 from agent_tasks.documents.grounding.names import currency_spellings, is_written_to_numbers
 from agent_tasks.documents.grounding.records import MAX_OCCURRENCES, How, Match
 from agent_tasks.documents.grounding.scripts import Kind, kind_of
+from agent_tasks.documents.grounding.written_dates import Written
 
 MAX_DIGITS = 40
 """Digits of a number; longer rows of digits are none."""
@@ -67,15 +69,21 @@ class _Place:
 
 
 class Numbers:
-    """The numbers of a folded text, looked up by value."""
+    """The numbers of a folded text, looked up by value.
 
-    def __init__(self, text: Folded) -> None:
+    Args:
+        text: The text.
+        dates: Its dates, whose digits are no numbers.
+    """
+
+    def __init__(self, text: Folded, dates: Iterable[Written] = ()) -> None:
         self._text = text
         # By absolute value and whether it must be negative.
         self._places: dict[tuple[Decimal, bool], _Place] = {}
         self._decimals = Decimals(text.text)
-        for number, start, end, is_negative in readings(text, self._decimals):
-            self._add((number, False), start, end)
+        for number, start, end, is_negative in readings(text, self._decimals, dates):
+            if not is_negative or not _MINUS_BESIDE.search(text.text, max(0, start - 8), start):
+                self._add((number, False), start, end)
             if is_negative:
                 self._add((number, True), start, end)
 
@@ -89,7 +97,7 @@ class Numbers:
             place.start, place.end = start, end
 
     def find(self, number: Decimal) -> Match | None:
-        """The first place with the number. A negative one needs a sign; a positive one doesn't mind one."""
+        """The first place with the number: a negative one needs a sign, a positive one minds a minus."""
         if not number.is_finite():
             return None
         place = self._places.get((abs(number), number < 0))
@@ -105,48 +113,13 @@ class Numbers:
         if not re.fullmatch(r"(?:\d{1,3}')?\d{1,3}[.,]\d{3}", quote) or quote.startswith("0"):
             return None
         decimal = "," if self._text.text.startswith(_NO_ORE, end) else self._decimals.sign
-        others = [f"{reading.normalize():f}" for reading in sorted(_plain(quote, decimal))]
+        others = [f"{reading.normalize():f}" for reading in sorted(plain(quote, decimal))]
         return f"{quote} may be {' or '.join(others)}" if len(others) > 1 else None
 
 
-class Decimals:
-    """Which sign parts whole numbers from decimals in a text, if all numbers that tell it agree.
-
-    Args:
-        folded: The folded text.
-    """
-
-    def __init__(self, folded: str) -> None:
-        self._folded = folded
-
-    @functools.cached_property
-    def sign(self) -> str | None:
-        """The sign; None if too few numbers tell it, or they differ."""
-        told = dict.fromkeys(",.", 0)
-        for piece in set(_TELLING.findall(self._folded)):
-            for sign, other in ((",", "."), (".", ",")):
-                told[sign] += _tells(piece, sign, other)
-        for sign, other in ((",", "."), (".", ",")):
-            if told[sign] >= _ENOUGH_TELL and told[other] == 0:
-                return sign
-        return None
-
-
+_MORE_GROUPS = re.compile(r" \d{1,2}(?![\d.,])")
 _NO_ORE = ",-"
 """After crowns: 4.418,-"""
-_ENOUGH_TELL = 2
-_TELLING = re.compile(r"\d++(?:[.,']\d++)++\.?")
-
-
-def _tells(piece: str, sign: str, other: str) -> int:
-    """How surely a number has the sign before its decimals: 0.125 and 1,234,567 leave no doubt."""
-    whole, _, decimals = piece.partition(sign)
-    if decimals.isdigit() and (len(decimals) <= 2 or whole == "0"):
-        return _ENOUGH_TELL if whole == "0" else 1 if _are_groups(whole.split(other)) else 0
-    groups = piece.split(other)
-    return (
-        _ENOUGH_TELL if len(groups) > 2 and piece.replace(other, "").isdigit() and _are_groups(groups) else 0
-    )
 
 
 def in_value(value: str) -> list[list[Decimal]]:
@@ -161,16 +134,22 @@ def in_value(value: str) -> list[list[Decimal]]:
     return list(by_place.values())
 
 
-def readings(text: Folded, decimals: Decimals | None = None) -> Iterator[Reading]:
+def readings(
+    text: Folded, decimals: Decimals | None = None, dates: Iterable[Written] = ()
+) -> Iterator[Reading]:
     """All numbers that can be read in a text, each reading by itself. Places are those of the folded text.
 
     Args:
         text: The text.
         decimals: The sign of its decimals.
+        dates: Its dates.
     """
     folded = text.text
-    whole: list[tuple[int, int]] = []  # their parts are no numbers of their own
-    for start, end, number in (*numerals.mixed(folded), *_fractions(folded)):
+    whole = list(compounds(text, dates))  # their parts are no numbers of their own
+    is_part = _Parts(whole)
+    for start, end, number in sorted((*numerals.mixed(folded), *_fractions(folded), *_powers(folded))):
+        if is_part(start):
+            continue
         whole.append((start, end))
         yield Reading(number, start, end, _is_negative(folded, start, end))
     is_part = _Parts(whole)
@@ -181,7 +160,7 @@ def readings(text: Folded, decimals: Decimals | None = None) -> Iterator[Reading
             or folded[match.start() - 1 : match.start()] == "%"
         ):
             continue
-        yield from _extended(folded, *match.span(), _plain(match[0].replace(" ", "")))
+        yield from _extended(folded, *match.span(), plain(match[0].replace(" ", "")))
         if _is_one_number(folded, match, decimals):
             whole.append(match.span())
     for start, end, number in _with_colon(folded):
@@ -189,11 +168,24 @@ def readings(text: Folded, decimals: Decimals | None = None) -> Iterator[Reading
         yield from _extended(folded, start, end, [number])
     for match in _BROKEN.finditer(folded):
         if len(match[0]) <= 2 * MAX_DIGITS:
-            yield from _extended(folded, *match.span(), _plain(f"{match[1]}{match[2]}{match[3]}"))
+            yield from _extended(folded, *match.span(), plain(f"{match[1]}{match[2]}{match[3]}"))
     is_part = _Parts(whole)
     for match in _PIECE.finditer(folded):
-        if not is_part(match.start()):
+        if is_part(match.start()):
+            yield from _year(match.start(), match[0])
+        else:
             yield from _piece(text, *match.span(), decimals)
+
+
+def _powers(folded: str) -> Iterator[tuple[int, int, Decimal]]:
+    """Powers of ten: 10^6, 10⁶."""
+    for match in _POWER_OF_TEN.finditer(folded):
+        yield *match.span(), Decimal(1).scaleb(int(match[1] or match[2].translate(_SUPERSCRIPT)))
+
+
+_POWER_OF_TEN = re.compile(
+    r"(?<![\d.,'])(?<![×x·*])(?<![×x·*] )10(?:\^([+-]?\d{1,2})(?!\d)|([⁰¹²³⁴-⁹]{1,2}))(?!/)"
+)
 
 
 def _with_colon(folded: str) -> Iterator[tuple[int, int, Decimal]]:
@@ -218,14 +210,14 @@ class _Parts:
 
 
 def _is_one_number(folded: str, match: re.Match[str], decimals: Decimals | None) -> bool:
-    """Whether blanks group the digits of one number for sure: "2 150.00" may be two columns."""
+    """Whether blanks group digits: "2 150.00" is two columns where the text groups by other signs."""
     if match[0].count(" ") > 1 or re.search(r",\d{1,2}\Z", match[0]):
         return True
     if folded[match.start() - 1 : match.start()] == "-" or folded.startswith((_NO_ORE, ".-"), match.end()):
         return True
-    if "," in match[0] and decimals is not None and decimals.sign == ",":
-        return True
-    return _is_money(folded, *match.span())
+    if decimals is None or not decimals.has_groups:
+        return _MORE_GROUPS.match(folded, match.end()) is None
+    return ("," in match[0] and decimals.sign == ",") or _is_money(folded, *match.span())
 
 
 def _is_money(folded: str, start: int, end: int) -> bool:
@@ -268,10 +260,10 @@ def _piece(text: Folded, start: int, end: int, decimals: Decimals | None) -> Ite
     """Digits with signs between them: one number, or several (dates, versions, lists)."""
     folded = text.text
     piece = folded[start:end]
-    numbers = _plain(piece) if end - start <= 2 * MAX_DIGITS and not _is_time(folded, start, end) else []
+    numbers = plain(piece) if end - start <= 2 * MAX_DIGITS and not _is_time(folded, start, end) else []
     if len(numbers) > 1:
         is_crowns = folded.startswith(_NO_ORE, end)
-        numbers = _plain(piece, "," if is_crowns else decimals.sign if decimals else None)
+        numbers = plain(piece, "," if is_crowns else decimals.sign if decimals else None)
     if piece.isdigit():
         is_code = len(piece) > MAX_DIGITS or (len(piece) > 2 and piece[0] == "0" and piece.strip("0") != "")
         if is_code or _is_in_identifier(text, start, end):
@@ -286,12 +278,7 @@ def _piece(text: Folded, start: int, end: int, decimals: Decimals | None) -> Ite
     if piece.count(",") > 1:
         yield from _listed(text, start, piece)
         return
-    for part in _DIGITS.finditer(piece):
-        if len(part[0]) <= MAX_DIGITS:
-            at = start + part.start()
-            yield Reading(
-                Decimal(part[0]), at, at + len(part[0]), part.start() == 0 and _is_negative(folded, at, end)
-            )
+    yield from _year(start, piece)
 
 
 def _is_time(folded: str, start: int, end: int) -> bool:
@@ -313,7 +300,7 @@ def _listed(text: Folded, start: int, piece: str) -> Iterator[Reading]:
     for part in piece.split(","):
         end = at + len(part)
         if len(part) <= MAX_DIGITS and not _is_in_identifier(text, at, end):
-            yield from _extended(text.text, at, end, _plain(part))
+            yield from _extended(text.text, at, end, plain(part))
         at = end + 1
 
 
@@ -323,7 +310,14 @@ def _is_misread(text: Folded, end: int) -> bool:
     return after is not None and text.quote(*after.span()) in ("O", "o", "I", "OO", "oo")
 
 
-_DIGITS = re.compile(r"\d+")
+def _year(start: int, piece: str) -> Iterator[Reading]:
+    """The year of a date with points is a number, its day and month are none."""
+    year = _YEAR.search(piece) if is_dated(piece) else None
+    if year:
+        yield Reading(Decimal(year[0]), start + year.start(), start + year.end(), is_negative=False)
+
+
+_YEAR = re.compile(r"\d{4}")
 
 
 def _with_leading_point(folded: str, start: int, digits: str) -> list[Decimal]:
@@ -364,6 +358,11 @@ _TIMES = re.compile(r"(?<![^\W_])\d+x\Z")
 def _extended(folded: str, start: int, end: int, numbers: list[Decimal]) -> Iterator[Reading]:
     """A number with what belongs to it: its sign, an exponent, a word for a large number, a percent sign."""
     is_negative = _is_negative(folded, start, end)
+    scale_before = numerals.scale_before(folded, start)
+    if scale_before:
+        for number in numbers:
+            yield Reading(number.scaleb(scale_before), start, end, is_negative)
+        return
     exponent = _EXPONENT.match(folded, end)
     if exponent:
         if folded[exponent.end() : exponent.end() + 1] == "/":  # 6.2 x10^9/L: the power is the unit's
@@ -388,6 +387,10 @@ def _extended(folded: str, start: int, end: int, numbers: list[Decimal]) -> Iter
         yield Reading(number, start, end, is_negative)
         if is_share:
             yield Reading(number.scaleb(scale), start, stop, is_negative)
+
+
+_MINUS_BESIDE = re.compile(rf"(?<![^\W_])[-△▲](?:(?:[a-z]{{3}}|[{_CURRENCY}]) ?)?(?=\Z)")
+"""Directly before a number, or before its currency."""
 
 
 def _is_negative(folded: str, start: int, end: int) -> bool:
@@ -418,40 +421,3 @@ _ORDINAL = re.compile(r"\d\. ?\Z")
 _BEFORE = re.compile(
     rf"(.?.?.?)([-(△▲])( {{0,2}})(?:(?<![^\W\d_]){_CODE}\.? ?|[{_CURRENCY}] ?)?\Z", re.DOTALL
 )
-
-
-def _plain(piece: str, decimal: str | None = None) -> list[Decimal]:
-    """What digits with signs between them can mean as one number; nothing, if they cannot be one.
-
-    Args:
-        piece: Digits, points, commas and apostrophes.
-        decimal: The sign of decimals, where it is known; of two readings the one that uses it is meant.
-    """
-    separators = [char for char in piece if not char.isdigit()]
-    if not separators:
-        return [Decimal(piece)]
-    groups = re.split(r"[.,']", piece)
-    last = separators[-1]
-    found: list[Decimal] = []
-    whole, fraction = "".join(groups[:-1]), groups[-1]
-    is_decimal = last != "'" and separators.count(last) == 1 and len(set(separators[:-1])) <= 1
-    if is_decimal and _are_groups(groups[:-1]):
-        found.append(Decimal(f"{whole}.{fraction}"))
-    is_grouped = len(set(separators)) == 1 or (set(separators[:-1]) == {"'"} and last != "'")
-    if is_grouped and _are_groups(groups):  # also 1'250.000, as millions are written in Latin America
-        found.append(Decimal(whole + fraction))
-    if decimal and len(found) > 1:
-        return found[:1] if last == decimal else found[1:]
-    return found
-
-
-def _are_groups(groups: list[str]) -> bool:
-    """Whether digits are grouped as thousands are (the Indian way has pairs before the last three)."""
-    if len(groups) == 1:
-        return True
-    return (
-        1 <= len(groups[0]) <= 3
-        and groups[0][0] != "0"
-        and len(groups[-1]) == 3
-        and all(2 <= len(group) <= 3 for group in groups[1:-1])
-    )

@@ -38,10 +38,18 @@ _SOUTH_ASIAN = {
     7: "கோடி కోటి కోట్ల కోట్లు ಕೋಟಿ കോടി কোটি કરોડ ਕਰੋੜ करोड़ कोटी کروڑ",
 }
 _SURE_WORDS = frozenset(fold(word) for words in _SOUTH_ASIAN.values() for word in words.split())
+_SCALES = {"k": 3, "t": 3, "m": 6, "mio": 6, "mn": 6, "md": 9, "mrd": 9, "b": 9, "bn": 9}
+"""What is written before the code or sign of a currency: TEUR, MSEK, k€."""
+_SCALED_CODES_WORDS = (
+    "eur usd gbp chf sek nok dkk isk pln czk huf ron bgn rsd rub uah try ils aed sar egp zar ngn kes inr "
+    "pkr bdt idr myr php sgd thb vnd cny hkd twd jpy krw aud nzd cad mxn brl ars clp cop pen"
+)
+_SCALED_CODES = frozenset(_SCALED_CODES_WORDS.split())
+"""Not of all currencies: MWST is a tax."""
 _OWN_WORDS = {
     **{fold(word): power for power, words in _SOUTH_ASIAN.items() for word in words.split()},
-    "k": 3,
-    "m": 6,
+    **{"k": 3, "m": 6, "mm": 6, "b": 9, "t": 12, "tkr": 3, "mkr": 6, "mdkr": 9},
+    **{"hundred": 2, "hundert": 2, "ngàn": 3},
     "mn": 6,
     "bn": 9,
     "lakh": 5,
@@ -54,10 +62,13 @@ _OWN_WORDS = {
 }
 _SIGN_AFTER = regex.compile(r"\p{Sc}")
 _SIGN_BEFORE = regex.compile(r"\p{Sc} ?[\d.,]+\Z")
-_ATTACHED_ONLY = frozenset("km")
+_ATTACHED_ONLY = frozenset(("k", "m", "mm", "b", "t"))
 # Short words that mean nothing else beside a number: the number without them is not in the text.
-_SURE = re.compile("mio|mrd|mln|mld|mlrd|bn|tsd|тыс|млн|млрд|lakh|lac|juta|tỷ|ล้าน|mn|tys|tis")
+_SURE = re.compile(
+    "mil|mila|tkr|mkr|mdkr|bln|mio|mrd|mln|mld|mlrd|bn|tsd|тыс|млн|млрд|lakh|lac|juta|tỷ|ล้าน|mn|tys|tis"
+)
 _SURE_SIZE = 5
+_SCALED_BEFORE = regex.compile(r"(?<![\p{L}\p{M}\d])(?:([ktm])(\p{Sc})|([a-z]{4,6})) ?\Z")
 _UNSPACED = regex.compile(r"[\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
 
 
@@ -133,23 +144,49 @@ def multiplier_at(folded: str, end: int) -> Multiplier | None:
     word = match[1]
     if _UNSPACED.match(word):
         return _unspaced(word, match.start(1))
+    scale = _scale(word) or (word == "t" and _SIGN_AFTER.match(folded, match.end(1)) and 3)
+    if scale:
+        return Multiplier(frozenset((scale,)), match.end(1), True)
     if word in _OWN_WORDS:
         if word in _ATTACHED_ONLY and match.start(1) > end and not _SIGN_AFTER.match(folded, match.end(1)):
             return None
         powers = frozenset((_OWN_WORDS[word],))
     else:
         powers = multipliers().get(word, frozenset())
-    is_sure = word in _SURE_WORDS or _SURE.fullmatch(word) is not None or len(word) >= _SURE_SIZE
-    if not powers or (
-        not is_sure and (word in unit_spellings() or word in currency_spellings()) and word not in _OWN_WORDS
-    ):
+    is_other = word in unit_spellings() or word in currency_spellings()
+    is_sure = (
+        word in _SURE_WORDS
+        or _SURE.fullmatch(word) is not None
+        or len(word) >= _SURE_SIZE
+        or (word in multipliers() and word != "cr" and not is_other)
+    )
+    if not powers or (not is_sure and is_other and word not in _OWN_WORDS):
         return None
     if word in _ATTACHED_ONLY:  # 5m may be metres, £5m are millions
-        is_sure = (
+        is_money = (
             _SIGN_AFTER.match(folded, match.end(1)) is not None
             or _SIGN_BEFORE.search(folded[max(0, end - 16) : end]) is not None
         )
+        if not is_money and word not in ("k", "m"):
+            return None
+        is_sure = is_money or word == "k"
     return Multiplier(powers, match.end(1), is_sure)
+
+
+def _scale(word: str) -> int | None:
+    """The power of a letter before a currency's code: TEUR, MSEK."""
+    code = word[-3:]
+    if word in currency_spellings() or code not in _SCALED_CODES:
+        return None
+    return _SCALES.get(word[:-3])
+
+
+def scale_before(folded: str, start: int) -> int | None:
+    """The power of a letter before the currency that stands before a number: TEUR 418."""
+    match = _SCALED_BEFORE.search(folded[max(0, start - 10) : start])
+    if match is None:
+        return None
+    return _SCALES[match[1]] if match[2] else _scale(match[3])
 
 
 def _unspaced(word: str, start: int) -> Multiplier | None:

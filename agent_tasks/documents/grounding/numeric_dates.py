@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from enum import Enum
 
 from agent_tasks.documents.grounding.calendars import Era, minguo_year
 from agent_tasks.documents.grounding.written_dates import Order, Written, written
@@ -16,7 +17,7 @@ _NORDIC = re.compile(r"(?<![\d./-])(\d{1,2})/(\d{1,2})(?:-(\d{4}|\d{2})| (\d{4})
 # Another date after a sign: both stand in a range.
 _NEXT_DATE = re.compile(r"[/-]\d{1,4}([./-])\d{1,2}\1\d{1,4}(?!\d)")
 _DATE_BEFORE = re.compile(r"(?<!\d)\d{1,4}([./-])\d{1,2}\1\d{1,4}[/-]\Z")
-_COMPACT = re.compile(r"(?<!\d)((?:19|20)\d{2})(\d{2})(\d{2})(?!\d)")
+_COMPACT = re.compile(r"(?<!\d)(?<![^\W_][-/])((?:19|20)\d{2})(\d{2})(\d{2})(?![\d]|[-/]\d)")
 _ROMAN_MONTH = r"\b(x{1}i{0,2}|i?v|vi{0,3}|i{1,3}|ix)\b"
 _ROMAN = re.compile(
     rf"(?<![\d./-])(\d{{1,2}})\s?[./-]?\s?{_ROMAN_MONTH}\s?[./-]?\s?((?:19|20)\d{{2}})(?!\d|[/-]\d)"
@@ -44,7 +45,7 @@ _WORDED = {
         r"(?<!\d)(?P<day>\d{1,2}) tháng (?P<month>\d{1,2})(?: ?,? năm |[ ,/-]{1,2})(?P<year>\d{4})(?!\d)"
     ),
     "оны": re.compile(
-        r"(?<!\d)(?P<year>\d{4}) оны (?P<month>\d{1,2})-?(?:р|дугаар|дүгээр) сарын (?P<day>\d{1,2})(?!\d)"
+        r"(?<!\d)(?P<year>\d{4}) оны (?P<month>\d{1,2})[- ]?(?:р|дугаар|дүгээр) сарын (?P<day>\d{1,2})(?!\d)"
     ),
     "ཟླ": re.compile(
         r"(?<!\d)(?P<year>\d{4})[ ་]*(?:ལོ|ལོའི)?[ ་]*ཟླ[ ་](?P<month>\d{1,2})[ ་]*(?:པའི)?[ ་]*"
@@ -63,13 +64,16 @@ _LONGEST_START = 16
 
 def numeric_dates(folded: str, era: Era) -> Iterator[Written]:
     """All dates in digits; where they can be read in several orders, with all of them."""
-    for match in _NUMERIC.finditer(folded):
-        if (
-            match[0].count("\n") <= 1
-            and _is_whole(folded, match)
-            and not _ETHIOPIAN_ERA.match(folded, match.end())
-        ):
-            yield from _numeric(folded, match, era)
+    dates = [
+        match
+        for match in _NUMERIC.finditer(folded)
+        if match[0].count("\n") <= 1
+        and _is_whole(folded, match)
+        and not _ETHIOPIAN_ERA.match(folded, match.end())
+    ]
+    usage = _usage(dates)
+    for match in dates:
+        yield from _numeric(folded, match, era, usage)
     for match in _NORDIC.finditer(folded) if "/" in folded else ():
         yield from written({(match[3] or match[4], match[2], match[1])}, *match.span())
     for match in _COMPACT.finditer(folded):
@@ -83,6 +87,30 @@ def numeric_dates(folded: str, era: Era) -> Iterator[Written]:
             yield from written({(match["year"], match["month"], match["day"])}, *match.span())
     for match in _ETHIOPIAN.finditer(folded) if "ዓ" in folded else ():
         yield from written({(match[4], match[3], match[1])}, *match.span(), Era.ETHIOPIAN, is_sure=True)
+
+
+class _Usage(Enum):
+    """Whether the dates of a text that leave no doubt (27/11/2026) begin with the day or the month."""
+
+    DAY_FIRST = "day first"
+    MONTH_FIRST = "month first"
+
+
+def _usage(dates: Iterable[re.Match[str]]) -> _Usage | None:
+    """Return what the dates with slashes or hyphens agree on; None if none tells it, or they differ."""
+    told: set[_Usage] = set()
+    for match in dates:
+        if match[2] == "." or max(len(match[1]), len(match[3])) > 2 or len(match[4]) != 4:
+            continue
+        first, second = int(match[1]), int(match[3])
+        if first > _MONTHS >= second:
+            told.add(_Usage.DAY_FIRST)
+        elif second > _MONTHS >= first:
+            told.add(_Usage.MONTH_FIRST)
+    return told.pop() if len(told) == 1 else None
+
+
+_MONTHS = 12
 
 
 def _is_whole(folded: str, match: re.Match[str]) -> bool:
@@ -100,8 +128,8 @@ def _is_whole(folded: str, match: re.Match[str]) -> bool:
     return True
 
 
-def _numeric(folded: str, match: re.Match[str], era: Era) -> Iterator[Written]:
-    usual = _orders(match[1], match[2], match[3], match[4], era)
+def _numeric(folded: str, match: re.Match[str], era: Era, usage: _Usage | None) -> Iterator[Written]:
+    usual = _orders(match[1], match[2], match[3], match[4], era, usage)
     # Two digits of a year come first in East Asia and Hungary.
     year_first = {(match[1], match[3], match[4])}
     if len(match[1]) == 2 and len(match[4]) <= 2 and folded[match.start() - 1 : match.start()] == "'":
@@ -116,14 +144,16 @@ def _numeric(folded: str, match: re.Match[str], era: Era) -> Iterator[Written]:
     if start and (start[2] is None or start[2] == match[2]):
         first, second = start[1], start[3]
         orders = (
-            _orders(first, match[2], second, match[4], era)
+            _orders(first, match[2], second, match[4], era, usage)
             if second
             else {(year, month, first) for year, month, day in usual if day == match[1]}
         )
         yield from written(orders, low + start.start(), match.end(), era)
 
 
-def _orders(first: str, sign: str, middle: str, last: str, era: Era) -> set[Order]:
+def _orders(
+    first: str, sign: str, middle: str, last: str, era: Era, usage: _Usage | None = None
+) -> set[Order]:
     """Year, month and day in the orders that the digits allow. With points, the month is never first."""
     if len(first) == 4:
         return {(first, middle, last)}
@@ -131,7 +161,9 @@ def _orders(first: str, sign: str, middle: str, last: str, era: Era) -> set[Orde
         return {(minguo_year(first), middle, last)} if era is Era.MINGUO else set()
     if len(last) in (1, 3):
         return set()
-    orders: set[Order] = {(last, middle, first)}
-    if sign != ".":
-        orders.add((last, first, middle))
-    return orders
+    day_first, month_first = (last, middle, first), (last, first, middle)
+    if sign == "." or (usage is _Usage.DAY_FIRST and int(middle) <= _MONTHS):
+        return {day_first}
+    if usage is _Usage.MONTH_FIRST and int(first) <= _MONTHS:
+        return {month_first}
+    return {day_first, month_first}

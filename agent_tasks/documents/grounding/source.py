@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from agent_tasks.documents.grounding import dates, measures, numbers
+from agent_tasks.documents.grounding import dates, measures, negations, numbers
 from agent_tasks.documents.grounding.folding import Folded
 from agent_tasks.documents.grounding.records import FieldGrounding, Ground, GroundingStatus, Leaf, Match
 from agent_tasks.documents.grounding.words import Words
+from agent_tasks.documents.grounding.written_dates import Written
 
 EXCERPT_CHARS = 30
 """Characters shown on either side of a match."""
@@ -59,7 +60,7 @@ class SourceText:
             "date": self.find_date,
             "currency": lambda value: measures.find_currency(str(value), self._folded),
             "unit": lambda value: measures.find_unit(str(value), self._folded),
-            "enum": lambda value: self.find_text(str(value).replace("_", " ")),
+            "enum": self.find_choice,
         }
         return finders[kind]
 
@@ -71,11 +72,16 @@ class SourceText:
         """
         return self._words.find(unicodedata.normalize("NFC", str(value)))
 
+    def find_choice(self, value: Any) -> Match | None:
+        """Find one of several choices, such as "delivery_note", where the text does not say "no" to it."""
+        choice = unicodedata.normalize("NFC", str(value).replace("_", " "))
+        return self._words.find(choice, negations.is_denied)
+
     def find_number(self, value: Any) -> Match | None:
         """Find a number in any usual spelling: 1,234.50, 1.234,5, 1 234.50, 12 %, 12.5m, 12万3千.
 
         Of a text value (such as "3 x EUR 12.50") each number has to be there. A negative value needs a minus
-        sign, CR or brackets; a positive one doesn't mind them, since a hyphen looks the same.
+        sign, CR or brackets; a positive one is not found where a minus is written to the number.
         """
         if isinstance(value, str):
             wanted = numbers.in_value(unicodedata.normalize("NFC", value))
@@ -108,8 +114,12 @@ class SourceText:
 
     @functools.cached_property
     def _numbers(self) -> numbers.Numbers:
-        return numbers.Numbers(self._folded)
+        return numbers.Numbers(self._folded, self._written)
 
     @functools.cached_property
     def _dates(self) -> dates.Dates:
-        return dates.Dates(self._folded)
+        return dates.Dates(self._folded, self._written)
+
+    @functools.cached_property
+    def _written(self) -> list[Written]:
+        return list(dates.find_dates(self._folded.text))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
+from typing import TypeAlias
 
 import regex
 
-from agent_tasks.documents.grounding import boundaries, gaps, identifiers, letters
+from agent_tasks.documents.grounding import boundaries, gaps, identifiers, letters, neighbours
 from agent_tasks.documents.grounding.folding import Folded
 from agent_tasks.documents.grounding.records import MAX_OCCURRENCES, How, Match
 from agent_tasks.documents.grounding.skeleton import Skeleton, Wanted, wanted
@@ -23,6 +25,9 @@ _RUN = regex.compile(
 )
 
 
+Denial: TypeAlias = Callable[[str, int, int], bool]
+
+
 class Words:
     """A folded text, prepared for looking texts up in it.
 
@@ -37,16 +42,17 @@ class Words:
     def _skeleton(self) -> Skeleton:
         return Skeleton(self._text.text)
 
-    def find(self, value: str) -> Match | None:
+    def find(self, value: str, is_denied: Denial | None = None) -> Match | None:
         """The first place that has the value, and how many there are.
 
         Args:
             value: The value in NFC form.
+            is_denied: Tells places that do not count from the source text, start and end.
         """
         sought = wanted(value)
         if not sought.letters:
             return self._find_signs(value.strip())
-        found = self._first(sought)
+        found = self._first(sought, is_denied)
         if found is None and sought.traits.is_phone:
             return identifiers.find_phone(value, self._text)
         if found is None and sought.traits.is_grouped:
@@ -73,14 +79,14 @@ class Words:
         count = min(self._text.source.count(value), MAX_OCCURRENCES)
         return Match(at, at + len(value), How.EXACT, count)
 
-    def _first(self, sought: Wanted) -> Match | None:
+    def _first(self, sought: Wanted, is_denied: Denial | None) -> Match | None:
         skeleton, size = self._skeleton, len(sought.letters)
         found: Match | None = None
         count, misses, most = 0, 0, min(MAX_NEAR_MISSES, MAX_COMPARED // size + 1)
         at = skeleton.text.find(sought.letters)
         while at >= 0 and count < MAX_OCCURRENCES and misses < most:
             match = self._check(sought, at)
-            if match is None:
+            if match is None or (is_denied and is_denied(self._text.source, match.start, match.end)):
                 misses += 1
                 at = skeleton.text.find(sought.letters, self._next_start(at))
                 continue
@@ -100,7 +106,7 @@ class Words:
         end = at + len(sought.letters)
         start_here, end_here = self._skeleton.folded_at(at), self._skeleton.folded_at(end - 1) + 1
         edges = boundaries.edges(self._text, start_here, end_here, sought)
-        if edges is None:
+        if edges is None or neighbours.is_part(self._text, start_here, end_here, sought):
             return None
         inner = gaps.agreement(sought, dict(self._skeleton.gaps(at, end)), edges)
         if inner is None:

@@ -35,6 +35,9 @@ class ExtractSection(StepSection):
     """The agent, whose `answer` names the fields."""
     prompt: str | None = None
     """Template of the turn; default the agent's, or one that lists the fields."""
+    read: HowRead = "whole"
+    """What of the document goes into the prompt: all of it; one range of pages after the other, as large as
+    `limits.max_document_tokens` allows; or the passages that speak of the fields."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +52,7 @@ class ExtractStep(Step):
     repair: Prompt | None = None
     """Of a file without `steps`: what the agent is told of errors."""
     read: HowRead = "whole"
-    """Of a file without `steps`: what of the document goes into a prompt."""
+    """What of the document goes into a prompt."""
 
     @property
     def agents(self) -> tuple[FileAgent, ...]:
@@ -64,11 +67,16 @@ class ExtractStep(Step):
     @property
     def reads_document(self) -> bool:
         """Whether the whole text goes into a prompt."""
+        return self.read == "whole" and self._takes_text
+
+    @property
+    def _takes_text(self) -> bool:
         return self.prompt.prompt.reads_all or (self.repair is not None and self.repair.reads_all)
 
     def facts(self) -> Mapping[str, Any]:
-        """Agent and prompt."""
-        return {"agent": self.agent.facts(), "prompt": self.prompt.source}
+        """Agent, prompt, and how the document is read, unless that is whole."""
+        in_parts = {} if self.read == "whole" else {"read": self.read}
+        return {"agent": self.agent.facts(), "prompt": self.prompt.source, **in_parts}
 
     def summary(self) -> str:
         """What is extracted."""
@@ -77,9 +85,10 @@ class ExtractStep(Step):
 
     async def run(self, context: StepContext) -> Any:
         """Ask for the fields; an answer that stays invalid is for a person to look at."""
-        fields, content, outcome = self.agent.answer.fields, context.run.content, context.run.outcome
+        fields, outcome = self.agent.answer.fields, context.run.outcome
         assert fields is not None  # noqa: S101 - looked at when the step is planned
-        if self.read == "whole" or content is None:
+        content = context.document() if self.read != "whole" else None
+        if content is None:
             extracted = Extracted(*await self._ask(context, context.values, fields))
         else:
 
@@ -115,6 +124,7 @@ class ExtractStep(Step):
             self.agent,
             self.prompt.render(told),
             suffix=of_part,
+            is_bounded=self.read != "whole",
             answer=AnswerType(output.name, asked_for.response_format(), output.parse),
             repair_step=self.repair_step.replace("{part}", of_part),
             repair_prompt=None
@@ -156,7 +166,11 @@ class _Extract:
         prompt = load.agent_prompt(agent, given)
         if prompt is None:
             return None
-        return ExtractStep(head=load.head, type=agent.answer.type, agent=agent, prompt=prompt)
+        if not load.is_read(section.read, prompt):
+            return None
+        return ExtractStep(
+            head=load.head, type=agent.answer.type, agent=agent, prompt=prompt, read=section.read
+        )
 
 
 EXTRACT = _Extract()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from agent_tasks.errors import RunIncompleteError
 from agent_tasks.pipeline.output_schema import OutputSchema, parse_answer
@@ -30,6 +30,9 @@ class ReviewSection(StepSection):
     """The agent. Its answer is always `approved` and `problems`."""
     prompt: str | None = None
     """Template of the turn; default the agent's."""
+    read: Literal["whole", "passages"] = "whole"
+    """What of the document goes into the prompt: all of it; or the passages where values were found, and
+    those that speak of the fields of the steps before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +50,7 @@ class ReviewStep(Step):
     )
     """The names of its prompt."""
     read: HowRead = "whole"
-    """Of a file without `steps`: whether its prompt has the whole text, or passages about the fields."""
+    """Whether its prompt has the whole text, or passages about the fields."""
     fields: OutputSchema | None = field(default=None, compare=False)
 
     @property
@@ -58,11 +61,13 @@ class ReviewStep(Step):
     @property
     def reads_document(self) -> bool:
         """Whether the whole text goes into the prompt."""
-        return self.prompt.prompt.reads_all
+        return self.read == "whole" and self.prompt.prompt.reads_all
 
     def facts(self) -> Mapping[str, Any]:
-        """Agent and prompt."""
-        return {"agent": self.agent.facts(), "prompt": self.prompt.source}
+        """Agent, prompt, and of which fields it reads, unless it reads all."""
+        of = sorted(self.fields.fields) if self.read != "whole" and self.fields is not None else None
+        in_parts = {"read": self.read, "of": of} if of is not None else {}
+        return {"agent": self.agent.facts(), "prompt": self.prompt.source, **in_parts}
 
     def summary(self) -> str:
         """Who reviews."""
@@ -71,16 +76,21 @@ class ReviewStep(Step):
     async def run(self, context: StepContext) -> Any:
         """Ask for the verdict; what it disapproves of is for a person to look at."""
         values = self.named(context.values)
-        content = context.run.content
-        if self.read != "whole" and self.fields is not None and content is not None:
+        content = context.document() if self.read != "whole" else None
+        if self.fields is not None and content is not None:
             reader = PartReader(
                 self.read, self.fields, context.run.limits.max_document_tokens, estimate_tokens
             )
-            values = await reader.about_values(content, dict(values), context.run.outcome.grounding)
+            found = context.run.outcome.grounding if content is context.run.content else ()
+            values = await reader.about_values(content, dict(values), found)
         prompt = self.prompt.render(values)
         try:
             answer = await context.ask(
-                self.agent, prompt, answer=verdict(strict=self.agent.entry.strict), repairs=self.repairs
+                self.agent,
+                prompt,
+                is_bounded=self.read != "whole",
+                answer=verdict(strict=self.agent.entry.strict),
+                repairs=self.repairs,
             )
         except RunIncompleteError as error:
             # What it reviews stands; a person can do what the reviewer did not.
@@ -132,7 +142,29 @@ class _Review:
         prompt = load.agent_prompt(agent, section.prompt)
         if prompt is None:
             return None
-        return ReviewStep(head=load.head, type=VERDICT.or_null(), agent=agent, prompt=prompt)
+        fields = _all_fields(load) if section.read != "whole" else None
+        if not load.is_read(section.read, prompt):
+            return None
+        if fields is not None and not fields.fields:
+            load.problem(
+                "read", "there are no fields whose passages could be shown.",
+                "Put it behind a step that extracts fields, or remove `read`.",
+            )  # fmt: skip
+            return None
+        return ReviewStep(
+            head=load.head,
+            type=VERDICT.or_null(),
+            agent=agent,
+            prompt=prompt,
+            read=section.read,
+            fields=fields,
+        )
+
+
+def _all_fields(load: LoadContext) -> OutputSchema:
+    """The fields of all answers before it."""
+    found = {name: spec for schema in load.answered_fields.values() for name, spec in schema.fields.items()}
+    return OutputSchema("review", found)
 
 
 REVIEW = _Review()

@@ -109,3 +109,16 @@ def test_an_open_call_keeps_a_conversation_from_going_on(api: Wire) -> None:
     api.respond(conversation=identifier, input=one, tools=[WEATHER], status=400)
     answered = api.respond(conversation=identifier, input=outputs(first, "4", "20"), tools=[WEATHER])
     assert answered["status"] == "completed"
+
+
+def test_limits_of_a_conversation(api: Wire) -> None:
+    for metadata in ({str(number): "x" for number in range(17)}, {"k" * 65: "x"}, {"k": "x" * 513}):
+        api.call("POST", "/openai/v1/conversations", {"metadata": metadata}, status=400)
+    long = {"type": "message", "role": "user", "content": "x" * 1_500_001}
+    error = api.call("POST", "/openai/v1/conversations", {"items": [long]}, status=400)["error"]
+    assert error["code"] == "string_above_max_length"
+
+
+def test_metadata_is_replaced_as_a_whole(api: Wire) -> None:
+    path = f"/openai/v1/conversations/{api.conversation(metadata={'a': 'b', 'c': 'd'})}"
+    assert api.call("POST", path, {"metadata": {"a": "e"}})["metadata"] == {"a": "e"}

@@ -135,12 +135,18 @@ def test_fields_of_the_agent_are_refused_as_reported(api: Wire) -> None:
         ({"metadata": {"k" * 65: "x"}}, "metadata"),
         ({"metadata": {"k": "x" * 513}}, "metadata"),
         ({"temprature": 1}, "temprature"),
-        ({"background": True, "store": False}, "store"),
+        ({"background": True, "store": False}, "background"),
         ({"input": None}, "input"),
         ({"model": None}, "model"),
         ({"text": {"format": {"type": "json_schema", "schema": {"type": "object"}}}}, "text.format.name"),
         ({"tools": [{"type": "file_search"}]}, "tools[0].vector_store_ids"),
         ({"tool_choice": {"type": "function", "name": "none"}}, "tool_choice"),
+        ({"conversation": "conv_x", "previous_response_id": "resp_x"}, "conversation"),
+        ({"safety_identifier": "x" * 129}, "safety_identifier"),
+        ({"tools": [{**WEATHER, "name": f"f{number}"} for number in range(129)]}, "tools"),
+        ({"truncation": "some"}, "truncation"),
+        ({"include": ["everything"]}, "include[0]"),
+        ({"structured_inputs": {"a": "b"}}, "structured_inputs"),
     ],
 )
 def test_a_wrong_request_is_refused(api: Wire, fields: Json, param: str) -> None:
@@ -205,3 +211,25 @@ def test_a_restarted_service_goes_on_with_what_it_was_at(service: object) -> Non
         running.kill()
         running.restart()
         assert text_of(api.ended(made["id"])) == "At last."
+
+
+def test_an_empty_model_beside_an_agent_passes_as_agent_framework_sends_it(api: Wire) -> None:
+    reference = api.agent("empty-model")
+    assert api.respond(input="x", agent_reference=reference, model="")["status"] == "completed"
+    error = api.respond(input="x", agent_reference=reference, model="gpt-4o", status=400)["error"]
+    assert [detail["param"] for detail in error["details"]] == ["model"]
+
+
+@pytest.mark.parametrize("limit", [0, 101])
+def test_a_page_has_one_to_a_hundred(api: Wire, limit: int) -> None:
+    for path in ("responses", "conversations"):
+        assert api.call("GET", f"/openai/v1/{path}", status=400, limit=limit)["error"]["param"] == "limit"
+
+
+def test_a_response_that_is_incomplete_cannot_be_cancelled(api: Wire) -> None:
+    incomplete = {"outcome": "incomplete", "reason": "max_completion_tokens"}
+    api.faults({"when": {"operation": "responses.create"}, "then": {"run": incomplete}, "count": 1})
+    made = api.ended(api.respond(input="x", background=True)["id"])
+    assert (made["status"], made["incomplete_details"]) == ("incomplete", {"reason": "max_output_tokens"})
+    error = api.call("POST", f"/openai/v1/responses/{made['id']}/cancel", status=400)["error"]
+    assert error["message"] == "Cannot cancel a response in terminal state."

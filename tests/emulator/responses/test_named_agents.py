@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from agents_emulator.responses import versions
 from tests.emulator.helpers import needs_recordings, recording
 from tests.emulator.responses.helpers import MODEL, Wire, text_of
 
@@ -132,3 +133,37 @@ def test_secrets_of_a_definition_do_not_come_back(api: Wire) -> None:
 def test_agents_need_an_api_version_and_openai_needs_none(api: Wire) -> None:
     assert api.call("GET", "/agents", status=400)["error"]["code"] == "UnsupportedApiVersionValue"
     api.call("GET", "/openai/v1/conversations")
+
+
+def test_limits_of_an_agent(api: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, definition = "/agents/limited/versions", {"kind": "prompt", "model": MODEL}
+    tools = [{"type": "function", "name": f"f{number}", "parameters": {}} for number in range(129)]
+    for wrong in (
+        {"definition": definition, "description": "x" * 513},
+        {"definition": definition, "metadata": {"k": "x" * 513}},
+        {"definition": {**definition, "tools": tools}},
+    ):
+        api.call("POST", path, wrong, status=400, **V1)
+    monkeypatch.setattr(versions, "MAX_VERSIONS", 2)
+    for status in (200, 200, 400):
+        api.call("POST", path, {"definition": definition}, status=status, **V1)
+
+
+def test_a_schema_comes_back_strict_as_recorded(api: Wire) -> None:
+    text = {"format": {"type": "json_schema", "name": "n", "schema": {"type": "object"}}}
+    api.agent("schematic", text=text)
+    latest = api.call("GET", "/agents/schematic", **V1)["versions"]["latest"]
+    assert latest["definition"]["text"]["format"]["strict"] is True
+
+
+def test_an_update_is_a_merge_patch_as_the_official_client_sends_it(api: Wire) -> None:
+    api.agent("patched")
+    kind = {"content-type": "application/merge-patch+json"}
+    content = b'{"agent_endpoint": {"version_selector": {"version_selection_rules": []}}}'
+    answer = api.http.patch("/agents/patched", params=V1, content=content, headers=kind)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["state"] == "enabled"
+    refused = api.http.patch(
+        "/agents/patched", params=V1, content=content, headers={"content-type": "text/plain"}
+    )
+    assert refused.status_code == 415

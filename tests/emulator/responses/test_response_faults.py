@@ -77,6 +77,18 @@ def test_a_list_that_shows_late(api: Wire) -> None:
     assert time.monotonic() - started < 4
 
 
+def test_a_list_of_conversations_that_shows_late(api: Wire) -> None:
+    when = {"method": "POST", "path": "/openai/v1/conversations"}
+    api.faults({"when": when, "then": {"listed_after": 2}, "count": 1})
+    made = api.conversation()
+
+    def listed() -> bool:
+        return made in [one["id"] for one in api.call("GET", "/openai/v1/conversations")["data"]]
+
+    assert not listed()
+    wait_for(listed)
+
+
 def test_throttling_before_and_within(api: Wire) -> None:
     api.faults({"when": CREATE, "then": {"status": 429, "retry_after": 3}, "count": 1})
     answer = _post(api, input="hello")

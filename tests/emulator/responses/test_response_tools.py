@@ -49,6 +49,10 @@ RULES: Json = {
             "when": {"message": "web", "tool_results": False},
             "reply": {"tool_calls": [{"name": "bing_grounding", "arguments": {"query": "tents"}}]},
         },
+        {
+            "when": {"message": "look it up", "tool_results": False},
+            "reply": {"tool_calls": [{"name": "web_search", "arguments": {"query": "tents"}}]},
+        },
         {"when": {"tool_results": True}, "reply": {"text": "{{ tool_results | join(' ') }}"}},
     ],
     "default": {"reply": {"text": "Hello."}},
@@ -193,3 +197,10 @@ def test_a_tool_that_is_not_served_fails_the_response(api: Wire) -> None:
     answer = api.respond(input="hello", tools=[{"type": "shell"}])
     assert answer["status"] == "failed"
     assert answer["error"]["code"] == "unsupported_tool"
+
+
+def test_the_web_is_searched_in_the_folder(api: Wire) -> None:
+    answer = api.respond(input="look it up", tools=[{"type": "web_search"}])
+    assert _items(answer) == ["web_search_call", "message"]
+    assert answer["output"][0]["action"] == {"type": "search", "query": "tents"}
+    assert "5 euros" in text_of(answer)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-from agents_emulator.responses.ids import made_id
+from agents_emulator.engine.responses.ids import made_id
 from agents_emulator.store import Record
 from agents_emulator.tools.code_interpreter import PREFIX
 from agents_emulator.tools.computer_use import COMPUTER_USE

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 
 from agents_emulator.engine.broker import EventBroker
-from agents_emulator.responses.bodies import response_body, stored_response
-from agents_emulator.responses.feed import ResponseFeed
+from agents_emulator.engine.responses.bodies import response_body, stored_response
+from agents_emulator.engine.responses.feed import ResponseFeed
 from agents_emulator.store import RESPONSE_EVENTS, RUN_STEPS, RUNS, Record, Store
 
 

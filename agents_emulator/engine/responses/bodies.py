@@ -6,8 +6,8 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
+from agents_emulator.engine.responses.outputs import output_items
 from agents_emulator.errors import not_found
-from agents_emulator.responses.outputs import output_items
 from agents_emulator.store import Page, Record
 
 _REASONS = {"max_completion_tokens": "max_output_tokens", "max_prompt_tokens": "max_output_tokens"}

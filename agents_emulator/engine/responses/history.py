@@ -5,10 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 
+from agents_emulator.engine.responses.items import output_text
+from agents_emulator.engine.responses.refusals import no_call_for, no_output_for
 from agents_emulator.engine.toolwork import REFUSED
 from agents_emulator.errors import ServiceError
-from agents_emulator.responses.items import output_text
-from agents_emulator.responses.refusals import no_call_for, no_output_for
 from agents_emulator.store import CONVERSATION_ITEMS, RESPONSES, RUNS, Record
 from agents_emulator.tools.computer_use import screenshot_block
 

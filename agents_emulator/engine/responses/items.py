@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from agents_emulator.engine.responses.ids import posted_id
 from agents_emulator.errors import bad_request, missing_parameter
-from agents_emulator.responses.ids import posted_id
 from agents_emulator.store import Record
 
 MAX_POSTED_ITEMS = 20
@@ -59,7 +59,7 @@ def checked_item(item: Any, partition: str, where: str) -> Record:
             f"Invalid type for '{where}': expected an object.", param=where, code="invalid_type"
         )
     kind = item.get("type")
-    if kind is None:
+    if not isinstance(kind, str):
         # Stricter than OpenAI, where it may be left out of messages (reported).
         raise missing_parameter(f"{where}.type")
     if kind not in _REQUIRED and _GIVEN_BACK.fullmatch(str(kind)):

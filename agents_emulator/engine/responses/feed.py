@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from agents_emulator.engine.broker import Event
-from agents_emulator.engine.toolwork import CALL_FINISHED, CALL_OPENED, call_event
-from agents_emulator.responses.shown import (
+from agents_emulator.engine.responses.shown import (
     Shown,
     Wording,
     call_item,
@@ -21,6 +20,7 @@ from agents_emulator.responses.shown import (
     output_item,
     search_item,
 )
+from agents_emulator.engine.toolwork import CALL_FINISHED, CALL_OPENED, call_event
 from agents_emulator.store import Record
 
 _STAGES = {"file_search_call": ("in_progress", "searching"), "web_search_call": ("in_progress", "searching")}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 
-from agents_emulator.responses.shown import (
+from agents_emulator.engine.responses.shown import (
     Shown,
     call_item,
     listing_item,

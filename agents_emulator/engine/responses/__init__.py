@@ -1,0 +1,1 @@
+"""How a run is told in the successor's words: responses, their items and events."""
