@@ -6,8 +6,10 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from agent_tasks.client import AsyncAgentsClient
+from agent_tasks.client import AsyncAgentsClient, AsyncResponsesClient
 from agent_tasks.operations import AgentSpec, TurnSpec, Workspace, ensure_agent, run_turn
+from agent_tasks.settings import ServiceKind
+from agent_tasks.testing import ServiceLog
 from tests.benchmarks.batches import plain_service
 from tests.benchmarks.figures import Figures, Goal
 
@@ -56,6 +58,47 @@ async def test_a_durable_turn_against_a_bare_one(journal_url: str, tmp_path: Pat
         "turn from the journal, processor ms", min(reused_ms), against=min(durable_ms), what="new turn"
     )
     figures.add("journaled step, processor ms", min(step_ms), Goal(1.5))
+
+
+async def test_a_durable_turn_of_the_successor_against_a_bare_one(
+    journal_url: str, tmp_path: Path, figures: Figures
+) -> None:
+    """The same on the Responses wire: a conversation, and a streamed response in it."""
+    with plain_service(tmp_path / "service") as endpoint:
+        async with (
+            Workspace.open(endpoint, None, journal_url, scope="bench", service=ServiceKind.RESPONSES) as ws,
+            AsyncResponsesClient(f"{endpoint}/openai/v1", None) as client,
+        ):
+            spec = AgentSpec(name="clerk", model="scripted", instructions="Greet.")
+            agent = await ensure_agent(ws, spec, owner="bench")
+            name, _, version = agent.id.rpartition(":")
+            reference = {"type": "agent_reference", "name": name, "version": version}
+
+            async def bare(number: int) -> None:
+                body = {"agent_reference": reference, "input": f"Paper P-{number}", "stream": True}
+                async with client.stream("POST", "/responses", body=body) as events:
+                    async for _ in events:
+                        pass
+
+            async def durable(number: int) -> None:
+                prompt = f"Paper P-{number}"
+                await run_turn(ws, TurnSpec(step="ask", agent=agent, prompt=prompt, owner="bench"))
+
+            await _processor(range(10), bare)
+            await _processor(range(-10, 0), durable)
+            log = ServiceLog(endpoint)
+            bare_ms, durable_ms, sent = [], [], 0
+            for number in range(ROUNDS):
+                turns = range(number * TURNS, (number + 1) * TURNS)
+                bare_ms.append(await _processor(turns, bare))
+                before = len(log.requests())
+                durable_ms.append(await _processor(turns, durable))
+                sent += len(log.requests()) - before
+    figures.add("bare streamed response, processor ms", min(bare_ms))
+    figures.add(
+        "durable turn of the successor, processor ms", min(durable_ms), against=min(bare_ms), what="bare one"
+    )
+    figures.add("requests of a durable turn of the successor", sent / ROUNDS / TURNS, Goal(2.0))
 
 
 async def _processor(numbers: range, work: Callable[[int], Awaitable[None]]) -> float:

@@ -116,7 +116,7 @@ def carry_out(case: Case, endpoint: str, folder: Path) -> Case:
     return case
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1200 if ALL else 300)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_pipeline_killed_anywhere_has_each_effect_once(
     service: ThreadService,
