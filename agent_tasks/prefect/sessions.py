@@ -30,12 +30,13 @@ from agent_tasks.errors import AgentTasksError, ConfigurationError, WaitingForPe
 from agent_tasks.logs import get_logger
 from agent_tasks.operations import DEFAULT_TTL, Workspace
 from agent_tasks.operations.cancelling import cancel_owner
-from agent_tasks.operations.decisions import withdraw_questions
+from agent_tasks.operations.decisions import KEPT_AFTER_LIMIT, withdraw_questions
 from agent_tasks.operations.ownership import release_ended
 from agent_tasks.pipeline.loader import default_model
 from agent_tasks.prefect.blocks import AgentsProject, load_project
 from agent_tasks.prefect.cancellation_watch import is_cancelled
 from agent_tasks.prefect.hooks import Hook, release_on_end
+from agent_tasks.prefect.suspended_runs import pause_key
 from agent_tasks.prefect.turns import PrefectTurns
 from agent_tasks.settings import Settings
 from agent_tasks.steps.checks import check_kind, check_text
@@ -336,7 +337,7 @@ class SessionBlock:
         elif isinstance(error, WaitingForPersonError):
             if self._place.is_deployed:
                 # Raises what ends the process; resumed, the flow run goes on here.
-                await asuspend_flow_run(timeout=ceil(_limit(error)), key=f"decision-{error.key}")
+                await asuspend_flow_run(timeout=ceil(_limit(error)), key=pause_key(str(error.key)))
             return
         elif error is not None and self._place.is_retried:
             return
@@ -402,10 +403,14 @@ def _is_pause(error: BaseException) -> bool:
 
 
 def _limit(error: WaitingForPersonError) -> float:
-    """How long a flow run stays suspended, in seconds."""
+    """How long a flow run stays suspended, in seconds.
+
+    Longer than the question's time limit: Prefect fails a run whose suspension is over, and the question's
+    own policy would not be asked.
+    """
     if error.expires_at is None:
         return SUSPENDED_WITHOUT_LIMIT.total_seconds()
-    return max(error.expires_at - time.time(), 60.0)
+    return max(error.expires_at - time.time(), 0.0) + KEPT_AFTER_LIMIT.total_seconds()
 
 
 def _cancelling_this_task() -> Callable[[], None]:
