@@ -6,7 +6,8 @@ operations that are cancelled while the process `is_detaching` cancel nothing on
 
 `agent-tasks` says so itself (`detach`). In the process of a flow run SIGTERM is Prefect's: its handler raises
 an exception wherever the process is, and must stay in place. There the signal is only heard
-(`hearing_sigterm`).
+(`hearing_sigterm`). A program of a person's own that does not handle SIGTERM would be dead at once: for the
+time of a session it ends in order (`ending_on_sigterm`).
 """
 
 from __future__ import annotations
@@ -14,14 +15,27 @@ from __future__ import annotations
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
 
-__all__ = ["DETACH_SECONDS", "detach", "hearing_sigterm", "is_detaching"]
+__all__ = [
+    "DETACH_SECONDS",
+    "EXIT_CODE",
+    "Ending",
+    "detach",
+    "ending_on_sigterm",
+    "hearing_sigterm",
+    "is_detaching",
+]
 
 DETACH_SECONDS = 10.0
 """How long a process that is told to end waits for function calls that are under way, so that their outputs
 are known. Kubernetes and Prefect give 30 seconds."""
+
+EXIT_CODE = 128 + signal.SIGTERM
+"""Of a process that was told to end and did, as shells count."""
 
 _told = threading.Event()
 _ears: list[socket.socket] = []
@@ -71,3 +85,51 @@ def hearing_sigterm() -> Iterator[None]:
             _ears.remove(ear)
         ear.close()
         mouth.close()
+
+
+@dataclass
+class Ending:
+    """A block of a program that does not handle SIGTERM itself."""
+
+    end: Callable[[], None]
+    """Called in the main thread: has the block end."""
+    was_told: bool = False
+    """Whether it was called."""
+
+
+_blocks: list[Ending] = []
+
+
+@contextmanager
+def ending_on_sigterm(end: Callable[[], None]) -> Iterator[Ending | None]:
+    """Have a program that does not handle SIGTERM end in order, where it would be dead at once in the block.
+
+    Of several blocks that are open the outermost is told: what it contains ends with it. A second SIGTERM
+    ends the process at once.
+
+    Args:
+        end: has the block end, by an exception or by the cancellation of its task.
+
+    Yields:
+        Whether it was told; None where the signal is left alone: the program handles or ignores it, or this
+        is not the main thread, in which alone Python lets anybody handle signals.
+    """
+    is_ours = signal.getsignal(signal.SIGTERM) in (signal.SIG_DFL, _tell)
+    if threading.current_thread() is not threading.main_thread() or not is_ours:
+        yield None
+        return
+    block = Ending(end)
+    _blocks.append(block)
+    signal.signal(signal.SIGTERM, _tell)
+    try:
+        yield block
+    finally:
+        _blocks.remove(block)
+        if not _blocks and signal.getsignal(signal.SIGTERM) is _tell:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _tell(number: int, frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _blocks[0].was_told = True
+    _blocks[0].end()

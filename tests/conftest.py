@@ -71,6 +71,7 @@ _TOGETHER = {
             "tests/prefect/test_document_batch.py",
             "tests/prefect/test_project_flow.py",
             "tests/prefect/test_sessions.py",
+            "tests/prefect/test_suspended_runs.py",
             "tests/prefect/test_sweep.py",
         ),
         "prefect",

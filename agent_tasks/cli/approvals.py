@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import json
 import time
@@ -75,8 +76,8 @@ def show(question: Id, as_json: AsJson = False) -> None:
 def approve(questions: Ids, by: By = None, note: Note = "") -> None:
     """Approve. The first decision counts; nobody can change it.
 
-    What waited for it resumes when its run is started again: what was done
-    before costs nothing again.
+    A suspended flow run that waits for it is resumed. Anything else resumes
+    when its run is started again: what was done before costs nothing again.
 
     [bold]Example[/]
 
@@ -89,6 +90,8 @@ def approve(questions: Ids, by: By = None, note: Note = "") -> None:
 @reported
 def reject(questions: Ids, by: By = None, note: Note = "") -> None:
     """Reject. The first decision counts; nobody can change it.
+
+    What waits for it resumes as after `approve`.
 
     [bold]Example[/]
 
@@ -187,7 +190,7 @@ async def _decide(keys: list[str], by: str | None, note: str, *, approved: bool)
     from agent_tasks.operations import decide
 
     who = getpass.getuser() if by is None else by
-    failed = 0
+    failed, to_be_started = 0, False
     async with _questions() as asked:
         for key in keys:
             try:
@@ -197,9 +200,33 @@ async def _decide(keys: list[str], by: str | None, note: str, *, approved: bool)
                 failed += 1
             else:
                 say(f"{found.key[:8]} is {found.state} by {found.decided_by}: {found.question}")
-    if failed < len(keys):
+                to_be_started = not await _resume(found) or to_be_started
+    if to_be_started:
         say("Start the run again: it resumes with the decision.")
     return ExitCode.FAILED if failed else ExitCode.OK
+
+
+async def _resume(question: DecisionRecord) -> bool:
+    """Resume the flow run that waits for a decision, and say what became of it; False: there is none."""
+    from agent_tasks.local.servers import prefect_server, use_prefect_api
+    from agent_tasks.prefect.suspended_runs import flow_run_of, resume_for
+    from agent_tasks.settings import Settings
+
+    flow_run = flow_run_of(question.owner)
+    if flow_run is None:
+        return False
+    address = await asyncio.to_thread(prefect_server(Settings()).running)
+    if address is None:  # asking would start a server that has none of the flow run's workers
+        say(
+            f"The flow run {flow_run} waits for it, and no Prefect server runs here (PREFECT_API_URL is not "
+            "set). Resume it on its dashboard; or give the same decision again when the server runs."
+        )
+        return True
+    use_prefect_api(address)
+    resumption = await resume_for(question)
+    if resumption is not None:
+        say(resumption.said)
+    return True
 
 
 def _as_json(question: DecisionRecord) -> dict[str, Any]:

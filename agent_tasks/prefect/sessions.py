@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.exceptions import Pause
 from prefect.flow_runs import asuspend_flow_run
 
-from agent_tasks.detaching import hearing_sigterm, is_detaching
+from agent_tasks.detaching import (
+    EXIT_CODE,
+    Ending,
+    detach,
+    ending_on_sigterm,
+    hearing_sigterm,
+    is_detaching,
+)
 from agent_tasks.errors import AgentTasksError, ConfigurationError, WaitingForPersonError
 from agent_tasks.logs import get_logger
 from agent_tasks.operations import DEFAULT_TTL, Workspace
 from agent_tasks.operations.cancelling import cancel_owner
-from agent_tasks.operations.decisions import withdraw_questions
+from agent_tasks.operations.decisions import KEPT_AFTER_LIMIT, withdraw_questions
 from agent_tasks.operations.ownership import release_ended
 from agent_tasks.pipeline.loader import default_model
 from agent_tasks.prefect.blocks import AgentsProject, load_project
 from agent_tasks.prefect.cancellation_watch import is_cancelled
 from agent_tasks.prefect.hooks import Hook, release_on_end
+from agent_tasks.prefect.suspended_runs import pause_key
 from agent_tasks.prefect.turns import PrefectTurns
 from agent_tasks.settings import Settings
 from agent_tasks.steps.checks import check_kind, check_text
@@ -40,6 +49,10 @@ logger = get_logger("agent_tasks.prefect.sessions")
 
 SUSPENDED_WITHOUT_LIMIT = timedelta(days=30)
 """How long a flow run stays suspended that waits for a person who has no time limit."""
+
+INTERRUPTED_SECONDS = 25.0
+"""How long a block that is interrupted (Ctrl-C, SIGTERM) may take to cancel its turns and delete what is its:
+who ends processes gives them 30 seconds as a rule."""
 
 _OWNER_CHARACTERS = 120  # of a flow's name in an owner, to which the run's id and names of parts are added
 
@@ -174,6 +187,8 @@ class SessionBlock:
         self._session: Session | None = None
         self._place = _Place()
         self._is_joined = False
+        self._ending: Ending | None = None
+        """How the block is told to end, in a program that does not handle SIGTERM."""
 
     # --- async -----------------------------------------------------------------------------------------
 
@@ -182,7 +197,7 @@ class SessionBlock:
             return around
         self._place = _Place.here()
         async with AsyncExitStack() as stack:
-            stack.enter_context(hearing_sigterm())
+            self._mind_sigterm(stack, _cancelling_this_task())
             if isinstance(self._project, Workspace):
                 made = self._made(self._project, None)
             else:
@@ -199,7 +214,8 @@ class SessionBlock:
     ) -> None:
         if self._session is not None:
             async with self._stack:
-                await self._end(self._session, error)
+                await self._end_in_time(self._session, error)
+            self._exit_if_told()
 
     # --- blocking --------------------------------------------------------------------------------------
 
@@ -215,7 +231,7 @@ class SessionBlock:
         self._place = _Place.here()
         made = self._made(None, _loaded(self._project))
         with ExitStack() as stack:
-            stack.enter_context(hearing_sigterm())
+            self._mind_sigterm(stack, _exit)
             stack.enter_context(made.entered())
             self._blocking = stack.pop_all()
         self._session = made
@@ -227,9 +243,31 @@ class SessionBlock:
         session = self._session
         if session is not None:
             with self._blocking:
-                session.wait_for_end(lambda there: self._end(there, error))
+                session.wait_for_end(lambda there: self._end_in_time(there, error))
+            self._exit_if_told()
 
     # --- both ------------------------------------------------------------------------------------------
+
+    def _mind_sigterm(self, stack: AsyncExitStack | ExitStack, end: Callable[[], None]) -> None:
+        """Hear of SIGTERM in the block; end it in a program that would be dead at once.
+
+        What a run with a name has begun is left to whoever starts it again, as in a flow run. Nobody goes on
+        with a run without one: its turns are cancelled, and what it made is deleted.
+        """
+        place = self._place
+        if place.flow_run is None and place.task_run is None:
+
+            def hand_over() -> None:
+                detach()
+                end()
+
+            self._ending = stack.enter_context(ending_on_sigterm(hand_over if self._run else end))
+        if self._ending is None:
+            stack.enter_context(hearing_sigterm())
+
+    def _exit_if_told(self) -> None:
+        if self._ending is not None and self._ending.was_told:
+            _exit()
 
     def _around(self) -> Session | None:
         """The session of the block around, which goes on here unless another one is asked for."""
@@ -268,6 +306,22 @@ class SessionBlock:
             turns=self._turns,
         )
 
+    async def _end_in_time(self, session: Session, error: BaseException | None) -> None:
+        """End the block; where it is interrupted, within a bound."""
+        if error is None or isinstance(error, Exception):
+            await self._end(session, error)
+            return
+        try:
+            async with asyncio.timeout(INTERRUPTED_SECONDS):
+                await self._end(session, error)
+        except TimeoutError:
+            logger.warning(
+                "What %s made was not all cancelled and deleted within %g s of the interruption; the sweep "
+                "deletes what is left (agent-tasks sweep).",
+                session.root,
+                INTERRUPTED_SECONDS,
+            )
+
     async def _end(self, session: Session, error: BaseException | None) -> None:
         """End what is being asked, and release what was made, unless somebody goes on with it."""
         await session.end()
@@ -283,7 +337,7 @@ class SessionBlock:
         elif isinstance(error, WaitingForPersonError):
             if self._place.is_deployed:
                 # Raises what ends the process; resumed, the flow run goes on here.
-                await asuspend_flow_run(timeout=ceil(_limit(error)), key=f"decision-{error.key}")
+                await asuspend_flow_run(timeout=ceil(_limit(error)), key=pause_key(str(error.key)))
             return
         elif error is not None and self._place.is_retried:
             return
@@ -349,7 +403,26 @@ def _is_pause(error: BaseException) -> bool:
 
 
 def _limit(error: WaitingForPersonError) -> float:
-    """How long a flow run stays suspended, in seconds."""
+    """How long a flow run stays suspended, in seconds.
+
+    Longer than the question's time limit: Prefect fails a run whose suspension is over, and the question's
+    own policy would not be asked.
+    """
     if error.expires_at is None:
         return SUSPENDED_WITHOUT_LIMIT.total_seconds()
-    return max(error.expires_at - time.time(), 60.0)
+    return max(error.expires_at - time.time(), 0.0) + KEPT_AFTER_LIMIT.total_seconds()
+
+
+def _cancelling_this_task() -> Callable[[], None]:
+    """What cancels the task that opens a block, from the handler of a signal."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    def cancel() -> None:
+        if task is not None:
+            loop.call_soon_threadsafe(task.cancel)  # it wakes a loop that waits
+
+    return cancel
+
+
+def _exit() -> NoReturn:
+    raise SystemExit(EXIT_CODE)

@@ -13,6 +13,7 @@ from agent_tasks.batch.run_log import keep_run_logs_plain
 from agent_tasks.operations.sweep import sweep as sweep_leftovers
 from agent_tasks.prefect.blocks import AgentsProject, load_project
 from agent_tasks.prefect.project_flow import closed
+from agent_tasks.prefect.suspended_runs import resume_decided
 
 keep_run_logs_plain()
 
@@ -26,6 +27,9 @@ keep_run_logs_plain()
 )
 async def sweep(project: AgentsProject | str | None = None, dry_run: bool = True) -> State[None]:
     """Sweep a project.
+
+    If it is no dry run, flow runs that are suspended for a person are resumed where the question is decided,
+    such as by its time limit, and nobody has resumed them.
 
     Args:
         project: The project as a block, or the name of a saved block; default the environment's.
@@ -43,7 +47,10 @@ async def sweep(project: AgentsProject | str | None = None, dry_run: bool = True
     where = await load_project(project)
     async with where.workspace() as ws:
         leftovers = await sweep_leftovers(ws, dry_run=dry_run)
+        resumed = [] if dry_run else await resume_decided(ws)
     logger = get_run_logger()
+    for said in resumed:
+        logger.info("%s", said)
     for leftover in leftovers:
         told = plain_address(f": {leftover.error}" if leftover.error else "")
         logger.info("%s %s, %s%s", leftover.kind, leftover.remote_id, leftover.reason, told)

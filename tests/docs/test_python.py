@@ -22,6 +22,10 @@ RULES: dict[str, Any] = {
             "when": {"message": "^(Draft|Clause|Is it fair)"},
             "reply": {"json": {"approved": True, "problems": []}},
         },
+        {"when": {"schema": "bool"}, "reply": {"json": {"answer": True}}},
+        {"when": {"schema": "float"}, "reply": {"json": {"answer": 12.5}}},
+        {"when": {"schema": "Offer"}, "reply": {"json": {"boards": 20, "wood": "oak", "price": 250.0}}},
+        {"when": {"schema": "Check"}, "reply": {"json": {"approved": True, "problem": "none"}}},
         {"when": {"message": "May I sell oak"}, "reply": {"text": "Oak is free."}},
         {"when": {"message": "Oak"}, "reply": {"text": "Draft of an offer."}},
     ],
@@ -77,6 +81,6 @@ async def test_the_tutorial(names: dict[str, Any], capsys: pytest.CaptureFixture
     price, law = await names["ask_both"]()
     assert price == "Oak."
     assert law.startswith("Oak is free")
-    assert await approved(names["offer"], "Offer it.") == "Draft of an offer."
+    assert await approved(names["offer"], "Offer it.") == "20 boards of oak for 250.0 EUR"
     first = await names["again"]()
     assert await names["again"]() == first == ["Oak.", "Oak."]

@@ -66,11 +66,12 @@ IN_THE_MIDDLE = {
     "corpus_search": f"turn.attached:{STEP_TURNS + CORPUS_TURNS}",
 }
 """Where to kill, for each kind."""
-EVERYWHERE = {
-    f"{point}-{n}": f"{point}:{n}"
+EVERYWHERE = [
+    (Story(f"{point}-{n}", asking=f"{point}:{n}"), BACKENDS[(n + first) % 2])
     for n in range(1, UNTIL_WAITING + 1)
-    for point in ("turn.started", "turn.committed")
-}
+    for first, point in enumerate(("turn.started", "turn.committed"))
+]
+"""At each turn, on one kind of journal after the other."""
 DECIDING = {"seen": "decision.seen:1", "decided": "decision.decided:1"}
 """Where to kill who decides."""
 GOING_ON = {
@@ -82,7 +83,7 @@ GOING_ON = {
 }
 """Where to kill the run that takes the decision on."""
 STORIES = [
-    *(Story(name, asking=point) for name, point in {**IN_THE_MIDDLE, **EVERYWHERE}.items()),
+    *(Story(name, asking=point) for name, point in IN_THE_MIDDLE.items()),
     *(Story(name, deciding=point) for name, point in DECIDING.items()),
     *(Story(name, going_on=point) for name, point in GOING_ON.items()),
     Story("all_three", "batch.document:1", "decision.decided:1", "decision.taken:1"),
@@ -95,8 +96,7 @@ SHORT = {
 }
 CHOSEN = [
     pytest.param(story, backend, id=f"{story.name}-{backend}")
-    for story in STORIES
-    for backend in BACKENDS
+    for story, backend in [*((story, backend) for story in STORIES for backend in BACKENDS), *EVERYWHERE]
     if ALL or (story.name, backend) in SHORT
 ]
 
