@@ -6,6 +6,7 @@ import getpass
 import json
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +18,7 @@ from agent_tasks.display import lines, moment, one_line
 if TYPE_CHECKING:
     from agent_tasks.journal import BatchRecord, Review
     from agent_tasks.review import Desk, Item
+    from agent_tasks.review.web.serving import Where
 
 __all__ = ["app"]
 
@@ -24,7 +26,7 @@ app = typer.Typer(
     name="review",
     help="What the agents were unsure of: look at it, and decide.",
     epilog=EXIT_CODES,
-    no_args_is_help=True,
+    invoke_without_command=True,
     rich_markup_mode="rich",
 )
 
@@ -37,6 +39,51 @@ By = Annotated[
 ]
 Note = Annotated[str, typer.Option("--note", "-n", metavar="TEXT", help="What you say about it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON on standard output.")]
+
+
+@app.callback(epilog=EXIT_CODES)
+@reported
+def desk(
+    context: typer.Context,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")
+    ] = True,
+    by: By = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; one that other machines reach needs --people.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 0,
+    people: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A line NAME: TOKEN for each person who may decide.")
+    ] = None,
+    name: Annotated[
+        list[str] | None, typer.Option("--name", metavar="HOST", help="Name of the page; may be repeated.")
+    ] = None,
+    tls_cert: Annotated[Path | None, typer.Option(metavar="FILE", help="Certificate (PEM).")] = None,
+    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its key (PEM).")] = None,
+    behind_proxy: Annotated[
+        bool, typer.Option("--behind-proxy", help="A proxy with TLS stands before the page.")
+    ] = False,
+) -> None:
+    """Open the desk: look at what the agents were unsure of, and decide.
+
+    Without a further word it is a page in the browser, until Ctrl-C. The
+    link that is printed can be used once, by the one who sees it.
+
+    [bold]Example[/]
+
+        agent-tasks review
+        agent-tasks review list
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from agent_tasks.review.web.serving import Where
+
+    where = Where(
+        person=_who(by), host=host, port=port, people=people, names=name or [], tls_cert=tls_cert,
+        tls_key=tls_key, is_behind_proxy=behind_proxy,
+    )  # fmt: skip
+    run_with_workspace(lambda: _serve(where, browser=browser))
 
 
 @app.command("list", epilog=EXIT_CODES)
@@ -210,6 +257,21 @@ def _pair(text: str) -> tuple[str, str]:
     if not sign or not path.strip():
         raise typer.BadParameter(f"{text!r} is not PATH=VALUE.", param_hint="--set")
     return path.strip(), value
+
+
+async def _serve(where: Where, *, browser: bool) -> ExitCode:
+    import webbrowser
+
+    from agent_tasks.review.web.serving import serve
+    from agent_tasks.settings import Settings
+
+    def ready(address: str) -> None:
+        say(f"The review desk: {address}")
+        if browser and where.people is None:
+            webbrowser.open(address)
+
+    await serve(Settings(), where, ready=ready)
+    return ExitCode.OK
 
 
 async def _list(wanted: object, *, everything: bool, as_json: bool) -> ExitCode:
