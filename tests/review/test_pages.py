@@ -73,7 +73,7 @@ async def test_queue_document_and_decisions_by_forms(bench: MakeBench) -> None:
 
 async def test_a_page_of_a_pdf_is_drawn_with_the_box_of_a_value(bench: MakeBench) -> None:
     batch = bench()
-    batch.write("a.pdf", pdf("Paper P-4 is unclear", "Total 44.00"))
+    batch.write("a.pdf", pdf(["Paper P-4 is unclear", "Total 44.00"]))
     await batch.run()
     async with desk_of(batch) as desk, browser_of(desk) as ann:
         [item] = await review.list_items(desk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -77,9 +78,20 @@ async def serve(settings: Settings, where: Where, *, ready: Callable[[str], None
         server = uvicorn.Server(config)
         ready(f"{'https' if has_tls else 'http'}://{shown}:{port}{access.link or '/'}")
         try:
-            await server.serve(sockets=[listening])
+            await _until_stopped(server, listening)
         finally:
             listening.close()
+
+
+async def _until_stopped(server: uvicorn.Server, listening: socket.socket) -> None:
+    """Serve; who is told to stop ends what is under way, and writes the results that are left."""
+    serving = asyncio.create_task(server.serve(sockets=[listening]), name="review-page")
+    try:
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        server.should_exit = True
+        await serving
+        raise
 
 
 def _listening(where: Where) -> socket.socket:
