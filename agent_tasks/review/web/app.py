@@ -25,7 +25,7 @@ from agent_tasks.errors import AgentTasksError, ConfigurationError, DecisionErro
 from agent_tasks.journal import Review, ReviewKind
 from agent_tasks.review import decisions
 from agent_tasks.review.desk import Desk
-from agent_tasks.review.items import Filter, Item, find_item, history, list_items
+from agent_tasks.review.items import Filter, Item, find_item, history, item_key, list_items
 from agent_tasks.review.values import Shape, shape_of
 from agent_tasks.review.web.access import COOKIE, HEADERS, Access, Person
 from agent_tasks.review.web.publisher import Publisher
@@ -323,7 +323,7 @@ class _Pages:
         if not found:
             return self._stopped("This decision is not in the journal.", 404)
         review = await decisions.undo(self.desk, found[0], by=person.name)
-        item = await find_item(self.desk, review.document)
+        item = await find_item(self.desk, item_key(review.batch, review.document))
         self.publisher.note(item.batch)
         query = _query(_chosen(request.state.form))
         return RedirectResponse(f"/items/{item.key}{query}", status_code=303)

@@ -14,7 +14,7 @@ from agent_tasks.documents.grounding import FieldGrounding, GroundingStatus
 from agent_tasks.documents.place_pictures import has_pictures
 from agent_tasks.review.values import Shape
 
-__all__ = ["Mark", "Page", "Value", "full_page", "pages_of", "text_of", "values_of"]
+__all__ = ["Frame", "Mark", "Page", "Value", "full_page", "pages_of", "text_of", "values_of"]
 
 MAX_PAGES = 60
 MAX_TEXT = 300_000
@@ -44,11 +44,23 @@ class Value:
 
 
 @dataclass(frozen=True)
-class Page:
-    """A page, and the boxes on it: each with the number of its value."""
+class Frame:
+    """The box of a value on a page."""
 
     number: int
-    boxes: tuple[tuple[int, str, Box], ...]
+    """Of its value."""
+    path: str
+    box: Box
+    is_first: bool
+    """Whether it is the first one of its value: links lead there."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page, and the boxes on it."""
+
+    number: int
+    frames: tuple[Frame, ...]
 
 
 @dataclass(frozen=True)
@@ -124,14 +136,18 @@ def pages_of(row: DocumentRow, content: DocumentContent | None, values: list[Val
         return []
     numbers = {span.place.page for span in content.page_spans() if span.place.page is not None}
     by_path = {value.path: value.number for value in values}
-    boxes: dict[int, list[tuple[int, str, Box]]] = {}
+    frames: dict[int, list[Frame]] = {}
+    linked: set[int] = set()
     for entry in row.grounding:
         for place in entry.places:
             if place.page is not None and entry.path in by_path:
                 numbers.add(place.page)
-                shown = ((by_path[entry.path], entry.path, box) for box in place.boxes)
-                boxes.setdefault(place.page, []).extend(shown)
-    return [Page(number, tuple(boxes.get(number, ()))) for number in sorted(numbers)[:MAX_PAGES]]
+                value = by_path[entry.path]
+                for box in place.boxes:
+                    frame = Frame(value, entry.path, box, value not in linked)
+                    frames.setdefault(place.page, []).append(frame)
+                    linked.add(value)
+    return [Page(number, tuple(frames.get(number, ()))) for number in sorted(numbers)[:MAX_PAGES]]
 
 
 def full_page(page: int) -> Place:
