@@ -78,7 +78,7 @@ def values_of(row: DocumentRow, shape: Shape | None) -> list[Value]:
     """The values of a document, those that are not there too, in the order of the fields."""
     found = {entry.path: entry for entry in row.grounding}
     mine = set(row.decision.corrected) if row.decision is not None else set()
-    made = []
+    made: list[Value] = []
     for path, value in _all_values(row, shape):
         entry = found.get(path)
         status, said = _evidence(entry, value)
