@@ -14,6 +14,7 @@ import typer
 from agent_tasks.cli.errors import ExitCode, reported, say
 from agent_tasks.cli.resources import EXIT_CODES, print_table, run_with_workspace, span
 from agent_tasks.display import lines, moment, one_line
+from agent_tasks.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from agent_tasks.journal import BatchRecord, Review
@@ -255,7 +256,7 @@ def _who(by: str | None) -> str:
 def _pair(text: str) -> tuple[str, str]:
     path, sign, value = text.partition("=")
     if not sign or not path.strip():
-        raise typer.BadParameter(f"{text!r} is not PATH=VALUE.", param_hint="--set")
+        raise ConfigurationError(f"{text!r} is not PATH=VALUE, such as total=12.50.", setting="--set")
     return path.strip(), value
 
 

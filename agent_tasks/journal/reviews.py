@@ -141,14 +141,14 @@ class Reviews:
             if found.undone_at is not None:
                 return Reviewed(ReviewOutcome.COMMITTED, found)
             there = self._locked(connection, scope, found.batch, found.document)
+            if self._began_after(connection, scope, found.batch, found.decided_at):
+                return Reviewed(ReviewOutcome.GONE_ON, found)
             if there is None or row_hash(there.body) != found.left:
                 return Reviewed(ReviewOutcome.CHANGED, found)
             later = [one for one in self._of(connection, scope, found.batch, found.document)
                      if one.number > found.number and one.undone_at is None]  # fmt: skip
             if later:
                 return Reviewed(ReviewOutcome.CHANGED, later[-1])
-            if self._began_after(connection, scope, found.batch, found.decided_at):
-                return Reviewed(ReviewOutcome.GONE_ON, found)
             asked = [*([found.question] if found.question else []), *found.before["withdrawn"]]
             if not self._decisions.reopen_within(connection, scope, asked):
                 return Reviewed(ReviewOutcome.GONE_ON, found)

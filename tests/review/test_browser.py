@@ -81,7 +81,8 @@ def test_a_clerk_at_the_desk(
         page.screenshot(path=tmp_path / "queue.png")
 
         page.click("text=invoice.pdf")
-        page.wait_for_function("document.querySelector('.page img').naturalWidth > 300")
+        page.locator(".page img").first.evaluate("image => image.decode()")
+        assert page.locator(".page img").first.evaluate("image => image.naturalWidth") > 300
         assert page.locator(".value.missing.here label").inner_text() == "total"
         page.click("#said-0 a")  # the place of the value
         box = page.locator("rect.box.here").bounding_box()
