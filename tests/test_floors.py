@@ -51,7 +51,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     # Processes of this machine, which the faces start and no floor below knows.
     "this machine": ("local",),
     # `""` is `agent_tasks` itself: it offers names of all floors, so nothing may import from it.
-    "faces": ("cli", "prefect", "doctor", "testing", ""),
+    "faces": ("cli", "review", "prefect", "doctor", "testing", ""),
 }
 
 SERVICE_MAY_IMPORT = frozenset((*FLOORS["ground"], "wire", "documents", "queues"))

@@ -40,6 +40,7 @@ _STYLES = {
     DocumentStatus.DONE: ("done", "green"),
     DocumentStatus.WAITING: ("waiting", "magenta"),
     DocumentStatus.NEEDS_REVIEW: ("needs review", "yellow"),
+    DocumentStatus.REJECTED: ("rejected", "yellow"),
     DocumentStatus.FAILED: ("failed", "red"),
 }
 
@@ -172,7 +173,7 @@ class BatchConsole(Observer):
         counts = Text("  ").join(
             Text(counted(self._counts[status], status), style=style)
             for status, (_, style) in _STYLES.items()
-            if self._counts[status] or status is not DocumentStatus.WAITING
+            if self._counts[status] or status not in (DocumentStatus.WAITING, DocumentStatus.REJECTED)
         )
         spent = Text(f"   {self._turns} turns, {self._usage.total_tokens:,} tokens", style="dim")
         if self._reused:

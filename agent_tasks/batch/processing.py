@@ -33,7 +33,7 @@ from agent_tasks.errors import (
     StepStoppedError,
     WaitingForPersonError,
 )
-from agent_tasks.journal import DocumentRecord
+from agent_tasks.journal import DocumentRecord, ReviewKind
 from agent_tasks.logs import get_logger
 from agent_tasks.operations import TurnResult, TurnSpec, Usage, content_hash, withdraw_questions
 from agent_tasks.pipeline.loader import Pipeline, ShortPipeline
@@ -177,7 +177,14 @@ async def _settle(
         status=row.status.value,
         body=row.model_dump(mode="json"),
     )
-    await batch.ws.journal.documents.put(batch.ws.scope, batch.key, record, held=held)
+    journal, scope = batch.ws.journal, batch.ws.scope
+    if not await journal.documents.put(scope, batch.key, record, held=held, before=work.known_at):
+        # A person has decided about the row that was there: that counts, and what was found out is theirs.
+        theirs = await journal.documents.get(scope, batch.key, file.name)
+        if theirs is None:
+            raise LeaseLostError(f"{file.name} was taken out of the batch while it was worked on.")
+        logger.info("%s: a person has decided about it meanwhile", file.name)
+        return theirs.read(DocumentRow), theirs
     crash_point("batch.document")
     return row, None
 
@@ -279,9 +286,15 @@ def _by_other(batch: Batch, record: DocumentRecord) -> bool:
 def _row_that_holds(batch: Batch, record: DocumentRecord) -> DocumentRow | None:
     """The row of an unchanged document, unless it has to be worked on again."""
     row = record.read(DocumentRow)
+    if row.decision is not None and row.decision.kind is not ReviewKind.SEND_BACK:
+        return row  # a person has looked at what could not be read
     # A failure that may pass is tried again, and so is one that cost nothing; but once in each run.
     # What could not be read may be read now, if the remedy was taken; the same turns come from the journal.
-    again = bool(row.unread) or (row.error is not None and (row.error.retryable or not row.readable))
+    again = (
+        row.decision is not None
+        or bool(row.unread)
+        or (row.error is not None and (row.error.retryable or not row.readable))
+    )
     return None if again and record.updated_at < batch.started else row
 
 
@@ -326,6 +339,8 @@ class _DocumentWork:
         """The documents that are attached to it."""
         self.was_waiting = False
         """Whether it waited for a person before."""
+        self.known_at: float | None = None
+        """When the row was committed that is there; None: there is none."""
 
     async def known(self) -> DocumentRecord | None:
         """What is known of the document, if file and pipeline are as they were."""
@@ -338,6 +353,7 @@ class _DocumentWork:
             return None
         self.row.content_hash = content_hash(self.content)
         known = await self.batch.ws.journal.documents.get(self.batch.ws.scope, self.batch.key, self.file.name)
+        self.known_at = known.updated_at if known is not None else None
         self.was_waiting = known is not None and known.status == DocumentStatus.WAITING
         if (
             known is None
@@ -413,7 +429,7 @@ class _DocumentWork:
             "document": {"name": self.file.name, "text": text, "pages": read.pages()},
             **pipeline.prompt_names(),
         }
-        run = self._run(read)
+        run = self._run(read, await self._told_by_people())
         self._check_length(text, values, run)
         try:
             await self._carry_out(run, values)
@@ -439,7 +455,18 @@ class _DocumentWork:
         complaint = demand.complaint(sure)
         return [complaint] if complaint is not None else []
 
-    def _run(self, read: DocumentContent) -> DocumentRun:
+    async def _told_by_people(self) -> dict[str, list[str]]:
+        """What people say to steps that they sent the document, as it is, back to."""
+        batch = self.batch
+        told: dict[str, list[str]] = {}
+        for key in (batch.key, *((batch.origin.key,) if batch.origin is not None else ())):
+            for review in await batch.ws.journal.reviews.of(batch.ws.scope, key, self.file.name):
+                is_of_this = review.before["content_hash"] == self.row.content_hash
+                if review.kind is ReviewKind.SEND_BACK and review.undone_at is None and is_of_this:
+                    told.setdefault(review.step or "", []).append(review.body["told"])
+        return told
+
+    def _run(self, read: DocumentContent, told: dict[str, list[str]]) -> DocumentRun:
         """The document on its way through the pipeline's steps."""
         batch, limits = self.batch, self.batch.pipeline.limits
         run = DocumentRun(
@@ -453,6 +480,7 @@ class _DocumentWork:
                 repair_turns=limits.repair_turns,
                 max_document_tokens=limits.max_document_tokens,
             ),
+            told=told,
         )
         origin = batch.origin
         if origin is not None and origin.step in run.plan.positions:

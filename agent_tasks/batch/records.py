@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from agent_tasks.documents.content import Place
 from agent_tasks.documents.grounding import FieldGrounding
 from agent_tasks.errors import AgentTasksError, WaitingForPersonError
+from agent_tasks.journal import ReviewKind
 from agent_tasks.operations import Citation, ToolCallOutcome, Usage
 from agent_tasks.steps.records import Review, StepRecord
 
@@ -42,7 +43,12 @@ class DocumentStatus(StrEnum):
     WAITING = "waiting"
     """A person is asked, and has not decided; a run after that takes it on."""
     NEEDS_REVIEW = "needs_review"
+    REJECTED = "rejected"
+    """A person has looked at it, and it is not to be used."""
     FAILED = "failed"
+
+
+_SHOWN_WHERE_THERE_ARE_ANY = (DocumentStatus.WAITING, DocumentStatus.REJECTED)
 
 
 def counted(count: int, status: DocumentStatus) -> str:
@@ -52,11 +58,11 @@ def counted(count: int, status: DocumentStatus) -> str:
 
 
 def counted_all(counts: Mapping[DocumentStatus, int]) -> list[str]:
-    """The count of each state, in their order; of those that wait only if there are any."""
+    """The count of each state, in their order; of those that wait or were rejected only if there are any."""
     return [
         counted(counts[status], status)
         for status in DocumentStatus
-        if counts[status] or status is not DocumentStatus.WAITING
+        if counts[status] or status not in _SHOWN_WHERE_THERE_ARE_ANY
     ]
 
 
@@ -100,6 +106,20 @@ class AwaitedDecision(_Record):
         )
 
 
+class PersonDecision(_Record):
+    """What a person decided about a document that needed review."""
+
+    kind: ReviewKind
+    by: str
+    note: str | None = None
+    step: str | None = None
+    """The step that the next run does anew."""
+    corrected: list[str] = Field(default_factory=list)
+    """Paths of the values that are the person's, as in `grounding`; such as `items[0].amount`."""
+    reasons: list[str] = Field(default_factory=list)
+    """Why it needed review."""
+
+
 class DocumentRow(_Record):
     """One line of results.jsonl."""
 
@@ -126,6 +146,8 @@ class DocumentRow(_Record):
     confidence: dict[str, float] = Field(default_factory=dict)
     """How likely each value is right, by its path, where the pipeline asks for it."""
     review: Review | None = None
+    decision: PersonDecision | None = None
+    """What a person decided about it, once it was looked at."""
     error: Failure | None = None
     usage: Usage = Field(default_factory=Usage)
     """Tokens that the document cost."""
@@ -182,6 +204,8 @@ class BatchSummary(_Record):
     waiting: int = 0
     """Documents that wait for a person's decision."""
     needs_review: int = 0
+    rejected: int = 0
+    """Documents that a person has looked at, and that are not to be used."""
     failed: int = 0
     reused: int = 0
     """Documents whose row an earlier run has brought about."""
@@ -209,7 +233,7 @@ class BatchSummary(_Record):
         """Such as "10 done, 3 need review, 2 failed", and how many wait, if any do."""
         if not self.total:
             return "no documents"
-        counts = (self.done, self.waiting, self.needs_review, self.failed)
+        counts = (self.done, self.waiting, self.needs_review, self.rejected, self.failed)
         return ", ".join(counted_all(dict(zip(DocumentStatus, counts, strict=True))))
 
     def provenance(self) -> str:

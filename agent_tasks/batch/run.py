@@ -24,10 +24,18 @@ from agent_tasks.batch.records import (
     RunRecord,
 )
 from agent_tasks.batch.workers import Process, SharedRun, Work, joined, share_documents
-from agent_tasks.batch.writers import fill_sinks, prepare_folder, total_usage, write_report, write_results
+from agent_tasks.batch.writers import (
+    Written,
+    fill_sinks,
+    prepare_folder,
+    total_usage,
+    write_report,
+    write_results,
+)
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.documents.discovery import DocumentFile, discover
 from agent_tasks.errors import AgentTasksError, DocumentError, JournalError
+from agent_tasks.journal import BatchRecord
 from agent_tasks.logs import get_logger
 from agent_tasks.operations import Workspace, content_hash, exclusive, withdraw_questions
 from agent_tasks.pipeline.loader import Pipeline
@@ -49,20 +57,33 @@ async def _process(work: Work, label: str) -> None:
 
 
 async def publish(batch: Batch, summary: BatchSummary) -> BatchSummary:
-    """Write results and report; returns the summary with what the results say."""
+    """Write results and report, and fill the sinks; returns the summary with what the results say."""
+    written = await _results(batch, summary)
+    summary.warnings += await fill_sinks(batch, summary)
+    write_report(batch, summary, written)
+    return summary
+
+
+async def rewrite(batch: Batch, summary: BatchSummary) -> BatchSummary:
+    """Write results and report of a run that has ended anew, after a decision; sinks are the next run's."""
+    write_report(batch, summary, await _results(batch, summary))
+    return summary
+
+
+async def _results(batch: Batch, summary: BatchSummary) -> Written:
+    """Write the results; the summary is told what they say."""
     written = await write_results(batch)
     summary.done = written.counts[DocumentStatus.DONE]
     summary.waiting = written.counts[DocumentStatus.WAITING]
     summary.needs_review = written.counts[DocumentStatus.NEEDS_REVIEW]
+    summary.rejected = written.counts[DocumentStatus.REJECTED]
     summary.failed = written.counts[DocumentStatus.FAILED]
     # Attached documents are known of when they have been met.
     summary.total = max(summary.total, sum(written.counts.values()))
-    if written.problem is not None:
+    if written.problem is not None and written.problem not in summary.warnings:
         summary.warnings.append(written.problem)
     summary.usage_total = written.usage + total_usage(summary.answers)
-    summary.warnings += await fill_sinks(batch, summary)
-    write_report(batch, summary, written)
-    return summary
+    return written
 
 
 PLAIN_STEPS = Steps(process=_process, answer=answer_over_all, publish=publish)
@@ -119,6 +140,7 @@ async def _run_batch(
     if origin is not None:
         files = [file for file in files if await _is_unchanged(batch, origin, file)]
     batch.tally.total = len(files)
+    await ws.journal.batches.note(ws.scope, _where(batch))
     if watch is not None:
         watch(batch)
     observer().batch_started(pipeline.name, str(folder), len(files))
@@ -265,6 +287,19 @@ def _summary(batch: Batch, answers: list[AnswerRow], warnings: list[str]) -> Bat
         reasons=batch.tally.reasons,
         results=str(batch.out / "results.jsonl"),
         report=str(batch.out / "report.md"),
+    )
+
+
+def _where(batch: Batch) -> BatchRecord:
+    """Where the batch lies, for people who look at its documents."""
+    return BatchRecord(
+        key=batch.key,
+        owner=batch.owner,
+        pipeline=batch.pipeline.name,
+        documents=str(batch.folder.resolve()),
+        pipeline_file=str(batch.pipeline.path.resolve()),
+        out=str(batch.out.resolve()),
+        fingerprint=batch.pipeline.fingerprint,
     )
 
 

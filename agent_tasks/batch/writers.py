@@ -141,6 +141,7 @@ def write_report(batch: Batch, summary: BatchSummary, written: Written) -> str:
         summary=summary,
         waiting=written.samples[DocumentStatus.WAITING],
         needs_review=written.samples[DocumentStatus.NEEDS_REVIEW],
+        rejected=written.samples[DocumentStatus.REJECTED],
         failed=written.samples[DocumentStatus.FAILED],
         done=written.samples[DocumentStatus.DONE],
         picture=PICTURE if has_picture else None,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from agent_tasks.cli import approvals, automations, calls, queues, resources
+from agent_tasks.cli import approvals, automations, calls, queues, resources, review
 from agent_tasks.cli.errors import reported
 
 __all__ = ["app", "main"]
@@ -493,6 +493,7 @@ def version() -> None:
     typer.echo(f"python {platform.python_version()} on {platform.platform()}")
 
 
+app.add_typer(review.app)
 app.add_typer(approvals.app)
 app.add_typer(calls.app)
 app.add_typer(resources.app)

@@ -101,6 +101,8 @@ def _framed(drawn: Any, cut: Cut, boxes: Sequence[Box]) -> Any:
     across, down = drawn.width / (right - left), drawn.height / (bottom - top)
     canvas = ImageDraw.Draw(drawn)
     for box in boxes:
+        if box.left == box.right or box.top == box.bottom:
+            continue  # nothing to frame: it says how much of the page is shown
         edges = (
             max(int((box.left - left) * across) - 3, 0),
             max(int((box.top - top) * down) - 3, 0),

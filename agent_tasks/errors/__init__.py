@@ -53,6 +53,10 @@ AgentTasksError
 ├─ DecisionError                       a question to a person has no decision, or another one
 │  ├─ WaitingForPersonError            a step waits for a person: not a failure
 │  ├─ DecisionExpiredError             nobody decided within the time limit, which says to fail then
+│  ├─ UnknownReviewError               no document that needs a person has this id, or several have
+│  ├─ DocumentHeldError                somebody else looks at the document
+│  ├─ DecisionGoneOnError              it can't be taken back: a run has begun with it
+│  ├─ CorrectionError                  values of a person that do not fit; carries what is wrong
 │  ├─ AlreadyDecidedError              somebody else has decided, or nobody is asked any more
 │  └─ UnknownQuestionError             no question has this id, or several begin with it
 ├─ DocumentError                       a document cannot be worked on
@@ -85,9 +89,13 @@ from agent_tasks.errors.configuration import (
 )
 from agent_tasks.errors.decisions import (
     AlreadyDecidedError,
+    CorrectionError,
     DecisionError,
     DecisionExpiredError,
+    DecisionGoneOnError,
+    DocumentHeldError,
     UnknownQuestionError,
+    UnknownReviewError,
     WaitingForPersonError,
 )
 from agent_tasks.errors.documents import (
@@ -163,10 +171,13 @@ __all__ = [
     "ConfigurationError",
     "ConflictError",
     "ConversationBusyError",
+    "CorrectionError",
     "CredentialError",
     "DecisionError",
     "DecisionExpiredError",
+    "DecisionGoneOnError",
     "DocumentError",
+    "DocumentHeldError",
     "DocumentTooLongError",
     "EmbeddedServiceError",
     "EmptyAnswerError",
@@ -214,6 +225,7 @@ __all__ = [
     "ToolTimeoutError",
     "TransportError",
     "UnknownQuestionError",
+    "UnknownReviewError",
     "UnknownToolError",
     "UnreadableDocumentError",
     "UnsupportedDocumentError",

@@ -32,6 +32,28 @@ class DecisionExpiredError(DecisionError):
     """Nobody decided within the time limit, and its policy is to fail."""
 
 
+class UnknownReviewError(DecisionError):
+    """No document that needs a person has this id or name, or several have."""
+
+
+class DocumentHeldError(DecisionError):
+    """Somebody else looks at the document."""
+
+    holder: str = ""
+    """Who."""
+
+
+class DecisionGoneOnError(DecisionError):
+    """A decision can't be taken back: a run has begun with it, or the document is another one."""
+
+
+class CorrectionError(DecisionError):
+    """Values of a person that can't be put into the document's row."""
+
+    problems: tuple[str, ...] = ()
+    """What is wrong, one sentence each, with the place of the value."""
+
+
 class AlreadyDecidedError(DecisionError):
     """Somebody else has decided, the time limit has, or nobody is asked any more."""
 

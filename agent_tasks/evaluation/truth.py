@@ -10,11 +10,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from agent_tasks.batch.records import DocumentRow
 from agent_tasks.errors import ConfigurationError
+from agent_tasks.journal import ReviewKind
 
 MAX_BYTES = 256 * 1024 * 1024
 """Of a file of right values."""
 
+_JUDGED = (ReviewKind.APPROVE, ReviewKind.CORRECT)
 _DOCUMENT = "document"  # the column, or key, with the document's name
 
 
@@ -41,7 +44,7 @@ def read_truth(path: Path) -> dict[str, RightDocument]:
     Args:
         path: A file of JSON lines (``{"document": NAME, "fields": {...}}``), or of CSV with a column
             ``document`` and one for each field (an empty cell is null; ``supplier.name`` is a field of an
-            object).
+            object). Or the ``results.jsonl`` of another run: what people have approved or corrected there.
 
     Returns:
         By the document's name.
@@ -75,13 +78,26 @@ def _from_lines(path: Path, text: str) -> Iterable[tuple[int, RightDocument]]:
         if not line.strip():
             continue
         try:
-            yield number, RightDocument.model_validate(json.loads(line))
+            entry = json.loads(line)
+            if isinstance(entry, dict) and "status" in entry:
+                if (decided := _decided(entry)) is not None:
+                    yield number, decided
+                continue
+            yield number, RightDocument.model_validate(entry)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "the line"
             raise _error(path, number, f"{where}: {first['msg']}. A line has document and fields") from error
         except (ValueError, RecursionError) as error:
             raise _error(path, number, "is no JSON object. Write one document a line") from error
+
+
+def _decided(entry: dict[str, Any]) -> RightDocument | None:
+    """What a person has approved or corrected in a row of results; None if nobody has."""
+    row = DocumentRow.model_validate(entry)
+    if row.decision is None or row.decision.kind not in _JUDGED or row.fields is None:
+        return None
+    return RightDocument(document=row.document, fields=row.fields, note=f"decided by {row.decision.by}")
 
 
 def _from_csv(path: Path, text: str) -> Iterable[tuple[int, RightDocument]]:

@@ -35,8 +35,7 @@ class Answers(Outcomes):
         Raises:
             LeaseLostError: another worker has taken it over; nothing is committed.
         """
-        own = {"question": record.question, "corpus": record.corpus}
-        await self._put(answers, scope, batch, record, held, **own)
+        await self._put(answers, scope, batch, record, held, question=record.question, corpus=record.corpus)
 
     async def of(self, scope: str, batch: str) -> list[AnswerRecord]:
         """All answers about a batch, by the ids of their questions."""

@@ -107,23 +107,57 @@ class Decisions:
             The question as it is now (None: there is none), and whether this decision is the one that counts.
         """
         now = self._worker.clock()
+        return await self._database.write(
+            lambda connection: self.decide_within(connection, scope, key, state, by=by, note=note, now=now)
+        )
+
+    def decide_within(
+        self,
+        connection: sa.Connection,
+        scope: str,
+        key: str,
+        state: DecisionState,
+        *,
+        by: str,
+        note: str | None,
+        now: float,
+    ) -> tuple[DecisionRecord | None, bool]:
+        """The same within a transaction, at the time `now`."""
         decided = {"state": state, "decided_at": now, "decided_by": by, "note": note, **as_written()}
+        _settle_passed(connection, scope, now, key)
+        changed = connection.execute(
+            decisions.update()
+            .where(*_here(scope, key), decisions.c.state == DecisionState.WAITING)
+            .values(decided)
+        )
+        found = self._locked(connection, scope, key)
+        # After a lost connection the decision may be this very one, committed unheard of.
+        is_this = found is not None and (found.state, found.decided_at, found.decided_by) == (state, now, by)
+        return found, changed.rowcount > 0 or is_this
 
-        def work(connection: sa.Connection) -> tuple[DecisionRecord | None, bool]:
-            _settle_passed(connection, scope, now, key)
-            changed = connection.execute(
-                decisions.update()
-                .where(*_here(scope, key), decisions.c.state == DecisionState.WAITING)
-                .values(decided)
+    def withdraw_within(self, connection: sa.Connection, scope: str, keys: Collection[str]) -> None:
+        """Ask these questions no more, as far as they wait, within a transaction."""
+        connection.execute(
+            decisions.update()
+            .where(
+                decisions.c.scope == scope,
+                decisions.c.key.in_(keys),
+                decisions.c.state == DecisionState.WAITING,
             )
-            found = self._locked(connection, scope, key)
-            # After a lost connection the decision may be this very one, committed unheard of.
-            is_this = found is not None and (found.state, found.decided_at, found.decided_by) == (
-                state, now, by,
-            )  # fmt: skip
-            return found, changed.rowcount > 0 or is_this
+            .values(state=DecisionState.WITHDRAWN)
+        )
 
-        return await self._database.write(work)
+    def reopen_within(self, connection: sa.Connection, scope: str, keys: Collection[str]) -> bool:
+        """Ask these questions again, within a transaction; False if a step has resumed with a decision."""
+        query = sa.select(decisions.c.taken_at).where(decisions.c.scope == scope, decisions.c.key.in_(keys))
+        if any(taken is not None for taken in connection.execute(query.with_for_update()).scalars()):
+            return False
+        connection.execute(
+            decisions.update()
+            .where(decisions.c.scope == scope, decisions.c.key.in_(keys))
+            .values(state=DecisionState.WAITING, decided_at=None, decided_by=None, note=None)
+        )
+        return True
 
     async def take(self, scope: str, key: str) -> None:
         """Commit that the step that asked has resumed with the decision; the first time counts."""

@@ -36,7 +36,15 @@ class Documents(Outcomes):
             document_of,
         )
 
-    async def put(self, scope: str, batch: str, record: DocumentRecord, *, held: str | None = None) -> None:
+    async def put(
+        self,
+        scope: str,
+        batch: str,
+        record: DocumentRecord,
+        *,
+        held: str | None = None,
+        before: float | None = None,
+    ) -> bool:
         """Commit a document's outcome in place of the one before.
 
         Args:
@@ -44,12 +52,27 @@ class Documents(Outcomes):
             batch: the batch.
             record: the outcome.
             held: the key of a lease that this worker must still hold; None: of none.
+            before: when the outcome was committed that this one is in place of; None: whatever is there.
+
+        Returns:
+            False, and nothing is committed, if another outcome is there now: a person has decided meanwhile.
 
         Raises:
             LeaseLostError: another worker has taken it over; nothing is committed.
         """
         own = {"name": record.name, "content_hash": record.content_hash}
-        await self._put(documents, scope, batch, record, held, **own)
+        return await self._put(documents, scope, batch, record, held, before=before, **own)
+
+    async def in_states(self, scope: str, states: Collection[str]) -> list[tuple[str, DocumentRecord]]:
+        """The documents of all batches in these states, with their batches' keys; the oldest first."""
+        query = documents.select().where(documents.c.scope == scope, documents.c.status.in_(states))
+        address = self._database.address
+
+        def work(connection: sa.Connection) -> list[tuple[str, DocumentRecord]]:
+            found = connection.execute(query.order_by(documents.c.updated_at, documents.c.name)).mappings()
+            return [(row["batch"], document_of(row, address)) for row in found]
+
+        return await self._database.read(work)
 
     async def drop(self, scope: str, batch: str, name: str) -> None:
         """Forget a document that is no longer part of its batch."""

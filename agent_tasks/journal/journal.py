@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from agent_tasks.errors import JournalError
 from agent_tasks.journal.answers import Answers
+from agent_tasks.journal.batches import Batches
 from agent_tasks.journal.calls import ToolCalls
 from agent_tasks.journal.databases import database_at
 from agent_tasks.journal.decisions import Decisions
@@ -19,6 +20,7 @@ from agent_tasks.journal.documents import Documents
 from agent_tasks.journal.leases import Leases
 from agent_tasks.journal.operations import Operations
 from agent_tasks.journal.resources import Resources
+from agent_tasks.journal.reviews import Reviews
 from agent_tasks.journal.runs import FlowRuns, Runs
 from agent_tasks.journal.workers import Worker, WorkerPresence, shared_folder, worker_name
 from agent_tasks.logs import get_logger
@@ -72,6 +74,11 @@ class Journal:
         """The latest outcomes of documents."""
         self.answers = Answers(self._database, worker, self.leases)
         """The latest answers to questions about all documents of a batch."""
+
+        self.batches = Batches(self._database, worker)
+        """Where batches lie."""
+        self.reviews = Reviews(self._database, worker)
+        """What people decided about documents."""
 
     @property
     def is_shared(self) -> bool:

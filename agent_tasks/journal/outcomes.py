@@ -28,17 +28,31 @@ class Outcomes:
         batch: str,
         record: DocumentRecord | AnswerRecord,
         held: str | None,
+        *,
+        before: float | None = None,
         **own: str,
-    ) -> None:
-        """Commit an outcome in place of the one before, if the lease `held` (None: none) is this worker's."""
+    ) -> bool:
+        """Commit an outcome in place of the one before, if the lease `held` (None: none) is this worker's.
+
+        Returns:
+            False, and nothing is committed, if the one before is not that of the time `before` (None: any).
+        """
+        now = self._worker.clock()
         values = {
             "scope": scope, "batch": batch, **own, "fingerprint": record.fingerprint, "status": record.status,
-            "body": record.body, "updated_at": self._worker.clock(), **as_written(),
+            "body": record.body, "updated_at": now, **as_written(),
         }  # fmt: skip
 
-        def work(connection: sa.Connection) -> None:
+        key = [column == values[column.name] for column in table.primary_key]
+        there = sa.select(table.c.updated_at).where(*key).with_for_update()
+
+        def work(connection: sa.Connection) -> bool:
             if held is not None:
                 self._leases.require(connection, scope, held)
+            # What is there at this very time was committed by this call, and the answer to that was lost.
+            if before is not None and connection.execute(there).scalar_one_or_none() not in (before, now):
+                return False
             self._database.statements.put(connection, table, values)
+            return True
 
-        await self._database.write(work, alone=held is None)
+        return await self._database.write(work, alone=held is None and before is None)

@@ -200,6 +200,70 @@ class DecisionRecord:
     """When the step that asked resumed with the decision; None: it has not yet."""
 
 
+class ReviewKind(enum.StrEnum):
+    """What a person decided about a document."""
+
+    APPROVE = "approve"
+    CORRECT = "correct"
+    REJECT = "reject"
+    SEND_BACK = "send_back"
+    """A step is done anew, and its agent is told why."""
+    LEAVE = "leave"
+    """Nothing: it is left to somebody else, with a word about it."""
+
+
+@dataclass(frozen=True)
+class NewReview:
+    """A decision about a document, to be put into the journal."""
+
+    batch: str
+    document: str
+    kind: ReviewKind
+    by: str
+    """Who decides."""
+    seen: str
+    """The hash of the document's row that they saw."""
+    note: str | None = None
+    step: str | None = None
+    """The step that is done anew."""
+    question: str | None = None
+    """The key of the question of a step that it decides, or withdraws."""
+    body: dict[str, Any] = field(default_factory=dict)
+    """The corrected values, or what the step's agent is told."""
+
+
+@dataclass(frozen=True)
+class Review(NewReview):
+    """A row of `reviews`."""
+
+    key: str = ""
+    number: int = 0
+    """Counts the decisions about a document from 1 on."""
+    left: str = ""
+    """The hash of the row as the decision has left it."""
+    before: dict[str, Any] = field(default_factory=dict)
+    """The row as it was."""
+    decided_at: float = 0.0
+    undone_at: float | None = None
+    undone_by: str | None = None
+    written: Written = field(default_factory=_by_hand, compare=False)
+
+
+@dataclass(frozen=True)
+class BatchRecord:
+    """A row of `batches`: where a batch lies."""
+
+    key: str
+    owner: str
+    pipeline: str
+    documents: str
+    """The folder, from the root, like the two that follow."""
+    pipeline_file: str
+    out: str
+    fingerprint: str
+    """What rows of its documents depend on, besides the documents."""
+
+
 @dataclass(frozen=True)
 class DocumentRecord:
     """A row of `documents`: the latest outcome of one document of a batch."""
@@ -248,6 +312,8 @@ class LeaseKind(enum.StrEnum):
     """A document of a batch that several workers share."""
     MEMBER = "member"
     """A worker's place in such a batch, held between two documents too."""
+    REVIEW = "review"
+    """A document that a person looks at; `owner` is the person."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from agent_tasks.journal.bodies import Written
 from agent_tasks.journal.records import (
     AnswerRecord,
     AtLimit,
+    BatchRecord,
     DecisionRecord,
     DecisionState,
     DocumentRecord,
@@ -18,6 +19,8 @@ from agent_tasks.journal.records import (
     Operation,
     OperationState,
     Resource,
+    Review,
+    ReviewKind,
     Run,
     ToolCallRecord,
     ToolCallState,
@@ -143,4 +146,40 @@ def decision_of(row: RowMapping, address: str) -> DecisionRecord:
         decided_by=row["decided_by"],
         note=row["note"],
         taken_at=row["taken_at"],
+    )
+
+
+def batch_of(row: RowMapping, address: str) -> BatchRecord:
+    """A row of `batches`."""
+    return BatchRecord(
+        key=row["key"],
+        owner=row["owner"],
+        pipeline=row["pipeline"],
+        documents=row["documents"],
+        pipeline_file=row["pipeline_file"],
+        out=row["out"],
+        fingerprint=row["fingerprint"],
+    )
+
+
+def review_of(row: RowMapping, address: str) -> Review:
+    """A row of `reviews`, if its format is known."""
+    return Review(
+        batch=row["batch"],
+        document=row["document"],
+        kind=ReviewKind(row["kind"]),
+        by=row["decided_by"],
+        seen=row["seen"],
+        note=row["note"],
+        step=row["step"],
+        question=row["question"],
+        body=row["body"],
+        key=row["key"],
+        number=row["number"],
+        left=row["left"],
+        before=row["before"],
+        decided_at=row["decided_at"],
+        undone_at=row["undone_at"],
+        undone_by=row["undone_by"],
+        written=Written.of(row, f"the decision {row['key']} about {row['document']}", address),
     )

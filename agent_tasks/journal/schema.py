@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, Column, Float, Index, Integer, MetaData, String, Table, Text
 
-SCHEMA_REVISION = "0004"
+SCHEMA_REVISION = "0005"
 """The newest migration; a journal that names an unknown one was written by a newer version."""
 
 metadata = MetaData()
@@ -165,4 +165,42 @@ decisions = Table(
     *_written(),
     Index("decisions_by_state", "scope", "state"),
     Index("decisions_by_owner", "scope", "owner"),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("scope", String(300), primary_key=True),
+    Column("key", String(64), primary_key=True),
+    Column("owner", String(300), nullable=False),
+    Column("pipeline", String(300), nullable=False),
+    Column("documents", Text, nullable=False),
+    Column("pipeline_file", Text, nullable=False),
+    Column("out", Text, nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("noted_at", Float, nullable=False),
+)
+
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("scope", String(300), primary_key=True),
+    Column("key", String(64), primary_key=True),
+    Column("batch", String(64), nullable=False),
+    Column("document", String(1000), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("decided_by", String(200), nullable=False),
+    Column("note", Text),
+    Column("step", String(500)),
+    Column("question", String(64)),
+    Column("seen", String(64), nullable=False),
+    Column("left", String(64), nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("before", JSON, nullable=False),
+    Column("decided_at", Float, nullable=False),
+    Column("undone_at", Float),
+    Column("undone_by", String(200)),
+    *_written(),
+    Index("reviews_by_document", "scope", "batch", "document"),
 )

@@ -37,7 +37,9 @@ __all__ = [
     "decision_key",
     "find_question",
     "list_questions",
+    "named_person",
     "owners_that_wait",
+    "said_by_person",
     "withdraw_questions",
 ]
 
@@ -154,15 +156,13 @@ async def decide(
         AlreadyDecidedError: somebody else was first, the time limit was, or nobody is asked any more.
         ConfigurationError: it is not said who decides.
     """
-    name = redacted(one_line(_clean(by)))[:MAX_NAME].strip()
-    if not name:
-        raise ConfigurationError("It is not said who decides. Give their name.")
+    name = named_person(by)
     question = await find_question(ws, key)
     if seen is not None and seen != question.shown_hash:
         raise AlreadyDecidedError(
             f"What {question.key[:8]} shows is not what was decided on. Look at it again.", key=question.key
         )
-    said = redacted(_clean(note).strip())[:MAX_NOTE] or None
+    said = said_by_person(note)
     crash_point("decision.seen")
     state = DecisionState.APPROVED if approved else DecisionState.REJECTED
     found, counts = await ws.journal.decisions.decide(ws.scope, question.key, state, by=name, note=said)
@@ -172,6 +172,19 @@ async def decide(
     if counts or (found.state, found.decided_by, found.note) == (state, name, said):
         return found
     raise AlreadyDecidedError(_told(found), key=found.key)
+
+
+def named_person(by: str) -> str:
+    """Who decides, as the journal keeps it. Raises ConfigurationError where it is nobody."""
+    name = redacted(one_line(_clean(by)))[:MAX_NAME].strip()
+    if not name:
+        raise ConfigurationError("It is not said who decides. Give their name.")
+    return name
+
+
+def said_by_person(note: str) -> str | None:
+    """What they say about it, as the journal keeps it; None: nothing."""
+    return redacted(_clean(note).strip())[:MAX_NOTE] or None
 
 
 async def find_question(ws: Workspace | Questions, key: str) -> DecisionRecord:

@@ -33,7 +33,13 @@ UPDATE_SECONDS = 1.0
 
 MAX_REPORT_CHARS = 200_000
 _MAX_CELL_CHARS = 300
-_ORDER = (DocumentStatus.WAITING, DocumentStatus.NEEDS_REVIEW, DocumentStatus.FAILED, DocumentStatus.DONE)
+_ORDER = (
+    DocumentStatus.WAITING,
+    DocumentStatus.NEEDS_REVIEW,
+    DocumentStatus.FAILED,
+    DocumentStatus.REJECTED,
+    DocumentStatus.DONE,
+)
 
 
 def artifact_key(pipeline: str, what: str) -> str:

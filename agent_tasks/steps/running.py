@@ -55,6 +55,8 @@ class DocumentRun:
     outcome: DocumentOutcome = field(default_factory=DocumentOutcome)
     checks_prompts: bool = True
     """Whether `max_document_tokens` holds for each prompt; not if the document's whole text was looked at."""
+    told: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What people say to steps that they sent the document back to, by the names of the steps."""
     under: tuple[str, ...] = ()
     """What comes before the names of its steps."""
     origin: Session | None = None
@@ -203,6 +205,8 @@ class StepContext:
             AgentTasksError: What `run_turn` raises.
         """
         limits = self.run.limits
+        # With these words it is another turn: the step is done anew, and once.
+        prompt = "\n\n".join([prompt, *self.run.told.get(self.record.step, ())])
         tokens = estimate_tokens(prompt) if self.run.checks_prompts and not is_bounded else 0
         if tokens > limits.max_document_tokens:
             raise DocumentTooLongError(

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from agent_tasks.batch.records import PersonDecision
 from agent_tasks.errors import ConfigurationError
 from agent_tasks.evaluation import read_truth
+from agent_tasks.journal import ReviewKind
+from tests.evaluation.support import row
 
 
 def test_json_lines_and_csv_say_the_same(tmp_path: Path) -> None:
@@ -18,6 +21,24 @@ def test_json_lines_and_csv_say_the_same(tmp_path: Path) -> None:
     table = tmp_path / "a.csv"
     table.write_text('\ufeffdocument,total,sender.name,date\na.txt,1.5,"A, B",\n\n', encoding="utf-8")
     assert read_truth(lines) == read_truth(table)
+
+
+def test_what_people_decided_in_another_run_is_right(tmp_path: Path) -> None:
+    decisions = {"a": ReviewKind.CORRECT, "b": ReviewKind.APPROVE, "c": ReviewKind.REJECT, "d": None}
+    rows = [
+        row(
+            name,
+            fields={"total": 1.0},
+            decision=PersonDecision(kind=kind, by="Ann") if kind is not None else None,
+        )
+        for name, kind in decisions.items()
+    ]
+    path = tmp_path / "results.jsonl"
+    path.write_text("".join(f"{one.model_dump_json()}\n" for one in rows))
+    assert {name: right.fields for name, right in read_truth(path).items()} == {
+        "a": {"total": 1.0},
+        "b": {"total": 1.0},
+    }
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,7 @@ def _rows(folder: Path) -> list[Any]:
 
 
 _BY_NATURE = {
+    "step_usage",
     "usage",
     "seconds",
     "run",
@@ -136,7 +137,7 @@ async def handed(ws: Workspace, _: Path) -> Any:
 async def repaired(ws: Workspace, _: Path) -> Any:
     with _session(ws).entered():
         answer = await Agent("judge", answer=Verdict).ask("Guilty?")
-    return [answer.value.approved, answer.turns]
+    return [answer.value.approved, [turn.step for turn in answer.turns]]
 
 
 async def functions(ws: Workspace, _: Path) -> Any:

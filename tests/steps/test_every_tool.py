@@ -203,7 +203,7 @@ async def test_an_operation_is_called(
         "{openapi: shop.json, name: shop}",
         OpenApiTool("shop", document),
         "shop_weight",
-        {"parameters": {"name": "Alpine"}},
+        {"name": "Alpine"},
         "2300 grams",
     )
     assert case.found in await _in_a_file(case, service, config, tmp_path / "file")

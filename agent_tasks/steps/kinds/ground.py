@@ -55,7 +55,7 @@ class GroundStep(Step):
         numbers = "".join(f"[{part}]" for part in context.path if part.isdecimal())
         prefix = f"{self.prefix}{numbers}." if self.prefix or numbers else ""
         leaves = list(self.fields.leaves(values))
-        found = await asyncio.to_thread(self._look_up, leaves, content, prefix)
+        found = await asyncio.to_thread(look_up, leaves, content, prefix)
         context.run.outcome.grounding += found
         missing = [entry for entry in found if entry.status is GroundingStatus.NOT_FOUND]
         for leaf, entry in zip(leaves, found, strict=True):
@@ -72,12 +72,20 @@ class GroundStep(Step):
             "not_found": [entry.path for entry in missing],
         }
 
-    def _look_up(self, leaves: Sequence[Leaf], content: DocumentContent, prefix: str) -> list[FieldGrounding]:
-        found = SourceText(content.text).ground(leaves)
-        placed = [_placed(entry, content) for entry in found]
-        if not prefix:
-            return placed
-        return [entry.model_copy(update={"path": f"{prefix}{entry.path}"}) for entry in placed]
+
+def look_up(leaves: Sequence[Leaf], content: DocumentContent, prefix: str = "") -> list[FieldGrounding]:
+    """Look values up in a document, and where in it each stands.
+
+    Args:
+        leaves: The values.
+        content: The document, read.
+        prefix: What is put before the path of each.
+    """
+    found = SourceText(content.text).ground(leaves)
+    placed = [_placed(entry, content) for entry in found]
+    if not prefix:
+        return placed
+    return [entry.model_copy(update={"path": f"{prefix}{entry.path}"}) for entry in placed]
 
 
 def _placed(entry: FieldGrounding, read: DocumentContent) -> FieldGrounding:

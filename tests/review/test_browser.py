@@ -1,0 +1,146 @@
+"""The desk in a real browser: what a clerk does, by mouse and keys, at both widths."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from agent_tasks.review.web.serving import Where, serve
+from agent_tasks.settings import Settings
+from tests.batch.support import Bench
+from tests.review.support import unclear
+from tests.support.chromium import needs_chromium
+from tests.support.pdf_files import pdf
+
+playwright = pytest.importorskip("playwright.sync_api")
+pytestmark = [needs_chromium, pytest.mark.timeout(240)]
+
+NAMES = "document.querySelectorAll('input:not([type=hidden]), select, textarea')"
+UNNAMED = f"[...{NAMES}].filter(one => !one.labels.length).map(one => one.name)"
+TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+SCRIPT = "<img src=/gone onerror=document.title='hacked'><script>document.title='hacked'</script>"
+
+
+@contextmanager
+def desk_open(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The page over a bench's journal, in a thread; gives the one-time link."""
+    monkeypatch.delenv("PROJECT_ENDPOINT", raising=False)
+    monkeypatch.setenv("AGENT_TASKS_STATE_DIR", str(bench.folder / "state"))
+    monkeypatch.setenv("AGENT_TASKS_JOURNAL_URL", bench.journal_url)
+    monkeypatch.setattr("agent_tasks.prefect.blocks.local_scope", lambda settings: "test")
+    links: list[str] = []
+    is_ready = threading.Event()
+
+    def ready(link: str) -> None:
+        links.append(link)
+        is_ready.set()
+
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(serve(Settings(), Where(person="Ann"), ready=ready))
+
+    def run() -> None:
+        try:
+            loop.run_until_complete(task)
+        except asyncio.CancelledError:
+            pass
+        finally:
+            loop.close()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    assert is_ready.wait(60)
+    try:
+        yield links[0]
+    finally:
+        loop.call_soon_threadsafe(task.cancel)
+        thread.join(30)
+
+
+def test_a_clerk_at_the_desk(
+    bench: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    assert callable(bench)
+    batch: Bench = bench()
+    batch.write("invoice.pdf", pdf(["Paper P-4 is unclear", "The sum is 44.00"]))
+    batch.write("hostile.txt", f"Paper P-4 is unclear {SCRIPT}")
+    asyncio.run(unclear(batch))
+    with desk_open(batch, monkeypatch) as link, playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.set_default_timeout(20_000)
+        troubles: list[str] = []
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
+        page.goto(link)
+        assert "3 documents wait" in page.inner_text("header")
+        page.screenshot(path=tmp_path / "queue.png")
+
+        page.click("text=invoice.pdf")
+        page.wait_for_function("document.querySelector('.page img').naturalWidth > 300")
+        assert page.locator(".value.missing.here label").inner_text() == "total"
+        page.click("#said-0 a")  # the place of the value
+        box = page.locator("rect.box.here").bounding_box()
+        picture = page.locator(".page img").bounding_box()
+        assert box
+        assert picture
+        assert picture["x"] <= box["x"] < picture["x"] + picture["width"]
+        assert picture["y"] <= box["y"] < picture["y"] + picture["height"]
+        assert page.evaluate(UNNAMED) == []
+        page.screenshot(path=tmp_path / "document.png")
+        page.set_viewport_size({"width": 420, "height": 900})
+        assert page.evaluate(TOO_WIDE) <= 0
+        page.screenshot(path=tmp_path / "narrow.png", full_page=True)
+        page.emulate_media(color_scheme="dark")
+        page.set_viewport_size({"width": 1440, "height": 900})
+        page.screenshot(path=tmp_path / "dark.png")
+
+        page.fill("#value-1", "44.00")
+        page.press("#value-1", "Escape")
+        page.keyboard.press("c")
+        page.wait_for_selector("text=invoice.pdf was corrected by Ann")
+        page.keyboard.press("u")
+        page.wait_for_selector("text=taken back by Ann")
+        page.keyboard.press("q")
+        page.wait_for_selector("text=3 documents wait")
+
+        page.click("text=hostile.txt")
+        page.wait_for_selector("mark")
+        assert page.title().startswith("hostile.txt")
+        assert page.locator(".text img, .text script").count() == 0
+        page.keyboard.press("s")
+        page.keyboard.type("Look at the sum.")
+        page.keyboard.press("Escape")
+        page.keyboard.press("s")
+        page.wait_for_selector("text=hostile.txt was sent back by Ann")
+
+        page.goto(page.url.split("/items")[0] + "/")
+        page.click("text=b.txt")
+        page.locator("#value-1").click()
+        page.evaluate(
+            """() => {
+                const text = document.getElementById("text"), range = document.createRange();
+                const last = [...text.childNodes].filter(one => one.nodeType === 3).pop();
+                const at = last.data.indexOf("44.00");
+                range.setStart(last, at); range.setEnd(last, at + 5);
+                document.activeElement.blur();
+                getSelection().removeAllRanges(); getSelection().addRange(range);
+            }"""
+        )
+        page.click("button.take")
+        assert page.input_value("#value-1") == "44.00"
+        page.keyboard.press("r")
+        page.wait_for_selector("text=b.txt was rejected by Ann")
+        page.keyboard.press("a")  # the last one, as it is
+        page.wait_for_selector("text=Nothing waits for a person")
+        assert troubles == []
+        browser.close()
+    rows = batch.rows()
+    assert {name: row["status"] for name, row in rows.items()} == {
+        "a.txt": "done", "b.txt": "rejected", "hostile.txt": "needs_review", "invoice.pdf": "done",
+    }  # fmt: skip
+    assert rows["hostile.txt"]["decision"]["kind"] == "send_back"
