@@ -81,10 +81,11 @@ class RunningService:
         return self._rows("generations")
 
     def runs(self) -> list[dict[str, Any]]:
-        """All runs of all threads, as they are now."""
+        """All runs of all threads, as they are now; a thread that is deleted meanwhile has none."""
         with self.http() as http:
             threads = http.get("/threads").json()["data"]
-            return [run for one in threads for run in http.get(f"/threads/{one['id']}/runs").json()["data"]]
+            asked = [http.get(f"/threads/{one['id']}/runs") for one in threads]
+        return [run for one in asked if one.status_code != 404 for run in one.json()["data"]]
 
     def _rows(self, page: str) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
