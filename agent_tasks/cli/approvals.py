@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 import json
 import time
@@ -215,6 +214,8 @@ async def _resume(question: DecisionRecord) -> bool:
     flow_run = flow_run_of(question.owner)
     if flow_run is None:
         return False
+    import asyncio  # here: it takes long to import, and help needs none
+
     address = await asyncio.to_thread(prefect_server(Settings()).running)
     if address is None:  # asking would start a server that has none of the flow run's workers
         say(

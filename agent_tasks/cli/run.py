@@ -102,7 +102,8 @@ def run_batch(
         finally:
             if any(stay) and not quiet:
                 say(_STAYING.format(minutes=settings.keep_servers / 60), style="dim")
-    if waiting := summary.needs_review + summary.waiting:
+    waiting = summary.needs_review + summary.waiting
+    if waiting and not quiet:
         who = "document waits" if waiting == 1 else "documents wait"
         say(f"{waiting} {who} for a person. Look at them: agent-tasks review")
     return _exit_code(summary, fail_on)

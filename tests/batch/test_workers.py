@@ -290,12 +290,17 @@ async def test_a_document_that_was_taken_over_is_not_the_end_of_its_worker(
         put, lost = ws.journal.documents.put, []
 
         async def silent_once(
-            scope: str, key: str, record: DocumentRecord, *, held: str | None = None
-        ) -> None:
+            scope: str,
+            key: str,
+            record: DocumentRecord,
+            *,
+            held: str | None = None,
+            before: float | None = None,
+        ) -> bool:
             if record.name == "1.txt" and not lost:
                 lost.append(record.name)
                 raise LeaseLostError("Another worker has taken over.")
-            await put(scope, key, record, held=held)
+            return await put(scope, key, record, held=held, before=before)
 
         monkeypatch.setattr(ws.journal.documents, "put", silent_once)
         plan = load_pipeline(batch.bench.pipeline_file)

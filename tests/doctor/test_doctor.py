@@ -45,6 +45,12 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return Settings(state_dir=tmp_path / "state")
 
 
+@pytest.fixture
+def over_httpx(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests over httpx's own connections, whose answers respx gives."""
+    monkeypatch.setattr("agent_tasks.client._async._runtime.direct_transport", lambda *_, **__: None)
+
+
 async def by_check(findings: AsyncIterator[Finding]) -> dict[str, Finding]:
     found = {finding.check: finding async for finding in findings}
     for finding in found.values():
@@ -198,6 +204,7 @@ def cloud(settings: Settings) -> Target:
 EMPTY = {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False}
 
 
+@pytest.mark.usefixtures("over_httpx")
 @respx.mock
 async def test_a_basic_setup_refuses_queue_tools(settings: Settings) -> None:
     def create(request: httpx.Request) -> httpx.Response:
@@ -221,6 +228,7 @@ async def test_a_basic_setup_refuses_queue_tools(settings: Settings) -> None:
     assert SECRET not in as_json(list(found.values()))
 
 
+@pytest.mark.usefixtures("over_httpx")
 @respx.mock
 async def test_a_model_that_is_not_deployed(settings: Settings) -> None:
     respx.get(f"{CLOUD}/assistants").respond(json=EMPTY)
@@ -232,6 +240,7 @@ async def test_a_model_that_is_not_deployed(settings: Settings) -> None:
     assert found["setup tier"].status is Status.NOT_CONFIGURED
 
 
+@pytest.mark.usefixtures("over_httpx")
 @respx.mock
 @pytest.mark.parametrize(
     ("answer", "remedy"),

@@ -42,7 +42,11 @@ AT_ONCE = 4
 CHANGING = (*CREATIONS, "runs.cancel")
 CUT_OFF = ("tool.begun", "tool.done", "tool.committed")  # a parallel call may be in the middle here
 
-POINTS = [name for name in CRASH_POINTS if not name.startswith(("batch.", "cleanup.", "send.w"))]
+POINTS = [
+    name
+    for name, point in CRASH_POINTS.items()
+    if point.only is None and not name.startswith(("batch.", "cleanup.", "send.w", "review.", "decision."))
+]
 """Those of operations; the client's wait is in test_gate.py. Whoever wakes in the middle of a deletion
 deletes once more, which changes nothing."""
 

@@ -20,7 +20,7 @@ from tests.conftest import ServiceFactory
 from tests.support.service import RunningService
 
 OWNER = "papers"
-SPEC = AgentSpec(name="a", model="test-model", instructions="Answer.")
+SPEC = AgentSpec(name="a", model="test-model", instructions="Answer.", tools=[{"type": "file_search"}])
 OTHER = AgentSpec(name="b", model="test-model", instructions="Ask.")
 
 pytestmark = [pytest.mark.usefixtures("prefect_server"), pytest.mark.timeout(300)]

@@ -21,6 +21,7 @@ from agent_tasks.operations import list_questions
 from tests.batch.support import RULES, Bench
 from tests.batch.test_waiting import LETTERS
 from tests.batch.test_waiting import RULES as LETTER_RULES
+from tests.docs.markdown import page
 from tests.review.support import SEND_BACK_RULES, desk_of, item_of, unclear
 
 MakeBench = Callable[..., Bench]
@@ -286,3 +287,17 @@ async def test_what_waits_at_a_step_is_sent_back_to_one_before(bench: MakeBench)
         await review.reject(desk, item, by="Ann")
     await batch.run()
     assert status(batch, "a.txt") == "needs_review"
+
+
+async def test_the_example_of_the_page(bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = bench()
+    await unclear(batch)
+    monkeypatch.delenv("PROJECT_ENDPOINT", raising=False)
+    monkeypatch.setenv("AGENT_TASKS_JOURNAL_URL", batch.journal_url)
+    monkeypatch.setattr("agent_tasks.prefect.blocks.local_scope", lambda settings: "test")
+    names: dict[str, Any] = {}
+    [example] = page("docs/review.md").blocks("python")
+    exec(compile(example, "docs/review.md", "exec", dont_inherit=True), names)  # noqa: S102
+    await names["approve_old_ones"]("Ann")
+    assert batch.rows()["b.txt"]["status"] == "done"
+    assert batch.rows()["b.txt"]["decision"]["note"] == "Checked on paper."
