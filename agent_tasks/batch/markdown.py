@@ -63,13 +63,14 @@ def quote(value: Any) -> Markup:
 
 def render(template: str, **values: Any) -> str:
     """Fill a template of `agent_tasks/batch/templates`; every value in it is escaped by itself."""
-    return _environment().get_template(template).render(values)
+    return environment("agent_tasks.batch").get_template(template).render(values)
 
 
 @cache
-def _environment() -> jinja2.Environment:
-    folder = resources.files("agent_tasks.batch") / "templates"
-    environment = jinja2.Environment(  # noqa: S701 - the output is Markdown, not HTML: `escape` does it
+def environment(package: str) -> jinja2.Environment:
+    """The templates of a package, in its folder `templates`; every value in them is escaped by itself."""
+    folder = resources.files(package) / "templates"
+    made = jinja2.Environment(  # noqa: S701 - the output is Markdown, not HTML: `escape` does it
         loader=jinja2.FunctionLoader(lambda name: (folder / name).read_text(encoding="utf-8")),
         undefined=jinja2.StrictUndefined,
         finalize=escape,
@@ -77,7 +78,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["quote"] = quote
-    environment.filters["moment"] = moment
-    environment.filters["thousands"] = lambda number: f"{number:,}"
-    return environment
+    made.filters["quote"] = quote
+    made.filters["moment"] = moment
+    made.filters["thousands"] = lambda number: f"{number:,}"
+    return made

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from agent_tasks.batch.markdown import escape
+from agent_tasks.batch.markdown import environment
 from agent_tasks.batch.writers import replacing
 from agent_tasks.display import in_json
 from agent_tasks.evaluation.confidence import Learned
@@ -106,16 +105,6 @@ def _value(value: Any) -> str:
 
 @cache
 def _template() -> jinja2.Template:
-    folder = resources.files("agent_tasks.evaluation") / "templates"
-    environment = jinja2.Environment(  # noqa: S701 - the output is Markdown, not HTML: `escape` does it
-        loader=jinja2.FunctionLoader(lambda name: (folder / name).read_text(encoding="utf-8")),
-        undefined=jinja2.StrictUndefined,
-        finalize=escape,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["percent"] = percent
-    environment.filters["value"] = _value
-    environment.filters["thousands"] = lambda number: f"{number:,.0f}"
-    return environment.get_template(REPORT)
+    templates = environment("agent_tasks.evaluation")
+    templates.filters |= {"percent": percent, "value": _value}
+    return templates.get_template(REPORT)
