@@ -175,11 +175,17 @@ class FileAgent:
         Args:
             answer: What it is to answer with, in place of its own answer.
         """
-        return self._asked if answer is None else self._made(answer)
+        wanted = self.answer.kind if answer is None else answer
+        # Each document may bring a type of its own; as long as its form is the same it is the same agent,
+        # and a session, which keeps what it finds out about an agent, keeps it once.
+        form = json.dumps([wanted.name, wanted.response_format], sort_keys=True)
+        if form not in self._by_form:
+            self._by_form[form] = self._made(wanted)
+        return self._by_form[form]
 
     @functools.cached_property
-    def _asked(self) -> Agent[Any]:
-        return self._made(self.answer.kind)
+    def _by_form(self) -> dict[str, Agent[Any]]:
+        return {}
 
     def _made(self, answer: AnswerType[Any]) -> Agent[Any]:
         entry = self.entry

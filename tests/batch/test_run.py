@@ -7,6 +7,7 @@ import pickle
 import sys
 import textwrap
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from reportlab.pdfgen.canvas import Canvas
@@ -19,6 +20,9 @@ from agent_tasks.batch.workers import Work
 from agent_tasks.documents.reading_pool import ReadingPool
 from agent_tasks.errors import ConfigurationError
 from agent_tasks.pipeline.loader import load_pipeline
+from agent_tasks.steps import Agent
+from agent_tasks.steps.answer_types import AnswerType
+from agent_tasks.steps.file_agents import FileAgent
 from tests.batch.support import PIPELINE, RULES, SMALL, TOOLS, Bench
 from tests.support.pdf_files import drawn, filled_with, pdf, scan
 
@@ -474,3 +478,23 @@ async def test_an_ambiguous_date_is_shown_or_looked_at(bench: MakeBench, option:
         (status, [doubt], []) if option else (status, [], [doubt])
     )
     assert "03/04/2026 may be 2026-03-04 or 2026-04-03" in (batch.out / "report.md").read_text()
+
+
+async def test_the_agents_of_a_batch_are_made_once_whatever_many_documents(
+    bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session keeps what it finds out about an agent: one for each document would fill the memory."""
+    made: list[str] = []
+    make = FileAgent._made
+
+    def counted(agent: FileAgent, answer: AnswerType[Any]) -> Agent[Any]:
+        made.append(agent.key)
+        return make(agent, answer)
+
+    monkeypatch.setattr(FileAgent, "_made", counted)
+    batch = bench()
+    for number in range(6):
+        batch.write(f"{number}.txt", f"Paper P-{number} of 2026-03-01, total {number}")
+    await batch.run()
+    assert sorted(made) == sorted(set(made))
+    assert len(batch.rows()) == 6
