@@ -22,6 +22,7 @@ from agent_tasks.errors import ConfigurationError
 from agent_tasks.steps.records import Review
 
 _SURELY = 0.9  # a page recognised less surely than this is recognised badly
+_COMPLAINT = "confidence "
 _SHOWN = 3  # values that a reason names
 _MIN_NAMED = 3  # characters of a value that count as named in a reviewer's problem
 _NUMBERS = re.compile(r"\[\d+\]")
@@ -173,7 +174,12 @@ class Demand:
             return None
         least = sorted(values, key=lambda path: values[path])[:_SHOWN]
         shown = ", ".join(f"{path} {values[path]:.3f}" for path in least)
-        return f"confidence {sure:.3f} is below {self.at_least:.3f}; the least sure: {shown}"
+        return f"{_COMPLAINT}{sure:.3f} is below {self.at_least:.3f}; the least sure: {shown}"
+
+
+def is_complaint(reason: str) -> bool:
+    """Whether a document's reason for review is that it is not sure enough (`Demand.complaint`)."""
+    return reason.startswith(_COMPLAINT)
 
 
 def of_document(values: Mapping[str, float]) -> float:

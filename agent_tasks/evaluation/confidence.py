@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import BaseModel, ConfigDict
 
 from agent_tasks.batch.records import DocumentRow, DocumentStatus
-from agent_tasks.confidence import Confidence, of_document, signs_of
+from agent_tasks.confidence import Confidence, is_complaint, of_document, signs_of
 from agent_tasks.errors import ConfigurationError
 from agent_tasks.evaluation.judging import Judged
 from agent_tasks.evaluation.threshold import Proposal, propose
@@ -73,11 +73,15 @@ class Learned(BaseModel):
 
 
 def examples(rows: Mapping[str, DocumentRow], judged: Mapping[str, Sequence[Judged]]) -> list[Example]:
-    """The documents with an extraction, to learn from."""
+    """The documents with an extraction, to learn from.
+
+    What a person has decided about says nothing of the agents. A document that needs review only because a
+    threshold was set would be done without it: else each threshold would be proposed from what the last left.
+    """
     found = []
     for name, values in sorted(judged.items()):
         row = rows.get(name)
-        if row is None or not row.fields:
+        if row is None or not row.fields or row.decision is not None:
             continue
         repaired = any("repair" in turn for turn in row.ids)
         signs = signs_of(row.fields, row.grounding, row.review, repaired=repaired)
@@ -85,12 +89,18 @@ def examples(rows: Mapping[str, DocumentRow], judged: Mapping[str, Sequence[Judg
         found.append(
             Example(
                 document=name,
-                is_done=row.status is DocumentStatus.DONE,
+                is_done=_would_be_done(row),
                 is_right=all(one.verdict.is_right for one in values),
                 values=tuple(told),
             )
         )
     return found
+
+
+def _would_be_done(row: DocumentRow) -> bool:
+    """Whether a document is done, or would be without a threshold of confidence."""
+    doubted = row.status is DocumentStatus.NEEDS_REVIEW and all(map(is_complaint, row.reasons))
+    return row.status is DocumentStatus.DONE or doubted
 
 
 def learn(documents: Sequence[Example], rate: float) -> Learned:

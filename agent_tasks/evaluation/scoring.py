@@ -102,10 +102,11 @@ class Evaluation(_Record):
     right: int
     """Documents all of whose values are right."""
     done: int
+    """Documents that are `done`, and that no person has decided about."""
     done_wrong: int
-    """Documents that are `done` with a wrong value."""
+    """Of these, documents with a wrong value."""
     for_people: int
-    """Documents that need review, or wait for a person."""
+    """Documents that need review, wait for a person, or that a person has decided about."""
     failed: int
     missing: list[str] = Field(default_factory=list)
     """Documents that the results do not have."""
@@ -214,15 +215,18 @@ def evaluate(
                 f"There is no field {field!r} among the right values; there are {', '.join(sorted(names))}."
             )
     documents = [_document(name, values, rows.get(name)) for name, values in judged.items()]
-    states = Counter(one.status for one in documents)
-    done = [one for one in documents if one.status is DocumentStatus.DONE]
+    of_people = {name for name, row in rows.items() if row.decision is not None}
+    states = Counter(one.status for one in documents if one.document not in of_people)
+    done = [one for one in documents if one.status is DocumentStatus.DONE and one.document not in of_people]
     return Evaluation(
         fields=_scores(judged),
         documents=len(documents),
         right=sum(one.is_right for one in documents),
         done=len(done),
         done_wrong=sum(not one.is_right for one in done),
-        for_people=states[DocumentStatus.NEEDS_REVIEW] + states[DocumentStatus.WAITING],
+        for_people=states[DocumentStatus.NEEDS_REVIEW]
+        + states[DocumentStatus.WAITING]
+        + sum(one.document in of_people for one in documents),
         failed=states[DocumentStatus.FAILED],
         missing=sorted(name for name in truth if name not in rows),
         states=_wrong_states(rows, truth),

@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from agent_tasks.confidence import Confidence, of_document, signs_of
+from agent_tasks.batch.records import DocumentStatus
+from agent_tasks.confidence import Confidence, Demand, of_document, signs_of
 from agent_tasks.documents.content import Place
 from agent_tasks.documents.grounding import FieldGrounding, GroundingStatus, How
 from agent_tasks.errors import ConfigurationError
@@ -104,6 +105,27 @@ def test_without_a_threshold_more_would_be_wrong() -> None:
     documents = known(600, seed=100)
     done = [one for one in documents if one.is_done]
     assert sum(not one.is_right for one in done) / len(done) > 0.02
+
+
+def test_a_threshold_that_was_set_does_not_narrow_what_the_next_is_learned_from() -> None:
+    rows, truth = made_run(300, seed=30)
+    learned = learn(examples(rows, judge_documents(rows, truth, {})), 0.05)
+    demand = Demand(learned.confidence, 0.9)
+    bounded = {}
+    for name, one in rows.items():
+        signs = signs_of(one.fields or {}, one.grounding, one.review, repaired="extract-repair-1" in one.ids)
+        said = demand.complaint(learned.confidence.of_values(signs))
+        is_doubted = one.status == "done" and said is not None
+        bounded[name] = (
+            one.model_copy(update={"status": DocumentStatus.NEEDS_REVIEW, "reasons": [said]})
+            if is_doubted
+            else one
+        )
+    assert sum(one.status == "done" for one in bounded.values()) < sum(
+        one.status == "done" for one in rows.values()
+    )
+    again = learn(examples(bounded, judge_documents(bounded, truth, {})), 0.05)
+    assert again == learned
 
 
 def test_too_few_documents_are_told() -> None:

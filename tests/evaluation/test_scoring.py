@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from agent_tasks.batch.records import PersonDecision
 from agent_tasks.errors import ConfigurationError
 from agent_tasks.evaluation import RightDocument, comparator, evaluate
+from agent_tasks.journal import ReviewKind
 from tests.evaluation.support import FIELDS, made_run, row
 
 
@@ -87,6 +89,18 @@ def test_documents_that_should_fail_or_may_are_judged_by_that() -> None:
     found = evaluate({"damaged": row("damaged"), "scan": row("scan", "failed")}, truth)
     assert found.states == ["damaged"]
     assert found.documents == 0
+
+
+def test_what_a_person_decided_is_not_what_the_agents_have_done() -> None:
+    truth = {name: RightDocument(document=name, fields={"a": 1}) for name in "xyz"}
+    decision = PersonDecision(kind=ReviewKind.APPROVE, by="Ann")
+    rows = {
+        "x": row("x", fields={"a": 1}),
+        "y": row("y", fields={"a": 2}, decision=decision),
+        "z": row("z", "rejected", fields={"a": 2}, decision=decision),
+    }
+    found = evaluate(rows, truth)
+    assert (found.done, found.done_wrong, found.for_people, found.right) == (1, 0, 2, 1)
 
 
 def test_the_worst_documents_come_first_those_that_nobody_would_have_seen_before_all() -> None:
