@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -65,6 +66,7 @@ def _rows(folder: Path) -> list[Any]:
 
 
 _BY_NATURE = {
+    "call_id",
     "step_usage",
     "usage",
     "seconds",
@@ -77,9 +79,20 @@ _BY_NATURE = {
 }
 
 
+_ID = re.compile(r"\b(?:run|resp)_\w{20,}")  # in the texts of errors
+_BY_NAME = ("ids", "turns")
+"""Ids by the names of their turns: the names are to be the same."""
+
+
 def _without(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _without(inner) for key, inner in value.items() if key not in _BY_NATURE}
+        return {
+            key: sorted(inner) if key in _BY_NAME and isinstance(inner, dict) else _without(inner)
+            for key, inner in value.items()
+            if key not in _BY_NATURE
+        }
+    if isinstance(value, str):
+        return _ID.sub("(turn)", value)
     return [_without(inner) for inner in value] if isinstance(value, list) else value
 
 
