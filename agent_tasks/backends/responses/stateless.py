@@ -89,6 +89,10 @@ class StatelessTurns:
             yield TurnStarted(ref)
             yield _meaning(replace(ref, round=len(rounds)), memory, rounds)
             return
+        if rounds and memory[-1] is rounds[-1] and _is_of_attempt(rounds[-1], ref.mark):
+            yield TurnStarted(ref)  # it failed, and that was not heard of: not asked again in this attempt
+            yield conclusion({**rounds[-1]["response"], "output": []}, replace(ref, round=len(rounds)))
+            return
         async with aclosing(self._ask(replace(ref, round=len(rounds) + 1), memory)) as updates:
             async for update in updates:
                 yield update
@@ -129,7 +133,7 @@ class StatelessTurns:
             "response": {
                 name: response.get(name) for name in ("status", "error", "incomplete_details", "usage")
             },
-            "items": len(output),
+            "items": len(output) if response.get("status") == "completed" else 0,
         }
         if response.get("status") == "completed":
             memory = (*memory, *output, closing)
@@ -137,6 +141,9 @@ class StatelessTurns:
             yield TurnRemembered(ref, memory)
             yield _meaning(ref, memory, _of_key(memory, mark))
         else:
+            memory = (*memory, closing)
+            ref = replace(ref, request=replace(_request(ref), memory=memory))
+            yield TurnRemembered(ref, memory)
             yield conclusion({**response, "output": output}, ref)
 
 
@@ -147,9 +154,13 @@ def _request(ref: TurnRef) -> TurnRequest:
 
 
 def _of_key(memory: Memory, mark: Mark | None) -> list[JsonObject]:
-    """The rounds of a turn that ended with an answer or with calls, whichever attempt made them."""
+    """The rounds of a turn that ended, with an answer, calls or a failure, whichever attempt made them."""
     key = mark.key if mark is not None else ""
     return [item for item in memory if item.get("type") == _ROUND and item.get("key") == key]
+
+
+def _is_of_attempt(round: JsonObject, mark: Mark | None) -> bool:
+    return bool(round["attempt"] == (mark.attempt if mark is not None else 1))
 
 
 def _meaning(
