@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -27,6 +26,7 @@ from agent_tasks.errors import (
     UnreadableDocumentError,
 )
 from tests.support.pdf_files import pdf
+from tests.support.processor import alive
 from tests.support.waiting import eventually
 
 READERS = """
@@ -69,17 +69,10 @@ def process_of(pool: ReadingPool, text: str = "hello") -> int:
     return int(pool.read(text.encode(), "a.odd").text.split()[1])
 
 
-def is_alive(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 def ended(process: int, seconds: float = 20.0) -> bool:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        if not is_alive(process):
+        if not alive(process):
             return True
         time.sleep(0.05)
     return False
@@ -185,7 +178,7 @@ class TestEnd:
         assert caller.stdout is not None
         process = int(caller.stdout.readline())
         time.sleep(0.3)
-        assert is_alive(process)
+        assert alive(process)
         os.kill(caller.pid, signal.SIGKILL)
         caller.wait()
         caller.stdout.close()

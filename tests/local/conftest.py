@@ -14,6 +14,7 @@ import pytest
 from agent_tasks.base_environment import picked
 from agent_tasks.local.embedded_server import UrlServer
 from agent_tasks.local.supervisor import Settle, Specification
+from tests.support.processor import alive
 
 STAND_IN = Path(__file__).with_name("stand_in.py")
 
@@ -26,15 +27,6 @@ def until(condition: Callable[[], bool], *, seconds: float = 8.0) -> bool:
             return True
         time.sleep(0.02)
     return condition()
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs (a zombie does not)."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
 
 
 def processes_of(folder: Path) -> list[str]:

@@ -23,8 +23,9 @@ from agent_tasks.local import kept_servers, responding
 from agent_tasks.local.kept_servers import Ending, end_unused
 from agent_tasks.local.state_folder import require_private_folder
 from agent_tasks.local.supervisor import Record, process_mark, read_record
+from tests.support.processor import alive
 
-from .conftest import StandIn, alive, until
+from .conftest import StandIn, until
 from .test_kept_servers import starts, used_once
 from .test_servers import answers, owner_process
 

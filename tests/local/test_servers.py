@@ -18,8 +18,9 @@ import pytest
 from agent_tasks.errors import ConfigurationError, EmbeddedServiceError
 from agent_tasks.local import embedded_server
 from agent_tasks.local.supervisor import Settle
+from tests.support.processor import alive
 
-from .conftest import StandIn, alive, until
+from .conftest import StandIn, until
 
 OWNER = """
 import sys, time

@@ -1,4 +1,4 @@
-"""How much of a processor programs take while they have nothing to do."""
+"""Whether processes run, and how much of a processor they take while they have nothing to do."""
 
 from __future__ import annotations
 
@@ -20,9 +20,26 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def fields_of(pid: int) -> list[str] | None:
+    """The fields of `/proc/PID/stat` behind the name: state, parent, ...; None if the process is gone."""
+    try:
+        # A process that ends between opening and reading is told by ProcessLookupError.
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs (a zombie does not)."""
+    fields = fields_of(pid)
+    return fields is not None and fields[0] != "Z"
+
+
 def seconds(pid: int) -> float:
     """Processor seconds that a process has taken so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    fields = fields_of(pid)
+    if fields is None:
+        raise ProcessLookupError(f"process {pid} is gone")
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 

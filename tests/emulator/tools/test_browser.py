@@ -23,6 +23,7 @@ from agents_emulator.tools.settings import BrowserSettings, ToolSettings, load_t
 from tests.emulator.helpers import Json, agent, post, stream, turn, wait_for, wait_run
 from tests.emulator.tools.conftest import Turns, rules_for
 from tests.support.chromium import needs_chromium
+from tests.support.processor import fields_of
 
 TOOL = {"type": "browser_automation", "browser_automation": {"connection": {"id": "c"}}}
 SHOP = """<title>Workshop</title><h1>Prices</h1><a href="/oak">Oak boards</a>
@@ -131,22 +132,16 @@ class Process:
 
     @property
     def runs(self) -> bool:
-        fields = _stat(self.pid)
+        fields = fields_of(self.pid)
         return fields is not None and fields[19] == self.started and fields[0] != "Z"
-
-
-def _stat(pid: int) -> list[str] | None:
-    """The fields of `/proc/PID/stat` behind the name: state, parent, ...; None if it is gone."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
 
 
 def browsers() -> set[Process]:
     """Browsers and their drivers below this process."""
     stats = {
-        int(entry.name): _stat(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdecimal()
+        int(entry.name): fields_of(int(entry.name))
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdecimal()
     }
     known = {pid: fields for pid, fields in stats.items() if fields is not None}
     below = {os.getpid()}

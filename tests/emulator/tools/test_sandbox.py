@@ -13,6 +13,7 @@ import pytest
 from agents_emulator.tools.sandbox import Execution, Limits, Sandbox, SandboxError
 from agents_emulator.tools.sandbox.kept import Kept, read_below
 from tests.support.jails import LIMITS, execute, needs_jail
+from tests.support.processor import alive
 from tests.support.waiting import eventually
 
 pytestmark = needs_jail
@@ -168,12 +169,5 @@ async def test_a_jail_that_is_given_up_while_it_is_made_leaves_nothing(
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(call, 5)
     processes = [int(pid) for pid in begun.read_text(encoding="utf-8").split()]
-    await eventually(lambda: not any(map(_lives, processes)), seconds=20)
+    await eventually(lambda: not any(map(alive, processes)), seconds=20)
     await eventually(lambda: len(os.listdir("/proc/self/fd")) <= pipes, seconds=20)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False

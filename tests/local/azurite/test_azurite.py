@@ -18,8 +18,9 @@ from azure.storage.queue import QueueServiceClient
 
 from agent_tasks.errors import ConfigurationError, EmbeddedServiceError
 from agent_tasks.local.azurite import AZURITE_VERSION, Azurite, StorageAddresses, installation
-from tests.local.conftest import alive, processes_of, until
+from tests.local.conftest import processes_of, until
 from tests.support.azurite import STATE_DIR
+from tests.support.processor import alive
 
 OWNER = """
 import sys, time
