@@ -16,16 +16,12 @@ an earlier worker may have sent it, else at INTENDED.
 from __future__ import annotations
 
 import asyncio
-import enum
-from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
-from datetime import timedelta
-from typing import Final, cast
+from typing import cast
 
 from agent_tasks.backends.base import (
     ConversationCreated,
-    FoundTurn,
     Memory,
     ServerAccess,
     TurnEnded,
@@ -46,20 +42,21 @@ from agent_tasks.errors import (
     NotFoundError,
     RunExpiredError,
     RunFailedError,
-    RunServerError,
-    RunThrottledError,
     ServerError,
     ServiceError,
     StreamBrokenError,
     TransportError,
 )
-from agent_tasks.journal import NewResource, Operation
+from agent_tasks.journal import NewResource
 from agent_tasks.logs import get_logger
 from agent_tasks.operations.approvals import decide_approvals
+from agent_tasks.operations.attempt_states import NEXT, OVER, AttemptState
 from agent_tasks.operations.dispatch import dispatch_tools
-from agent_tasks.operations.effects import is_outcome_unknown, look_up, mark_of
+from agent_tasks.operations.effects import is_outcome_unknown, mark_of
+from agent_tasks.operations.failed_attempts import FailedAttempts
 from agent_tasks.operations.models import TurnSpec
 from agent_tasks.operations.outcomes import turn_error
+from agent_tasks.operations.sent_turns import known_ref, look_up_turn, new_conversation
 from agent_tasks.operations.services import refuse_anothers, refuse_anothers_conversation
 from agent_tasks.operations.workspace import Held, Workspace
 from agent_tasks.tools import ToolSet
@@ -68,67 +65,6 @@ logger = get_logger("agent_tasks.operations")
 
 _BREAKS = 5  # lost connections in a row, without any progress between them
 _FIRST_LOOK, _LONGEST_LOOK = 0.5, 10.0  # seconds between looks at a turn that is in the way
-
-_SERVER_ERRORS = 2  # new attempts after the service failed on a turn
-_EXPIRIES = 2  # new attempts after a turn reached its expiry
-_THROTTLES = 10  # new attempts after throttling, within the deadline
-
-
-class AttemptState(enum.StrEnum):
-    """How far the current attempt at a turn is, as far as this process knows."""
-
-    INTENDED = "intended"
-    """The intent is committed, nothing is sent."""
-    SENT = "sent"
-    """The service may have it; the journal does not know its id."""
-    ATTACHED = "attached"
-    """The journal knows its id; it is followed."""
-    NEEDS_OUTPUTS = "needs outputs"
-    """It waits for functions that are called now, or for decisions that are made now."""
-    ANSWERED = "answered"
-    """It completed; its answer is not committed yet."""
-    ENDED = "ended"
-    """It ended without an answer; another attempt may follow."""
-    REFUSED = "refused"
-    """The service provably does not have it, and none will follow."""
-    GIVEN_UP = "given up"
-    """It was cancelled on the service, and none will follow."""
-
-
-_NEXT: Final[dict[AttemptState, set[AttemptState]]] = {
-    AttemptState.INTENDED: {AttemptState.SENT},
-    # Sent again when it is provably absent; anew when its conversation is gone.
-    AttemptState.SENT: {
-        AttemptState.SENT,
-        AttemptState.ATTACHED,
-        AttemptState.REFUSED,
-        AttemptState.INTENDED,
-    },
-    # A turn that is gone from the service begins anew, or is refused in a conversation of the caller's.
-    AttemptState.ATTACHED: {
-        AttemptState.ATTACHED,
-        AttemptState.NEEDS_OUTPUTS,
-        AttemptState.ANSWERED,
-        AttemptState.ENDED,
-        AttemptState.REFUSED,
-        AttemptState.INTENDED,
-        AttemptState.SENT,
-        AttemptState.GIVEN_UP,
-    },
-    AttemptState.NEEDS_OUTPUTS: {
-        AttemptState.ATTACHED,
-        AttemptState.REFUSED,
-        AttemptState.INTENDED,
-        AttemptState.SENT,
-        AttemptState.GIVEN_UP,
-    },
-    AttemptState.ANSWERED: {AttemptState.GIVEN_UP},
-    AttemptState.ENDED: {AttemptState.INTENDED},
-    AttemptState.REFUSED: set(),
-    AttemptState.GIVEN_UP: set(),
-}
-
-_OVER: Final = {AttemptState.ENDED, AttemptState.REFUSED, AttemptState.GIVEN_UP}
 
 
 class Attempts:
@@ -156,7 +92,7 @@ class Attempts:
         self._tools = tools
         self._on_text = on_text
         self._deadline = asyncio.get_running_loop().time() + turn.deadline
-        self._failures = _Failures()
+        self._failures = FailedAttempts()
         self.operation = held.operation
         """Its row in the journal."""
         self.usage = held.operation.written.read(Usage, held.operation.remote.get("usage") or {})
@@ -174,10 +110,10 @@ class Attempts:
     @property
     def is_over(self) -> bool:
         """Whether nothing of it can go on, on the service or here: a failure is final then."""
-        return self.state in _OVER
+        return self.state in OVER
 
     def _become(self, state: AttemptState) -> None:
-        if state not in _NEXT[self.state]:
+        if state not in NEXT[self.state]:
             raise AssertionError(f"a turn that is {self.state} can't become {state}")
         self.state = state
 
@@ -519,30 +455,6 @@ class Attempts:
         return _marked("tools.submitted", self._ws.backend.answer_tools(ref, outputs))
 
 
-class _Failures:
-    """The attempts that gave no answer: whether another one is due, and how soon."""
-
-    def __init__(self) -> None:
-        self._seen: Counter[type[RunFailedError]] = Counter()
-
-    def pause_after(self, error: RunFailedError) -> float:
-        """Seconds until the next attempt. Raises the error if none is due."""
-        kind: type[RunFailedError]
-        match error:
-            case RunThrottledError():
-                kind, most, pause = RunThrottledError, _THROTTLES, error.retry_after or 0.0
-            case RunServerError():
-                kind, most, pause = RunServerError, _SERVER_ERRORS, 2.0 ** (self._seen[RunServerError] + 1)
-            case RunExpiredError():
-                kind, most, pause = RunExpiredError, _EXPIRIES, 0.0
-            case _:
-                raise error
-        if self._seen[kind] >= most:
-            raise error
-        self._seen[kind] += 1
-        return pause
-
-
 def _servers(tools: ToolSet | None) -> tuple[ServerAccess, ...]:
     """What the turn tells of its MCP servers."""
     return tools.servers if tools is not None else ()
@@ -554,30 +466,3 @@ async def _marked(name: str, updates: AsyncIterator[TurnUpdate]) -> AsyncGenerat
         async for update in stream:
             crash_point(name)
             yield update
-
-
-def known_ref(operation: Operation) -> TurnRef | None:
-    """The turn on the service, if the journal knows it."""
-    remote = operation.remote
-    if "turn_id" in remote:
-        return TurnRef(remote["conversation"], remote["turn_id"], mark_of(operation))
-    return None
-
-
-async def look_up_turn(ws: Workspace, operation: Operation, conversation: str | None) -> FoundTurn | None:
-    """What an operation's current attempt left on the service; None if that is provably nothing.
-
-    Args:
-        ws: where to work.
-        operation: the intent.
-        conversation: where it was sent to, if that is known.
-    """
-    return await look_up(
-        lambda since: ws.backend.find_turn(mark_of(operation), conversation=conversation, since=since),
-        operation,
-    )
-
-
-def new_conversation(conversation: str, *, owner: str, step: str, ttl: timedelta) -> NewResource:
-    """A conversation that a turn has made, for the ledger."""
-    return NewResource("conversation", conversation, owner, step, ttl.total_seconds())

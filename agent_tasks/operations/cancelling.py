@@ -9,10 +9,10 @@ from agent_tasks.backends.base import TurnRef
 from agent_tasks.errors import AgentTasksError, JournalError, LeaseLostError, RunCancelledError
 from agent_tasks.journal import Claim, Operation
 from agent_tasks.logs import get_logger
-from agent_tasks.operations.attempts import known_ref, look_up_turn, new_conversation
 from agent_tasks.operations.effects import mark_of
 from agent_tasks.operations.models import DEFAULT_TTL
 from agent_tasks.operations.ownership import belongs_to
+from agent_tasks.operations.sent_turns import known_ref, look_up_turn, new_conversation
 from agent_tasks.operations.services import refuse_anothers
 from agent_tasks.operations.workspace import Workspace
 

@@ -28,7 +28,7 @@ from agent_tasks.operations import (
     run_turn,
     turn_key,
 )
-from agent_tasks.operations.attempts import known_ref
+from agent_tasks.operations.sent_turns import known_ref
 from agent_tasks.pool import Pool
 from agent_tasks.steps.answers import TurnRecord
 from agent_tasks.steps.lifetime import Lifetime

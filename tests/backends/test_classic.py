@@ -7,7 +7,8 @@ import asyncio
 import httpx
 
 from agent_tasks.backends.base import FoundTurn, Mark
-from agent_tasks.backends.classic import AgentsBackend, _content
+from agent_tasks.backends.classic import AgentsBackend
+from agent_tasks.backends.classic.answers import content_of
 from agent_tasks.backends.marks import ATTEMPT_FIELD, KEY_FIELD
 from agent_tasks.client import AsyncAgentsClient
 from agent_tasks.wire import ThreadMessage
@@ -27,7 +28,7 @@ def test_citations_of_later_parts_point_into_the_joined_text() -> None:
     message = ThreadMessage.model_validate(
         {"id": "msg_1", "created_at": 1, "thread_id": "t", "role": "assistant", "content": [part, part]}
     )
-    text, citations = _content(message)
+    text, citations = content_of(message)
     assert [text[citation.start : citation.end] for citation in citations] == [mark, mark]
     assert citations[0].start != citations[1].start
 

@@ -28,7 +28,8 @@ from agent_tasks.operations import (
     turn_key,
     upload_file,
 )
-from agent_tasks.operations.attempts import Attempts, AttemptState
+from agent_tasks.operations.attempt_states import AttemptState
+from agent_tasks.operations.attempts import Attempts
 from agent_tasks.tools import FileSearchTool, ToolSet, function_tool
 from tests.support.fake_backend import Asks, Fails, FakeBackend, Says, Script, Step, Waits
 

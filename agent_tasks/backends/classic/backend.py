@@ -15,18 +15,13 @@ from agent_tasks.backends.base import (
     ActiveTurn,
     AgentSpec,
     ApprovalDecision,
-    ApprovalRequest,
     Capabilities,
-    Citation,
     FoundTurn,
     Mark,
     MarkedResource,
     ResourceKind,
     StoreStatus,
-    ToolCallRequest,
     TurnEnded,
-    TurnNeedsApproval,
-    TurnNeedsTools,
     TurnRef,
     TurnRequest,
     TurnStarted,
@@ -35,6 +30,8 @@ from agent_tasks.backends.base import (
     TurnUpdate,
     Usage,
 )
+from agent_tasks.backends.classic.answers import content_of, needed, ref_of
+from agent_tasks.backends.classic.words import decided, given, of_servers
 from agent_tasks.backends.listing import whole_list
 from agent_tasks.backends.marks import (
     carries,
@@ -62,15 +59,8 @@ from agent_tasks.wire import (
     ConnectedAgentToolDefinition,
     MessageDeltaChunk,
     MessageDeltaTextContent,
-    MessageTextContent,
-    MessageTextFileCitationAnnotation,
-    MessageTextUrlCitationAnnotation,
-    RequiredFunctionToolCall,
-    RequiredMcpToolCall,
     RunStatus,
     StreamEvent,
-    SubmitToolApprovalAction,
-    SubmitToolOutputsAction,
     ThreadMessage,
     ThreadRun,
 )
@@ -164,7 +154,7 @@ class AgentsBackend:
             "top_p": spec.top_p,
             "response_format": spec.response_format,
         }
-        agent = await self._client.agents.create(**_given(fields), metadata=metadata_of(mark))
+        agent = await self._client.agents.create(**given(fields), metadata=metadata_of(mark))
         return agent.id
 
     async def upload_file(self, content: bytes, name: str, purpose: str, mark: Mark) -> str:
@@ -200,14 +190,14 @@ class AgentsBackend:
 
     async def start_turn(self, request: TurnRequest, mark: Mark) -> AsyncIterator[TurnUpdate]:
         """Create what is missing of thread, message and run in one streamed request, and follow it."""
-        fields = _given(
+        fields = given(
             {
                 "assistant_id": request.agent_id,
                 "instructions": request.instructions,
                 "tool_choice": request.tool_choice,
                 "response_format": request.response_format,
                 "max_completion_tokens": request.max_completion_tokens,
-                "tool_resources": _of_servers(request),
+                "tool_resources": of_servers(request),
                 "metadata": metadata_of(mark),
             }
         )
@@ -252,7 +242,7 @@ class AgentsBackend:
         stream = self._client.runs.submit_tool_outputs_stream(
             ref.conversation,
             ref.turn_id,
-            tool_approvals=[_decided(decision) for decision in decisions],
+            tool_approvals=[decided(decision) for decision in decisions],
             without=_PASSED_OVER,
         )
         async for update in self._submitted(ref, stream):
@@ -277,7 +267,7 @@ class AgentsBackend:
         while True:
             run = await self._client.runs.get(ref.conversation, ref.turn_id)
             if run.status == RunStatus.REQUIRES_ACTION:
-                yield _needed(run)
+                yield needed(run)
                 return
             if run.is_terminal:
                 yield await self._ended(run, await self._answer_of(run))
@@ -291,7 +281,7 @@ class AgentsBackend:
         """Look at the thread's newest runs; the service allows one active run a thread."""
         async for run in self._client.runs.list(conversation, order="desc", limit=20):
             if not run.is_terminal:
-                return ActiveTurn(_ref(run), mark_in(run.metadata))
+                return ActiveTurn(ref_of(run), mark_in(run.metadata))
         return None
 
     async def cancel_turn(self, ref: TurnRef) -> bool:
@@ -317,11 +307,11 @@ class AgentsBackend:
                 match event.data:
                     case ThreadRun() as run:
                         if event.event == AgentStreamEvent.THREAD_RUN_REQUIRES_ACTION:
-                            yield _needed(run)
+                            yield needed(run)
                         elif run.is_terminal:
                             yield await self._ended(run, messages)
                         elif event.event == AgentStreamEvent.THREAD_RUN_CREATED:
-                            yield TurnStarted(_ref(run))
+                            yield TurnStarted(ref_of(run))
                     case MessageDeltaChunk() as chunk:
                         for part in chunk.delta.content or []:
                             if isinstance(part, MessageDeltaTextContent) and part.text and part.text.value:
@@ -338,7 +328,7 @@ class AgentsBackend:
 
     async def _ended(self, run: ThreadRun, messages: Sequence[ThreadMessage]) -> TurnEnded:
         """A run's outcome. Its answer is its last message; a run may write others between its tool calls."""
-        text, citations = _content(messages[-1]) if messages else ("", ())
+        text, citations = content_of(messages[-1]) if messages else ("", ())
         error = run.last_error
         reason = run.incomplete_details.reason if run.incomplete_details else None
         usage = Usage()
@@ -349,7 +339,7 @@ class AgentsBackend:
                 total_tokens=run.usage.total_tokens,
             )
         return TurnEnded(
-            ref=_ref(run),
+            ref=ref_of(run),
             status=TurnStatus(run.status),
             text=text,
             citations=citations,
@@ -436,95 +426,3 @@ class AgentsBackend:
             "store": self._client.vector_stores,
             "conversation": self._client.threads,
         }[kind]
-
-
-def _given(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
-
-
-def _of_servers(request: TurnRequest) -> dict[str, Any] | None:
-    servers = [
-        _given(
-            {
-                "server_label": server.label,
-                "headers": dict(server.headers),
-                "require_approval": server.require_approval,
-            }
-        )
-        for server in request.servers
-    ]
-    return {"mcp": servers} if servers else None
-
-
-def _decided(decision: ApprovalDecision) -> dict[str, Any]:
-    headers = {"headers": dict(decision.headers)} if decision.headers else {}
-    return {"tool_call_id": decision.call_id, "approve": decision.approve, **headers}
-
-
-def _ref(run: ThreadRun) -> TurnRef:
-    return TurnRef(conversation=run.thread_id, turn_id=run.id)
-
-
-def _needed(run: ThreadRun) -> TurnNeedsTools | TurnNeedsApproval:
-    action = run.required_action
-    if isinstance(action, SubmitToolApprovalAction):
-        return TurnNeedsApproval(
-            ref=_ref(run),
-            calls=tuple(
-                ApprovalRequest(
-                    call_id=call.id,
-                    server=call.server_label or "",
-                    name=call.name,
-                    arguments=call.arguments,
-                )
-                for call in action.submit_tool_approval.tool_calls
-                if isinstance(call, RequiredMcpToolCall)
-            ),
-        )
-    calls = action.submit_tool_outputs.tool_calls if isinstance(action, SubmitToolOutputsAction) else []
-    return TurnNeedsTools(
-        ref=_ref(run),
-        calls=tuple(
-            ToolCallRequest(call_id=call.id, name=call.function.name, arguments=call.function.arguments)
-            for call in calls
-            if isinstance(call, RequiredFunctionToolCall)
-        ),
-    )
-
-
-def _content(message: ThreadMessage) -> tuple[str, tuple[Citation, ...]]:
-    texts: list[str] = []
-    citations: list[Citation] = []
-    for part in message.content:
-        if not isinstance(part, MessageTextContent):
-            continue
-        before = sum(len(text) + 1 for text in texts)  # a message's parts are joined by a line's end
-        texts.append(part.text.value)
-        for note in part.text.annotations:
-            match note:
-                case MessageTextFileCitationAnnotation():
-                    citations.append(
-                        Citation(
-                            mark=note.text,
-                            file_id=note.file_citation.file_id,
-                            start=_moved(note.start_index, before),
-                            end=_moved(note.end_index, before),
-                            quote=note.file_citation.quote,
-                        )
-                    )
-                case MessageTextUrlCitationAnnotation():
-                    citations.append(
-                        Citation(
-                            mark=note.text,
-                            url=note.url_citation.url,
-                            start=_moved(note.start_index, before),
-                            end=_moved(note.end_index, before),
-                        )
-                    )
-                case _:
-                    pass  # file paths and unknown annotations point to no source
-    return "\n".join(texts), tuple(citations)
-
-
-def _moved(index: int | None, by: int) -> int | None:
-    return None if index is None else index + by

@@ -1,0 +1,7 @@
+"""The Agents service of assistants, threads and runs."""
+
+from __future__ import annotations
+
+from agent_tasks.backends.classic.backend import CLASSIC, AgentsBackend
+
+__all__ = ["CLASSIC", "AgentsBackend"]
