@@ -80,6 +80,21 @@ def waiting_in(items: Iterable[Mapping[str, Any]]) -> set[str]:
     return {call.call_id for call in calls_of(found)} | {call.call_id for call in approvals_of(found)}
 
 
+def answers_to(
+    response: Mapping[str, Any], items: Sequence[Mapping[str, Any]]
+) -> list[tuple[int, Mapping[str, Any]]]:
+    """The outputs and decisions among items that answer what a response asked for, with their places."""
+    output = response.get("output") or []
+    calls = {call.call_id for call in calls_of(output)}
+    approvals = {call.call_id for call in approvals_of(output)}
+    return [
+        (place, item)
+        for place, item in enumerate(items)
+        if (item.get("type") == "function_call_output" and item.get("call_id") in calls)
+        or (item.get("type") == "mcp_approval_response" and item.get("approval_request_id") in approvals)
+    ]
+
+
 def usage_of(response: Mapping[str, Any]) -> Usage:
     """What a response cost."""
     usage = response.get("usage") or {}

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from agent_tasks.backends.base import JsonObject, TurnRef, Usage
 from agent_tasks.backends.responses.answers import (
     CANCELLED_OUTPUT,
     RUNNING,
-    approvals_of,
-    calls_of,
+    answers_to,
     usage_of,
     waiting_in,
 )
@@ -135,30 +135,22 @@ class Rounds:
     async def _closing(self, found: Current) -> str:
         """What became of the calls of a round: `open`, `answered` or `cancelled`."""
         items = await self.service.items(found.ref.conversation)
-        calls = {call.call_id for call in calls_of(found.response.get("output") or [])}
-        asked = {call.call_id for call in approvals_of(found.response.get("output") or [])}
-        outputs = {
-            item.get("call_id"): item.get("output")
-            for item in items
-            if item.get("type") == "function_call_output" and item.get("call_id") in calls
-        }
-        decided = any(
-            item.get("type") == "mcp_approval_response" and item.get("approval_request_id") in asked
-            for item in items
-        )
-        if CANCELLED_OUTPUT in outputs.values():
+        answers = [item for _, item in answers_to(found.response, items)]
+        if _closes(answers):
             return "cancelled"
-        return "answered" if outputs or decided else "open"
+        return "answered" if answers else "open"
 
     async def _from_items(self, found: Current) -> Current:
         """The next round from what the conversation holds, where there is no list; its cost is unknown."""
         items = await self.service.items(found.ref.conversation)
-        calls = {call.call_id for call in calls_of(found.response.get("output") or [])}
-        answered = [place for place, item in enumerate(items) if item.get("call_id") in calls]
-        last = max(answered, default=len(items) - 1)
-        output = items[last + 1 :]
+        answers = answers_to(found.response, items)
+        output = items[answers[-1][0] + 1 :] if answers else []
         response = {"id": found.response.get("id"), "status": "completed", "output": output}
         spent = found.ref.spent + usage_of(found.response)
         here = replace(found.ref, round=found.ref.round + 1, spent=spent)
-        waits = bool(waiting_in(output))
-        return Current(response, here, waits=waits)
+        return Current(response, here, cancelled=_closes(output), waits=bool(waiting_in(output)))
+
+
+def _closes(items: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether items close calls that nobody would answer."""
+    return any(CANCELLED_OUTPUT in (item.get("output"), item.get("reason")) for item in items)

@@ -229,7 +229,12 @@ class StoredTurns:
             {"type": "function_call_output", "call_id": call.call_id, "output": CANCELLED_OUTPUT}
             for call in calls_of(output)
         ] + [
-            {"type": "mcp_approval_response", "approval_request_id": call.call_id, "approve": False}
+            {
+                "type": "mcp_approval_response",
+                "approval_request_id": call.call_id,
+                "approve": False,
+                "reason": CANCELLED_OUTPUT,
+            }
             for call in approvals_of(output)
         ]
         self._rounds.waiting.pop(found.ref.turn_id, None)
