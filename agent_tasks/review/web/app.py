@@ -74,6 +74,7 @@ def create_app(desk: Desk, access: Access) -> Starlette:
             Mount("/static", StaticFiles(directory=_HERE / "static")),
         ],
         middleware=[Middleware(BaseHTTPMiddleware, dispatch=pages.guard)],
+        exception_handlers={404: pages.unknown, 405: pages.unknown, 500: pages.broken},
         lifespan=lifespan,
     )
 
@@ -97,8 +98,22 @@ class _Pages:
             response = await call_next(request)
         else:
             response = PlainTextResponse("This page is not known by that name.", status_code=421)
-        for name, value in HEADERS.items():
-            response.headers[name] = value
+        response.headers.update(HEADERS)
+        return response
+
+    async def unknown(self, request: Request, error: Exception) -> Response:
+        """Answer to an address that is none of the desk's."""
+        status = getattr(error, "status_code", 404)
+        return self._stopped("The desk has no such page.", status)
+
+    async def broken(self, request: Request, error: Exception) -> Response:
+        """Answer where something failed that nobody foresaw; the server's log has it."""
+        response = self._stopped(
+            f"The desk failed ({type(error).__name__}), and nothing was decided. What it failed at is where "
+            "`agent-tasks review` runs.",
+            500,
+        )
+        response.headers.update(HEADERS)  # it comes from outside the guard
         return response
 
     def signed_in(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
@@ -199,6 +214,8 @@ class _Pages:
     ) -> Response:
         shape, content, trouble = await self._looked_at(item)
         values = values_of(item.row, shape)
+        asked = [one.question for one in item.questions]
+        reasons = [one for one in item.row.reasons if not one.startswith(tuple(asked))]
         items = _filtered(await list_items(self.desk), chosen)
         following = [one for one in items if one.key != item.key]
         return self._page(
@@ -212,6 +229,7 @@ class _Pages:
             pages=pages_of(item.row, content, values),
             text=text_of(item.row, content, values) if content is not None else [],
             trouble=trouble,
+            reasons=reasons,
             holder=holder,
             problems=problems,
             past=await history(self.desk, item),
@@ -231,7 +249,8 @@ class _Pages:
         try:
             shape = shape_of(await self.desk.pipeline(item.batch), item.row)
         except AgentTasksError as error:
-            trouble.append(str(error))
+            if not item.questions:  # nothing is corrected where a step asks
+                trouble.append(str(error))
         try:
             content = await self.desk.read(item.batch, item.row)
         except (DocumentError, ConfigurationError) as error:
