@@ -16,6 +16,7 @@
 | `AGENT_TASKS_LOCAL_MODEL` | the model of the local service; `smollm2` |
 | `AGENT_TASKS_LOCAL_TOOLS_FILE` | the tools file of the local service; none |
 | `AGENT_TASKS_SHOW_CONTENT` | whether the dashboard shows what was said in turns, without secrets; true |
+| `AGENT_TASKS_PRICES` | a table of what tokens cost (docs/operating.md); none: money is not shown |
 | `AGENT_TASKS_START_TIMEOUT` | how long a local server may take to start; 120 seconds |
 | `AGENT_TASKS_KEEP_SERVERS` | how long local servers stay after a run; 600 seconds, 0 with `CI` set |
 
@@ -133,6 +134,8 @@ class Settings(BaseSettings):
     """Settings of the local service's tools (docs/local-service.md); made absolute."""
     show_content: bool = True
     """Whether prompts, answers and outputs of tools are shown on the Prefect dashboard, without secrets."""
+    prices: Path | None = None
+    """Table of what tokens of each model cost (docs/operating.md); made absolute."""
     start_timeout: float = Field(default=120.0, gt=0, le=3600)
     """Seconds a local server may take until it answers."""
     keep_servers: float = Field(default_factory=lambda: _kept_by_default(), ge=0, le=86_400)
@@ -263,7 +266,7 @@ class Settings(BaseSettings):
             raise ValueError(f"{below} not a folder")
         return path
 
-    @field_validator("local_tools_file", mode="after")
+    @field_validator("local_tools_file", "prices", mode="after")
     @classmethod
     def _existing_file(cls, value: Path | None) -> Path | None:
         path = _expanded(value) if value is not None else None

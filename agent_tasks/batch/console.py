@@ -25,8 +25,8 @@ from typing_extensions import override
 from agent_tasks.batch.observer import Observer, observed_by
 from agent_tasks.batch.records import AnswerRow, BatchSummary, DocumentRow, DocumentStatus, counted
 from agent_tasks.batch.writers import read_results, summary_line
-from agent_tasks.display import one_line
-from agent_tasks.operations import Usage
+from agent_tasks.display import duration, one_line
+from agent_tasks.operations import Cost, Usage, total_cost
 
 MAX_TABLE_ROWS = 60
 """Documents in the final table; beyond that it shows those that need a person first."""
@@ -73,6 +73,7 @@ class BatchConsole(Observer):
         self._by_others = 0
         self._turns = 0
         self._usage = Usage()
+        self._cost: Cost | None = None
         self._in_flight: dict[str, tuple[str, float]] = {}
         self._finished: deque[tuple[DocumentRow, str]] = deque(maxlen=_SHOWN_FINISHED)
 
@@ -121,9 +122,10 @@ class BatchConsole(Observer):
         self._in_flight[name] = (step, time.monotonic())
 
     @override
-    def turn_finished(self, usage: Usage) -> None:
+    def turn_finished(self, usage: Usage, cost: Cost | None = None) -> None:
         self._turns += 1
         self._usage = self._usage + usage
+        self._cost = total_cost((self._cost, cost))
 
     @override
     def document_finished(self, row: DocumentRow, *, reused: bool, by_other: bool = False) -> None:
@@ -167,7 +169,7 @@ class BatchConsole(Observer):
         bar.add_row(
             ProgressBar(total=max(self._total, 1), completed=finished, width=30),
             Text(f"{finished}/{self._total}"),
-            Text(_duration(time.monotonic() - self._started), style="dim"),
+            Text(duration(time.monotonic() - self._started), style="dim"),
             Spinner("dots", text=Text(one_line(self._phase), style="dim")),
         )
         counts = Text("  ").join(
@@ -176,6 +178,8 @@ class BatchConsole(Observer):
             if self._counts[status] or status not in (DocumentStatus.WAITING, DocumentStatus.REJECTED)
         )
         spent = Text(f"   {self._turns} turns, {self._usage.total_tokens:,} tokens", style="dim")
+        if self._cost is not None:
+            spent.append(f", {self._cost.text()}")
         if self._reused:
             spent.append(f", {self._reused} unchanged")
         if self._by_others:
@@ -187,7 +191,7 @@ class BatchConsole(Observer):
                 Text("·", style="cyan"),
                 Text(one_line(name), overflow="ellipsis", no_wrap=True),
                 Text(one_line(step), style="cyan"),
-                Text(_duration(time.monotonic() - since), style="dim"),
+                Text(duration(time.monotonic() - since), style="dim"),
             )
         title = Text.assemble((one_line(self._pipeline), "bold"), ("  " + one_line(self._folder), "dim"))
         recent = [_shortened(_described(*one), self.console.width) for one in list(self._finished)]
@@ -205,7 +209,7 @@ def render_summary(summary: BatchSummary, *, table: bool = True) -> RenderableTy
     headline = Text(summary.headline(), style="bold")
     if provenance := summary.provenance():
         headline.append(f" ({provenance})")
-    headline.append(f" in {_duration(summary.seconds)}")
+    headline.append(f" in {duration(summary.seconds)}")
     facts = Table.grid(padding=(0, 2))
     facts.add_row(Text("Documents", style="dim"), headline)
     facts.add_row(Text("Cost", style="dim"), Text(_cost(summary)))
@@ -223,6 +227,8 @@ def _cost(summary: BatchSummary) -> str:
     spent = f"{summary.turns} turns, {summary.usage.total_tokens:,} tokens"
     if summary.turns:
         spent += f" ({summary.usage.prompt_tokens:,} prompt, {summary.usage.completion_tokens:,} completion)"
+    if summary.cost is not None:
+        spent += f", {summary.cost.text()}"
     if summary.turns_reused:
         spent += f"; {summary.turns_reused} turns reused, which cost nothing again"
     return spent
@@ -275,9 +281,3 @@ def _shortened(line: Text, width: int) -> Text:
     short = line.copy()
     short.truncate(max(width - 1, 10), overflow="ellipsis")
     return short
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    return f"{int(seconds) // 60} min {int(seconds) % 60} s"

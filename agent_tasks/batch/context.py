@@ -60,6 +60,8 @@ class Tally:
     by_status: dict[DocumentStatus, int] = field(default_factory=lambda: dict.fromkeys(DocumentStatus, 0))
     turns: int = 0
     turns_reused: int = 0
+    repeated: int = 0
+    """Attempts after the first of their turns."""
     usage: Usage = field(default_factory=Usage)
     in_flight: set[str] = field(default_factory=set)
     reasons: dict[str, list[str]] = field(default_factory=dict)
@@ -82,6 +84,7 @@ class Tally:
             self.turns_reused += 1
         else:
             self.turns += 1
+            self.repeated += result.attempts - 1
             self.usage = self.usage + result.usage
 
 
@@ -311,7 +314,7 @@ class Batch:
         """Count a turn that gave an answer."""
         self.tally.count_turn(result)
         if not result.reused:
-            observer().turn_finished(result.usage)
+            observer().turn_finished(result.usage, self.ws.prices.cost(result.usage))
 
     async def turn(
         self,
@@ -336,5 +339,6 @@ class Batch:
             ttl=self.ttl,
         )
         result = await self.run_turn(spec, plan.tools or None)
+        result = result.model_copy(update={"usage": result.usage.of_model(plan.model)})
         self.count_turn(result)
         return result

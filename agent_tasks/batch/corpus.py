@@ -136,6 +136,7 @@ class _CorpusWork:
         self.sources = sources
         self.owner = batch.owner_of(CORPUS)
         self.results: dict[str, list[TurnResult]] = {}
+        self.agents: dict[str, dict[str, Usage]] = {}
         """The turns of each of the uppermost steps."""
 
     async def carry_out(self, documents: list[dict[str, Any]]) -> list[AnswerRow]:
@@ -190,6 +191,7 @@ class _CorpusWork:
         else:
             row.answer = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         row.usage = sum((result.usage for result in results), start=Usage())
+        row.agents = self.agents.get(row.id, {})
         row.turns = len(results)
         row.ids = {result.key: result.turn_id for result in results} if len(results) > 1 else row.ids
 
@@ -207,7 +209,10 @@ class _CorpusWork:
 
     def _count(self, turn: TurnRecord, result: TurnResult) -> None:
         self.batch.count_turn(result)
-        self.results.setdefault("/".join(turn.step.split("/")[:2]), []).append(result)
+        step = "/".join(turn.step.split("/")[:2])
+        self.results.setdefault(step, []).append(result)
+        agents = self.agents.setdefault(step, {})
+        agents[turn.agent] = agents.get(turn.agent, Usage()) + result.usage
 
 
 def _question(step: Step) -> str:

@@ -26,7 +26,7 @@ from agent_tasks.batch.records import (
 from agent_tasks.batch.run import run_batch
 from agent_tasks.batch.writers import replacing
 from agent_tasks.errors import ConfigurationError
-from agent_tasks.operations import Usage, Workspace
+from agent_tasks.operations import NO_PRICES, Prices, Usage, Workspace
 from agent_tasks.pipeline.loader import STEPS, Pipeline, ShortPipeline, load_pipeline
 from agent_tasks.pipeline.overrides import Change
 
@@ -84,6 +84,8 @@ class Comparison:
     answers: list[Difference] = field(default_factory=list)
     path: str = ""
     """Of fork.md."""
+    prices: Prices = NO_PRICES
+    """What tokens cost."""
 
 
 async def find_run(ws: Workspace, run: str) -> RunRecord:
@@ -158,7 +160,10 @@ async def fork(
     comparison = Comparison(step, told, record.out, summary)
     await _compare(ws, record, origin.fork_key(pipeline), comparison, _from(step, pipeline))
     comparison.path = str(Path(out) / "fork.md")
-    text = render("fork.md", comparison=comparison, statuses=list(DocumentStatus), listed=MAX_LISTED)
+    comparison.prices = ws.prices
+    text = render(
+        "fork.md", comparison=comparison, prices=ws.prices, statuses=list(DocumentStatus), listed=MAX_LISTED
+    )
     with replacing(Path(comparison.path)) as file:
         file.write(text)
     return comparison

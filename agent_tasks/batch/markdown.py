@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from agent_tasks.display import moment, one_line
+from agent_tasks.display import duration, moment, one_line
 
 _SPECIAL = re.compile(r"[\\`*_\[\]<>|~#&!]")
 _ACTIVE = re.compile(r"[\\`\[\]<>!&]")
@@ -80,5 +80,6 @@ def environment(package: str) -> jinja2.Environment:
     )
     made.filters["quote"] = quote
     made.filters["moment"] = moment
+    made.filters["duration"] = duration
     made.filters["thousands"] = lambda number: f"{number:,}"
     return made

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from agent_tasks.batch.records import AnswerRow, BatchSummary, DocumentRow
-    from agent_tasks.operations import Usage
+    from agent_tasks.operations import Cost, Usage
 
 
 class Observer:
@@ -27,8 +27,8 @@ class Observer:
     def step_started(self, name: str, step: str) -> None:
         """A document's next turn begins: extract, repair, review."""
 
-    def turn_finished(self, usage: Usage) -> None:
-        """A turn was paid for."""
+    def turn_finished(self, usage: Usage, cost: Cost | None = None) -> None:
+        """A turn was paid for; `cost` in money, where there is a table of prices."""
 
     def document_finished(self, row: DocumentRow, *, reused: bool, by_other: bool = False) -> None:
         """A document has its state; `reused` if not by this worker now, `by_other` if by another one now."""

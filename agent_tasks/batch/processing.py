@@ -16,7 +16,12 @@ from typing import Any
 
 from agent_tasks.batch.context import Batch
 from agent_tasks.batch.observer import observer
-from agent_tasks.batch.records import AwaitedDecision, DocumentRow, DocumentStatus, Failure, shortened
+from agent_tasks.batch.records import (
+    AwaitedDecision,
+    DocumentRow,
+    DocumentStatus,
+    Failure,
+)
 from agent_tasks.confidence import signs_of
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.documents.attachments import AttachedFile, attached_files, unread_attachments
@@ -555,6 +560,7 @@ class _DocumentWork:
             self.row.tool_calls = row.tool_calls
             self.row.ids = {step: turn for step, turn in row.ids.items() if step != "review"}
             self.row.step_usage = {s: used for s, used in row.step_usage.items() if s in self.row.ids}
+            self.row.answered_by = {s: who for s, who in row.answered_by.items() if s in self.row.ids}
             self.row.usage = sum(self.row.step_usage.values(), start=Usage())
             self.row.turns = len(self.row.ids)
         self.batch.tally.turns_reused += self.row.turns
@@ -575,11 +581,7 @@ class _DocumentWork:
 
     def _count(self, turn: TurnRecord, result: TurnResult) -> None:
         self.batch.count_turn(result)
-        self.row.turns += 1
-        self.row.usage = self.row.usage + result.usage
-        self.row.step_usage[turn.step] = result.usage
-        self.row.tool_calls += shortened(result.tool_calls)
-        self.row.ids[turn.step] = result.turn_id
+        self.row.add_turn(turn, result)
 
 
 def _to_be_read_in_parts(pipeline: Pipeline) -> str:

@@ -244,6 +244,7 @@ async def _answer(
             batch.retained.add(owner)
         else:
             fill(row, result, sources)
+            row.agents = {plan.name: result.usage}
             await find_quotes(batch, row, sources)
         status = _FAILED if row.error else _ANSWERED
         record = AnswerRecord(

@@ -12,7 +12,8 @@ from agent_tasks.documents.content import Place
 from agent_tasks.documents.grounding import FieldGrounding
 from agent_tasks.errors import AgentTasksError, WaitingForPersonError
 from agent_tasks.journal import ReviewKind
-from agent_tasks.operations import Citation, ToolCallOutcome, Usage
+from agent_tasks.operations import Citation, Cost, ToolCallOutcome, TurnResult, Usage
+from agent_tasks.steps.answers import TurnRecord
 from agent_tasks.steps.records import Review, StepRecord
 
 MAX_LISTED = 200
@@ -120,6 +121,17 @@ class PersonDecision(_Record):
     """Why it needed review."""
 
 
+class AnsweredBy(_Record):
+    """Who answered a turn, and how that went."""
+
+    agent: str
+    model: str
+    """The model deployment; of those that an agent may ask, the one whose answer this is."""
+    seconds: float = 0.0
+    attempts: int = 1
+    """How often the service was asked; 1 unless it was throttled, failed or expired."""
+
+
 class DocumentRow(_Record):
     """One line of results.jsonl."""
 
@@ -151,8 +163,14 @@ class DocumentRow(_Record):
     error: Failure | None = None
     usage: Usage = Field(default_factory=Usage)
     """Tokens that the document cost."""
+    cost: Cost | None = None
+    """The same in money, where there is a table of prices; only in results, by the prices of their day."""
     step_usage: dict[str, Usage] = Field(default_factory=dict)
     """Tokens of each step's turn."""
+    step_cost: dict[str, Cost] = Field(default_factory=dict)
+    """The same in money."""
+    answered_by: dict[str, AnsweredBy] = Field(default_factory=dict)
+    """Who answered each step's turn."""
     turns: int = 0
     """Turns of agents that it took."""
     tool_calls: list[ToolCallOutcome] = Field(default_factory=list)
@@ -165,6 +183,18 @@ class DocumentRow(_Record):
     """SHA-256 of the file; empty if it could not be read."""
     readable: bool = True
     """Whether there was text in it, so that questions can be asked about it."""
+
+    def add_turn(self, turn: TurnRecord, result: TurnResult) -> None:
+        """Count a turn that gave an answer."""
+        self.turns += 1
+        self.usage = self.usage + result.usage
+        # Another model may have answered the same turn before, with what was not valid.
+        self.step_usage[turn.step] = self.step_usage.get(turn.step, Usage()) + result.usage
+        self.answered_by[turn.step] = AnsweredBy(
+            agent=turn.agent, model=turn.model, seconds=turn.seconds, attempts=turn.attempts
+        )
+        self.tool_calls += shortened(result.tool_calls)
+        self.ids[turn.step] = result.turn_id
 
 
 class SourceCitation(Citation):
@@ -188,6 +218,10 @@ class AnswerRow(_Record):
     citations: list[SourceCitation] = Field(default_factory=list)
     error: Failure | None = None
     usage: Usage = Field(default_factory=Usage)
+    cost: Cost | None = None
+    """The same in money, where there is a table of prices."""
+    agents: dict[str, Usage] = Field(default_factory=dict)
+    """Tokens by agent."""
     turns: int = 0
     tool_calls: list[ToolCallOutcome] = Field(default_factory=list)
     ids: dict[str, str] = Field(default_factory=dict)
@@ -219,8 +253,14 @@ class BatchSummary(_Record):
     """Turns paid for by an earlier run."""
     usage: Usage = Field(default_factory=Usage)
     """Tokens spent now."""
+    cost: Cost | None = None
+    """The same in money, where there is a table of prices."""
     usage_total: Usage = Field(default_factory=Usage)
     """Tokens that all results together have cost."""
+    cost_total: Cost | None = None
+    """The same in money, by the prices of today."""
+    repeated: int = 0
+    """Attempts that were made now because an earlier one was throttled, failed or expired."""
     seconds: float = 0.0
     results: str = ""
     """Path of results.jsonl."""

@@ -82,7 +82,11 @@ async def _results(batch: Batch, summary: BatchSummary) -> Written:
     summary.total = max(summary.total, sum(written.counts.values()))
     if written.problem is not None and written.problem not in summary.warnings:
         summary.warnings.append(written.problem)
+    prices = batch.ws.prices
+    for answer in summary.answers:
+        answer.cost = prices.cost(answer.usage)
     summary.usage_total = written.usage + total_usage(summary.answers)
+    summary.cost, summary.cost_total = prices.cost(summary.usage), prices.cost(summary.usage_total)
     return written
 
 
@@ -284,6 +288,7 @@ def _summary(batch: Batch, answers: list[AnswerRow], warnings: list[str]) -> Bat
         turns=batch.tally.turns,
         turns_reused=batch.tally.turns_reused,
         usage=batch.tally.usage,
+        repeated=batch.tally.repeated,
         reasons=batch.tally.reasons,
         results=str(batch.out / "results.jsonl"),
         report=str(batch.out / "report.md"),

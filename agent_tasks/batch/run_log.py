@@ -15,7 +15,7 @@ from agent_tasks.batch.records import MAX_LISTED, AnswerRow, BatchSummary, Docum
 from agent_tasks.batch.writers import summary_line
 from agent_tasks.display import visible
 from agent_tasks.logs import PLAIN
-from agent_tasks.operations import Usage
+from agent_tasks.operations import Cost, Usage
 
 SMALL_BATCH = 100
 """Documents up to which each one has its line: every line is a request's worth of work for the server."""
@@ -86,8 +86,8 @@ class RunLog(Observer):
         self._inner.step_started(name, step)
 
     @override
-    def turn_finished(self, usage: Usage) -> None:
-        self._inner.turn_finished(usage)
+    def turn_finished(self, usage: Usage, cost: Cost | None = None) -> None:
+        self._inner.turn_finished(usage, cost)
 
     @override
     def document_finished(self, row: DocumentRow, *, reused: bool, by_other: bool = False) -> None:
@@ -114,11 +114,12 @@ class RunLog(Observer):
     @override
     def batch_finished(self, summary: BatchSummary) -> None:
         self._logger.info(
-            "%s (%s); %d turns, %d tokens; results in %s",
+            "%s (%s); %d turns, %d tokens%s; results in %s",
             summary.headline(),
             summary.provenance() or "all done now",
             summary.turns,
             summary.usage.total_tokens,
+            f", {summary.cost.text()}" if summary.cost is not None else "",
             _plain(summary.results),
         )
         self._inner.batch_finished(summary)

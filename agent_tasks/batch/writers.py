@@ -23,6 +23,8 @@ from agent_tasks.batch.evidence import cited, evidence
 from agent_tasks.batch.markdown import render
 from agent_tasks.batch.pictures import Pictures
 from agent_tasks.batch.records import AnswerRow, BatchSummary, DocumentRow, DocumentStatus
+from agent_tasks.batch.spending import MAX_LISTED as MAX_SPENT
+from agent_tasks.batch.spending import Spending, priced
 from agent_tasks.display import in_json
 from agent_tasks.errors import ConfigurationError
 from agent_tasks.logs import get_logger
@@ -51,6 +53,7 @@ class Written:
 
     counts: dict[DocumentStatus, int] = field(default_factory=lambda: dict.fromkeys(DocumentStatus, 0))
     usage: Usage = field(default_factory=Usage)
+    spending: Spending = field(default_factory=Spending)
     samples: dict[DocumentStatus, list[DocumentRow]] = field(
         default_factory=lambda: {status: [] for status in DocumentStatus}
     )
@@ -90,10 +93,11 @@ async def write_results(batch: Batch) -> Written:
         async for record in batch.ws.journal.documents.of(batch.ws.scope, batch.key):
             if record.fingerprint != batch.fingerprint_of(record.status):
                 continue
-            row = await pictures.of(record.read(DocumentRow))
+            row = priced(await pictures.of(record.read(DocumentRow)), batch.ws.prices)
             file.write(in_json(row.model_dump_json()) + "\n")
             written.counts[row.status] += 1
             written.usage = written.usage + row.usage
+            written.spending.add_row(row)
             if len(written.samples[row.status]) < MAX_REPORTED:
                 written.samples[row.status].append(row)
     pictures.tidy()
@@ -131,6 +135,8 @@ def read_results(path: Path) -> Iterator[DocumentRow]:
 def write_report(batch: Batch, summary: BatchSummary, written: Written) -> str:
     """Write report.md; returns its text."""
     questions = total_usage(summary.answers)
+    spending, prices = written.spending, batch.ws.prices
+    spending.add_answers(summary.answers)
     has_picture = not isinstance(batch.pipeline, ShortPipeline)
     if has_picture:
         with replacing(batch.out / PICTURE) as file:
@@ -153,7 +159,11 @@ def write_report(batch: Batch, summary: BatchSummary, written: Written) -> str:
             out=batch.out,
         ),
         columns=list(batch.pipeline.columns)[:MAX_COLUMNS],
-        cost={"documents": written.usage, "questions": questions},
+        cost={"documents": written.usage, "questions": questions, "all": summary.usage_total},
+        spending=spending,
+        most=MAX_SPENT,
+        prices=prices,
+        unpriced=summary.cost_total.unpriced_models() if summary.cost_total is not None else [],
     )
     with replacing(batch.out / "report.md") as file:
         file.write(text)

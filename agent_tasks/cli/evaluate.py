@@ -171,6 +171,10 @@ def _print(evaluation: Evaluation, learned: Learned | None, other: dict[str, Any
         f"documents: {evaluation.documents}, right: {evaluation.right}, done: {evaluation.done}, "
         f"done and wrong: {evaluation.done_wrong}, for a person: {evaluation.for_people}"
     )
+    if evaluation.cost is not None:
+        each = evaluation.cost_per_right_document
+        right = f", {each.text()} a right document" if each is not None else ""
+        typer.echo(f"cost: {evaluation.cost.text()}{right}")
     if other is not None:
         typer.echo(other["contrast"].said())
     if learned is not None and learned.proposal.threshold is not None:

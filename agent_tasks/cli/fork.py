@@ -89,6 +89,9 @@ def render(comparison: Comparison) -> RenderableType:
         sides.add_row(name, str(original.statuses[status]), str(fork.statuses[status]))
     sides.add_row("turns", str(original.turns), str(fork.turns))
     sides.add_row("tokens", f"{original.usage.total_tokens:,}", f"{fork.usage.total_tokens:,}")
+    costs = [comparison.prices.cost(side.usage) for side in (original, fork)]
+    if any(costs):
+        sides.add_row("money", *("" if cost is None else cost.text() for cost in costs))
     parts: list[RenderableType] = [Text(), sides, Text()]
     found = [*comparison.differences, *comparison.answers]
     if found:

@@ -14,6 +14,7 @@ from agent_tasks.evaluation.comparators import Comparator
 from agent_tasks.evaluation.judging import Judged, Verdict, judge
 from agent_tasks.evaluation.significance import interval
 from agent_tasks.evaluation.truth import RightDocument
+from agent_tasks.operations import Cost, total_cost
 
 MAX_LISTED = 200
 """Documents that an evaluation names."""
@@ -86,6 +87,8 @@ class JudgedDocument(_Record):
     """Values that were judged."""
     wrong: list[WrongValue] = Field(default_factory=list)
     tokens: int = 0
+    cost: Cost | None = None
+    """The tokens in money, as the results have it."""
 
     @property
     def is_right(self) -> bool:
@@ -116,6 +119,8 @@ class Evaluation(_Record):
     """Documents of the results for which nothing right is known."""
     tokens: int = 0
     """Tokens that the judged documents cost."""
+    cost: Cost | None = None
+    """The same in money; None: the results have none (there was no table of prices)."""
     worst: list[JudgedDocument] = Field(default_factory=list)
     """Documents with wrong values: first those that are done, then by how many; the first `MAX_LISTED`."""
 
@@ -142,6 +147,16 @@ class Evaluation(_Record):
     def tokens_per_right_document(self) -> float | None:
         """Tokens of all documents for each that is done and right; None if none is."""
         return _share(self.tokens, self.done - self.done_wrong)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def cost_per_right_document(self) -> Cost | None:
+        """What all documents cost in money for each that is done and right; None: none is, or not known."""
+        right = self.done - self.done_wrong
+        if self.cost is None or not right:
+            return None
+        amounts = {currency: amount / right for currency, amount in self.cost.amounts.items()}
+        return self.cost.model_copy(update={"amounts": amounts})
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -232,6 +247,7 @@ def evaluate(
         states=_wrong_states(rows, truth),
         not_judged=sum(name not in truth for name in rows),
         tokens=sum(one.tokens for one in documents),
+        cost=total_cost(one.cost for one in documents),
         worst=_worst(documents),
     )
 
@@ -272,6 +288,7 @@ def _document(name: str, values: Sequence[Judged], row: DocumentRow | None) -> J
         values=len(values),
         wrong=wrong,
         tokens=row.usage.total_tokens if row is not None else 0,
+        cost=row.cost if row is not None else None,
     )
 
 

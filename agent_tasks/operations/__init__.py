@@ -36,16 +36,21 @@ from agent_tasks.operations.models import (
     TurnSpec,
     Usage,
 )
+from agent_tasks.operations.prices import NO_PRICES, Cost, ModelPrice, Prices, read_prices, total_cost
 from agent_tasks.operations.turns import finished_turn, run_turn, turn_key
 from agent_tasks.operations.workspace import Held, Workspace
 
 __all__ = [
     "DEFAULT_TTL",
+    "NO_PRICES",
     "AgentSpec",
     "Citation",
     "ConnectedAgent",
+    "Cost",
     "Decision",
     "Held",
+    "ModelPrice",
+    "Prices",
     "RemoteAgent",
     "RemoteFile",
     "RemoteStore",
@@ -72,11 +77,13 @@ __all__ = [
     "list_questions",
     "operation_key",
     "owners_that_wait",
+    "read_prices",
     "release_owner",
     "release_owners",
     "repeat_call",
     "run_turn",
     "store_key",
+    "total_cost",
     "turn_key",
     "upload_file",
     "withdraw_questions",

@@ -21,6 +21,7 @@ from agent_tasks.errors import AgentTasksError, JournalError
 from agent_tasks.journal import LEASE_SECONDS, Claim, Journal, Operation
 from agent_tasks.logs import get_logger
 from agent_tasks.operations.gate import ClaimGate
+from agent_tasks.operations.prices import NO_PRICES, Prices
 from agent_tasks.pauses import Pauses
 from agent_tasks.settings import ServiceKind
 from agent_tasks.telemetry import instrument_unless_watched
@@ -68,6 +69,8 @@ class Workspace:
         self.backend = backend
         self.journal = journal
         self.scope = scope or backend.identity
+        self.prices: Prices = NO_PRICES
+        """What tokens cost; whoever opens a workspace by settings puts their table here."""
         self._flights: dict[str, _Flight] = {}
 
     @classmethod

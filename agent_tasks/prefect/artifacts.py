@@ -84,10 +84,12 @@ class ProgressArtifact:
 
 def _described(batch: Batch) -> str:
     tally = batch.tally
+    cost = batch.ws.prices.cost(tally.usage)
+    money = f", {cost.text()}" if cost is not None else ""
     counts = ", ".join(counted(count, status) for status, count in tally.by_status.items() if count)
     return (
         f"{tally.finished} of {tally.total} documents ({counts or 'none finished yet'}); "
-        f"{tally.turns} turns, {tally.usage.total_tokens:,} tokens"
+        f"{tally.turns} turns, {tally.usage.total_tokens:,} tokens{money}"
     )
 
 
@@ -143,6 +145,7 @@ def _table(results: Path) -> list[dict[str, str]]:
                     "status": row.status.value.replace("_", " "),
                     "result": escape_cell(summary_line(row)[:_MAX_CELL_CHARS]),
                     "tokens": f"{row.usage.total_tokens:,}",
+                    **({"money": row.cost.text()} if row.cost is not None else {}),
                 }
             )
     return [row for status in _ORDER for row in picked[status]][:MAX_LISTED]

@@ -18,7 +18,7 @@ from agent_tasks.errors import ConfigurationError
 from agent_tasks.journal import Journal
 from agent_tasks.known_names import refuse_unknown
 from agent_tasks.local.servers import local_service
-from agent_tasks.operations import Workspace
+from agent_tasks.operations import Workspace, read_prices
 from agent_tasks.pool import Pool
 from agent_tasks.redaction import has_secret
 from agent_tasks.settings import CredentialKind, ServiceKind, Settings
@@ -274,6 +274,7 @@ async def open_workspace(settings: Settings) -> AsyncIterator[Workspace]:
         EmbeddedServiceError: the local service did not start.
     """
     journal_url = settings.journal_url.get_secret_value()
+    prices = read_prices(settings.prices)
     service, endpoint = settings.service_kind, settings.service_endpoint
     if endpoint:
         is_inline = service is ServiceKind.INLINE
@@ -288,6 +289,7 @@ async def open_workspace(settings: Settings) -> AsyncIterator[Workspace]:
             service=service,
             told=read_live(endpoint, settings.state_dir / LIVE),
         ) as workspace:
+            workspace.prices = prices
             yield workspace
         return
     async with (
@@ -295,4 +297,5 @@ async def open_workspace(settings: Settings) -> AsyncIterator[Workspace]:
         local_service(settings) as local,
         Workspace.over(journal, local, None, scope=local_scope(settings), service=service) as workspace,
     ):
+        workspace.prices = prices
         yield workspace

@@ -34,6 +34,8 @@ class TurnRecord(_Model):
     """How often the service was asked (1 unless some attempts failed)."""
     reused: bool = False
     """True: it was in the journal already; nothing was sent, nothing was paid."""
+    seconds: float = 0.0
+    """How long it took; 0 if it was in the journal already."""
 
 
 class Exchange(_Model):

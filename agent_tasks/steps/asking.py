@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -218,6 +219,7 @@ class _Attempt:
     async def _run(self, turn: TurnSpec) -> TurnResult:
         """The result of a turn: from the journal, or else of the agent, which is made when it is needed."""
         session = self.session
+        began = time.monotonic()
         result = None
         if not session.knows(self._key):
             result = await finished_turn(session.ws, turn)
@@ -230,6 +232,7 @@ class _Attempt:
                     raise
                 session.forget(self._key)  # somebody else deleted it: make it anew
                 result = await self._sent(turn)
+        result = result.model_copy(update={"usage": result.usage.of_model(self.model)})
         record = TurnRecord(
             step=turn.step,
             turn_id=result.turn_id,
@@ -238,6 +241,7 @@ class _Attempt:
             usage=result.usage,
             attempts=result.attempts,
             reused=result.reused,
+            seconds=0.0 if result.reused else round(time.monotonic() - began, 2),
         )
         self.turns.append(record)
         self.calls += result.tool_calls

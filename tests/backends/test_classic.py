@@ -6,12 +6,12 @@ import asyncio
 
 import httpx
 
-from agent_tasks.backends.base import FoundTurn, Mark
+from agent_tasks.backends.base import FoundTurn, Mark, Usage
 from agent_tasks.backends.classic import AgentsBackend
-from agent_tasks.backends.classic.answers import content_of
+from agent_tasks.backends.classic.answers import content_of, usage_of
 from agent_tasks.backends.marks import ATTEMPT_FIELD, KEY_FIELD
 from agent_tasks.client import AsyncAgentsClient
-from agent_tasks.wire import ThreadMessage
+from agent_tasks.wire import RunCompletionUsage, ThreadMessage, ThreadRun
 from tests.conftest import ServiceFactory
 
 
@@ -31,6 +31,16 @@ def test_citations_of_later_parts_point_into_the_joined_text() -> None:
     text, citations = content_of(message)
     assert [text[citation.start : citation.end] for citation in citations] == [mark, mark]
     assert citations[0].start != citations[1].start
+
+
+def test_cached_tokens_are_counted() -> None:
+    """As recorded: the specification does not have them."""
+    told = {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11}
+    details = {"prompt_token_details": {"cached_tokens": 4}}
+    run = ThreadRun.model_construct(usage=RunCompletionUsage.model_validate({**told, **details}))
+    assert usage_of(run) == Usage(prompt_tokens=9, cached_tokens=4, completion_tokens=2, total_tokens=11)
+    run = ThreadRun.model_construct(usage=RunCompletionUsage.model_validate(told))
+    assert usage_of(run).cached_tokens == 0
 
 
 class Deleting(httpx.AsyncHTTPTransport):

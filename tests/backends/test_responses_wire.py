@@ -63,6 +63,7 @@ def events(*told: dict[str, Any], cut: bool = False) -> httpx.Response:
 
 def response(status: str = "completed", *output: dict[str, Any], **more: Any) -> dict[str, Any]:
     usage = {"input_tokens": 5, "output_tokens": 2, "total_tokens": 7}
+    usage["input_tokens_details"] = {"cached_tokens": 2}
     return {
         "id": "resp_1",
         "object": "response",
@@ -105,7 +106,7 @@ async def test_a_turn_is_two_requests_and_the_second_says_nothing_but_where() ->
     assert started == TurnStarted(TurnRef("conv_1", "resp_1"))
     assert text == TurnText("Good day.")
     assert isinstance(ended, TurnEnded)
-    assert (ended.text, ended.usage.total_tokens) == ("Good day.", 7)
+    assert (ended.text, ended.usage.total_tokens, ended.usage.cached_tokens) == ("Good day.", 7, 2)
     (_, conversation), (path, asked) = sent
     assert conversation["items"][0] == {
         "type": "message",

@@ -64,6 +64,7 @@ WRONG: dict[str, list[str]] = {
         "openai:ftp://host/v1",
     ],
     "AGENT_TASKS_LOCAL_TOOLS_FILE": ["", "missing.yaml", "{folder}", "{file}"],
+    "AGENT_TASKS_PRICES": ["", "missing.toml", "{folder}", "{file}"],
     "AGENT_TASKS_SHOW_CONTENT": ["", "perhaps", "2"],
     "AGENT_TASKS_START_TIMEOUT": ["", "soon", "0", "-5", "nan", "inf", "99999"],
     "AGENT_TASKS_SERVICE": ["", "clasic", "inline"],

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from agent_tasks.batch.records import PersonDecision
 from agent_tasks.errors import ConfigurationError
 from agent_tasks.evaluation import RightDocument, comparator, evaluate
 from agent_tasks.journal import ReviewKind
+from agent_tasks.operations import Cost
 from tests.evaluation.support import FIELDS, made_run, row
 
 
@@ -171,3 +174,18 @@ def test_figures_have_names() -> None:
     assert found.measure("done_wrong") == found.done_wrong_share
     with pytest.raises(ConfigurationError, match="There is no figure 'beauty'"):
         found.measure("beauty")
+
+
+def test_money_a_right_document() -> None:
+    cost = Cost(amounts={"USD": Decimal("0.30")})
+    rows = {
+        name: row(name, status, fields={"number": number}, cost=cost)
+        for name, status, number in (("a", "done", "1"), ("b", "done", "2"), ("c", "needs_review", "3"))
+    }
+    truth = {name: RightDocument(document=name, fields={"number": "1"}) for name in rows}
+    evaluation = evaluate(rows, truth)
+    assert evaluation.cost == Cost(amounts={"USD": Decimal("0.90")})
+    assert evaluation.cost_per_right_document == evaluation.cost  # one of three is done and right
+    assert evaluate({"b": rows["b"]}, {"b": truth["b"]}).cost_per_right_document is None
+    free = {name: one.model_copy(update={"cost": None}) for name, one in rows.items()}
+    assert evaluate(free, truth).cost is None

@@ -9,6 +9,7 @@ from agent_tasks.backends.base import (
     TurnNeedsApproval,
     TurnNeedsTools,
     TurnRef,
+    Usage,
 )
 from agent_tasks.wire import (
     MessageTextContent,
@@ -53,6 +54,19 @@ def needed(run: ThreadRun) -> TurnNeedsTools | TurnNeedsApproval:
             for call in calls
             if isinstance(call, RequiredFunctionToolCall)
         ),
+    )
+
+
+def usage_of(run: ThreadRun) -> Usage:
+    """What a run cost; nothing until it has ended."""
+    if run.usage is None:
+        return Usage()
+    details = run.usage.prompt_token_details
+    return Usage(
+        prompt_tokens=run.usage.prompt_tokens,
+        cached_tokens=(details.cached_tokens or 0) if details is not None else 0,
+        completion_tokens=run.usage.completion_tokens,
+        total_tokens=run.usage.total_tokens,
     )
 
 

@@ -28,9 +28,8 @@ from agent_tasks.backends.base import (
     TurnStatus,
     TurnText,
     TurnUpdate,
-    Usage,
 )
-from agent_tasks.backends.classic.answers import content_of, needed, ref_of
+from agent_tasks.backends.classic.answers import content_of, needed, ref_of, usage_of
 from agent_tasks.backends.classic.words import decided, given, of_servers
 from agent_tasks.backends.listing import whole_list
 from agent_tasks.backends.marks import (
@@ -331,19 +330,12 @@ class AgentsBackend:
         text, citations = content_of(messages[-1]) if messages else ("", ())
         error = run.last_error
         reason = run.incomplete_details.reason if run.incomplete_details else None
-        usage = Usage()
-        if run.usage is not None:
-            usage = Usage(
-                prompt_tokens=run.usage.prompt_tokens,
-                completion_tokens=run.usage.completion_tokens,
-                total_tokens=run.usage.total_tokens,
-            )
         return TurnEnded(
             ref=ref_of(run),
             status=TurnStatus(run.status),
             text=text,
             citations=citations,
-            usage=usage,
+            usage=usage_of(run),
             error_code=error.code if error else None,
             error_message=error.message if error else (str(reason) if reason else None),
         )

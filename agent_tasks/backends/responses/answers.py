@@ -101,6 +101,7 @@ def usage_of(response: Mapping[str, Any]) -> Usage:
     read, written = usage.get("input_tokens") or 0, usage.get("output_tokens") or 0
     return Usage(
         prompt_tokens=read,
+        cached_tokens=(usage.get("input_tokens_details") or {}).get("cached_tokens") or 0,
         completion_tokens=written,
         total_tokens=usage.get("total_tokens") or read + written,
     )
