@@ -163,7 +163,7 @@ def read_prices(path: Path | None) -> Prices:
 
 def _not_usable(path: Path, why: str) -> ConfigurationError:
     return ConfigurationError(
-        f'The table of prices {path} can\'t be used: {why}. Write currency = "USD" and for each model a '
+        f'The table of prices {path} (AGENT_TASKS_PRICES) can\'t be used: {why}. Write currency = "USD" and for each model a '
         'section [models."NAME"] (the name in quotes) with input, output and perhaps cached_input, for a '
         "million tokens.",
         setting="AGENT_TASKS_PRICES",
