@@ -22,6 +22,10 @@ __all__ = ["NO_PRICES", "Cost", "ModelPrice", "Prices", "read_prices", "total_co
 
 PRICE_UNKNOWN = "price unknown"
 
+_REMEDY = (
+    'Write currency = "USD", and for each model a section [models."NAME"] (the name in quotes) with input, '
+    "output and perhaps cached_input, for a million tokens."
+)
 _MILLION = Decimal(1_000_000)
 _SHOWN = Decimal("0.0001")
 _CENT = Decimal("0.01")
@@ -163,9 +167,7 @@ def read_prices(path: Path | None) -> Prices:
 
 def _not_usable(path: Path, why: str) -> ConfigurationError:
     return ConfigurationError(
-        f'The table of prices {path} (AGENT_TASKS_PRICES) can\'t be used: {why}. Write currency = "USD" and for each model a '
-        'section [models."NAME"] (the name in quotes) with input, output and perhaps cached_input, for a '
-        "million tokens.",
+        f"The table of prices {path} (AGENT_TASKS_PRICES) can't be used: {why}. {_REMEDY}",
         setting="AGENT_TASKS_PRICES",
     )
 
