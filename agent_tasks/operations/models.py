@@ -110,6 +110,8 @@ class TurnResult(_Model):
     tool_calls: list[ToolCallOutcome] = Field(default_factory=list)
     attempts: int = 1
     """How many turns the service was asked for until this one (1 unless some failed)."""
+    seconds: float = 0.0
+    """How long it took the worker that had the answer, all its attempts together."""
     reused: bool = False
     """True: an earlier call paid for it, nothing was sent."""
 

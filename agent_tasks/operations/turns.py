@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Sequence
 
 from agent_tasks.backends.base import Citation, TurnEnded
@@ -94,13 +95,14 @@ async def run_turn(
         if held.is_done:
             found = held.operation
             return found.written.read(TurnResult, {**found.result, "reused": True})
+        began = time.monotonic()
         attempts = Attempts(ws, turn, held, tools=tools, on_text=on_text)
         agent = turn.agent
         with agent_span(agent.id, agent.name, prompt=turn.prompt, step=turn.step, owner=turn.owner) as span:
             try:
                 async with asyncio.timeout(turn.deadline):
                     ended = await attempts.to_an_answer()
-                    result = await _committed(ws, attempts, ended, may_call=bool(tools))
+                    result = await _committed(ws, attempts, ended, began, may_call=bool(tools))
             except TimeoutError:
                 raise await attempts.give_up() from None
             except asyncio.CancelledError:
@@ -122,7 +124,9 @@ async def run_turn(
             return result
 
 
-async def _committed(ws: Workspace, attempts: Attempts, ended: TurnEnded, *, may_call: bool) -> TurnResult:
+async def _committed(
+    ws: Workspace, attempts: Attempts, ended: TurnEnded, began: float, *, may_call: bool
+) -> TurnResult:
     """The result of the attempt that gave the answer, committed."""
     key = attempts.operation.key
     records = await ws.journal.calls.of(ws.scope, key) if may_call else []
@@ -143,6 +147,7 @@ async def _committed(ws: Workspace, attempts: Attempts, ended: TurnEnded, *, may
             for record in _made_last(records, ended.ref.turn_id)
         ],
         attempts=attempts.operation.attempt,
+        seconds=round(time.monotonic() - began, 2),
     )
     crash_point("turn.ended")
     if any(record.state is ToolCallState.STARTED for record in records):  # of attempts that expired

@@ -35,7 +35,7 @@ class TurnRecord(_Model):
     reused: bool = False
     """True: it was in the journal already; nothing was sent, nothing was paid."""
     seconds: float = 0.0
-    """How long it took; 0 if it was in the journal already."""
+    """How long it took, when it was sent; 0 where an older version did not note it."""
 
 
 class Exchange(_Model):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -219,7 +218,6 @@ class _Attempt:
     async def _run(self, turn: TurnSpec) -> TurnResult:
         """The result of a turn: from the journal, or else of the agent, which is made when it is needed."""
         session = self.session
-        began = time.monotonic()
         result = None
         if not session.knows(self._key):
             result = await finished_turn(session.ws, turn)
@@ -241,7 +239,7 @@ class _Attempt:
             usage=result.usage,
             attempts=result.attempts,
             reused=result.reused,
-            seconds=0.0 if result.reused else round(time.monotonic() - began, 2),
+            seconds=result.seconds,
         )
         self.turns.append(record)
         self.calls += result.tool_calls
