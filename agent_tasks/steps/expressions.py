@@ -34,7 +34,10 @@ from agent_tasks.steps.types import (
 
 MAX_CHARACTERS = 1000
 _MAX_NODES = 200
-_MAX_WORK = 200_000  # nodes that one evaluation may visit
+_MAX_WORK = (
+    200_000  # nodes that one evaluation may visit; what is gone through counts too, a list by its items
+)
+_TEXT_A_NODE = 500  # characters of a text that count as a node: so what is made stays below 100 MB
 _MAX_TEXT = 100_000  # characters of a text that an expression may make
 
 _CONSTANTS = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
@@ -63,7 +66,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "min": min,
     "max": max,
     "sum": sum,
-    "lower": lambda text: text.lower(),
+    "lower": str.lower,
 }
 """What may be called; each takes one value."""
 
@@ -115,6 +118,10 @@ class Expression:
         """
         try:
             return _Evaluation(values).value(self._tree, {})
+        except RecursionError as error:
+            raise ExpressionError(
+                f"{self.source!r} cannot be worked out: its values nest too deeply"
+            ) from error
         except (TypeError, LookupError, ArithmeticError, ValueError) as error:
             raise ExpressionError(f"{self.source!r} cannot be worked out: {error}") from error
 
@@ -327,10 +334,15 @@ class _Evaluation:
         self._values = values
         self._work = 0
 
+    def _charge(self, *values: Any) -> None:
+        """Count the work of going through values: what is compared, searched, added up or made."""
+        self._work += sum(map(_size, values))
+        if self._work > _MAX_WORK:
+            raise ValueError("it takes too many steps; make its list or texts shorter")
+
     def value(self, node: ast.expr, local: Mapping[str, Any]) -> Any:
         self._work += 1
-        if self._work > _MAX_WORK:
-            raise ValueError("it takes too many steps; make its list shorter")
+        self._charge()
         match node:
             case ast.Constant():
                 return node.value
@@ -350,7 +362,7 @@ class _Evaluation:
                 found = self.value(node.operand, local)
                 return not found if isinstance(node.op, ast.Not) else -_number(found)
             case ast.BinOp():
-                return _calculated(node.op, self.value(node.left, local), self.value(node.right, local))
+                return self._calculated(node, local)
             case ast.Compare():
                 return self._compare(node, local)
             case ast.IfExp():
@@ -360,7 +372,10 @@ class _Evaluation:
             case ast.ListComp() | ast.GeneratorExp():
                 return self._comprehension(node, local)
             case ast.Call(func=ast.Name(id=name)):
-                return _called(name, self.value(node.args[0], local))
+                given = self.value(node.args[0], local)
+                if name != "len":
+                    self._charge(given)
+                return _called(name, given)
         raise TypeError(f"{_text(node)!r} is not possible")
 
     def _named(self, name: str, local: Mapping[str, Any]) -> Any:
@@ -372,10 +387,16 @@ class _Evaluation:
         left = self.value(node.left, local)
         for sign, comparator in zip(node.ops, node.comparators, strict=True):
             right = self.value(comparator, local)
+            self._charge(left, right)
             if not _holds(sign, left, right):
                 return False
             left = right
         return True
+
+    def _calculated(self, node: ast.BinOp, local: Mapping[str, Any]) -> Any:
+        made = _calculated(node.op, self.value(node.left, local), self.value(node.right, local))
+        self._charge(made)
+        return made
 
     def _comprehension(self, node: ast.ListComp | ast.GeneratorExp, local: Mapping[str, Any]) -> list[Any]:
         generator = node.generators[0]
@@ -391,6 +412,19 @@ class _Evaluation:
             if all(self.value(condition, inner) for condition in generator.ifs):
                 made.append(self.value(node.elt, inner))
         return made
+
+
+def _size(value: Any) -> int:
+    """How long it takes to go through a value, in nodes; of one that is too large as much as tells so."""
+    size, found = 0, [value]
+    while found and size <= _MAX_WORK:
+        one = found.pop()
+        if isinstance(one, str):
+            size += len(one) // _TEXT_A_NODE
+        elif isinstance(one, list | Mapping):
+            size += len(one)
+            found += one.values() if isinstance(one, Mapping) else one
+    return size
 
 
 def _holds(sign: ast.cmpop, one: Any, other: Any) -> bool:

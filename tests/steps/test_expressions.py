@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import string
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -160,8 +161,57 @@ def test_a_long_list_does_not_take_for_ever() -> None:
         checked.evaluate({"thing": [{"x": n} for n in range(2000)]})
 
 
+MANY = {"long": TEXT, "many": list_of(NUMBER), "other": list_of(NUMBER)}
+OF_MANY: dict[str, Any] = {"long": "x" * 90_000, "many": list(range(1000)), "other": list(range(1000))}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "any(any('zz' in long for a in many) for b in many)",
+        "any(any(lower(long) == 'x' for a in many) for b in many)",
+        "any(any(max(many) < 0 for a in many) for b in many)",
+        "any(any(-1 in many for a in many) for b in many)",
+        "any(any(many == other for a in many) for b in many)",
+    ],
+)
+def test_little_that_is_written_does_not_take_much_time(source: str) -> None:
+    with pytest.raises(ExpressionError, match="too many steps"):
+        Expression.parse(source, MANY).evaluate(OF_MANY)
+
+
+def test_little_that_is_written_does_not_take_much_memory() -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(ExpressionError, match="too many steps"):
+            Expression.parse("[[long + 'x' for a in many] for b in many]", MANY).evaluate(OF_MANY)
+        assert tracemalloc.get_traced_memory()[1] < 110_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_long_document_may_be_searched_often() -> None:
+    source = " or ".join(f"'{word}{word}' in lower(document.text)" for word in "abcdefghij")
+    document = {"name": "a.txt", "text": "One word after the other. " * 100_000, "pages": []}
+    assert Expression.parse(source, SCOPE).evaluate({"document": document}) is False
+
+
+def test_values_that_nest_deeply_are_told() -> None:
+    deep: list[Any] = []
+    for _ in range(20_000):
+        deep = [deep]
+    with pytest.raises(ExpressionError, match="nest too deeply"):
+        Expression.parse("thing == [thing]", SCOPE).evaluate({"thing": deep})
+
+
 def test_what_fails_on_values_is_told() -> None:
-    for source, value in (("thing.a", 3), ("thing > 1", "a"), ("thing / 0", 1), ("max(thing)", [1, "a"])):
+    for source, value in (
+        ("thing.a", 3),
+        ("thing > 1", "a"),
+        ("thing / 0", 1),
+        ("max(thing)", [1, "a"]),
+        ("lower(thing)", [1]),
+    ):
         with pytest.raises(ExpressionError, match="cannot be worked out"):
             Expression.parse(source, {"thing": ANY}).evaluate({"thing": value})
 
