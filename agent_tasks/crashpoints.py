@@ -109,6 +109,7 @@ _ALL = (
     CrashPoint("send.waiting",
                "the service did not take a request now, and the client waits to send it again"),
     CrashPoint("batch.claimed", "documents are claimed in a shared journal, none of them has been worked on"),
+    CrashPoint("step.ended", "a step of a document is carried out or left out, the next one is not begun"),
     CrashPoint("batch.document",
                "a document's outcome is in the journal, its conversations are there, its claim is held"),
     CrashPoint("batch.settled", "all documents have their outcomes, no question is asked"),

@@ -298,7 +298,7 @@ def _section(
     try:
         keyword = kind_of(entry, kinds)
     except LookupError as error:
-        file.problem(location, f"{error.args[0].rstrip('.')}.", "See docs/pipeline.md for each kind of step.")
+        file.problem(location, f"{error.args[0].rstrip('.')}.", "See docs/steps.md for each kind of step.")
         return None
     kind = kinds[keyword]
     try:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from agent_tasks.crashpoints import crash_point
 from agent_tasks.documents.content import DocumentContent
 from agent_tasks.errors import (
     AgentTasksError,
@@ -291,6 +292,7 @@ async def run_and_keep(
             redoing=redoing or context.run.is_redone(step),
         )
         made[step.id] = await _run_step(step, inner)
+        crash_point("step.ended")
         if inner.given:
             answers[step.id] = inner.given[0]
         redoing = redoing or context.run.holds_first(step)

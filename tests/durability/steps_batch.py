@@ -31,6 +31,28 @@ UNTIL_WAITING = STEP_TURNS + CORPUS_TURNS
 """Turns of the run that leaves the document waiting."""
 AFTERWARDS = 1 + CORPUS_TURNS
 """Turns of the run that takes the decision."""
+IN_THE_MIDDLE = {
+    "agent": "turn.attached:1",
+    "extract": "turn.started:2",
+    "ground": "step.ended:3",
+    "switch": "turn.attached:2",
+    "each": "turn.committed:3",
+    "repeat": "turn.committed:6",
+    "follows": "turn.attached:7",
+    "parallel": "turn.committed:9",
+    "vote": "turn.ended:12",
+    "hand_off": "turn.committed:14",
+    "pipeline": "turn.attached:16",
+    "review": "turn.ended:17",
+    "approve": "decision.asked:1",
+    "waiting": "batch.document:1",
+    "corpus_store": "store.ingested:1",
+    "corpus_vote": f"turn.committed:{STEP_TURNS + 1}",
+    "corpus_search": f"turn.attached:{STEP_TURNS + CORPUS_TURNS}",
+}
+"""Where to kill the run up to its question, for each kind; a test holds that it is in the middle of it."""
+WHEN_GOING_ON = {"when": "turn.attached:1"}
+"""The one that goes on from there: only the last step of it has a `when`."""
 
 
 def prepare(folder: Path) -> None:

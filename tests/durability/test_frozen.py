@@ -45,7 +45,8 @@ CUT_OFF = ("tool.begun", "tool.done", "tool.committed")  # a parallel call may b
 POINTS = [
     name
     for name, point in CRASH_POINTS.items()
-    if point.only is None and not name.startswith(("batch.", "cleanup.", "send.w", "review.", "decision."))
+    if point.only is None
+    and not name.startswith(("batch.", "step.", "cleanup.", "send.w", "review.", "decision."))
 ]
 """Those of operations; the client's wait is in test_gate.py. Whoever wakes in the middle of a deletion
 deletes once more, which changes nothing."""

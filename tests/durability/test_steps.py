@@ -19,10 +19,10 @@ from tests.conftest import ServiceFactory
 from tests.durability.counts import counted
 from tests.durability.steps_batch import (
     AFTERWARDS,
-    CORPUS_TURNS,
+    IN_THE_MIDDLE,
     SERVICE,
-    STEP_TURNS,
     UNTIL_WAITING,
+    WHEN_GOING_ON,
     approve,
     prepare,
     run,
@@ -49,23 +49,6 @@ class Story:
         return [point for point in (self.asking, self.deciding, self.going_on) if point is not None]
 
 
-IN_THE_MIDDLE = {
-    "switch": "turn.attached:2",
-    "each": "turn.committed:3",
-    "repeat": "turn.committed:6",
-    "follows": "turn.attached:7",
-    "parallel": "turn.committed:9",
-    "vote": "turn.ended:12",
-    "hand_off": "turn.committed:14",
-    "pipeline": "turn.attached:16",
-    "review": "turn.ended:17",
-    "approve": "decision.asked:1",
-    "waiting": "batch.document:1",
-    "corpus_store": "store.ingested:1",
-    "corpus_vote": f"turn.committed:{STEP_TURNS + 1}",
-    "corpus_search": f"turn.attached:{STEP_TURNS + CORPUS_TURNS}",
-}
-"""Where to kill, for each kind."""
 EVERYWHERE = [
     (Story(f"{point}-{n}", asking=f"{point}:{n}"), BACKENDS[(n + first) % 2])
     for n in range(1, UNTIL_WAITING + 1)
@@ -75,6 +58,7 @@ EVERYWHERE = [
 DECIDING = {"seen": "decision.seen:1", "decided": "decision.decided:1"}
 """Where to kill who decides."""
 GOING_ON = {
+    **WHEN_GOING_ON,
     "taken": "decision.taken:1",
     "gone_on": "turn.committed:1",
     "settled": "batch.document:1",
