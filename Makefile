@@ -119,7 +119,7 @@ lint: $(DEV_READY) ## Check style and format
 
 types: $(DEV_READY) ## Check types; the Function App, which stands alone, by itself
 	@$(BIN)/mypy
-	@$(BIN)/mypy $(patsubst %,examples/python/%.py,ask blocking documents streaming suspended team tools)
+	@$(BIN)/mypy $(patsubst %,examples/python/%.py,ask blocking documents paused streaming suspended team tools)
 	@cd azure_functions && ../$(BIN)/mypy --strict *.py
 
 generate: $(DEV_READY) ## Make the blocking client, the Function App's copies of shared modules, the names for grounding

@@ -14,11 +14,14 @@ from prefect.client.schemas.filters import (
     ArtifactFilterFlowRunId,
     FlowRunFilter,
     FlowRunFilterId,
+    FlowRunFilterState,
 )
+from prefect.client.schemas.objects import StateType
 from prefect.exceptions import Pause
 from prefect.flow_engine import run_flow_async
 from prefect.flow_runs import resume_flow_run
 from prefect.states import State
+from prefect_dask import DaskTaskRunner
 
 from agent_tasks import Agent, AgentsProject, approve, session
 from agent_tasks.errors import ConfigurationError, NotAwaitedError, WaitingForPersonError
@@ -171,11 +174,10 @@ async def test_fifty_documents_are_answered_and_reviewed(at: Any, tmp_path: Path
 
 
 def test_tasks_run_on_dask(at: Any) -> None:
-    runners = pytest.importorskip("prefect_dask", reason="Dask is not installed")
     running = at(RULES)
-    cluster = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    cluster = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
     read = example("other_processes").read_letters
-    read = read.with_options(task_runner=runners.DaskTaskRunner(cluster_kwargs=cluster))
+    read = read.with_options(task_runner=DaskTaskRunner(cluster_kwargs=cluster))
     assert read(LETTERS) == KINDS
     assert left(running) == 0
 
@@ -238,6 +240,26 @@ async def test_a_flow_run_that_a_person_resumes_asks_nothing_twice(at: Any) -> N
         run = await client.read_flow_run(run.id)
         state = await run_flow_async(send, flow_run=run, parameters=given, return_type="state")
     assert await state.aresult() == "A paper that comes with goods."
+    assert turns(running) == 2
+    assert left(running) == 0
+
+
+async def test_a_flow_run_that_is_paused_goes_on_in_its_process(at: Any) -> None:
+    running = at(RULES)
+    send = example("paused").send_letter
+
+    async def person() -> None:
+        """Resumes the flow run as soon as it is paused."""
+        async with get_client() as client:
+            paused = FlowRunFilter(state=FlowRunFilterState(type={"any_": [StateType.PAUSED]}))
+            while not (found := await client.read_flow_runs(flow_run_filter=paused)):
+                await asyncio.sleep(0.2)
+            assert left(running) > 0
+            await resume_flow_run(found[0].id)
+
+    resuming = asyncio.create_task(person())
+    assert await send("Ida") == "A paper that comes with goods."
+    await resuming
     assert turns(running) == 2
     assert left(running) == 0
 
