@@ -31,7 +31,7 @@ COVERED = {
     "docs/python.md": 5,  # tests/docs/test_python.py
     "docs/tutorial.md": 5,
     "docs/pipeline.md": 1,  # tests/pipeline/test_docs.py
-    "docs/steps.md": 2,  # tests/steps/test_docs.py
+    "docs/steps.md": 3,  # tests/steps/test_docs.py
     "docs/tools.md": 17,  # tests/tools/test_docs.py
     "docs/grounding.md": 1,
     "docs/tracing.md": 6,

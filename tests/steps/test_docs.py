@@ -132,6 +132,35 @@ async def test_a_sink_of_ones_own_works(
     assert (await made.run()).warnings == ["The sink Table did not take the results: division by zero"]
 
 
+async def test_a_tool_of_ones_own_works(
+    entry_points: dict[str, list[_EntryPoint]], bench: Callable[..., Bench]
+) -> None:
+    before = (
+        "import json\nfrom agent_tasks.steps.file_sections import FileSection\n"
+        "from agent_tasks.steps.tool_kinds import ToolKind\nfrom agent_tasks.tools import function_tool\n"
+    )
+    names: dict[str, Any] = {}
+    exec(before + _blocks("python")[2], names)  # noqa: S102 - the page of this repository
+    entry_points["agent_tasks.tools"] = [_EntryPoint("glossary", names["GLOSSARY"])]
+    asks = {"tool_calls": [{"name": "meaning_of", "arguments": {"word": "larch"}}]}
+    rules: dict[str, Any] = {
+        "rules": [{"when": {"tool_results": True}, "reply": {"text": "It is {{ tool_results[0] }}."}}],
+        "default": {"reply": asks},
+    }
+    text = (
+        "name: words\nmodel: m\nagents: {reader: {prompt: x, tools: [{glossary: words.json}]}}\n"
+        "steps: [{agent: reader}]\n"
+    )
+    made = bench(rules=rules, pipeline=text)
+    (made.folder / "words.json").write_text('{"larch": "a wood"}')
+    made.write("a.txt", "Hello.")
+    await made.run()
+    assert made.rows()["a.txt"]["steps"]["reader"]["value"] == "It is a wood."
+    made.pipeline_file.write_text(text.replace("glossary:", "glosary:"))
+    with pytest.raises(PipelineError, match=r"tools\[0\].*Did you mean 'glossary'"):
+        load_pipeline(made.pipeline_file)
+
+
 @pytest.mark.parametrize(
     ("sink", "said"),
     [
