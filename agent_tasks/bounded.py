@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import time
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import httpx
@@ -38,6 +38,15 @@ MAX_JSON_PARTS = 2_000_000
 
 class TooLargeError(ValueError):
     """The answer is larger than the limit, comes in too slowly, or can't be unpacked."""
+
+
+class Answered(Protocol):
+    """The head of an answer."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By names in lower case."""
+        ...
 
 
 class Bounded:
@@ -117,7 +126,7 @@ class Bounded:
         return piece
 
     @classmethod
-    def of(cls, response: httpx.Response, limit: int, *, seconds: float | None = None) -> Bounded:
+    def of(cls, response: Answered, limit: int, *, seconds: float | None = None) -> Bounded:
         """For the body of an answer of httpx, to be fed from `iter_raw` or `aiter_raw`.
 
         Raises:

@@ -1,15 +1,14 @@
 """Requests over aiohttp, for a quarter of the processor time that they take over httpx's own connections.
 
-The client speaks httpx: its requests, answers and errors. Only what carries them is another one here. Nothing
-is sent twice by itself, also not where aiohttp would: a request that met a closing connection is an error,
-and whether it is sent again is the client's to decide.
+The errors are those of httpx, which the client knows. Nothing is sent twice by itself, also not where aiohttp
+would: a request that met a closing connection is an error, and whether it is sent again is the client's to
+decide.
 """
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, Final
@@ -21,7 +20,9 @@ from aiohttp.connector import Connection
 from multidict import CIMultiDict
 from yarl import URL
 
-__all__ = ["AiohttpTransport"]
+from agent_tasks.client._carried import Carried, CarriedRequest
+
+__all__ = ["AiohttpCarrier"]
 
 _LARGEST_HEADER: Final = 64 * 1024
 """Characters of one line of an answer's head, as httpx has it."""
@@ -41,7 +42,7 @@ _MAYBE_SENT: Final = (
 )
 
 
-class AiohttpTransport(httpx.AsyncBaseTransport):
+class AiohttpCarrier:
     """Carries requests whose bodies are in memory, each over a connection of its own while it is under way.
 
     What the extension `trace` of a request has is called as httpx does it: when there is a connection, before
@@ -57,8 +58,12 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._keep_alive = keep_alive
         self._session: aiohttp.ClientSession | None = None
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def carry(self, request: CarriedRequest, closed: Callable[[], None]) -> Carried:
         """Send a request; gives its answer with the body unread.
+
+        Args:
+            request: what to send.
+            closed: called when the answer is closed.
 
         Raises:
             httpx.TransportError: as httpx has them; those that say that nothing was sent are only raised
@@ -68,26 +73,19 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         sending = _Sending(request.extensions.get("trace"))
         entered = _sending.set(sending)
         try:
-            with _errors_of_httpx(request):
-                answer = await self._opened().request(
-                    request.method,
-                    _url(str(request.url)),
-                    data=request.content or None,
-                    headers=CIMultiDict(request.headers.multi_items()),
-                    allow_redirects=False,
-                    timeout=aiohttp.ClientTimeout(
-                        total=None, sock_connect=limits["connect"], sock_read=limits["read"]
-                    ),
-                )
+            answer = await self._opened().request(
+                request.method,
+                URL(request.address, encoded=True),
+                data=request.content or None,
+                headers=CIMultiDict(request.headers),
+                allow_redirects=False,
+                timeout=_timeout(limits["connect"], limits["read"]),
+            )
+        except aiohttp.ClientError as error:
+            raise _as_of_httpx(error) from error
         finally:
             _sending.reset(entered)
-        return httpx.Response(
-            answer.status,
-            headers=list(answer.raw_headers),
-            stream=_Body(answer, request),
-            request=request,
-            extensions={"http_version": b"HTTP/1.1", "reason_phrase": (answer.reason or "").encode()},
-        )
+        return Carried(answer.status, answer.headers, _Body(answer.content), answer.close, closed)
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -148,34 +146,35 @@ class _Connector(aiohttp.TCPConnector):
         return connection
 
 
-class _Body(httpx.AsyncByteStream):
+class _Body:
     """The body of an answer, as it comes."""
 
-    def __init__(self, answer: aiohttp.ClientResponse, request: httpx.Request) -> None:
-        self._answer = answer
-        self._request = request
+    __slots__ = ("_content",)
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _errors_of_httpx(self._request):
-            async for piece in self._answer.content.iter_any():
-                yield piece
+    def __init__(self, content: aiohttp.StreamReader) -> None:
+        self._content = content
 
-    async def aclose(self) -> None:
-        """Close the connection, unless the body was read to its end: then it is free already."""
-        self._answer.close()
+    def __aiter__(self) -> _Body:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            piece = await self._content.readany()
+        except aiohttp.ClientError as error:
+            raise _as_of_httpx(error) from error
+        if not piece:
+            raise StopAsyncIteration
+        return piece
 
 
-@lru_cache(512)
-def _url(address: str) -> URL:
-    return URL(address, encoded=True)
+@lru_cache(16)
+def _timeout(connect: float | None, read: float | None) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=read)
 
 
-@contextmanager
-def _errors_of_httpx(request: httpx.Request) -> Iterator[None]:
-    try:
-        yield
-    except aiohttp.ClientError as error:
-        for kind, theirs in (*_NOT_SENT, *_MAYBE_SENT):
-            if isinstance(error, kind):
-                raise theirs(str(error) or type(error).__name__, request=request) from error
-        raise
+def _as_of_httpx(error: aiohttp.ClientError) -> httpx.HTTPError:
+    """The same error as httpx has it."""
+    for kind, theirs in (*_NOT_SENT, *_MAYBE_SENT):
+        if isinstance(error, kind):
+            return theirs(str(error) or type(error).__name__)
+    raise AssertionError("the last kind is all of them")

@@ -13,12 +13,16 @@ import httpx
 
 from agent_tasks import pauses
 from agent_tasks.callables import call_any, run_function
+from agent_tasks.client._carried import Carried, CarriedRequest, Carrier
 from agent_tasks.client.endpoint import Endpoint
 from agent_tasks.client.gate import current_gate
 
 __all__ = [
+    "Answer",
     "AsyncLock",
     "AsyncSemaphore",
+    "CarriedRequest",
+    "Carrier",
     "aclosing",
     "async_acquired",
     "async_cut_off",
@@ -36,6 +40,9 @@ __all__ = [
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+Answer = httpx.Response | Carried
+"""An answer that is not read."""
 
 AsyncLock = asyncio.Lock
 AsyncSemaphore = asyncio.Semaphore
@@ -71,21 +78,21 @@ async def async_within(seconds: float) -> AsyncIterator[None]:
         raise httpx.ReadTimeout(f"no answer in {seconds:g} s") from error
 
 
-def async_cut_off(_response: httpx.Response, seconds: float) -> AbstractAsyncContextManager[None]:
+def async_cut_off(_response: Answer, seconds: float) -> AbstractAsyncContextManager[None]:
     """Raises httpx.ReadTimeout where the rest of an answer takes longer, and closes its connection."""
     return async_within(seconds)
 
 
 def direct_transport(
     endpoint: Endpoint, verified: Callable[[], ssl.SSLContext], *, keep_alive: float
-) -> httpx.AsyncBaseTransport | None:
+) -> Carrier | None:
     """What carries requests faster than httpx; None where a proxy of the environment is on the way."""
     if not endpoint.loopback and getproxies() and not proxy_bypass(endpoint.host):
         return None
-    from agent_tasks.client._aiohttp import AiohttpTransport  # the blocking client does without it
+    from agent_tasks.client._aiohttp import AiohttpCarrier  # the blocking client does without it
 
     is_plain = endpoint.url.startswith("http:")
-    return AiohttpTransport(None if is_plain else verified(), keep_alive=keep_alive)
+    return AiohttpCarrier(None if is_plain else verified(), keep_alive=keep_alive)
 
 
 async def in_thread(function: Callable[..., T], *args: Any) -> T:

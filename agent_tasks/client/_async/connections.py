@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator, Callable
+from functools import lru_cache
 from typing import Any, Final
 
 import httpx
@@ -55,7 +56,7 @@ class AsyncConnections:
         make: Callable[[], AsyncHttp],
         *,
         apart: bool = True,
-        direct: httpx.AsyncBaseTransport | None = None,
+        direct: _runtime.Carrier | None = None,
     ) -> None:
         self._make = make
         self._apart = apart
@@ -64,6 +65,25 @@ class AsyncConnections:
         self._unused: list[AsyncHttp] = []
         self._free = _runtime.AsyncSemaphore(AT_MOST)
         self._choosing = threading.Lock()
+
+    async def carry(self, request: _runtime.CarriedRequest) -> _runtime.Answer:
+        """Send what is in memory; for the rest see `send`."""
+        if self._direct is None:
+            return await self.send(
+                httpx.Request(
+                    request.method,
+                    _url(request.address),
+                    headers=request.headers,
+                    content=request.content,
+                    extensions=dict(request.extensions),
+                )
+            )
+        await _runtime.async_acquired(self._free, request.extensions["timeout"]["pool"])
+        try:
+            return await self._direct.carry(request, self._free.release)
+        except BaseException:
+            self._free.release()
+            raise
 
     async def send(self, request: httpx.Request) -> httpx.Response:
         """Send a request; gives its answer unread. Its connection is free again when that is closed.
@@ -78,11 +98,8 @@ class AsyncConnections:
         await _runtime.async_acquired(self._free, request.extensions["timeout"]["pool"])
         http: AsyncHttp | None = None
         try:
-            if self._direct is not None and isinstance(request.stream, httpx.ByteStream):
-                response = await self._direct.handle_async_request(request)
-            else:
-                http = self._chosen()
-                response = await http.send(request, stream=True)
+            http = self._chosen()
+            response = await http.send(request, stream=True)
         except BaseException:
             self._give_back(http)
             raise
@@ -114,6 +131,12 @@ class AsyncConnections:
             await self._direct.aclose()
         for http in self._all:
             await http.aclose()
+
+
+@lru_cache(512)
+def _url(address: str) -> httpx.URL:
+    """Most requests go where one before them went, and parsing an address takes long."""
+    return httpx.URL(address)
 
 
 class _Body(httpx.AsyncByteStream):

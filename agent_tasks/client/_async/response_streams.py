@@ -8,9 +8,8 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
-import httpx
-
 from agent_tasks.bounded import bounded_json
+from agent_tasks.client._async import _runtime
 from agent_tasks.client._async.transport import AsyncTransport
 from agent_tasks.client._requests import ServiceRequest
 from agent_tasks.client._sse import Frame, FrameDecoder
@@ -34,7 +33,7 @@ class AsyncResponseStream(AsyncIterator[dict[str, Any]]):
     def __init__(self, transport: AsyncTransport, call: ServiceRequest) -> None:
         self._transport = transport
         self._call = call
-        self._response: httpx.Response | None = None
+        self._response: _runtime.Answer | None = None
         self._pieces: AsyncGenerator[bytes, None] | None = None
         self._events: AsyncGenerator[dict[str, Any], None] | None = None
         self._watch = ExitStack()

@@ -61,7 +61,7 @@ class AsyncEventStream(AsyncIterator[StreamEvent]):
     ) -> None:
         self._transport = transport
         self._call = call
-        self._response: httpx.Response | None = None
+        self._response: _runtime.Answer | None = None
         self._pieces: AsyncGenerator[bytes, None] | None = None
         self._events: AsyncGenerator[StreamEvent, None] | None = None
         self._at_rest = False

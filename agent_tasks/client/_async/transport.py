@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterable
 from contextlib import AbstractContextManager
-from functools import lru_cache
 from importlib.metadata import version
+from logging import DEBUG
 from typing import Any, cast
 
 import httpx
@@ -16,6 +16,7 @@ from agent_tasks.bounded import ACCEPT_ENCODING, Bounded, bounded_json
 from agent_tasks.client._async import _runtime
 from agent_tasks.client._async.connections import AsyncConnections, AsyncHttp
 from agent_tasks.client._async.credentials import AsyncTokenSource
+from agent_tasks.client._async.tries import AsyncTries
 from agent_tasks.client._operations import operation_name
 from agent_tasks.client._options import RetryPolicy, Timeouts
 from agent_tasks.client._requests import (
@@ -46,12 +47,6 @@ LARGEST_ERROR = 64 * 1024
 _KEEP_ALIVE = 2.0
 
 
-@lru_cache(512)
-def _url(address: str, api_version: str) -> httpx.URL:
-    """An address with its query; most requests go where one before them went, and parsing it takes long."""
-    return httpx.URL(address, params={"api-version": api_version} if api_version else {})
-
-
 async def _wait(seconds: float) -> None:
     """Waits before a call is sent again."""
     crash_point("send.waiting")
@@ -78,6 +73,9 @@ class AsyncTransport:
     ) -> None:
         self.timeouts = timeouts
         self._endpoint = endpoint
+        self._base = str(httpx.URL(endpoint.url)).rstrip("/")
+        self._version: dict[str, Any] = {"api-version": api_version} if api_version else {}
+        self._query = str(httpx.QueryParams(self._version))
         self._gateway = gateway
         self._tokens = tokens
         self.api_version = api_version
@@ -117,18 +115,19 @@ class AsyncTransport:
     async def delete(self, path: str) -> dict[str, Any] | None:
         """Deletes; None when the thing was gone at a repeated try, since an earlier try may have done it."""
         call = ServiceRequest("DELETE", path)
+        attempts = self._attempts(call)
         with self.observe(call):
-            async for attempt in self._attempts(call):
+            async for attempt in attempts:
                 with attempt:
                     try:
                         return await self._json(call)
                     except NotFoundError:
-                        if attempt.retry_state.attempt_number == 1:
+                        if attempts.is_first:
                             raise
                         return None
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def open(self, call: ServiceRequest, *, accept: str, limits: httpx.Timeout) -> httpx.Response:
+    async def open(self, call: ServiceRequest, *, accept: str, limits: httpx.Timeout) -> _runtime.Answer:
         """Sends a call; gives its answer unread, for the caller to close. Once it begins, no retries.
 
         The caller observes it, for as long as it reads.
@@ -148,13 +147,15 @@ class AsyncTransport:
         name = name or operation_name(call.method, call.path)
         return watching().operation(name, call.path, call.body, self._endpoint.url)
 
-    def _attempts(self, call: ServiceRequest) -> AsyncRetrying:
-        return AsyncRetrying(
-            sleep=_wait,
-            retry=retry_condition(call),
-            stop=self._stop,
-            wait=self._pause,
-            reraise=True,
+    def _attempts(self, call: ServiceRequest) -> AsyncTries:
+        return AsyncTries(
+            lambda: AsyncRetrying(
+                sleep=_wait,
+                retry=retry_condition(call),
+                stop=self._stop,
+                wait=self._pause,
+                reraise=True,
+            )
         )
 
     async def _json(self, call: ServiceRequest) -> dict[str, Any]:
@@ -177,7 +178,7 @@ class AsyncTransport:
         return body
 
     async def pieces(
-        self, call: ServiceRequest, response: httpx.Response, limit: int, *, seconds: float | None = None
+        self, call: ServiceRequest, response: _runtime.Answer, limit: int, *, seconds: float | None = None
     ) -> AsyncGenerator[bytes, None]:
         """Reads an answer, unpacked piece by piece, up to `limit` bytes and for so long; closes it.
 
@@ -190,7 +191,7 @@ class AsyncTransport:
                     return
                 body = Bounded.of(response, limit, seconds=seconds)
                 # Not `aiter_raw`, which only cuts the pieces that are given here into pieces again.
-                async for raw in cast("httpx.AsyncByteStream", response.stream):
+                async for raw in cast("AsyncIterable[bytes]", response.stream):
                     for piece in body.feed(raw):
                         yield piece
                 body.finish()
@@ -198,7 +199,7 @@ class AsyncTransport:
             await response.aclose()
 
     async def _content(
-        self, call: ServiceRequest, response: httpx.Response, limit: int, *, cut: bool = False
+        self, call: ServiceRequest, response: _runtime.Answer, limit: int, *, cut: bool = False
     ) -> bytes:
         """Reads an answer in whole, or with `cut` as much of it as the limit lets in."""
         content = bytearray()
@@ -210,7 +211,7 @@ class AsyncTransport:
                 raise
         return bytes(content)
 
-    async def _send(self, call: ServiceRequest, *, accept: str, limits: httpx.Timeout) -> httpx.Response:
+    async def _send(self, call: ServiceRequest, *, accept: str, limits: httpx.Timeout) -> _runtime.Answer:
         token = await self._tokens.token()
         response = await self._send_once(call, token, accept, limits)
         if response.status_code == 401 and await self._tokens.renew(token):
@@ -240,12 +241,13 @@ class AsyncTransport:
 
     async def _send_once(
         self, call: ServiceRequest, token: str | None, accept: str, limits: httpx.Timeout
-    ) -> httpx.Response:
+    ) -> _runtime.Answer:
         headers = {"Accept": accept, "Accept-Encoding": ACCEPT_ENCODING, "User-Agent": _USER_AGENT}
         add_trace_context(headers)
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
-        url = self._address(call)
+        address = self._address(call)
+        response: _runtime.Answer
         started = time.monotonic()
         asked: dict[str, Any] = {"timeout": limits.as_dict()}
         if call.changes:
@@ -260,7 +262,7 @@ class AsyncTransport:
                     response = await self._connections.send(
                         httpx.Request(
                             call.method,
-                            url,
+                            address,
                             headers=headers,
                             data={"purpose": call.upload.purpose},
                             files={"file": (call.upload.filename, content, "application/octet-stream")},
@@ -272,26 +274,24 @@ class AsyncTransport:
                 if body is not None:
                     headers["Content-Type"] = "application/json"
                     self._log_body("request", call, body)
-                request = httpx.Request(call.method, url, headers=headers, content=body, extensions=asked)
+                request = _runtime.CarriedRequest(call.method, address, headers, body, asked)
                 async with _runtime.async_within(self.timeouts.answer):
-                    response = await self._connections.send(request)
-        logger.debug(
-            "%s %s answered %d in %d ms (request id %s)",
-            call.method,
-            call.path,
-            response.status_code,
-            (time.monotonic() - started) * 1000,
-            request_id(response.headers),
-        )
+                    response = await self._connections.carry(request)
+        if logger.isEnabledFor(DEBUG):
+            logger.debug(
+                "%s %s answered %d in %d ms (request id %s)",
+                call.method,
+                call.path,
+                response.status_code,
+                (time.monotonic() - started) * 1000,
+                request_id(response.headers),
+            )
         return response
 
-    def _address(self, call: ServiceRequest) -> httpx.URL:
-        """Where a call goes, with its query."""
-        address = self._endpoint.url + call.path
-        if not call.params:
-            return _url(address, self.api_version)
-        version = {"api-version": self.api_version} if self.api_version else {}
-        return httpx.URL(address, params={**version, **call.params})
+    def _address(self, call: ServiceRequest) -> str:
+        """Where a call goes, with its query. Its path is quoted already (`path_of`)."""
+        query = str(httpx.QueryParams({**self._version, **call.params})) if call.params else self._query
+        return f"{self._base}{call.path}?{query}" if query else f"{self._base}{call.path}"
 
     def _log_body(self, what: str, call: ServiceRequest, content: bytes) -> None:
         if self._log_bodies:

@@ -11,16 +11,20 @@ import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import httpx
 
 from agent_tasks import pauses
+from agent_tasks.client._carried import CarriedRequest
 from agent_tasks.client.endpoint import Endpoint
 from agent_tasks.client.gate import current_gate
 from agent_tasks.errors import ConfigurationError
 
 __all__ = [
+    "Answer",
+    "CarriedRequest",
+    "Carrier",
     "Lock",
     "Semaphore",
     "acquired",
@@ -40,6 +44,9 @@ __all__ = [
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+Answer = httpx.Response
+"""An answer that is not read."""
 
 Lock = threading.Lock
 Semaphore = threading.Semaphore
@@ -117,9 +124,21 @@ def call_any(function: Callable[..., Any], *args: Any, seconds: float) -> Any:
     return future.result(seconds)
 
 
+class Carrier(Protocol):
+    """What the async client has beside httpx."""
+
+    def carry(self, request: CarriedRequest, closed: Callable[[], None]) -> httpx.Response:
+        """Send a request."""
+        ...
+
+    def close(self) -> None:
+        """Close all connections."""
+        ...
+
+
 def direct_transport(
     _endpoint: Endpoint, _verified: Callable[[], ssl.SSLContext], *, keep_alive: float
-) -> httpx.BaseTransport | None:
+) -> Carrier | None:
     """None: what there is for the blocking client is httpx."""
     return None
 

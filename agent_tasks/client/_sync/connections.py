@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any, Final
 
 import httpx
@@ -56,7 +57,7 @@ class Connections:
         make: Callable[[], Http],
         *,
         apart: bool = True,
-        direct: httpx.BaseTransport | None = None,
+        direct: _runtime.Carrier | None = None,
     ) -> None:
         self._make = make
         self._apart = apart
@@ -65,6 +66,25 @@ class Connections:
         self._unused: list[Http] = []
         self._free = _runtime.Semaphore(AT_MOST)
         self._choosing = threading.Lock()
+
+    def carry(self, request: _runtime.CarriedRequest) -> _runtime.Answer:
+        """Send what is in memory; for the rest see `send`."""
+        if self._direct is None:
+            return self.send(
+                httpx.Request(
+                    request.method,
+                    _url(request.address),
+                    headers=request.headers,
+                    content=request.content,
+                    extensions=dict(request.extensions),
+                )
+            )
+        _runtime.acquired(self._free, request.extensions["timeout"]["pool"])
+        try:
+            return self._direct.carry(request, self._free.release)
+        except BaseException:
+            self._free.release()
+            raise
 
     def send(self, request: httpx.Request) -> httpx.Response:
         """Send a request; gives its answer unread. Its connection is free again when that is closed.
@@ -79,11 +99,8 @@ class Connections:
         _runtime.acquired(self._free, request.extensions["timeout"]["pool"])
         http: Http | None = None
         try:
-            if self._direct is not None and isinstance(request.stream, httpx.ByteStream):
-                response = self._direct.handle_request(request)
-            else:
-                http = self._chosen()
-                response = http.send(request, stream=True)
+            http = self._chosen()
+            response = http.send(request, stream=True)
         except BaseException:
             self._give_back(http)
             raise
@@ -115,6 +132,12 @@ class Connections:
             self._direct.close()
         for http in self._all:
             http.close()
+
+
+@lru_cache(512)
+def _url(address: str) -> httpx.URL:
+    """Most requests go where one before them went, and parsing an address takes long."""
+    return httpx.URL(address)
 
 
 class _Body(httpx.SyncByteStream):

@@ -9,11 +9,10 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
-import httpx
-
 from agent_tasks.bounded import bounded_json
 from agent_tasks.client._requests import ServiceRequest
 from agent_tasks.client._sse import Frame, FrameDecoder
+from agent_tasks.client._sync import _runtime
 from agent_tasks.client._sync.transport import Transport
 from agent_tasks.errors import InvalidAnswerError, StreamBrokenError, TransportError
 
@@ -35,7 +34,7 @@ class ResponseStream(Iterator[dict[str, Any]]):
     def __init__(self, transport: Transport, call: ServiceRequest) -> None:
         self._transport = transport
         self._call = call
-        self._response: httpx.Response | None = None
+        self._response: _runtime.Answer | None = None
         self._pieces: Generator[bytes, None] | None = None
         self._events: Generator[dict[str, Any], None] | None = None
         self._watch = ExitStack()

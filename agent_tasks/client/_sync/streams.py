@@ -62,7 +62,7 @@ class EventStream(Iterator[StreamEvent]):
     ) -> None:
         self._transport = transport
         self._call = call
-        self._response: httpx.Response | None = None
+        self._response: _runtime.Answer | None = None
         self._pieces: Generator[bytes, None] | None = None
         self._events: Generator[StreamEvent, None] | None = None
         self._at_rest = False

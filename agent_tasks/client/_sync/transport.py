@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import AbstractContextManager
-from functools import lru_cache
 from importlib.metadata import version
+from logging import DEBUG
 from typing import Any, cast
 
 import httpx
@@ -26,6 +26,7 @@ from agent_tasks.client._requests import (
 from agent_tasks.client._sync import _runtime
 from agent_tasks.client._sync.connections import Connections, Http
 from agent_tasks.client._sync.credentials import TokenSource
+from agent_tasks.client._sync.tries import Tries
 from agent_tasks.client.certificates import trusted_certificates
 from agent_tasks.client.endpoint import Endpoint
 from agent_tasks.client.failures import error_from_answer, request_id
@@ -45,12 +46,6 @@ LARGEST_ERROR = 64 * 1024
 # Well below the 5 seconds after which common servers close an idle connection: a request that meets a closing
 # connection fails with an unknown outcome, and a busy process may take a while between choosing and sending.
 _KEEP_ALIVE = 2.0
-
-
-@lru_cache(512)
-def _url(address: str, api_version: str) -> httpx.URL:
-    """An address with its query; most requests go where one before them went, and parsing it takes long."""
-    return httpx.URL(address, params={"api-version": api_version} if api_version else {})
 
 
 def _wait(seconds: float) -> None:
@@ -79,6 +74,9 @@ class Transport:
     ) -> None:
         self.timeouts = timeouts
         self._endpoint = endpoint
+        self._base = str(httpx.URL(endpoint.url)).rstrip("/")
+        self._version: dict[str, Any] = {"api-version": api_version} if api_version else {}
+        self._query = str(httpx.QueryParams(self._version))
         self._gateway = gateway
         self._tokens = tokens
         self.api_version = api_version
@@ -118,18 +116,19 @@ class Transport:
     def delete(self, path: str) -> dict[str, Any] | None:
         """Deletes; None when the thing was gone at a repeated try, since an earlier try may have done it."""
         call = ServiceRequest("DELETE", path)
+        attempts = self._attempts(call)
         with self.observe(call):
-            for attempt in self._attempts(call):
+            for attempt in attempts:
                 with attempt:
                     try:
                         return self._json(call)
                     except NotFoundError:
-                        if attempt.retry_state.attempt_number == 1:
+                        if attempts.is_first:
                             raise
                         return None
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def open(self, call: ServiceRequest, *, accept: str, limits: httpx.Timeout) -> httpx.Response:
+    def open(self, call: ServiceRequest, *, accept: str, limits: httpx.Timeout) -> _runtime.Answer:
         """Sends a call; gives its answer unread, for the caller to close. Once it begins, no retries.
 
         The caller observes it, for as long as it reads.
@@ -149,13 +148,15 @@ class Transport:
         name = name or operation_name(call.method, call.path)
         return watching().operation(name, call.path, call.body, self._endpoint.url)
 
-    def _attempts(self, call: ServiceRequest) -> Retrying:
-        return Retrying(
-            sleep=_wait,
-            retry=retry_condition(call),
-            stop=self._stop,
-            wait=self._pause,
-            reraise=True,
+    def _attempts(self, call: ServiceRequest) -> Tries:
+        return Tries(
+            lambda: Retrying(
+                sleep=_wait,
+                retry=retry_condition(call),
+                stop=self._stop,
+                wait=self._pause,
+                reraise=True,
+            )
         )
 
     def _json(self, call: ServiceRequest) -> dict[str, Any]:
@@ -178,7 +179,7 @@ class Transport:
         return body
 
     def pieces(
-        self, call: ServiceRequest, response: httpx.Response, limit: int, *, seconds: float | None = None
+        self, call: ServiceRequest, response: _runtime.Answer, limit: int, *, seconds: float | None = None
     ) -> Generator[bytes, None]:
         """Reads an answer, unpacked piece by piece, up to `limit` bytes and for so long; closes it.
 
@@ -191,14 +192,14 @@ class Transport:
                     return
                 body = Bounded.of(response, limit, seconds=seconds)
                 # Not `iter_raw`, which only cuts the pieces that are given here into pieces again.
-                for raw in cast("httpx.SyncByteStream", response.stream):
+                for raw in cast("Iterable[bytes]", response.stream):
                     yield from body.feed(raw)
                 body.finish()
         finally:
             response.close()
 
     def _content(
-        self, call: ServiceRequest, response: httpx.Response, limit: int, *, cut: bool = False
+        self, call: ServiceRequest, response: _runtime.Answer, limit: int, *, cut: bool = False
     ) -> bytes:
         """Reads an answer in whole, or with `cut` as much of it as the limit lets in."""
         content = bytearray()
@@ -210,7 +211,7 @@ class Transport:
                 raise
         return bytes(content)
 
-    def _send(self, call: ServiceRequest, *, accept: str, limits: httpx.Timeout) -> httpx.Response:
+    def _send(self, call: ServiceRequest, *, accept: str, limits: httpx.Timeout) -> _runtime.Answer:
         token = self._tokens.token()
         response = self._send_once(call, token, accept, limits)
         if response.status_code == 401 and self._tokens.renew(token):
@@ -240,12 +241,13 @@ class Transport:
 
     def _send_once(
         self, call: ServiceRequest, token: str | None, accept: str, limits: httpx.Timeout
-    ) -> httpx.Response:
+    ) -> _runtime.Answer:
         headers = {"Accept": accept, "Accept-Encoding": ACCEPT_ENCODING, "User-Agent": _USER_AGENT}
         add_trace_context(headers)
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
-        url = self._address(call)
+        address = self._address(call)
+        response: _runtime.Answer
         started = time.monotonic()
         asked: dict[str, Any] = {"timeout": limits.as_dict()}
         if call.changes:
@@ -260,7 +262,7 @@ class Transport:
                     response = self._connections.send(
                         httpx.Request(
                             call.method,
-                            url,
+                            address,
                             headers=headers,
                             data={"purpose": call.upload.purpose},
                             files={"file": (call.upload.filename, content, "application/octet-stream")},
@@ -272,26 +274,24 @@ class Transport:
                 if body is not None:
                     headers["Content-Type"] = "application/json"
                     self._log_body("request", call, body)
-                request = httpx.Request(call.method, url, headers=headers, content=body, extensions=asked)
+                request = _runtime.CarriedRequest(call.method, address, headers, body, asked)
                 with _runtime.within(self.timeouts.answer):
-                    response = self._connections.send(request)
-        logger.debug(
-            "%s %s answered %d in %d ms (request id %s)",
-            call.method,
-            call.path,
-            response.status_code,
-            (time.monotonic() - started) * 1000,
-            request_id(response.headers),
-        )
+                    response = self._connections.carry(request)
+        if logger.isEnabledFor(DEBUG):
+            logger.debug(
+                "%s %s answered %d in %d ms (request id %s)",
+                call.method,
+                call.path,
+                response.status_code,
+                (time.monotonic() - started) * 1000,
+                request_id(response.headers),
+            )
         return response
 
-    def _address(self, call: ServiceRequest) -> httpx.URL:
-        """Where a call goes, with its query."""
-        address = self._endpoint.url + call.path
-        if not call.params:
-            return _url(address, self.api_version)
-        version = {"api-version": self.api_version} if self.api_version else {}
-        return httpx.URL(address, params={**version, **call.params})
+    def _address(self, call: ServiceRequest) -> str:
+        """Where a call goes, with its query. Its path is quoted already (`path_of`)."""
+        query = str(httpx.QueryParams({**self._version, **call.params})) if call.params else self._query
+        return f"{self._base}{call.path}?{query}" if query else f"{self._base}{call.path}"
 
     def _log_body(self, what: str, call: ServiceRequest, content: bytes) -> None:
         if self._log_bodies:
