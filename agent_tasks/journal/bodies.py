@@ -6,15 +6,19 @@ was done, so such a row is refused, in words.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import RowMapping
 
 from agent_tasks.errors import JournalVersionError
+
+Row: TypeAlias = RowMapping | Mapping[str, Any]
+"""A row of a table by the names of its columns."""
 
 PACKAGE = "prefect-azure-agents"
 
@@ -54,7 +58,7 @@ class Written:
     """The version that wrote it; None of one before schema 0003."""
 
     @classmethod
-    def of(cls, row: RowMapping | dict[str, Any], what: str, journal: str) -> Written:
+    def of(cls, row: Row, what: str, journal: str) -> Written:
         """Say of a row what it is, if its format is known.
 
         Raises:

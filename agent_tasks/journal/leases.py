@@ -156,9 +156,9 @@ class Leases:
         )
 
     def _locked(self, connection: sa.Connection, scope: str, key: str) -> Lease | None:
-        rows = connection.execute(_LOCKED_LEASE, {"its_scope": scope, "its_key": key}).mappings()
-        row = rows.one_or_none()
-        return lease_of(row) if row is not None else None
+        statements = self._database.statements
+        rows = statements.carry_out(connection, _LOCKED_LEASE, {"its_scope": scope, "its_key": key}).rows
+        return lease_of(rows[0]) if rows else None
 
     def _prolong(self, scope: str, keys: Sequence[str], until: float) -> sa.UpdateBase:
         return (

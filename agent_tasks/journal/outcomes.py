@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import sqlalchemy as sa
 
 from agent_tasks.journal.bodies import as_written
@@ -43,16 +46,25 @@ class Outcomes:
             "body": record.body, "updated_at": now, **as_written(),
         }  # fmt: skip
 
-        key = [column == values[column.name] for column in table.primary_key]
-        there = sa.select(table.c.updated_at).where(*key).with_for_update()
-
         def work(connection: sa.Connection) -> bool:
             if held is not None:
                 self._leases.require(connection, scope, held)
             # What is there at this very time was committed by this call, and the answer to that was lost.
-            if before is not None and connection.execute(there).scalar_one_or_none() not in (before, now):
+            if before is not None and self._time_of(connection, table, values) not in (before, now):
                 return False
             self._database.statements.put(connection, table, values)
             return True
 
         return await self._database.write(work, alone=held is None and before is None)
+
+    def _time_of(self, connection: sa.Connection, table: sa.Table, values: dict[str, Any]) -> float | None:
+        """When the outcome was committed that is there; it stays until the transaction ends."""
+        key = {column.name: values[column.name] for column in table.primary_key}
+        rows = self._database.statements.carry_out(connection, _time(table), key).rows
+        return rows[0]["updated_at"] if rows else None
+
+
+@cache
+def _time(table: sa.Table) -> sa.Select[Any]:
+    key = (column == sa.bindparam(column.name) for column in table.primary_key)
+    return sa.select(table.c.updated_at).where(*key).with_for_update()

@@ -120,7 +120,7 @@ class Reviews:
             if row is not None:
                 self._put_row(connection, scope, wanted.batch, row, now)
             connection.execute(leases.delete().where(leases.c.scope == scope, leases.c.key == hold))
-            return Reviewed(ReviewOutcome.COMMITTED, review_of(made, self._database.address))  # type: ignore[arg-type]
+            return Reviewed(ReviewOutcome.COMMITTED, review_of(made, self._database.address))
 
         return await self._database.write(work)
 

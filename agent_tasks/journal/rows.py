@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlalchemy import RowMapping
-
-from agent_tasks.journal.bodies import Written
+from agent_tasks.journal.bodies import Row, Written
 from agent_tasks.journal.records import (
     AnswerRecord,
     AtLimit,
@@ -27,7 +23,7 @@ from agent_tasks.journal.records import (
 )
 
 
-def operation_of(row: RowMapping | dict[str, Any], address: str) -> Operation:
+def operation_of(row: Row, address: str) -> Operation:
     """A row of `operations`."""
     return Operation(
         scope=row["scope"],
@@ -46,7 +42,7 @@ def operation_of(row: RowMapping | dict[str, Any], address: str) -> Operation:
     )
 
 
-def tool_call_of(row: RowMapping, address: str = "") -> ToolCallRecord:
+def tool_call_of(row: Row, address: str = "") -> ToolCallRecord:
     """A row of `tool_calls`."""
     return ToolCallRecord(
         operation_key=row["operation_key"],
@@ -62,7 +58,7 @@ def tool_call_of(row: RowMapping, address: str = "") -> ToolCallRecord:
     )
 
 
-def resource_of(row: RowMapping, address: str) -> Resource:
+def resource_of(row: Row, address: str) -> Resource:
     """A row of `resources`."""
     return Resource(
         kind=row["kind"],
@@ -76,7 +72,7 @@ def resource_of(row: RowMapping, address: str) -> Resource:
     )
 
 
-def document_of(row: RowMapping, address: str) -> DocumentRecord:
+def document_of(row: Row, address: str) -> DocumentRecord:
     """A row of `documents`."""
     return DocumentRecord(
         name=row["name"],
@@ -89,7 +85,7 @@ def document_of(row: RowMapping, address: str) -> DocumentRecord:
     )
 
 
-def answer_of(row: RowMapping, address: str) -> AnswerRecord:
+def answer_of(row: Row, address: str) -> AnswerRecord:
     """A row of `answers`."""
     return AnswerRecord(
         question=row["question"],
@@ -102,7 +98,7 @@ def answer_of(row: RowMapping, address: str) -> AnswerRecord:
     )
 
 
-def lease_of(row: RowMapping | dict[str, Any], address: str = "") -> Lease:
+def lease_of(row: Row, address: str = "") -> Lease:
     """A row of `leases`."""
     return Lease(
         key=row["key"],
@@ -115,7 +111,7 @@ def lease_of(row: RowMapping | dict[str, Any], address: str = "") -> Lease:
     )
 
 
-def run_of(row: RowMapping, address: str) -> Run:
+def run_of(row: Row, address: str) -> Run:
     """A row of `runs`."""
     return Run(
         owner=row["owner"],
@@ -128,7 +124,7 @@ def run_of(row: RowMapping, address: str) -> Run:
     )
 
 
-def decision_of(row: RowMapping, address: str) -> DecisionRecord:
+def decision_of(row: Row, address: str) -> DecisionRecord:
     """A row of `decisions`, if its format is known."""
     Written.of(row, f"the decision {row['key']}", address)
     return DecisionRecord(
@@ -149,7 +145,7 @@ def decision_of(row: RowMapping, address: str) -> DecisionRecord:
     )
 
 
-def batch_of(row: RowMapping, address: str) -> BatchRecord:
+def batch_of(row: Row, address: str) -> BatchRecord:
     """A row of `batches`."""
     return BatchRecord(
         key=row["key"],
@@ -162,7 +158,7 @@ def batch_of(row: RowMapping, address: str) -> BatchRecord:
     )
 
 
-def review_of(row: RowMapping, address: str) -> Review:
+def review_of(row: Row, address: str) -> Review:
     """A row of `reviews`, if its format is known."""
     return Review(
         batch=row["batch"],

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from agent_tasks.errors import LeaseLostError
+from agent_tasks.journal.plain import Outcome, Plain
 from agent_tasks.journal.records import UNSETTLED, Operation, OperationState, ToolCallState
 from agent_tasks.journal.rows import operation_of
 from agent_tasks.journal.schema import operations, resources, tool_calls
@@ -47,7 +48,7 @@ def _change_held(columns: tuple[str, ...]) -> sa.Update:
 
 
 class Statements:
-    """What both kinds of database do alike, and SQLite in its own words.
+    """What both kinds of database do alike, in SQLite's words where they differ.
 
     Args:
         address: The database, fit for messages.
@@ -68,17 +69,22 @@ class Statements:
         self._insert_new = cache(lambda table: self.insert(table).on_conflict_do_nothing())
         self._put = cache(self._putting)
 
+    def carry_out(self, connection: sa.Connection, statement: Any, given: Mapping[str, Any]) -> Outcome:
+        """Carry out a statement that was made once."""
+        result = connection.execute(statement, given)
+        return Outcome(result.rowcount, result.mappings().all() if result.returns_rows else ())
+
     def insert_new(self, connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:
         """Insert a row unless there is one with its key; returns whether it was inserted.
 
         On PostgreSQL this waits for another worker's transaction that inserts the same key, so that a read
         afterwards finds the row.
         """
-        return connection.execute(self._insert_new(table), values).rowcount > 0
+        return self.carry_out(connection, self._insert_new(table), values).rowcount > 0
 
     def put(self, connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> None:
         """Insert a row, or put it in place of the one with its key."""
-        connection.execute(self._put(table), values)
+        self.carry_out(connection, self._put(table), values)
 
     def _putting(self, table: sa.Table) -> Any:
         insert = self.insert(table)
@@ -88,8 +94,8 @@ class Statements:
 
     def operation(self, connection: sa.Connection, scope: str, key: str) -> Operation | None:
         """The row of an operation, or None."""
-        found = connection.execute(_OPERATION, {"its_scope": scope, "its_key": key}).mappings().one_or_none()
-        return operation_of(found, self._address) if found is not None else None
+        rows = self.carry_out(connection, _OPERATION, {"its_scope": scope, "its_key": key}).rows
+        return operation_of(rows[0], self._address) if rows else None
 
     def locked_operation(self, connection: sa.Connection, scope: str, key: str) -> Operation:
         """The row of an operation, which stays as it is until the transaction ends.
@@ -97,14 +103,13 @@ class Statements:
         Raises:
             LeaseLostError: there is none.
         """
-        rows = connection.execute(_LOCKED_OPERATION, {"its_scope": scope, "its_key": key}).mappings()
-        found = rows.one_or_none()
-        if found is None:
+        rows = self.carry_out(connection, _LOCKED_OPERATION, {"its_scope": scope, "its_key": key}).rows
+        if not rows:
             raise LeaseLostError(
                 f"Operation {key} is no longer in the journal, so its outcome can't be committed. "
                 "Was the journal replaced while this worker ran?"
             )
-        return operation_of(found, self._address)
+        return operation_of(rows[0], self._address)
 
     def require_held(self, connection: sa.Connection, scope: str, key: str, worker: str) -> None:
         """Make sure that an operation is this worker's; it stays so until the transaction ends.
@@ -112,9 +117,8 @@ class Statements:
         Raises:
             LeaseLostError: it is not.
         """
-        rows = connection.execute(_LOCKED_OPERATION, {"its_scope": scope, "its_key": key}).mappings()
-        found = rows.one_or_none()
-        if found is None or found["worker"] != worker:
+        rows = self.carry_out(connection, _LOCKED_OPERATION, {"its_scope": scope, "its_key": key}).rows
+        if not rows or rows[0]["worker"] != worker:
             raise LeaseLostError(
                 f"Another worker has taken over {key}; what this one did is not committed. "
                 "It was silent for longer than its lease."
@@ -136,12 +140,12 @@ class Statements:
 
     def interrupt_calls(self, connection: sa.Connection, scope: str, key: str, now: float) -> None:
         """Commit, of a turn that has ended, that its open calls will never be asked about again."""
-        connection.execute(_INTERRUPT, {"its_scope": scope, "its_key": key, "new_time": now})
+        self.carry_out(connection, _INTERRUPT, {"its_scope": scope, "its_key": key, "new_time": now})
 
     def change(self, connection: sa.Connection, scope: str, key: str, values: Mapping[str, Any]) -> None:
         """Change an operation, whoever holds it."""
         given = {"its_scope": scope, "its_key": key, **{f"new_{name}": one for name, one in values.items()}}
-        connection.execute(_change(tuple(values)), given)
+        self.carry_out(connection, _change(tuple(values)), given)
 
     def attach(
         self,
@@ -160,12 +164,12 @@ class Statements:
         given = {
             "its_scope": scope, "its_key": key, "its_worker": worker, "new_remote": remote, "new_time": now,
         }  # fmt: skip
-        found = connection.execute(self._attach(0), given).mappings().one_or_none()
-        if found is None:
+        rows = self.carry_out(connection, self._attach(0), given).rows
+        if not rows:
             return None
         for one in made:
             self.insert_new(connection, resources, one)
-        return operation_of(found, self._address)
+        return operation_of(rows[0], self._address)
 
     def _attaching(self, made: int) -> Any:
         return self._attach_update()
@@ -202,11 +206,24 @@ class Statements:
             "its_scope": scope, "its_key": key, "its_worker": worker,
             **{f"new_{name}": one for name, one in values.items()},
         }  # fmt: skip
-        if not connection.execute(_change_held(tuple(values)), given).rowcount:
+        if not self.carry_out(connection, _change_held(tuple(values)), given).rowcount:
             return False
         for one in made:
             self.insert_new(connection, resources, one)
         return True
+
+
+class SqliteStatements(Statements):
+    """Given to SQLite's driver as they are, without SQLAlchemy's part in carrying them out."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address)
+        self._plain = cache(Plain)
+
+    def carry_out(self, connection: sa.Connection, statement: Any, given: Mapping[str, Any]) -> Outcome:
+        """See `Statements`."""
+        names = tuple(given) if isinstance(statement, sa.Insert) else ()
+        return self._plain(statement, names, connection.dialect).execute(connection, given)
 
 
 @cache
