@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import mkdtemp
@@ -37,8 +37,7 @@ gc.disable()
 
 def pytest_collection_finish() -> None:
     """Leave what has been collected out of garbage collection, which goes on from here, less often."""
-    gc.collect()
-    gc.freeze()
+    gc.freeze()  # with what little garbage there is: to look for it takes a second in each process
     gc.set_threshold(10_000, 20, 20)
     gc.enable()
 
@@ -145,9 +144,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: rank.get(_together(item.nodeid), len(rank)))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """End the Prefect server with its group, since it takes a share of a processor while it does nothing."""
+    if nextitem is None or _together(item.nodeid) != _together(nextitem.nodeid):
+        while _SERVERS:
+            _SERVERS.pop()()
+
+
+_SERVERS: list[Callable[[], None]] = []
+"""What ends the servers that a group of tests shares; a fixture that is asked for again starts anew."""
+
+
 @pytest.fixture(scope="session")
-def prefect_server() -> Iterator[None]:
-    """A Prefect server with a database of its own for all flow runs of the session; started on first use."""
+def prefect_server(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A Prefect server with a database of its own for all flow runs of a group; started on first use."""
+    _SERVERS.append(functools.partial(request._fixturedef.finish, request))  # type: ignore[attr-defined]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
         patch.setenv("DO_NOT_TRACK", "1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 from importlib.metadata import packages_distributions
@@ -12,32 +13,39 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "agent_tasks" / "prefect"
 
+# Each line: a file's entrypoint, its flow's name, and where Prefect was found.
 SCRIPT = """
 import sys
 from prefect.flows import load_flow_from_entrypoint
-flow = load_flow_from_entrypoint(sys.argv[1], use_placeholder_flow=False)
-import prefect
-print(flow.name, prefect.__file__)
+for entrypoint in sys.argv[1:]:
+    flow = load_flow_from_entrypoint(entrypoint, use_placeholder_flow=False)
+    import prefect
+    print(entrypoint, flow.name, prefect.__file__)
 """
 
+FLOWS = {
+    "flows": ("document_batch", "sweep", "contracts", "tenders", "research", "mails"),
+    "agent_tasks/prefect": ("document_batch", "sweep"),
+}
+ENTRYPOINTS = [(folder, f"{folder}/{name}.py:{name}") for folder, names in FLOWS.items() for name in names]
 
-@pytest.mark.parametrize(
-    ("entrypoint", "name"),
-    [
-        ("flows/document_batch.py:document_batch", "document-batch"),
-        ("flows/sweep.py:sweep", "sweep"),
-        *((f"flows/{name}.py:{name}", name) for name in ("contracts", "tenders", "research", "mails")),
-        ("agent_tasks/prefect/document_batch.py:document_batch", "document-batch"),
-        ("agent_tasks/prefect/sweep.py:sweep", "sweep"),
-    ],
-)
-def test_a_flow_is_loaded_from_its_file(entrypoint: str, name: str, tmp_path: Path) -> None:
-    """The file's folder comes first on the path then: nothing in it has the name of a package."""
-    command = [sys.executable, "-c", SCRIPT, str(ROOT / entrypoint)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
+
+@functools.cache
+def loaded(folder: str) -> dict[str, list[str]]:
+    """Name and Prefect's file of each flow of a folder, in a process whose path has this folder alone."""
+    entrypoints = [str(ROOT / entrypoint) for owner, entrypoint in ENTRYPOINTS if owner == folder]
+    command = [sys.executable, "-c", SCRIPT, *entrypoints]
+    done = subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
-    loaded, package = done.stdout.split()
-    assert loaded == name
+    lines = [line.split() for line in done.stdout.splitlines()]
+    return {entrypoint: found for entrypoint, *found in lines}
+
+
+@pytest.mark.parametrize(("folder", "entrypoint"), ENTRYPOINTS)
+def test_a_flow_is_loaded_from_its_file(folder: str, entrypoint: str) -> None:
+    """The file's folder comes first on the path then: nothing in it has the name of a package."""
+    name, package = loaded(folder)[str(ROOT / entrypoint)]
+    assert name == entrypoint.rpartition(":")[2].replace("_", "-")
     assert str(FOLDER) not in package
 
 

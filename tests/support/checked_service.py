@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 from typing import Any
 
-from agents_emulator import server
 from tests.support.answers import AnswerFile, CheckedAnswers
 
 ANSWER_FILE = "answers.jsonl"
@@ -14,6 +14,11 @@ ANSWER_FILE = "answers.jsonl"
 
 def main() -> int:
     """Serve, with every answer appended to `answers.jsonl` in the data directory."""
+    gc.disable()  # as `agents_emulator.__main__` does
+    from agents_emulator import server
+
+    gc.freeze()
+    gc.enable()
     create_app: Any = server.create_app
 
     def create_checked(data_dir: Path, *arguments: Any, **options: Any) -> Any:

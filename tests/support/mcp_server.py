@@ -1,15 +1,11 @@
 """A real MCP server for tests: it writes into a ledger, and counts what was written."""
 
-from __future__ import annotations
-
 import logging
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
-
-from mcp.server.mcpserver import Context, MCPServer
 
 from tests.emulator.tools.test_openapi import serve
 
@@ -27,6 +23,9 @@ class McpLedger:
 @contextmanager
 def mcp_ledger() -> Iterator[McpLedger]:
     """Serve the tool `write(line)` from a thread."""
+    # Here, since all processes of tests load this module, and few serve.
+    from mcp.server.mcpserver import Context, MCPServer
+
     ledger = McpLedger()
     server: Any = MCPServer("ledger", log_level="CRITICAL")
 
