@@ -7,6 +7,7 @@ remedy of every mistake.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -75,6 +76,9 @@ def load_pipeline(
     apply_changes(source, changes)
     if "steps" in source.data:
         return load_steps(source, default_model)
+    for key in source.data:
+        if key not in PipelineFile.model_fields and get_close_matches(key, ["steps"]):
+            raise first_of([source.error((key,), "is not a known setting.", "Did you mean 'steps'?")])
     try:
         file = PipelineFile.model_validate(source.data)
     except ValidationError as error:

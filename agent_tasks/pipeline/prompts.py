@@ -7,6 +7,7 @@ ever data: it is never parsed as a template.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 import jinja2
 from jinja2 import meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from agent_tasks.known_names import did_you_mean
 
 DOCUMENT_ATTRIBUTES = frozenset({"name", "text", "pages"})
 
@@ -27,7 +30,13 @@ class PromptError(Exception):
 
 
 def _as_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+    return json.dumps(value, ensure_ascii=False, separators=(", ", ": "), default=_of_any_type)
+
+
+def _of_any_type(value: Any) -> None:
+    """What stands for a value of any type while a template is checked; whatever comes then can be JSON."""
+    if not isinstance(value, jinja2.ChainableUndefined):
+        raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
@@ -43,6 +52,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 def _environment() -> ImmutableSandboxedEnvironment:
     environment = _Sandbox(undefined=jinja2.StrictUndefined, autoescape=False)
     environment.filters["json"] = _as_json
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "default": _of_any_type}
     return environment
 
 
@@ -59,7 +69,17 @@ def parsed(source: str) -> tuple[nodes.Template, set[str]]:
         tree = _ENVIRONMENT.parse(source)
         return tree, meta.find_undeclared_variables(tree)
     except jinja2.TemplateSyntaxError as error:
-        raise PromptError(error.message or "not a valid template", error.lineno) from error
+        raise PromptError(_said(error), error.lineno) from error
+
+
+def _said(error: jinja2.TemplateSyntaxError) -> str:
+    said = error.message or "not a valid template"
+    found = re.fullmatch(r"No (filter|test) named '(.*)'\.", said)
+    if found is None:
+        return said
+    known = _ENVIRONMENT.filters if found[1] == "filter" else _ENVIRONMENT.tests
+    meant = did_you_mean(found[2], list(known))
+    return f"there is no {found[1]} '{found[2]}'.{f' {meant}' if meant.startswith('Did') else ''}"
 
 
 @dataclass(frozen=True)
@@ -84,7 +104,7 @@ class Prompt:
             tree = _ENVIRONMENT.parse(source)
             template = _ENVIRONMENT.from_string(source)
         except jinja2.TemplateSyntaxError as error:
-            raise PromptError(error.message or "not a valid template", error.lineno) from error
+            raise PromptError(_said(error), error.lineno) from error
         for unknown in sorted(meta.find_undeclared_variables(tree) - names):
             line = next((n.lineno for n in tree.find_all(nodes.Name) if n.name == unknown), 1)
             raise PromptError(f"'{unknown}' is not known here", line)
@@ -107,6 +127,10 @@ class Prompt:
             return self._template.render(
                 {name: values[name] for name in self.names if name in values}
             ).strip()
+        except RecursionError as error:
+            raise PromptError("it calls itself without end", 1) from error
+        except MemoryError as error:
+            raise PromptError("its text does not fit into memory", 1) from error
         except (
             jinja2.TemplateError,
             ArithmeticError,

@@ -154,7 +154,9 @@ class _Loader:
         return steps
 
     def refuse_unused(self, file: StepsFile) -> None:
-        """Tell agents that nobody asks."""
+        """Tell agents that nobody asks; where a step has a mistake, it may be the one that does."""
+        if self.loading.broken:
+            return
         for key in file.agents:
             if key not in self.loading.used | self.asked_by_agents and key in self.agents:
                 self.problem(("agents", key), "no step asks this agent.", "Use it in a step, or remove it.")
@@ -272,7 +274,7 @@ class _Loader:
             try:
                 keyword = kind_of(entry, tool_kinds())
             except LookupError as error:
-                self.problem(location, f"{error.args[0].rstrip('.')}.", "See docs/pipeline.md for each tool.")
+                self.problem(location, f"{error.args[0].rstrip('.')}.", "See docs/steps.md for each tool.")
                 continue
             kind = tool_kinds()[keyword]
             try:

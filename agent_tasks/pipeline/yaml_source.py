@@ -45,7 +45,7 @@ class YamlSource:
     ) -> PipelineError:
         """A `PipelineError` about the value at `location`."""
         return PipelineError(
-            message,
+            message.removesuffix(".") if message.endswith("?.") else message,
             path=str(self.path),
             line=line or self.line(location),
             field=dotted(location) or None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import types
 import typing
 from collections.abc import Iterable
@@ -57,6 +58,10 @@ def told(
             close = difflib.get_close_matches(str(location[-1]), known, n=1)
             message = "is not a known setting."
             remedy = f"Did you mean '{close[0]}'?" if close else f"Known here: {', '.join(known)}."
+        elif kind in ("literal_error", "enum"):
+            possible = re.findall(r"'([^']*)'", str(detail.get("ctx", {}).get("expected", "")))
+            close = difflib.get_close_matches(str(detail["input"]), possible, n=1)
+            remedy = f"Did you mean '{close[0]}'?" if close else remedy
         elif kind == "missing":
             message = "is required, but missing."
             remedy = f"Add `{location[-1]}:`."

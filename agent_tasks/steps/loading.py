@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,8 @@ class FileLoading:
     problems: list[PipelineError] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
     """Agents that a step asks."""
+    broken: set[str] = field(default_factory=set)
+    """Names of steps that have mistakes of their own: what follows from them is not told besides."""
     count: int = 0
 
     @property
@@ -152,6 +155,7 @@ class LoadContext:
             known = list(self.file.agents)
             remedy = did_you_mean(name, known) if known else f"Add it under `agents`: `{name}: ...`."
             self.problem(key, f"there is no agent {name!r}.", remedy)
+            self.file.broken.update(get_close_matches(name, known, n=1))
         return found
 
     def agent_prompt(
@@ -185,6 +189,8 @@ class LoadContext:
         """A step with whose conversation this one goes on; None if there is none, which is told."""
         if name is None or name in self.asked:
             return name
+        if name in self.file.broken:
+            return None
         there = f"There are: {', '.join(sorted(self.asked))}." if self.asked else "There is none before it."
         self.problem(key, f"{name!r} is no earlier step that asks an agent.", there)
         return None
@@ -192,6 +198,10 @@ class LoadContext:
     def fields_of(self, name: str) -> OutputSchema | None:
         """The fields of an earlier step's answer; None if it is not one with fields."""
         return self.answered_fields.get(name)
+
+    def is_broken(self, name: str) -> bool:
+        """Whether a step has mistakes of its own, so that those that follow from them need not be told."""
+        return name in self.file.broken
 
     def steps(
         self,
@@ -246,6 +256,7 @@ def plan_steps(
     steps: list[Step] = []
     for index, found in enumerate(sections):
         if found is None:
+            known.setdefault(_name_of(raw[index]), ValueType("any", nullable=True))
             continue
         keyword, section, name = found
         here: Location = (*location, index)
@@ -266,6 +277,9 @@ def plan_steps(
         )
         step = _planned(context, keyword, section)
         known[name] = step.outcome if step is not None else ValueType("any", nullable=True)
+        if step is None:
+            file.broken.add(name)
+            known.update({meant: ValueType("any", nullable=True) for meant in file.broken - set(known)})
         if step is not None:
             steps.append(step)
             if step.agents:
@@ -299,14 +313,25 @@ def _section(
         keyword = kind_of(entry, kinds)
     except LookupError as error:
         file.problem(location, f"{error.args[0].rstrip('.')}.", "See docs/steps.md for each kind of step.")
+        file.broken.add(_name_of(entry))
         return None
     kind = kinds[keyword]
     try:
         section = kind.section.model_validate(entry)
     except ValidationError as error:
         file.problems += told(file.source, error, kind.section, location)
+        file.broken.add(_name_of(entry))
         return None
     return keyword, section, section.id or kind.default_id(section)
+
+
+def _name_of(entry: Mapping[str, Any]) -> str:
+    """What a step with mistakes would be called, as far as it can be told."""
+    kinds = list(step_kinds())
+    for key, value in entry.items():
+        for kind in get_close_matches(key, kinds, n=1):
+            return str(entry.get("id") or (value if kind == "agent" else kind))
+    return str(entry.get("id", ""))
 
 
 def _refuse_repeated(

@@ -68,7 +68,8 @@ def test_a_pipeline_with_every_kind_loads(folder: Path) -> None:
     ("old", "new", "line", "field", "words"),
     [
         ("  - agent: router", "  - agent: rooter", 8, "steps[0].agent", "Did you mean 'router'?"),
-        ("  - agent: router", "  - agnet: router", 8, "steps[0]", "Did you mean 'agent'?"),
+        ("  - agent: router", "  - agnet: router", 8, "steps[0]", "Did you mean 'agent'? See docs/steps.md"),
+        ("steps:", "stesp:", 7, "stesp", "Did you mean 'steps'?"),
         ("  - agent: router", "  - {}", 8, "steps[0]", "it has one of agent, switch"),
         ("  - agent: router", "  - {agent: router, vote: {}}", 8, "steps[0]", "both `agent` and `vote`"),
         ("  - agent: router", "  - {agent: router, promt: x}", 8, "steps[0].promt", "Did you mean 'prompt'?"),
@@ -94,7 +95,10 @@ def test_a_pipeline_with_every_kind_loads(folder: Path) -> None:
         # agents
         ('author: {prompt: "write"}', "author: {}", 10, "steps[2]", "has no prompt"),
         ("steps:", "  idle: {prompt: x}\nsteps:", 7, "agents.idle", "no step asks this agent"),
-        ("{ok: boolean, ", "{ok: bool, ", 5, "agents.judge.answer.ok.type", "'boolean'"),
+        ("{ok: boolean, ", "{ok: boolen, ", 5, "agents.judge.answer.ok.type", "Did you mean 'boolean'?"),
+        ("prompt: judge", "prompt: '{{ router | jsn }}'", 5, "agents.judge.prompt", "Did you mean 'json'?"),
+        ("prompt: judge", "prompt: '{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}'", 5,
+         "agents.judge.prompt", "calls itself without end"),
         ("answer: {ok: boolean, points: {type: integer, list: true}}", "answer: 'tools_of_mine:Modle'", 5,
          "agents.judge.answer", "no function Modle"),
         ("answer: {ok: boolean, points: {type: integer, list: true}}", "answer: {schema: none.json}", 5,
@@ -155,10 +159,41 @@ def test_a_mistake_is_told_with_line_field_and_remedy(
     assert found[0].remedy
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("  - agent: router", "  - agent: rooter"),
+        ("  - agent: router", "  - agnet: router"),
+        ("  - agent: router", "  - {agent: router, promt: x}"),
+        ("  - agent: router", "  - {agent: router, when: nobody}"),
+        ('prompt: "{{ document.text }}"', "prompt: '{{ nobody }}'"),
+    ],
+)
+def test_what_follows_from_a_mistake_is_not_told_besides(folder: Path, old: str, new: str) -> None:
+    read = "  - {ground: router}\n  - {agent: note, follows: router, prompt: '{{ router.kind | json }}'}\n"
+    text = SMALL.replace("prompt: judge}", "prompt: '{{ router.kind | json }}'}") + read
+    text = text.replace("{agent: author, id: note}", "{agent: author, id: first}")
+    text = text.replace('author: {prompt: "write"}', 'author: {prompt: "write"}\n  note: {}')
+    assert load(folder, text.replace("  - {ground: router}\n", "")).plan.steps
+    assert old in text
+    with pytest.raises(PipelineError) as caught:
+        load(folder, text.replace(old, new))
+    told = [str(one) for one in caught.value.problems if "router" not in (one.field or "")]
+    told = [one for one in told if "steps[0]" not in one]
+    assert told == []
+
+
+def test_a_value_of_any_type_may_be_written_as_json(folder: Path) -> None:
+    (folder / "any.json").write_text('{"type": "object", "properties": {"x": {}}}')
+    text = SMALL.replace("{ok: boolean, points: {type: integer, list: true}}", "{schema: any.json}")
+    for written in ("{{ judge.x | json }}", "{{ judge.x | tojson }}"):
+        load(folder, text.replace("id: note", f"id: note, prompt: '{written}'"))
+
+
 def test_all_mistakes_are_told_at_once(folder: Path) -> None:
     with pytest.raises(PipelineError) as caught:
         load(folder, SMALL.replace("agent: router", "agent: rooter").replace("agent: judge", "agent: jugde"))
-    assert [problem.line for problem in caught.value.problems] == [4, 5, 8, 9]
+    assert [problem.line for problem in caught.value.problems] == [8, 9]
 
 
 def test_a_mistake_in_a_file_that_is_a_step_names_that_file(folder: Path) -> None:

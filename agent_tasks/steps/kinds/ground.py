@@ -105,6 +105,8 @@ class _Ground:
     def plan(self, section: GroundSection, load: LoadContext) -> Step | None:
         fields = load.fields_of(section.ground)
         if fields is None:
+            if load.is_broken(section.ground):
+                return None
             load.problem(
                 "ground", f"{section.ground!r} is no earlier step whose agent answers with fields.",
                 f"There are: {', '.join(sorted(load.answered_fields)) or 'none'}.",
