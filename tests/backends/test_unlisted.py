@@ -24,12 +24,14 @@ from agent_tasks.backends.base import (
 )
 from agent_tasks.backends.responses import ResponsesBackend
 from agent_tasks.pauses import JumpingClock, clock_of
+from agent_tasks.testing import ServiceLog
 from agent_tasks.tools import McpTool
 from tests.backends.contract import BOOK, BOOKED
 from tests.backends.inline_servers import Lesser
 from tests.backends.test_contract import RULES
 from tests.conftest import ServiceFactory
 from tests.support.mcp_server import McpLedger, mcp_ledger
+from tests.support.service import RunningService
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +40,17 @@ def ledger() -> Iterator[McpLedger]:
         yield running
 
 
+@pytest.fixture
+def running(service: ServiceFactory) -> RunningService:
+    return service(rules=RULES)
+
+
 @pytest.fixture(params=[True, False], ids=["lists", "no lists"])
 async def workers(
-    service: ServiceFactory, request: pytest.FixtureRequest
+    running: RunningService, request: pytest.FixtureRequest
 ) -> AsyncIterator[tuple[ResponsesBackend, ResponsesBackend]]:
     """Two processes, as far as they know: the second one goes on where the first was killed."""
-    url = f"{service(rules=RULES).endpoint}/openai/v1"
+    url = f"{running.endpoint}/openai/v1"
     lists = bool(request.param)
     async with (
         ResponsesBackend.of_server(url, None, transport=Lesser(lists=lists)) as first,
@@ -97,7 +104,9 @@ async def test_decisions_that_were_sent_unread_are_followed_to_their_answer(
     assert sum(ledger.written.values()) == written + approve
 
 
-async def test_outputs_of_each_round_that_were_sent_unread_are_followed(workers: Workers) -> None:
+async def test_outputs_of_each_round_that_were_sent_unread_are_followed(
+    running: RunningService, workers: Workers
+) -> None:
     first, second = workers
     request = asked("Twice", BOOK)
     needs = await last_of(first.start_turn(request, Mark(secrets.token_hex(16))))
@@ -109,6 +118,7 @@ async def test_outputs_of_each_round_that_were_sent_unread_are_followed(workers:
         needs = await last_of(first.answer_tools(from_the_journal(needs.ref, request), outputs))
     assert isinstance(needs, TurnEnded)
     assert needs.text == BOOKED + "Oak booked and Elm booked"
+    assert ServiceLog(running.endpoint).verdict()["polling_too_fast"]["details"] == []
 
 
 @pytest.mark.parametrize("prompt", ["Write", "Twice", "Book"])

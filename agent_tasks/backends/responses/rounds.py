@@ -78,6 +78,8 @@ class Rounds:
             return found
         async for _ in self.pauses():
             closing = await self._closing(found)
+            if closing == "open" and self._is_all_that_is_told(ref):
+                continue
             if closing == "open":
                 again = await self._look(ref)
                 if not again.waits or again.ref.round > found.ref.round:
@@ -85,6 +87,8 @@ class Rounds:
                 continue
             if closing == "cancelled":
                 return replace(found, cancelled=True, waits=False)
+            if self._is_all_that_is_told(ref):
+                return await self._from_items(found)
             again = await self._look(ref)
             if again.response.get("id") != found.response.get("id"):
                 return await self.current(ref) if again.waits else again
@@ -96,6 +100,10 @@ class Rounds:
                 "list of the service yet. The next look may find it."
             )
         return found
+
+    def _is_all_that_is_told(self, ref: TurnRef) -> bool:
+        """Whether a round that has ended need not be read again: no other one is known by its id."""
+        return not self.service.can.lists and not ref.turn_id.startswith(OF_ITEMS)
 
     async def _look(self, ref: TurnRef) -> Current:
         if ref.turn_id.startswith(OF_ITEMS):
