@@ -20,7 +20,10 @@ from agent_tasks.client import AsyncAgentsClient, AsyncResponsesClient
 from agent_tasks.errors import ConfigurationError, NotFoundError, PermissionDeniedError, ServiceError
 from agent_tasks.settings import ServiceKind
 
-__all__ = ["LIVE", "known_service", "open_backend", "read_live", "service_at", "write_live"]
+__all__ = [
+    *("LIVE", "Credential", "has_service", "known_service", "open_backend", "read_live", "service_at"),
+    "write_live",
+]
 
 LIVE = "live.json"
 """The file of the state folder that keeps what projects have told of themselves."""
@@ -75,27 +78,41 @@ async def service_at(endpoint: str, credential: Credential) -> ServiceKind:
         ServiceError: it refuses the caller, or fails.
         TransportError: it could not be reached.
     """
+    for kind in (ServiceKind.RESPONSES, ServiceKind.CLASSIC):
+        if await has_service(endpoint, credential, kind):
+            return kind
+    raise ConfigurationError(
+        f"{endpoint} has neither agents with versions nor classic agents. Copy PROJECT_ENDPOINT from "
+        "the project's overview page; it ends in /api/projects/PROJECT.",
+        setting="PROJECT_ENDPOINT",
+    )
+
+
+async def has_service(endpoint: str, credential: Credential, kind: ServiceKind) -> bool:
+    """Whether a project has one of its services, the classic one or the successor.
+
+    Raises:
+        ServiceError: it refuses the caller, or fails.
+        TransportError: it could not be reached.
+    """
+    if kind is ServiceKind.CLASSIC:
+        async with AsyncAgentsClient(endpoint, credential) as client:
+            try:
+                async for _ in client.agents.list(limit=1):
+                    break
+            except NotFoundError:
+                return False
+        return True
     async with AsyncResponsesClient(endpoint, credential, api_version="v1") as successor:
         try:
             await successor.get("/agents", {"limit": 1})
         except (NotFoundError, PermissionDeniedError):
-            pass
+            return False
         except ServiceError as error:
             if error.status not in (400, 405):
                 raise
-        else:
-            return ServiceKind.RESPONSES
-    async with AsyncAgentsClient(endpoint, credential) as client:
-        try:
-            async for _ in client.agents.list(limit=1):
-                break
-        except NotFoundError as error:
-            raise ConfigurationError(
-                f"{endpoint} has neither agents with versions nor classic agents. Copy PROJECT_ENDPOINT from "
-                "the project's overview page; it ends in /api/projects/PROJECT.",
-                setting="PROJECT_ENDPOINT",
-            ) from error
-    return ServiceKind.CLASSIC
+            return False
+    return True
 
 
 async def known_service(endpoint: str, credential: Credential, file: Path) -> ServiceKind:

@@ -57,7 +57,6 @@ from agent_tasks.operations.failed_attempts import FailedAttempts
 from agent_tasks.operations.models import TurnSpec
 from agent_tasks.operations.outcomes import turn_error
 from agent_tasks.operations.sent_turns import known_ref, look_up_turn, new_conversation
-from agent_tasks.operations.services import refuse_anothers, refuse_anothers_conversation
 from agent_tasks.operations.workspace import Held, Workspace
 from agent_tasks.tools import ToolSet
 
@@ -124,10 +123,6 @@ class Attempts:
             RunFailedError: the last attempt gave none, and another one is not due.
             AgentTasksError: it could not be followed; the state says whether anything may have happened.
         """
-        if self.state is AttemptState.INTENDED:
-            await refuse_anothers_conversation(self._ws, self._turn.step, self._turn.after)
-        else:
-            refuse_anothers(self._ws, self.operation)
         await self._remember_the_earlier()
         updates = await self._resumed()
         while True:

@@ -13,7 +13,7 @@ from agent_tasks.operations.effects import mark_of
 from agent_tasks.operations.models import DEFAULT_TTL
 from agent_tasks.operations.ownership import belongs_to
 from agent_tasks.operations.sent_turns import known_ref, look_up_turn, new_conversation
-from agent_tasks.operations.services import refuse_anothers
+from agent_tasks.operations.services import side_of
 from agent_tasks.operations.workspace import Workspace
 
 logger = get_logger("agent_tasks.operations")
@@ -62,10 +62,10 @@ async def _cancel(ws: Workspace, listed: Operation, slots: asyncio.Semaphore) ->
             return False
         operation = claimed.operation
         try:
-            refuse_anothers(ws, operation)
+            there = await side_of(ws, operation)
             with ws.guarded(operation.key):
-                ref = await _find(ws, operation)
-                if ref is not None and not await ws.backend.cancel_turn(ref):
+                ref = await _find(there, operation)
+                if ref is not None and not await there.backend.cancel_turn(ref):
                     # It has completed, and is paid for: the next run takes its answer.
                     await ws.journal.operations.let_go(ws.scope, operation.key)
                     return False

@@ -33,7 +33,7 @@ async def delete_resource(ws: Workspace, kind: ResourceKind, remote_id: str) -> 
         ServiceError: the service refused; the resource stays in the ledger.
         TransportError: the service could not be reached; likewise.
     """
-    await ws.backend.delete(kind, remote_id)
+    await ws.delete(kind, remote_id)
     crash_point("cleanup.deleted")
     await ws.journal.resources.mark_deleted(ws.scope, kind, remote_id)
     crash_point("cleanup.committed")
@@ -57,7 +57,7 @@ async def release_owner(ws: Workspace, owner: str, *, keep: Collection[str] = ()
 
     Raises:
         ServiceError: the service refused one; the others are deleted, it stays in the ledger.
-        OtherServiceError: another service made one; likewise.
+        OtherServiceError: another service made one, and is not there; likewise.
         TransportError: the service could not be reached; what is left stays in the ledger.
     """
     live = await ws.journal.resources.live(ws.scope, owner=owner, parts=True)
@@ -97,7 +97,7 @@ async def release_owners(ws: Workspace, held: Mapping[str, str | None]) -> None:
         key = held[resource.owner]
         async with free:
             with ws.guarded_by_lease(key) if key is not None else contextlib.nullcontext():
-                await ws.backend.delete(kind, resource.remote_id)
+                await ws.delete(kind, resource.remote_id)
             crash_point("cleanup.deleted")
             return resource.remote_id
 

@@ -15,8 +15,15 @@ from agent_tasks.journal import OperationState, ToolCallRecord, ToolCallState
 from agent_tasks.operations.attempts import Attempts
 from agent_tasks.operations.keys import content_hash, operation_key
 from agent_tasks.operations.models import ToolCallOutcome, TurnResult, TurnSpec
-from agent_tasks.operations.services import SERVICE
-from agent_tasks.operations.workspace import Workspace
+from agent_tasks.operations.services import (
+    SERVICE,
+    home_of,
+    home_of_conversation,
+    is_here,
+    moved,
+    no_conversation,
+)
+from agent_tasks.operations.workspace import Held, Workspace
 from agent_tasks.telemetry import agent_span
 from agent_tasks.tools import ToolSet
 
@@ -86,6 +93,14 @@ async def run_turn(
         TransportError: the service could not be reached; the next call attaches to the turn.
         JournalError: nothing could be committed, so nothing was risked.
     """
+    home = await home_of_conversation(ws, turn)
+    if home is not ws:
+        done = await finished_turn(ws, turn)
+        if done is not None:
+            return done
+        if home is None:
+            raise no_conversation(turn)
+        return await run_turn(home, await moved(ws, home, turn), tools=tools, on_text=on_text)
     key = turn_key(turn)
     fingerprint = {"step": turn.step, "agent": turn.agent.name, "owner": turn.kept_by, "after": turn.after,
                    "prompt": content_hash(turn.prompt), "ttl": turn.ttl.total_seconds()}  # fmt: skip
@@ -95,33 +110,48 @@ async def run_turn(
         if held.is_done:
             found = held.operation
             return found.written.read(TurnResult, {**found.result, "reused": True})
-        began = time.monotonic()
-        attempts = Attempts(ws, turn, held, tools=tools, on_text=on_text)
-        agent = turn.agent
-        with agent_span(agent.id, agent.name, prompt=turn.prompt, step=turn.step, owner=turn.owner) as span:
-            try:
-                async with asyncio.timeout(turn.deadline):
-                    ended = await attempts.to_an_answer()
-                    result = await _committed(ws, attempts, ended, began, may_call=bool(tools))
-            except TimeoutError:
-                raise await attempts.give_up() from None
-            except asyncio.CancelledError:
-                if is_detaching():  # the turn goes on, and the next worker attaches to it
-                    raise
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(asyncio.shield(attempts.give_up()), _CANCEL_TIMEOUT)
+        if is_here(ws, held.operation):
+            return await _carried_out(ws, turn, held, tools=tools, on_text=on_text)
+        home = await home_of(ws, turn, held.operation)
+    return await run_turn(home, await moved(ws, home, turn), tools=tools, on_text=on_text)
+
+
+async def _carried_out(
+    ws: Workspace,
+    turn: TurnSpec,
+    held: Held,
+    *,
+    tools: ToolSet | None,
+    on_text: Callable[[str], None] | None,
+) -> TurnResult:
+    """A turn of this service, from wherever it is to its result."""
+    began = time.monotonic()
+    attempts = Attempts(ws, turn, held, tools=tools, on_text=on_text)
+    agent = turn.agent
+    with agent_span(agent.id, agent.name, prompt=turn.prompt, step=turn.step, owner=turn.owner) as span:
+        try:
+            async with asyncio.timeout(turn.deadline):
+                ended = await attempts.to_an_answer()
+                result = await _committed(ws, attempts, ended, began, may_call=bool(tools))
+        except TimeoutError:
+            raise await attempts.give_up() from None
+        except asyncio.CancelledError:
+            if is_detaching():  # the turn goes on, and the next worker attaches to it
                 raise
-            except AgentTasksError as error:
-                await attempts.commit_failure(error)
-                raise
-            span.concluded(
-                conversation=result.conversation,
-                turn_id=result.turn_id,
-                input_tokens=result.usage.prompt_tokens,
-                output_tokens=result.usage.completion_tokens,
-                text=result.text,
-            )
-            return result
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(attempts.give_up()), _CANCEL_TIMEOUT)
+            raise
+        except AgentTasksError as error:
+            await attempts.commit_failure(error)
+            raise
+        span.concluded(
+            conversation=result.conversation,
+            turn_id=result.turn_id,
+            input_tokens=result.usage.prompt_tokens,
+            output_tokens=result.usage.completion_tokens,
+            text=result.text,
+        )
+        return result
 
 
 async def _committed(

@@ -13,11 +13,12 @@ from azure.core.credentials import TokenCredential
 from azure.core.credentials_async import AsyncTokenCredential
 from pydantic import SecretStr
 
-from agent_tasks.backends.base import Backend
+from agent_tasks.backends.base import Backend, ResourceKind
 from agent_tasks.backends.opening import open_backend
+from agent_tasks.backends.other_side import OtherSide
 from agent_tasks.backends.responses.live import LiveAnswers
 from agent_tasks.client import current_gate, guarded_by
-from agent_tasks.errors import AgentTasksError, JournalError
+from agent_tasks.errors import AgentTasksError, JournalError, OtherServiceError
 from agent_tasks.journal import LEASE_SECONDS, Claim, Journal, Operation
 from agent_tasks.logs import get_logger
 from agent_tasks.operations.gate import ClaimGate
@@ -63,15 +64,20 @@ class Workspace:
         journal: the durable memory, open.
         scope: the name under which the journal keeps what it knows of this service; the backend's identity if
             not given. A local service whose port changes from run to run has a scope of its own.
+        other: the project's other service, which the journal may have been begun with.
     """
 
-    def __init__(self, backend: Backend, journal: Journal, *, scope: str | None = None) -> None:
+    def __init__(
+        self, backend: Backend, journal: Journal, *, scope: str | None = None, other: OtherSide | None = None
+    ) -> None:
         self.backend = backend
         self.journal = journal
         self.scope = scope or backend.identity
         self.prices: Prices = NO_PRICES
         """What tokens cost; whoever opens a workspace by settings puts their table here."""
+        self._other = other
         self._flights: dict[str, _Flight] = {}
+        self._sides: dict[str, Workspace] = {}
 
     @classmethod
     @asynccontextmanager
@@ -137,14 +143,15 @@ class Workspace:
             can = backend.capabilities
             if not can.turns_once:
                 logger.warning("%s (%s): %s", backend.identity, can.service, can.guarantee)
-            workspace = cls(backend, journal, scope=scope)
-            heartbeat = asyncio.create_task(workspace._keep_leases(), name="journal-heartbeat")
-            try:
-                yield workspace
-            finally:
-                heartbeat.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await heartbeat
+            async with OtherSide(endpoint, credential, can.in_keys, told) as other:
+                workspace = cls(backend, journal, scope=scope, other=other)
+                heartbeat = asyncio.create_task(workspace._keep_leases(), name="journal-heartbeat")
+                try:
+                    yield workspace
+                finally:
+                    heartbeat.cancel()
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await heartbeat
 
     async def _keep_leases(self) -> None:
         while True:
@@ -154,6 +161,49 @@ class Workspace:
             except JournalError as error:
                 # The claims may be lost now; each operation finds out for itself when it commits.
                 logger.warning("The leases could not be renewed: %s", error)
+
+    async def side(self, service: str) -> Workspace | None:
+        """This workspace over another service of the project, with the same journal and claims.
+
+        Args:
+            service: what tells it from others in keys (`Capabilities.in_keys`); of this one it is this.
+
+        Returns:
+            None: the project has no such service, or not any more.
+
+        Raises:
+            ServiceError: the project fails, or refuses the caller.
+            TransportError: it could not be reached.
+        """
+        if service == self.backend.capabilities.in_keys:
+            return self
+        if service not in self._sides:
+            backend = await self._other.backend(service) if self._other is not None else None
+            if backend is None:
+                return None
+            there = Workspace(backend, self.journal, scope=self.scope)
+            there._flights = self._flights
+            there._sides = self._sides
+            self._sides |= {self.backend.capabilities.in_keys: self, service: there}
+        there = self._sides[service]
+        there.prices = self.prices
+        return there
+
+    async def delete(self, kind: ResourceKind, remote_id: str) -> None:
+        """Delete a resource on the service that made it; one that is gone already counts as deleted.
+
+        Raises:
+            OtherServiceError: a service made it that is not there; it stays as it is.
+            ServiceError: the service refused.
+            TransportError: it could not be reached.
+        """
+        try:
+            await self.backend.delete(kind, remote_id)
+        except OtherServiceError:
+            there = await self.side("" if self.backend.capabilities.in_keys else "agents")
+            if there is None:
+                raise
+            await there.backend.delete(kind, remote_id)
 
     @asynccontextmanager
     async def hold(
