@@ -12,7 +12,7 @@ import time
 import unicodedata
 from functools import lru_cache
 
-__all__ = ["in_json", "lines", "moment", "one_line", "visible"]
+__all__ = ["duration", "in_json", "lines", "moment", "one_line", "visible"]
 
 _JOINERS = frozenset("\u200c\u200d")
 """Part of correct spelling in Persian and Indic scripts, and of emoji; they turn and hide nothing."""
@@ -48,6 +48,14 @@ def lines(text: str) -> str:
 def moment(seconds: float | None) -> str:
     """A time (seconds since the epoch) for people, such as `2026-11-28 14:05 UTC`; none is `never`."""
     return "never" if seconds is None else time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
+
+
+def duration(seconds: float) -> str:
+    """A time span for people, such as `4.2 s`, `3 min 20 s` or `2 h 5 min`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def in_json(written: str) -> str:

@@ -245,6 +245,8 @@ class TurnRequest:
     """What the agent is, where its maker told; services without agents need it with each turn."""
     memory: Memory = field(default=(), repr=False)
     """What the conversation held before, for a service that keeps none."""
+    is_heard: bool = True
+    """Whether somebody listens to the answer as it is written (`TurnText`); its end has the whole of it."""
 
 
 @dataclass(frozen=True)

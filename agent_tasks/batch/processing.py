@@ -71,6 +71,7 @@ async def process_documents(batch: Batch, files: Sequence[DocumentFile]) -> list
             their turns are paid for.
     """
     releases = _Releases(batch)
+    known = _KnownDocuments(batch, [file.name for file in files])
 
     async def one(file: DocumentFile) -> DocumentStatus | None:
         async with batch.slots:
@@ -78,7 +79,7 @@ async def process_documents(batch: Batch, files: Sequence[DocumentFile]) -> list
             batch.tally.in_flight.add(file.name)
             observer().document_started(file.name)
             try:
-                return await _process_document(batch, file, releases)
+                return await _process_document(batch, file, releases, known)
             finally:
                 batch.tally.in_flight.discard(file.name)
 
@@ -88,6 +89,27 @@ async def process_documents(batch: Batch, files: Sequence[DocumentFile]) -> list
     finally:
         releases.cancel()
     return batch.results_of(states)
+
+
+class _KnownDocuments:
+    """Which documents of a chunk have a row, or a decision about one; looked up once for all of them.
+
+    What is new stays so: others neither work on these documents, nor decide about one that has no row.
+    """
+
+    def __init__(self, batch: Batch, names: Sequence[str]) -> None:
+        self._batch = batch
+        self._names = names
+        self._looking = asyncio.Lock()
+        self._known: set[str] | None = None
+
+    async def lack(self, name: str) -> bool:
+        """Whether a document is new."""
+        async with self._looking:
+            if self._known is None:
+                journal, scope = self._batch.ws.journal, self._batch.ws.scope
+                self._known = await journal.documents.known(scope, self._batch.key, self._names)
+        return name not in self._known
 
 
 class _Releases:
@@ -126,7 +148,9 @@ class _Releases:
             task.cancel()
 
 
-async def _process_document(batch: Batch, file: DocumentFile, releases: _Releases) -> DocumentStatus | None:
+async def _process_document(
+    batch: Batch, file: DocumentFile, releases: _Releases, documents: _KnownDocuments
+) -> DocumentStatus | None:
     """Bring one document to its state, commit the row, and have its conversations deleted.
 
     Returns:
@@ -141,7 +165,8 @@ async def _process_document(batch: Batch, file: DocumentFile, releases: _Release
     try:
         # Each turn, call and deletion for the document is made only while it is this worker's.
         with batch.ws.guarded_by_lease(held) if held is not None else nullcontext():
-            row, known = await _settle(batch, file, held)
+            is_new = await documents.lack(file.name)
+            row, known = await _settle(batch, file, held, is_new=is_new)
     except LeaseLostError as error:
         if not journal.is_shared:
             batch.breaker.stop(error)
@@ -159,10 +184,10 @@ async def _process_document(batch: Batch, file: DocumentFile, releases: _Release
 
 
 async def _settle(
-    batch: Batch, file: DocumentFile, held: str | None
+    batch: Batch, file: DocumentFile, held: str | None, *, is_new: bool = False
 ) -> tuple[DocumentRow, DocumentRecord | None]:
     """The document's row, committed, and the record of it if it was there before."""
-    work = _DocumentWork(batch, file)
+    work = _DocumentWork(batch, file, is_new=is_new)
     known = await work.known()
     row = await _undecided_row(batch, known) if known is not None else None
     if row is not None and (attached := await _attached_rows(batch, row)) is not None:
@@ -172,7 +197,7 @@ async def _settle(
     # Before its own row: where that is committed, those of its attachments are there too.
     for inner in work.attached:
         await _settle_attached(batch, inner, held)
-    if row.status is DocumentStatus.FAILED or row.attachments or row.unread:
+    if not is_new and (row.status is DocumentStatus.FAILED or row.attachments or row.unread):
         await _take_time_from_before(batch, row)
     await work.withdraw_questions()
     record = DocumentRecord(
@@ -328,10 +353,17 @@ def _count(batch: Batch, row: DocumentRow, *, reused: bool, by_other: bool) -> N
 
 
 class _DocumentWork:
-    """The state of working on one document."""
+    """The state of working on one document.
 
-    def __init__(self, batch: Batch, file: DocumentFile) -> None:
+    Args:
+        batch: The batch.
+        file: The document.
+        is_new: Whether it has no row, and nobody has decided about it: neither is looked for then.
+    """
+
+    def __init__(self, batch: Batch, file: DocumentFile, *, is_new: bool = False) -> None:
         self.batch = batch
+        self._is_new = is_new
         self.file = file
         self.owner = batch.owner_of(file.name)
         self.started = time.monotonic()
@@ -357,6 +389,8 @@ class _DocumentWork:
             self._fail(error, readable=False)
             return None
         self.row.content_hash = content_hash(self.content)
+        if self._is_new:
+            return None
         known = await self.batch.ws.journal.documents.get(self.batch.ws.scope, self.batch.key, self.file.name)
         self.known_at = known.updated_at if known is not None else None
         self.was_waiting = known is not None and known.status == DocumentStatus.WAITING
@@ -464,7 +498,8 @@ class _DocumentWork:
         """What people say to steps that they sent the document, as it is, back to."""
         batch = self.batch
         told: dict[str, list[str]] = {}
-        for key in (batch.key, *((batch.origin.key,) if batch.origin is not None else ())):
+        here = () if self._is_new else (batch.key,)
+        for key in (*here, *((batch.origin.key,) if batch.origin is not None else ())):
             for review in await batch.ws.journal.reviews.of(batch.ws.scope, key, self.file.name):
                 is_of_this = review.before["content_hash"] == self.row.content_hash
                 if review.kind is ReviewKind.SEND_BACK and review.undone_at is None and is_of_this:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from agent_tasks.wire import AgentStreamEvent
@@ -56,7 +56,24 @@ class FrameDecoder:
 
     def feed(self, chunk: bytes) -> Iterator[Frame]:
         """The frames that this piece completes."""
-        for line in self._lines(self._text.decode(chunk)):
+        text = self._text.decode(chunk)
+        if self._is_whole(text):
+            for block in text[:-2].split("\n\n"):
+                event, _, data = block.partition("\n")
+                if event.startswith("event: ") and data.startswith("data: ") and "\n" not in data:
+                    yield Frame(event[7:] or "message", data[6:])
+                else:
+                    yield from self._taken([*block.split("\n"), ""])
+        else:
+            yield from self._taken(self._lines(text))
+
+    def _is_whole(self, text: str) -> bool:
+        """Whether a piece is whole frames with plain ends, as most are: they need no look at each line."""
+        is_between = not (self._start or self._begun or self._event or self._data or self._after_cr)
+        return is_between and len(text) <= LARGEST_FRAME and text.endswith("\n\n") and "\r" not in text
+
+    def _taken(self, lines: Iterable[str]) -> Iterator[Frame]:
+        for line in lines:
             frame = self._take(line)
             if frame is not None:
                 yield frame

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from agent_tasks.journal.outcomes import Outcomes
 from agent_tasks.journal.records import DocumentRecord
 from agent_tasks.journal.rows import document_of
-from agent_tasks.journal.schema import documents
+from agent_tasks.journal.schema import documents, reviews
 
 __all__ = ["Documents"]
 
@@ -35,6 +35,17 @@ class Documents(Outcomes):
             ),
             document_of,
         )
+
+    async def known(self, scope: str, batch: str, names: Collection[str]) -> set[str]:
+        """Those of the named documents that have an outcome, or a person has ever decided about."""
+        have_rows = sa.select(documents.c.name).where(
+            documents.c.scope == scope, documents.c.batch == batch, documents.c.name.in_(names)
+        )
+        are_decided = sa.select(reviews.c.document).where(
+            reviews.c.scope == scope, reviews.c.batch == batch, reviews.c.document.in_(names)
+        )
+        query = have_rows.union_all(are_decided)
+        return await self._database.read(lambda connection: set(connection.execute(query).scalars()))
 
     async def put(
         self,

@@ -261,6 +261,7 @@ class Attempts:
             servers=_servers(self._tools),
             spec=turn.agent.spec,
             memory=tuple(memory) if memory is not None else self._before,
+            is_heard=self._on_text is not None,
         )
 
     def _at(self, conversation: str, turn_id: str) -> TurnRef:

@@ -167,6 +167,14 @@ class BackendContract:
         assert last.usage.total_tokens == last.usage.prompt_tokens + last.usage.completion_tokens > 0
         assert last.error_code is None
 
+    async def test_nobody_need_listen_to_a_turn(self, backend: Backend) -> None:
+        agent = await backend.create_agent(_spec(), _mark())
+        updates = await _all(backend.start_turn(TurnRequest(agent, "Hello", is_heard=False), _mark()))
+        assert not [update for update in updates if isinstance(update, TurnText)]
+        last = updates[-1]
+        assert isinstance(last, TurnEnded)
+        assert last.text == HELLO
+
     async def test_a_turn_goes_on_in_its_conversation(self, backend: Backend) -> None:
         agent = await backend.create_agent(_spec(), _mark())
         first = await _ended(backend.start_turn(TurnRequest(agent, "Hello"), _mark()))

@@ -166,6 +166,8 @@ class _Connection(asyncio.Protocol):
                 counts.threads.remove(thread)
                 counts.made["deletes"] += 1
                 self._reply({"id": thread, "object": "thread.deleted", "deleted": True})
+            case "GET", "assistants", agent if agent in counts.agents:  # of a worker that joins another
+                self._reply({"id": agent, "object": "assistant", "created_at": 1, "model": "m", "tools": []})
             case "DELETE", "assistants", agent if agent in counts.agents:
                 del counts.agents[agent]
                 counts.made["deletes"] += 1

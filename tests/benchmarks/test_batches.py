@@ -15,9 +15,11 @@ from tests.benchmarks.batches import BatchFolder, counted, plain_service, stand_
 from tests.benchmarks.figures import Figures, Goal
 
 DOCUMENTS, SECONDS, TURNS = 1_000, 1.0, 2
+BESIDE = 200
+"""Documents beside the local service: what it can reach does not depend on their number."""
 FEW, MANY = 1_000, 10_000
-HALF = 150
-
+RESTARTED, HALF = 200, 150
+"""Documents of a batch that is killed, and turns after which it is."""
 
 IN_FLIGHT = [(50, 1, 0.93), (200, 1, 0.85), (200, 2, 0.85)]
 
@@ -30,11 +32,11 @@ def test_efficiency_of_a_batch(
 
     The service is a stand-in for one on another machine: what is measured is the client, its journal with it.
     """
-    batch = _Batch(tmp_path, at_once, _sharing(workers, database))
+    batch = _Batch(tmp_path, DOCUMENTS, at_once, _sharing(workers, database))
     with stand_in(tmp_path / "service", SECONDS) as endpoint:
         batch.run(endpoint, journal_url)
         asked = counted(endpoint)
-    turns = TURNS * DOCUMENTS
+    turns = batch.turns
     assert asked["refused"] == [], "each request was one that such a batch makes"
     assert asked["turns"] == asked["marks"] == turns, "each turn was asked for once"
     assert asked["left"] == 0, "conversations and agents are deleted"
@@ -53,7 +55,7 @@ def test_efficiency_of_a_batch_beside_its_service(
 
     What a database's server takes is not known here: on PostgreSQL processors can reach less than is said.
     """
-    batch = _Batch(tmp_path, at_once, _sharing(workers, database))
+    batch = _Batch(tmp_path, BESIDE, at_once, _sharing(workers, database))
     before = used_by_children()
     with plain_service(tmp_path / "service", SECONDS) as endpoint:
         batch.run(endpoint, journal_url)
@@ -63,7 +65,7 @@ def test_efficiency_of_a_batch_beside_its_service(
     bound = max(batch.limit, used / processors)
     figures.add(f"  the share that {processors} processors can reach", batch.limit / bound)
     figures.add(f"  of what {processors} processors can do", bound / batch.seconds)
-    used_by_a_turn = used / (TURNS * DOCUMENTS) * 1000
+    used_by_a_turn = used / batch.turns * 1000
     figures.add(f"  processor ms a turn, client and service, {batch.flight}", used_by_a_turn)
 
 
@@ -76,30 +78,30 @@ def _sharing(workers: int, database: str) -> int:
 class _Batch:
     """Many documents of two turns each, by one worker or several that share their journal."""
 
-    def __init__(self, path: Path, at_once: int, workers: int) -> None:
+    def __init__(self, path: Path, documents: int, at_once: int, workers: int) -> None:
         self._folder = BatchFolder(path / "batch", TURNS, at_once // workers)
-        self._folder.write(DOCUMENTS)
+        self._folder.write(documents)
+        self.turns = TURNS * documents
         self._workers = workers
         self.flight = f"{at_once} in flight" + (f", {workers} workers" if workers > 1 else "")
-        self.name = f"{DOCUMENTS} documents of {TURNS} turns of {SECONDS:g} s, {self.flight}"
-        self.limit = TURNS * DOCUMENTS * SECONDS / at_once
+        self.name = f"{documents} documents of {TURNS} turns of {SECONDS:g} s, {self.flight}"
+        self.limit = self.turns * SECONDS / at_once
         """Seconds that it takes at least."""
         self.seconds = self.client = 0.0
         """What it took, and the processor milliseconds of the workers for each turn."""
 
     def run(self, endpoint: str, journal_url: str) -> None:
         measured = self._folder.run_shared(endpoint, journal_url, workers=self._workers)
-        turns = TURNS * DOCUMENTS
-        assert sum(one["turns"] for one in measured) == turns
+        assert sum(one["turns"] for one in measured) == self.turns
         begun = min(one["begun"] for one in measured)
         self.seconds = max(one["begun"] + one["seconds"] for one in measured) - begun
-        self.client = sum(one["processor"] for one in measured) / turns * 1000
+        self.client = sum(one["processor"] for one in measured) / self.turns * 1000
 
 
 def test_memory_of_many_documents_against_few(tmp_path: Path, figures: Figures) -> None:
     """The most that the process ever had; on SQLite, which is in the same process."""
     journal_url = f"sqlite+aiosqlite:///{tmp_path}/journal.db"
-    with plain_service(tmp_path / "service") as endpoint:
+    with stand_in(tmp_path / "service", 0.0) as endpoint:
         few, many = BatchFolder(tmp_path / "few"), BatchFolder(tmp_path / "many")
         few.write(FEW)
         many.write(MANY)
@@ -111,7 +113,7 @@ def test_memory_of_many_documents_against_few(tmp_path: Path, figures: Figures) 
 def test_first_new_turn_after_a_restart(journal_url: str, tmp_path: Path, figures: Figures) -> None:
     """A batch that is killed in the middle; from the start of the next worker to a turn that is new."""
     folder = BatchFolder(tmp_path / "batch", TURNS, 50)
-    folder.write(DOCUMENTS)
+    folder.write(RESTARTED)
     log = tmp_path / "service" / "data" / "service.db"
     with plain_service(tmp_path / "service", 0.2) as endpoint:
         killed = folder.start(endpoint, journal_url)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agent_tasks.client import AgentsClient, AsyncAgentsClient, RetryPolicy, Timeouts
+from agent_tasks.client import AgentsClient, AsyncAgentsClient, AsyncResponsesClient, RetryPolicy, Timeouts
 from agent_tasks.errors import InvalidAnswerError, StreamBrokenError, TransportError
 from tests.client.both import as_async
 
@@ -170,6 +170,30 @@ async def test_turns_read_to_their_end_go_over_one_connection(kind: str) -> None
             async with client.runs.stream("thread_1", assistant_id="a") as events:
                 assert [event.event async for event in events][-1] == "done"
     assert server.connections == 1
+
+
+async def test_responses_go_over_one_connection() -> None:
+    event = b'event: response.completed\ndata: {"type":"response.completed","response":{"id":"r"}}\n\n'
+    connections = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                length = head.lower().partition(b"content-length: ")[2].partition(b"\r")[0]
+                await reader.readexactly(int(length))
+                unread = b"event: response.in_progress\ndata: this is no JSON\n\n"
+                writer.write(HEAD + chunk(unread) + chunk(event) + chunk(b""))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    async with server, AsyncResponsesClient(address, None) as client:
+        for _ in range(5):
+            async with client.stream("POST", "/responses", body={}, only={"response.created"}) as events:
+                assert [one["type"] async for one in events] == ["response.completed"]
+    assert connections == 1
 
 
 async def test_many_at_once_have_a_connection_each_and_few_go_over_one(kind: str) -> None:

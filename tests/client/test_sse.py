@@ -47,6 +47,18 @@ def test_cut_at_random(seed: int) -> None:
     assert decode([*chunks, b""]) == FRAMES
 
 
+def test_whole_frames_of_any_form_one_after_the_other() -> None:
+    pieces = [
+        b"\xef\xbb\xbfevent: a\ndata: 1\n\n",
+        b"event: b\ndata: 2\n\nevent: c\ndata: 3\ndata: 4\n\n\n\n: only a comment\n\ndata: 5\n\n",
+        b"data: 6\nevent: d\n\nevent: \ndata: 7\n\nevent: e\ndata:8\n\nevent: nothing\n\n",
+    ]
+    told = [Frame("a", "1"), Frame("b", "2"), Frame("c", "3\n4"), Frame("message", "5"), Frame("d", "6")]
+    told += [Frame("message", "7"), Frame("e", "8")]
+    assert decode(pieces) == told
+    assert decode([bytes([byte]) for byte in b"".join(pieces)]) == told
+
+
 def test_frame_is_given_as_soon_as_it_is_complete() -> None:
     decoder = FrameDecoder()
     assert list(decoder.feed(b"data: x\r\n\r")) == [Frame("message", "x")]

@@ -14,7 +14,18 @@ from pathlib import Path
 import pytest
 
 from agent_tasks.errors import JournalUnreadableError, JournalVersionError, LeaseLostError
-from agent_tasks.journal import Claim, DocumentRecord, Journal, NewResource, OperationState, ToolCallState
+from agent_tasks.journal import (
+    Claim,
+    DocumentRecord,
+    Journal,
+    NewResource,
+    NewReview,
+    OperationState,
+    ReviewKind,
+    ReviewOutcome,
+    ToolCallState,
+    row_hash,
+)
 from tests.journal.conftest import Clock
 
 SCOPE = "https://example.com/api/projects/p"
@@ -216,8 +227,22 @@ async def test_documents_are_replaced_counted_and_read_in_pages(journal: Journal
     earlier = await journal.documents.names(SCOPE, "b", before=clock.now)
     assert sorted(earlier) == [f"{number}.txt" for number in range(7) if number != 3]
     assert await journal.documents.names(SCOPE, "other", before=clock.now) == []
+    assert await journal.documents.known(SCOPE, "b", ["3.txt", "8.txt"]) == {"3.txt"}
     await journal.documents.drop(SCOPE, "b", "3.txt")
     assert await journal.documents.get(SCOPE, "b", "3.txt") is None
+    assert await journal.documents.known(SCOPE, "b", ["3.txt", "8.txt"]) == set()
+
+
+async def test_a_document_without_a_row_is_known_by_what_was_decided(journal: Journal) -> None:
+    await journal.documents.put(SCOPE, "b", DocumentRecord("a.txt", "h", "f", "done", {"document": "a.txt"}))
+    seen = await journal.documents.get(SCOPE, "b", "a.txt")
+    assert seen is not None
+    wanted = NewReview("b", "a.txt", ReviewKind.REJECT, by="Ada", seen=row_hash(seen.body))
+    decided = await journal.reviews.commit(SCOPE, wanted, None, hold="held")
+    assert decided.outcome is ReviewOutcome.COMMITTED
+    await journal.documents.drop(SCOPE, "b", "a.txt")
+    assert await journal.documents.known(SCOPE, "b", ["a.txt"]) == {"a.txt"}
+    assert await journal.documents.known(SCOPE, "other", ["a.txt"]) == set()
 
 
 async def test_writers_in_several_processes_do_not_disturb_each_other(address: str) -> None:

@@ -196,7 +196,8 @@ class FakeBackend:
         self._go_on(turn)
         yield TurnStarted(ref)
         async for update in self._updates(turn):
-            yield update
+            if request.is_heard or not isinstance(update, TurnText):
+                yield update
 
     def _go_on(self, turn: _Turn) -> None:
         """What the service does by itself: until the turn ends, or needs something, or waits."""

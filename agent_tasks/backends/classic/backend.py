@@ -81,6 +81,9 @@ _PASSED_OVER = frozenset(
     }
 )
 
+# What a turn is written in, piece by piece: the whole message comes at its end.
+_UNHEARD = _PASSED_OVER | {AgentStreamEvent.THREAD_MESSAGE_DELTA}
+
 _FIRST_POLL = 0.3  # seconds
 
 
@@ -205,11 +208,13 @@ class AgentsBackend:
             messages.append({"role": "user", "content": request.prompt, "metadata": metadata_of(mark)})
         if request.conversation is None:
             thread = {"messages": messages, "metadata": metadata_of(mark)}
-            stream = self._client.runs.stream_thread_and_run(thread=thread, without=_PASSED_OVER, **fields)
+            stream = self._client.runs.stream_thread_and_run(
+                thread=thread, without=_passed_over(request), **fields
+            )
         else:
             if messages:
                 fields["additional_messages"] = messages
-            stream = self._client.runs.stream(request.conversation, without=_PASSED_OVER, **fields)
+            stream = self._client.runs.stream(request.conversation, without=_passed_over(request), **fields)
         try:
             async for update in self._updates(stream):
                 yield update
@@ -229,7 +234,7 @@ class AgentsBackend:
             ref.conversation,
             ref.turn_id,
             tool_outputs=[{"tool_call_id": call_id, "output": output} for call_id, output in outputs],
-            without=_PASSED_OVER,
+            without=_passed_over(ref.request),
         )
         async for update in self._submitted(ref, stream):
             yield update
@@ -242,7 +247,7 @@ class AgentsBackend:
             ref.conversation,
             ref.turn_id,
             tool_approvals=[decided(decision) for decision in decisions],
-            without=_PASSED_OVER,
+            without=_passed_over(ref.request),
         )
         async for update in self._submitted(ref, stream):
             yield update
@@ -418,3 +423,8 @@ class AgentsBackend:
             "store": self._client.vector_stores,
             "conversation": self._client.threads,
         }[kind]
+
+
+def _passed_over(request: TurnRequest | None) -> frozenset[AgentStreamEvent]:
+    """The events of a turn that nobody needs."""
+    return _PASSED_OVER if request is None or request.is_heard else _UNHEARD

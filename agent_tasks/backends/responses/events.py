@@ -15,6 +15,9 @@ from agent_tasks.crashpoints import crash_point
 from agent_tasks.errors import BadRequestError, StreamBrokenError, TransportError
 
 _BREAKS = 3  # streams that broke one after the other, until the response is polled
+_UNHEARD = frozenset({"response.created"})
+"""What is read of a response, besides its end, where nobody listens to its text."""
+_HEARD = _UNHEARD | {"response.output_text.delta"}
 _FIRST_POLL = 0.3  # seconds
 
 
@@ -35,6 +38,8 @@ class EventReader:
         self._background = background
         self._response_id: str | None = None
         self._last = -1
+        is_heard = ref.request is None or ref.request.is_heard
+        self._only = _HEARD if is_heard else _UNHEARD
         self.ref = ref
         """The turn, with its id as soon as that is known."""
 
@@ -45,7 +50,9 @@ class EventReader:
             StreamBrokenError: no id came, so nobody knows whether there is a response.
             RunFailedError: an `error` event.
         """
-        stream: AbstractAsyncContextManager[Any] = self._client.stream("POST", "/responses", body=body)
+        stream: AbstractAsyncContextManager[Any] = self._client.stream(
+            "POST", "/responses", body=body, only=self._only
+        )
         for left in reversed(range(_BREAKS + 1)):
             try:
                 async with aclosing(self._events(stream)) as updates:
@@ -63,7 +70,10 @@ class EventReader:
                 break  # it can't be replayed
             path = path_of("responses", self._response_id)
             stream = self._client.stream(
-                "GET", path, params={"stream": "true", "starting_after": str(self._last)}
+                "GET",
+                path,
+                params={"stream": "true", "starting_after": str(self._last)},
+                only=self._only,
             )
         yield await self._polled()
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
 from agent_tasks.bounded import bounded_json
 from agent_tasks.client._async import _runtime
-from agent_tasks.client._async.transport import AsyncTransport
+from agent_tasks.client._async.transport import AsyncTransport, read_the_rest
 from agent_tasks.client._requests import ServiceRequest
 from agent_tasks.client._sse import Frame, FrameDecoder
 from agent_tasks.errors import InvalidAnswerError, StreamBrokenError, TransportError
@@ -19,6 +19,8 @@ LAST_EVENTS = frozenset(
     {"response.completed", "response.failed", "response.incomplete", "response.cancelled"}
 )
 """Types of the events after which none comes: they carry the whole response."""
+_ALWAYS = LAST_EVENTS | {"error", "message"}
+"""Events that a stream can't do without, and those that are not named in its frames."""
 _LARGEST_STREAM = 1024 * 1024 * 1024  # bytes of all events, with the comments between them
 
 
@@ -27,15 +29,25 @@ class AsyncResponseStream(AsyncIterator[dict[str, Any]]):
 
     Entering sends the request. An event is its JSON object, with `type` and mostly `sequence_number`. The
     stream ends after the last event, or after an `error` event. StreamBrokenError is raised when it breaks
-    off, falls silent or becomes unreadable before that. Leaving closes the connection.
+    off, falls silent or becomes unreadable before that. Leaving closes the connection, unless the stream came
+    to its end: then the next request goes over it.
+
+    Args:
+        transport: what sends the request.
+        call: the request.
+        only: types of the events that are parsed and given, besides the last ones; None: all.
     """
 
-    def __init__(self, transport: AsyncTransport, call: ServiceRequest) -> None:
+    def __init__(
+        self, transport: AsyncTransport, call: ServiceRequest, *, only: Collection[str] | None = None
+    ) -> None:
         self._transport = transport
         self._call = call
         self._response: _runtime.Answer | None = None
         self._pieces: AsyncGenerator[bytes, None] | None = None
         self._events: AsyncGenerator[dict[str, Any], None] | None = None
+        self._only = None if only is None else _ALWAYS | frozenset(only)
+        self._at_rest = False
         self._watch = ExitStack()
 
     async def __aenter__(self) -> Self:
@@ -67,9 +79,10 @@ class AsyncResponseStream(AsyncIterator[dict[str, Any]]):
         try:
             if self._events is not None:
                 await self._events.aclose()
-            if self._pieces is not None:
+            if self._pieces is not None and self._response is not None:
+                if self._at_rest and kind in (None, GeneratorExit):
+                    await read_the_rest(self._response, self._pieces)
                 await self._pieces.aclose()
-            if self._response is not None:
                 await self._response.aclose()
         finally:
             self._watch.pop_all().__exit__(kind, error, trace)
@@ -91,9 +104,13 @@ class AsyncResponseStream(AsyncIterator[dict[str, Any]]):
                 for frame in decoder.feed(piece):
                     if frame.data == "[DONE]":  # of servers that end like the older protocol
                         continue
+                    if self._only is not None and frame.event not in self._only:
+                        last = time.monotonic()
+                        continue
                     event = _event(frame)
+                    self._at_rest = event["type"] in LAST_EVENTS or event["type"] == "error"
                     yield event
-                    if event["type"] in LAST_EVENTS or event["type"] == "error":
+                    if self._at_rest:
                         return
                     last = time.monotonic()
                 if time.monotonic() - last > silence:
@@ -116,7 +133,7 @@ class AsyncResponseStream(AsyncIterator[dict[str, Any]]):
 
 def _event(frame: Frame) -> dict[str, Any]:
     """The JSON object of a frame. Raises ValueError for what is none."""
-    event = bounded_json(frame.data.encode())
+    event = bounded_json(frame.data)
     if not isinstance(event, dict):
         raise ValueError(f"the event {frame.event} is no JSON object")
     event.setdefault("type", frame.event)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -116,10 +116,11 @@ class AsyncResponsesClient:
         *,
         body: Mapping[str, Any] | None = None,
         params: Mapping[str, Any] | None = None,
+        only: Collection[str] | None = None,
     ) -> AsyncResponseStream:
-        """The events of a response, created (POST) or replayed (GET)."""
+        """The events of a response, created (POST) or replayed (GET); `only` some of them, or all."""
         call = ServiceRequest(method, path, creates=method == "POST", body=body, params=params or {})
-        return AsyncResponseStream(self._transport, call)
+        return AsyncResponseStream(self._transport, call, only=only)
 
     async def aclose(self) -> None:
         """Closes all connections; responses go on."""

@@ -8,15 +8,13 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-import httpx
-
 from agent_tasks.client._async import _runtime
-from agent_tasks.client._async.transport import AsyncTransport
+from agent_tasks.client._async.transport import AsyncTransport, read_the_rest
 from agent_tasks.client._requests import ServiceRequest
 from agent_tasks.client._sse import Frame, FrameDecoder, passed_over
 from agent_tasks.client.failures import error_from_run
 from agent_tasks.client.instrumentation import OperationObserver
-from agent_tasks.errors import AgentTasksError, InvalidAnswerError, StreamBrokenError, TransportError
+from agent_tasks.errors import InvalidAnswerError, StreamBrokenError, TransportError
 from agent_tasks.wire import (
     AgentStreamEvent,
     AgentThread,
@@ -29,8 +27,6 @@ from agent_tasks.wire import (
 
 LARGEST_STREAM = 1024 * 1024 * 1024
 """Bytes of all events of a stream, with the comments between them."""
-_REST_BYTES, _REST_SECONDS = 64 * 1024, 0.25
-"""How much is read after a run's last event, and for how long: what ends in this way can be used again."""
 
 
 class AsyncEventStream(AsyncIterator[StreamEvent]):
@@ -105,11 +101,10 @@ class AsyncEventStream(AsyncIterator[StreamEvent]):
         try:
             if self._events is not None:
                 await self._events.aclose()
-            if self._at_rest and kind in (None, GeneratorExit):
-                await self._read_the_rest()
-            if self._pieces is not None:
+            if self._pieces is not None and self._response is not None:
+                if self._at_rest and kind in (None, GeneratorExit):
+                    await read_the_rest(self._response, self._pieces)
                 await self._pieces.aclose()
-            if self._response is not None:
                 await self._response.aclose()
         finally:
             self._watch.pop_all().__exit__(kind, error, trace)
@@ -149,20 +144,6 @@ class AsyncEventStream(AsyncIterator[StreamEvent]):
         except ValueError as error:
             raise self._broken(str(error)) from error
         raise self._broken("it ended before `done`")
-
-    async def _read_the_rest(self) -> None:
-        """Read to the end of the stream if that is near: a connection that is left before is closed."""
-        if self._pieces is None or self._response is None:
-            return
-        left = _REST_BYTES
-        try:
-            async with _runtime.async_cut_off(self._response, _REST_SECONDS):
-                async for piece in self._pieces:
-                    left -= len(piece)
-                    if left < 0:
-                        return
-        except (AgentTasksError, httpx.HTTPError):
-            return  # the connection is closed then
 
     def _event(self, frame: Frame) -> StreamEvent:
         try:

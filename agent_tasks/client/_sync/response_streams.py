@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
@@ -13,13 +13,15 @@ from agent_tasks.bounded import bounded_json
 from agent_tasks.client._requests import ServiceRequest
 from agent_tasks.client._sse import Frame, FrameDecoder
 from agent_tasks.client._sync import _runtime
-from agent_tasks.client._sync.transport import Transport
+from agent_tasks.client._sync.transport import Transport, read_the_rest
 from agent_tasks.errors import InvalidAnswerError, StreamBrokenError, TransportError
 
 LAST_EVENTS = frozenset(
     {"response.completed", "response.failed", "response.incomplete", "response.cancelled"}
 )
 """Types of the events after which none comes: they carry the whole response."""
+_ALWAYS = LAST_EVENTS | {"error", "message"}
+"""Events that a stream can't do without, and those that are not named in its frames."""
 _LARGEST_STREAM = 1024 * 1024 * 1024  # bytes of all events, with the comments between them
 
 
@@ -28,15 +30,25 @@ class ResponseStream(Iterator[dict[str, Any]]):
 
     Entering sends the request. An event is its JSON object, with `type` and mostly `sequence_number`. The
     stream ends after the last event, or after an `error` event. StreamBrokenError is raised when it breaks
-    off, falls silent or becomes unreadable before that. Leaving closes the connection.
+    off, falls silent or becomes unreadable before that. Leaving closes the connection, unless the stream came
+    to its end: then the next request goes over it.
+
+    Args:
+        transport: what sends the request.
+        call: the request.
+        only: types of the events that are parsed and given, besides the last ones; None: all.
     """
 
-    def __init__(self, transport: Transport, call: ServiceRequest) -> None:
+    def __init__(
+        self, transport: Transport, call: ServiceRequest, *, only: Collection[str] | None = None
+    ) -> None:
         self._transport = transport
         self._call = call
         self._response: _runtime.Answer | None = None
         self._pieces: Generator[bytes, None] | None = None
         self._events: Generator[dict[str, Any], None] | None = None
+        self._only = None if only is None else _ALWAYS | frozenset(only)
+        self._at_rest = False
         self._watch = ExitStack()
 
     def __enter__(self) -> Self:
@@ -68,9 +80,10 @@ class ResponseStream(Iterator[dict[str, Any]]):
         try:
             if self._events is not None:
                 self._events.close()
-            if self._pieces is not None:
+            if self._pieces is not None and self._response is not None:
+                if self._at_rest and kind in (None, GeneratorExit):
+                    read_the_rest(self._response, self._pieces)
                 self._pieces.close()
-            if self._response is not None:
                 self._response.close()
         finally:
             self._watch.pop_all().__exit__(kind, error, trace)
@@ -92,9 +105,13 @@ class ResponseStream(Iterator[dict[str, Any]]):
                 for frame in decoder.feed(piece):
                     if frame.data == "[DONE]":  # of servers that end like the older protocol
                         continue
+                    if self._only is not None and frame.event not in self._only:
+                        last = time.monotonic()
+                        continue
                     event = _event(frame)
+                    self._at_rest = event["type"] in LAST_EVENTS or event["type"] == "error"
                     yield event
-                    if event["type"] in LAST_EVENTS or event["type"] == "error":
+                    if self._at_rest:
                         return
                     last = time.monotonic()
                 if time.monotonic() - last > silence:
@@ -117,7 +134,7 @@ class ResponseStream(Iterator[dict[str, Any]]):
 
 def _event(frame: Frame) -> dict[str, Any]:
     """The JSON object of a frame. Raises ValueError for what is none."""
-    event = bounded_json(frame.data.encode())
+    event = bounded_json(frame.data)
     if not isinstance(event, dict):
         raise ValueError(f"the event {frame.event} is no JSON object")
     event.setdefault("type", frame.event)

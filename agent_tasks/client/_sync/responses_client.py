@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -116,10 +116,11 @@ class ResponsesClient:
         *,
         body: Mapping[str, Any] | None = None,
         params: Mapping[str, Any] | None = None,
+        only: Collection[str] | None = None,
     ) -> ResponseStream:
-        """The events of a response, created (POST) or replayed (GET)."""
+        """The events of a response, created (POST) or replayed (GET); `only` some of them, or all."""
         call = ServiceRequest(method, path, creates=method == "POST", body=body, params=params or {})
-        return ResponseStream(self._transport, call)
+        return ResponseStream(self._transport, call, only=only)
 
     def close(self) -> None:
         """Closes all connections; responses go on."""

@@ -32,7 +32,7 @@ from agent_tasks.client.endpoint import Endpoint
 from agent_tasks.client.failures import error_from_answer, request_id
 from agent_tasks.client.instrumentation import OperationObserver, add_trace_context, watching
 from agent_tasks.crashpoints import crash_point
-from agent_tasks.errors import InvalidAnswerError, NotFoundError
+from agent_tasks.errors import AgentTasksError, InvalidAnswerError, NotFoundError
 from agent_tasks.logs import get_logger
 from agent_tasks.redaction import loggable
 
@@ -41,6 +41,8 @@ logger = get_logger("agent_tasks.client")
 _USER_AGENT = f"prefect-azure-agents/{version('prefect-azure-agents')}"
 LARGEST_ANSWER = 64 * 1024 * 1024
 """Bytes of an answer in JSON: a page of a hundred of the longest messages has 26 MB."""
+_REST_BYTES, _REST_SECONDS = 64 * 1024, 0.25
+"""How much is read after a stream's last event, and for how long: what ends in this way can be used again."""
 LARGEST_ERROR = 64 * 1024
 """Bytes of an error's text that are read."""
 # Well below the 5 seconds after which common servers close an idle connection: a request that meets a closing
@@ -52,6 +54,19 @@ def _wait(seconds: float) -> None:
     """Waits before a call is sent again."""
     crash_point("send.waiting")
     _runtime.sleep(seconds)
+
+
+def read_the_rest(response: _runtime.Answer, pieces: Generator[bytes, None]) -> None:
+    """Read to the end of a stream if that is near: a connection that is left before is closed."""
+    left = _REST_BYTES
+    try:
+        with _runtime.cut_off(response, _REST_SECONDS):
+            for piece in pieces:
+                left -= len(piece)
+                if left < 0:
+                    return
+    except (AgentTasksError, httpx.HTTPError):
+        return  # the connection is closed then
 
 
 class Transport:
