@@ -14,11 +14,13 @@ from typing import Any, Protocol
 import httpx
 import pytest
 
+from agent_tasks.journal import opening
 from agent_tasks.local.database_template import DatabaseTemplate
 from agents_emulator.models import ChatModel
 from agents_emulator.service import ServiceConfig
 from tests.support.answers import ANSWERS
 from tests.support.azurite import azurite, queue_prefix
+from tests.support.migrated import MigratedOnce
 from tests.support.service import (
     HELLO,
     ProcessService,
@@ -44,6 +46,9 @@ def pytest_collection_finish() -> None:
 
 # Tests make thousands of clients, nearly all for addresses without TLS; each would read all certificates.
 httpx._transports.default.create_ssl_context = functools.cache(httpx.create_ssl_context)  # type: ignore[attr-defined]
+
+
+opening._upgrade = MigratedOnce(opening._upgrade)
 
 
 _TOGETHER = {

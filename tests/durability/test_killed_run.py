@@ -21,6 +21,7 @@ from agent_tasks.backends.marks import ATTEMPT_FIELD, KEY_FIELD
 from tests.batch.support import PIPELINE, RULES, TOOLS
 from tests.durability.counts import counted
 from tests.support.service import start_in_thread, write_rules
+from tests.support.waiting import pause
 
 DOCUMENTS = 8
 TURNS = 2 * DOCUMENTS + 1  # extract and review each document, one question
@@ -106,10 +107,13 @@ class Command:
 
 
 def wait_until(condition: Any, what: str, limit: float = LIMIT) -> None:
-    deadline = time.monotonic() + limit
+    began = time.monotonic()
+    deadline = began + limit
     while not condition():
-        assert time.monotonic() < deadline, f"{what} did not happen within {limit:g} s"
-        time.sleep(0.02)
+        now = time.monotonic()
+        assert now < deadline, f"{what} did not happen within {limit:g} s"
+        time.sleep(pause(now - began, shortest=0.02))
+        began = time.monotonic()
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.waiting import pause
+
 Json = dict[str, Any]
 Events = list[tuple[str, Any]]
 
@@ -117,10 +119,13 @@ def turn(agent_id: str, message: str, **fields: Any) -> Json:
 
 def wait_for(condition: Callable[[], Any], seconds: float = 40.0) -> Any:
     """Poll until `condition` gives something true, which is returned."""
-    deadline = time.monotonic() + seconds
+    began = time.monotonic()
+    deadline = began + seconds
     while not (result := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
+        now = time.monotonic()
+        assert now < deadline, "waited in vain"
+        time.sleep(pause(now - began))
+        began = time.monotonic()
     return result
 
 

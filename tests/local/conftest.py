@@ -15,6 +15,7 @@ from agent_tasks.base_environment import picked
 from agent_tasks.local.embedded_server import UrlServer
 from agent_tasks.local.supervisor import Settle, Specification
 from tests.support.processor import alive
+from tests.support.waiting import pause
 
 STAND_IN = Path(__file__).with_name("stand_in.py")
 
@@ -22,10 +23,10 @@ STAND_IN = Path(__file__).with_name("stand_in.py")
 def until(condition: Callable[[], bool], *, seconds: float = 8.0) -> bool:
     """Waits until `condition` holds; False if it does not in time."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    while (began := time.monotonic()) < deadline:
         if condition():
             return True
-        time.sleep(0.02)
+        time.sleep(pause(time.monotonic() - began, shortest=0.02))
     return condition()
 
 
