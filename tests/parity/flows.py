@@ -139,6 +139,20 @@ async def suspended(_: Place) -> Any:
         return await state.aresult()
 
 
+async def paused(_: Place) -> Any:
+    """Paused after the letter, and resumed while its process waits."""
+    flow = example("paused").send_letter
+    given = {"to": "Ann"}
+    async with get_client() as client:
+        run = await client.create_flow_run(flow, parameters=given)
+        process = asyncio.create_task(run_flow_async(flow, flow_run=run, parameters=given))
+        while not (state := (await client.read_flow_run(run.id)).state) or not state.is_paused():
+            assert not process.done()
+            await asyncio.sleep(0.1)
+        await resume_flow_run(run.id)
+        return await process
+
+
 async def notebook(_: Place) -> Any:
     """Cells are compiled as a notebook does it, in one namespace, in a loop that runs."""
     names: dict[str, Any] = {}
@@ -196,7 +210,7 @@ def flows() -> list[Program]:
         Program("flows/document_batch.py", document_batch, PAPERS, prefect),
         Program("flows/sweep.py", sweep, {}, prefect),
     ]
-    letters = (ask, blocking, notebook, other_processes, streaming, suspended, task_runner)
+    letters = (ask, blocking, notebook, other_processes, paused, streaming, suspended, task_runner)
     models = {**dict.fromkeys(letters, LETTER_RULES), documents: LETTERS_TO_ANSWER, team: TEAM}
     return [
         *own,

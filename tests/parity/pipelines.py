@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from agent_tasks.documents.reading import read_document
 from agent_tasks.evaluation import read_truth
 from agent_tasks.local.azurite import StorageAddresses
@@ -45,7 +47,9 @@ async def papers(place: Place) -> Any:
 
 
 async def main_job(place: Place) -> Any:
-    return await run_pipeline(place, EXAMPLES / "pipeline.yaml", EXAMPLES / "documents")
+    outcome = await run_pipeline(place, EXAMPLES / "pipeline.yaml", EXAMPLES / "documents")
+    assert outcome[0]["done"] >= 12, outcome[0]
+    return outcome
 
 
 def main_rules() -> dict[str, Any]:
@@ -126,6 +130,38 @@ async def queue_functions(azurite: StorageAddresses) -> AsyncIterator[None]:
     await app_storage.storage().close()
 
 
+def played(file: Path) -> dict[str, Any]:
+    """A model for a file with steps: each agent gives a value of its type, and the first hands over."""
+    agents: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))["agents"]
+    rules = []
+    for name, agent in agents.items():
+        answer = {field: _sample(kind) for field, kind in (agent.get("answer") or {}).items()}
+        if answer:
+            rules.append({"when": {"schema": f"^{name}$"}, "reply": {"json": answer}})
+        after = [one for one in agents if one != next(iter(agents))]
+        handed = {"answer": None, "hand_off_to": after[0]} if after and name == next(iter(agents)) else None
+        reply = handed or {"answer": "I know.", "hand_off_to": None}
+        rules.append({"when": {"schema": f"^{name}_or_hand_off$"}, "reply": {"json": reply}})
+    rules.append({"when": {"schema": "review"}, "reply": {"json": {"approved": True, "problems": []}}})
+    return {"rules": rules, "default": {"reply": {"text": "This is said of the rent of 30."}}}
+
+
+def _sample(kind: Any) -> Any:
+    described: dict[str, Any] = {"type": kind} if isinstance(kind, str) else kind
+    values = {"string": "rent", "number": 30.0, "integer": 30, "boolean": True}
+    value = described["enum"][0] if "enum" in described else values[described["type"]]
+    return [value, value] if described.get("list") else value
+
+
+def example_of_kinds(file: Path) -> Any:
+    """A file of `examples/steps`, with two documents; what a person is asked is approved."""
+
+    async def work(place: Place) -> Any:
+        return await run_pipeline(place, file, {"a.txt": "The rent is 30.", "b.txt": "Rent: 30 a month."})
+
+    return work
+
+
 def pipelines() -> list[Program]:
     """All of them."""
     queues = frozenset({"azurite"})
@@ -136,4 +172,8 @@ def pipelines() -> list[Program]:
         Program("a pipeline file with every kind of step", every_kind, KINDS),
         Program("queue tools of the pipeline (examples/queues)", queued("pipeline"), INVOICES, queues),
         Program("queue tools of the service", queued("service"), INVOICES, queues),
+        *(
+            Program(f"examples/steps/{file.name}", example_of_kinds(file), played(file))
+            for file in sorted((EXAMPLES / "steps").glob("*.yaml"))
+        ),
     ]

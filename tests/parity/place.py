@@ -94,10 +94,13 @@ def _rows(out: Path) -> list[Any]:
 _BY_NATURE = {
     *("call_id", "id", "file_id", "step_usage", "usage", "seconds", "run", "duration", "started_at"),
     *("ended_at", "decided_at", "conversation", "conversations", "turn_id"),
+    *("prompt_tokens", "cached_tokens", "completion_tokens", "total_tokens"),
     *("mark", "start", "end"),  # of citations: one service puts a mark into the text, the other none
 }
 _BY_NAME = ("ids", "turns")
 """Ids by the names of their turns: the names are to be the same."""
+_KEY = re.compile(r"[0-9a-f]{40,}")
+"""Of an operation, where a turn has no other name: it says which service is asked."""
 _ID = re.compile(r"\b(?:run|resp)_\w{20,}")  # in the texts of errors
 _MARK = re.compile(r" ?【\d+:\d+†[^】]*】")
 
@@ -106,10 +109,14 @@ def without_ids(value: Any) -> Any:
     """A value without what differs by nature: times, tokens, ids, marks of citations."""
     if isinstance(value, dict):
         return {
-            key: sorted(inner) if key in _BY_NAME and isinstance(inner, dict) else without_ids(inner)
+            key: _names(inner) if key in _BY_NAME and isinstance(inner, dict) else without_ids(inner)
             for key, inner in value.items()
             if key not in _BY_NATURE
         }
     if isinstance(value, str):
         return _MARK.sub("", _ID.sub("(turn)", value))
     return [without_ids(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _names(ids: dict[str, Any]) -> list[str]:
+    return sorted(_KEY.sub("(key)", name) for name in ids)

@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from agent_tasks.local.azurite import StorageAddresses
 from agent_tasks.operations import Workspace, release_owner
 from agent_tasks.settings import ServiceKind
 from agent_tasks.testing import ServiceLog
@@ -33,6 +34,7 @@ KINDS = (ServiceKind.CLASSIC, ServiceKind.RESPONSES, ServiceKind.INLINE)
 HEAD = "| program | outcome | requests that change something: classic | responses | inline |"
 
 ROWS: list[str] = []
+Queues = tuple[StorageAddresses | None, str]
 
 
 @pytest.fixture(scope="module")
@@ -83,25 +85,34 @@ def environment(running: RunningService, kind: ServiceKind, folder: Path) -> dic
     return {"MODEL_DEPLOYMENT_NAME": MODEL, "AGENT_TASKS_STATE_DIR": str(folder / "state"), **chosen}
 
 
+@pytest.fixture
+def queues(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> tuple[StorageAddresses | None, str]:
+    """What the program needs besides: a Prefect server, and queues, whose address and prefix are returned."""
+    program: Program = request.node.callspec.params["program"]
+    if "prefect_server" in program.needs:
+        request.getfixturevalue("prefect_server")
+    if "azurite" not in program.needs:
+        return None, ""
+    storage: StorageAddresses = request.getfixturevalue("azurite")
+    prefix: str = request.getfixturevalue("queue_prefix")
+    for name in ("STORAGE", "PARITY_STORAGE"):
+        monkeypatch.setenv(name, storage.connection_string.get_secret_value())
+    monkeypatch.setenv("ANSWERS_TABLE", f"{prefix}answers")
+    return storage, prefix
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("program", CHOSEN, ids=lambda program: program.name)
 async def test_a_program_has_the_same_outcome_on_both(
     service: ServiceFactory,
     ledger: McpLedger,
     weather: str,
+    queues: Queues,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    request: pytest.FixtureRequest,
     program: Program,
 ) -> None:
-    storage, prefix = None, ""
-    if "azurite" in program.needs:
-        storage, prefix = request.getfixturevalue("azurite"), request.getfixturevalue("queue_prefix")
-        for name in ("STORAGE", "PARITY_STORAGE"):
-            monkeypatch.setenv(name, storage.connection_string.get_secret_value())
-        monkeypatch.setenv("ANSWERS_TABLE", f"{prefix}answers")
-    if "prefect_server" in program.needs:
-        request.getfixturevalue("prefect_server")
     tools = ToolSettings(
         search_folder=SEARCHED, storage={"default": StorageAccount(value_env="PARITY_STORAGE")}
     )
@@ -121,7 +132,7 @@ async def test_a_program_has_the_same_outcome_on_both(
             for name, value in environment(running, kind, folder).items():
                 patch.setenv(name, value)
             async with Workspace.open(url, None, journal, scope="parity", service=kind) as ws:
-                place = Place(ws, folder, running, ledger.url, weather, storage, prefix)
+                place = Place(ws, folder, running, ledger.url, weather, *queues)
                 outcomes[kind] = await program.work(place)
                 for owner in {one.owner for one in await ws.journal.resources.live(ws.scope)}:
                     await release_owner(ws, owner)
@@ -144,3 +155,8 @@ def test_every_flow_and_program_is_run_or_has_a_reason_why_not(folder: str) -> N
     told = {program.name for program in PROGRAMS} | set(without())
     there = {f"{folder}/{path.name}" for path in (ROOT / folder).glob("*.py")}
     assert there == {name for name in told if name.startswith(f"{folder}/")}
+
+
+def test_every_example_of_a_kind_of_step_is_run() -> None:
+    there = {f"examples/steps/{path.name}" for path in (ROOT / "examples" / "steps").glob("*.yaml")}
+    assert there == {one.name for one in PROGRAMS if one.name.startswith("examples/steps/")}
