@@ -124,7 +124,10 @@ async def _check_successor(target: Target) -> AsyncIterator[Finding]:
         yield failed("endpoint", str(error), remedy)
         return
     yield ok("endpoint", f"{target.endpoint} answers.")
-    yield ok("service", f"It is {can.service}. {can.guarantee} A lost turn is found by {can.lost_turn}.")
+    found = f"A lost turn is found by {can.lost_turn}."
+    if not can.keeps_conversations:
+        found = "A turn whose answer was lost is asked for again."
+    yield ok("service", f"It is {can.service}. {can.guarantee} {found}")
     if can == CLASSIC:
         yield check_retirement(target, datetime.now(UTC).date())
     else:
