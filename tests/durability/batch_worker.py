@@ -20,11 +20,13 @@ from typing import Any
 
 from agent_tasks.backends.base import TurnUpdate
 from agent_tasks.backends.classic import AgentsBackend
+from agent_tasks.backends.responses import ResponsesBackend
 from agent_tasks.batch.run import run_batch
 from agent_tasks.cli.errors import InterruptedBySignal
 from agent_tasks.cli.interrupts import run_interruptible
 from agent_tasks.operations import Workspace
 from agent_tasks.pipeline.loader import load_pipeline
+from agent_tasks.settings import ServiceKind
 from tests.support.service import RunningService
 
 PIPELINE = """\
@@ -78,10 +80,14 @@ def lay_out(folder: Path, documents: int) -> None:
     (folder / "pipeline.yaml").write_text(PIPELINE)
 
 
-async def work(endpoint: str, journal_url: str, folder: str, out: str) -> dict[str, Any]:
+async def work(
+    endpoint: str, journal_url: str, folder: str, out: str, service: str = "classic"
+) -> dict[str, Any]:
     """Take part in the batch to its end, as `agent-tasks run` does; returns the summary."""
     here = Path(folder)
-    async with Workspace.open(endpoint, None, journal_url, scope="test", lease_seconds=LEASE_SECONDS) as ws:
+    async with Workspace.open(
+        endpoint, None, journal_url, scope="test", lease_seconds=LEASE_SECONDS, service=ServiceKind(service)
+    ) as ws:
         summary = await run_batch(ws, load_pipeline(here / "pipeline.yaml"), here / "documents", here / out)
     return summary.model_dump(mode="json")
 
@@ -102,6 +108,8 @@ class Fleet:
     journal_url: str
     folder: Path
     size: int
+    kind: str = "classic"
+    """Which service the endpoint is: a `ServiceKind`."""
     kills: int = 0
     summaries: dict[int, dict[str, Any]] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
@@ -118,7 +126,7 @@ class Fleet:
             machine.mkdir(exist_ok=True)
             ours, theirs = context.Pipe(duplex=False)
             at_work = context.Event()
-            args = (self.service.endpoint, self.journal_url, str(self.folder), f"out{number}")
+            args = (self.service.endpoint, self.journal_url, str(self.folder), f"out{number}", self.kind)
             process = context.Process(target=_serve, args=(theirs, at_work, str(machine), args), daemon=True)
             process.start()
             theirs.close()
@@ -191,7 +199,7 @@ class Fleet:
         worker.answer.close()
 
 
-def _serve(answer: Connection, at_work: Event, machine: str, args: tuple[str, str, str, str]) -> None:
+def _serve(answer: Connection, at_work: Event, machine: str, args: tuple[str, ...]) -> None:
     tempfile.tempdir = machine
     _tell_of_turns(at_work)
     try:
@@ -205,11 +213,14 @@ def _serve(answer: Connection, at_work: Event, machine: str, args: tuple[str, st
 
 def _tell_of_turns(at_work: Event) -> None:
     """Set the event when the service has told of this process's first turn."""
-    start_turn = AgentsBackend.start_turn
+    start_turns = AgentsBackend.start_turn, ResponsesBackend.start_turn
 
-    async def told(*args: Any) -> AsyncIterator[TurnUpdate]:
-        async for update in start_turn(*args):
-            at_work.set()
-            yield update
+    def telling(start_turn: Any) -> Any:
+        async def told(*args: Any) -> AsyncIterator[TurnUpdate]:
+            async for update in start_turn(*args):
+                at_work.set()
+                yield update
 
-    AgentsBackend.start_turn = told  # type: ignore[method-assign]
+        return told
+
+    AgentsBackend.start_turn, ResponsesBackend.start_turn = map(telling, start_turns)  # type: ignore[method-assign]

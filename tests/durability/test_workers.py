@@ -33,7 +33,8 @@ from tests.support.postgresql import PostgresServer
 ALL = bool(os.environ.get("AGENT_TASKS_ALL_CRASH_POINTS"))
 
 
-TURN_STARTS = ("runs.create_thread_and_run", "runs.create")
+TURN_STARTS = ("runs.create_thread_and_run", "runs.create", "responses.create")
+MADE_AGENTS = {"classic": "agents.create", "responses": "agent_versions.create"}
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Size:
     """Seconds the whole may take."""
 
 
-KILLS = Size(4, 500, (1.0, 4.0), 1000, 0.05, 600) if ALL else Size(2, 24, (0.8, 1.6), 2, 0.25, 60)
+KILLS = Size(4, 500, (1.0, 4.0), 1000, 0.05, 900) if ALL else Size(2, 24, (0.8, 1.6), 2, 0.25, 60)
 MOVES = Size(4, 120, (0.5, 1.5), 12, 0.25, 300) if ALL else Size(2, 24, (0.2, 0.6), 3, 0.25, 120)
 RESTARTS = Size(4, 120, (3.0, 5.0), 5, 0.1, 300) if ALL else Size(2, 24, (1.0, 1.2), 1, 0.25, 60)
 
@@ -77,20 +78,21 @@ async def journal_url(postgresql: PostgresServer) -> str:
 
 
 @pytest.fixture
-def fleet(service: ServiceFactory, journal_url: str, tmp_path: Path) -> Callable[[Size], Fleet]:
-    def make(size: Size) -> Fleet:
+def fleet(service: ServiceFactory, journal_url: str, tmp_path: Path) -> Callable[..., Fleet]:
+    def make(size: Size, kind: str = "classic") -> Fleet:
         lay_out(tmp_path, size.documents)
         running = service(rules=rules(size.delay), process=True)
-        return Fleet(running, journal_url, tmp_path, size.workers)
+        return Fleet(running, journal_url, tmp_path, size.workers, kind)
 
     return make
 
 
-@pytest.mark.timeout(700)
+@pytest.mark.timeout(1000)
+@pytest.mark.parametrize("kind", list(MADE_AGENTS) if ALL else ["classic"])
 def test_workers_killed_at_random_do_every_step_once(
-    fleet: Callable[[Size], Fleet], pytestconfig: pytest.Config
+    fleet: Callable[..., Fleet], pytestconfig: pytest.Config, kind: str
 ) -> None:
-    workers, chance = fleet(KILLS), random.Random(4)
+    workers, chance = fleet(KILLS, kind), random.Random(4)
     workers.run(KILLS.limit, every(KILLS, chance, lambda: workers.kill(chance)))
     assert workers.kills >= (20 if ALL else 2)
     _check(workers, KILLS, pytestconfig, workers.kills)
@@ -98,7 +100,7 @@ def test_workers_killed_at_random_do_every_step_once(
 
 @pytest.mark.timeout(400)
 def test_workers_that_are_moved_pay_for_no_turn_twice(
-    fleet: Callable[[Size], Fleet], pytestconfig: pytest.Config
+    fleet: Callable[..., Fleet], pytestconfig: pytest.Config
 ) -> None:
     """SIGTERM at random: the turns go on, and whoever comes next attaches to them."""
     workers, chance = fleet(MOVES), random.Random(6)
@@ -110,7 +112,7 @@ def test_workers_that_are_moved_pay_for_no_turn_twice(
 
 @pytest.mark.timeout(400)
 def test_a_journal_that_crashes_under_load_loses_and_repeats_nothing(
-    fleet: Callable[[Size], Fleet], postgresql: PostgresServer, pytestconfig: pytest.Config
+    fleet: Callable[..., Fleet], postgresql: PostgresServer, pytestconfig: pytest.Config
 ) -> None:
     workers, restarts = fleet(RESTARTS), 0
 
@@ -240,7 +242,7 @@ def _check(workers: Fleet, size: Size, config: pytest.Config, kills: int) -> Non
         elif (row["status"] or 500) < 300:
             made[row["operation"]] += 1
     assert len(turns) == len(generations) == TURNS_A_DOCUMENT * size.documents + QUESTIONS
-    assert made["agents.create"] == AGENTS
+    assert made[MADE_AGENTS[workers.kind]] == AGENTS
     assert made["files.upload"] == size.documents
     assert made["vector_stores.create"] == 1
     results = {
