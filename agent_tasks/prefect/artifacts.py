@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import re
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from uuid import UUID
 
 from prefect.artifacts import (
+    acreate_image_artifact,
     acreate_markdown_artifact,
     acreate_progress_artifact,
     acreate_table_artifact,
@@ -23,8 +25,8 @@ from agent_tasks.batch.markdown import escape, escape_cell
 from agent_tasks.batch.records import MAX_LISTED, BatchSummary, DocumentStatus, counted
 from agent_tasks.batch.writers import read_results, summary_line
 from agent_tasks.logs import get_logger
-from agent_tasks.pipeline.loader import ShortPipeline
-from agent_tasks.steps.graph import to_text
+from agent_tasks.pipeline.loader import Pipeline, ShortPipeline
+from agent_tasks.steps.graph import to_svg, to_text
 
 logger = get_logger("agent_tasks.prefect.artifacts")
 
@@ -32,6 +34,8 @@ UPDATE_SECONDS = 1.0
 """Seconds between updates of the progress artifact: each is a request to the Prefect server."""
 
 MAX_REPORT_CHARS = 200_000
+MAX_PICTURE_BYTES = 150_000
+"""Of a larger picture the outline says the same in less."""
 _MAX_CELL_CHARS = 300
 _ORDER = (
     DocumentStatus.WAITING,
@@ -121,18 +125,31 @@ async def publish_artifacts(batch: Batch, summary: BatchSummary) -> None:
             whole = report[:MAX_REPORT_CHARS].rpartition("\n")[0]
             report = f"{whole}\n\n(shortened; the whole report: {escape(summary.report)})"
         if not isinstance(batch.pipeline, ShortPipeline):
-            outline = to_text(batch.pipeline.plan, corpus=batch.pipeline.corpus)
-            await acreate_markdown_artifact(
-                # An indented block: nothing in it is Markdown.
-                "".join(f"    {line}\n" for line in outline.splitlines()),
-                key=artifact_key(name, "steps"),
-                description="The steps of each document; the picture is beside the report.",
-            )
+            await publish_steps(batch.pipeline)
         await acreate_markdown_artifact(
             report, key=artifact_key(name, "report"), description=summary.headline()
         )
     except Exception as error:  # the results are on disk; the dashboard is a convenience
         logger.warning("The artifacts of the results could not be written: %s", error)
+
+
+async def publish_steps(pipeline: Pipeline) -> None:
+    """Show the steps of a pipeline, as an outline and as a picture."""
+    outline = to_text(pipeline.plan, corpus=pipeline.corpus)
+    await acreate_markdown_artifact(
+        # An indented block: nothing in it is Markdown.
+        "".join(f"    {line}\n" for line in outline.splitlines()),
+        key=artifact_key(pipeline.name, "steps"),
+        description="The steps of each document, as an outline.",
+    )
+    picture = to_svg(pipeline.plan, pipeline.name, corpus=pipeline.corpus).encode()
+    if len(picture) > MAX_PICTURE_BYTES:
+        return
+    await acreate_image_artifact(  # the page is given all of it, and loads nothing
+        f"data:image/svg+xml;base64,{base64.b64encode(picture).decode()}",
+        key=artifact_key(pipeline.name, "picture"),
+        description="The steps of each document.",
+    )
 
 
 def _table(results: Path) -> list[dict[str, str]]:

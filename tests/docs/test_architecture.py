@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from tests.docs.markdown import ROOT, page
 
 PAGE = page("docs/architecture.md")
@@ -30,3 +32,10 @@ def test_every_package_has_its_floor() -> None:
 def test_every_package_has_its_line_in_the_table() -> None:
     rows = re.findall(r"^\| `agent_tasks\.(\w+)` \|", PAGE.text, re.MULTILINE)
     assert rows == [package for floor in picture().values() for package in floor]
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "flows").glob("*.py")))
+def test_every_flow_has_its_place_on_the_page_with_a_picture(name: str) -> None:
+    page = (ROOT / "docs" / "flows.md").read_text(encoding="utf-8")
+    (section,) = [text for text in page.split("\n## ") if f"(../flows/{name})" in text]
+    assert "```mermaid\n" in section
