@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from agent_tasks.batch.run import run_batch
 from agent_tasks.pipeline.loader import load_pipeline
 from agent_tasks.steps import registry
 from agent_tasks.steps.plan import Step
@@ -73,6 +74,48 @@ def _cut(words: str) -> str:
 
 def _unescaped(picture: str) -> str:
     return picture.replace("&gt;", ">").replace("&lt;", "<").replace("&quot;", '"').replace("&amp;", "&")
+
+
+LETTER = "Ann and Bob agree on a rent of 12.5; clause one, clause two. 20 days late."
+ANSWERS: dict[str, dict[str, Any]] = {
+    "review": {"approved": True, "problems": []},
+    "triage_or_hand_off": {"answer": None, "hand_off_to": "billing"},
+    "billing_or_hand_off": {"answer": "Paid.", "hand_off_to": None},
+}
+"""What is answered under a schema of this name; else what an agent of the example answers."""
+OF_EXAMPLES: dict[str, dict[str, dict[str, Any]]] = {
+    "contracts": {"reader": {"parties": ["Ann", "Bob"], "rent": 12.5, "notice": None}},
+    "letters": {"editor": {"subject": "Rent", "body": "Dear Ann"}},
+    "reminders": {"reader": {"days_late": 20}},
+    "router": {"router": {"kind": "lease"}, "lessor": {"rent": 12.5}},
+    "clauses": {"reader": {"clauses": ["one", "two"]}, "judge": {"fair": False, "why": "It is dear."}},
+    "drafts": {"critic": {"approved": True, "problems": []}},
+    "verdicts": {"judge": {"verdict": "pay", "why": "It is due."}},
+    "outer": {"editor": {"subject": "Rent", "body": "Dear Ann"}},
+    "tenders": {"reader": {"price": 12.5, "bidder": "Ann"}, "judge": {"best": "Ann", "why": "She is cheap."}},
+    "research": {"researcher": {"found": True, "sources": ["a.txt"]}},
+}
+TURNS = {
+    **{"contracts": 2, "letters": 2, "reminders": 2, "router": 2, "two-views": 3, "clauses": 4, "drafts": 2},
+    **{"verdicts": 4, "desk": 2, "outer": 3, "releases": 1, "tenders": 5, "research": 1},
+}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+async def test_an_example_runs(bench: Callable[..., Bench], name: str) -> None:
+    answers = {**ANSWERS, **OF_EXAMPLES.get(name, {})}
+    rules = [{"when": {"schema": f"^{of}$"}, "reply": {"json": said}} for of, said in answers.items()]
+    made = bench(rules={"rules": rules, "default": {"reply": {"text": "Well."}}})
+    for path in EXAMPLES.values():
+        (made.folder / path.name).write_text(path.read_text(encoding="utf-8"))
+    made.write("a.txt", LETTER)
+    async with made.workspace() as ws:
+        pipeline = load_pipeline(made.folder / f"{name}.yaml", default_model="any")
+        summary = await run_batch(ws, pipeline, made.documents, made.out)
+    row = made.rows()["a.txt"]
+    assert row["status"] == ("waiting" if name == "releases" else "done"), row
+    assert summary.turns == TURNS[name]
+    assert not [answer for answer in summary.answers if not answer.answer]
 
 
 def _places(row: Mapping[str, Any]) -> Iterator[tuple[str, set[str]]]:
