@@ -116,6 +116,9 @@ async def test_an_example_runs(bench: Callable[..., Bench], name: str) -> None:
     assert row["status"] == ("waiting" if name == "releases" else "done"), row
     assert summary.turns == TURNS[name]
     assert not [answer for answer in summary.answers if not answer.answer]
+    assert "](pipeline.svg)" in (made.out / "report.md").read_text()
+    if (picture := ROOT / "docs" / "steps" / f"{name}.svg").exists():
+        assert (made.out / "pipeline.svg").read_text() == picture.read_text()
 
 
 def _places(row: Mapping[str, Any]) -> Iterator[tuple[str, set[str]]]:
