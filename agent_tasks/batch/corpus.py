@@ -32,6 +32,7 @@ __all__ = ["answer_over_all"]
 
 CORPUS = "corpus"
 _ANSWERED, _FAILED = "answered", "failed"
+_WITHOUT_ANSWER = (StepStatus.FAILED, StepStatus.STOPPED, StepStatus.WAITING)
 _MAX_QUESTION = 300  # characters of a prompt that stands for its step in the report
 
 
@@ -175,7 +176,7 @@ class _CorpusWork:
         for step in run.plan.steps:
             record = run.outcome.records().get(step.name)
             row = AnswerRow(id=step.name, question=_question(step))
-            if record is None or record.status in (StepStatus.FAILED, StepStatus.STOPPED):
+            if record is None or record.status in _WITHOUT_ANSWER:
                 assert failure is not None  # noqa: S101 - else all steps have ended
                 row.error = Failure.of(failure)
             elif record.status is StepStatus.DONE:

@@ -412,7 +412,7 @@ class _DocumentWork:
             except JournalError:
                 raise
             except WaitingForPersonError as error:
-                self._wait(error)
+                self._wait(error, *error.also)
             except PromptError as error:
                 self._fail(error)
             except Exception as error:

@@ -26,6 +26,8 @@ class WaitingForPersonError(DecisionError):
     """Seconds since the epoch."""
     expires_at: float | None = None
     """When its time limit is over (seconds since the epoch); None: never."""
+    also: tuple[WaitingForPersonError, ...] = ()
+    """Other questions that the same step waits for."""
 
 
 class DecisionExpiredError(DecisionError):

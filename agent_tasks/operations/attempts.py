@@ -439,7 +439,9 @@ class Attempts:
         self._become(AttemptState.NEEDS_OUTPUTS)
         if isinstance(step, TurnNeedsApproval):
             crash_point("approvals.needed")
-            decisions = await decide_approvals(self._ws, key, ref.turn_id, step.calls, self._tools)
+            decisions = await decide_approvals(
+                self._ws, self._turn, key, ref.turn_id, step.calls, self._tools
+            )
             crash_point("approvals.ready")
             self._become(AttemptState.ATTACHED)
             return _marked("approvals.submitted", self._ws.backend.answer_approvals(ref, decisions))

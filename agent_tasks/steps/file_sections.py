@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
@@ -30,6 +32,29 @@ RawSteps: TypeAlias = Annotated[tuple[dict[str, Any], ...], WithJsonSchema({STEP
 
 RawTools: TypeAlias = Annotated[tuple[dict[str, Any], ...], WithJsonSchema({TOOLS_MARK: True})]
 """Tools as they stand in the file; each is checked by its own kind."""
+
+
+_TIME = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>minute|hour|day|week)s?")
+
+
+def _time_limit(value: Any) -> Any:
+    """`2 days`, `90 minutes`."""
+    if not isinstance(value, str):
+        return value
+    found = _TIME.fullmatch(value.strip())
+    if found is None:
+        raise ValueError("write a time as a number and a unit: 30 minutes, 2 hours, 3 days, 1 week")
+    return timedelta(**{f"{found['unit']}s": float(found["number"])})
+
+
+TimeLimit: TypeAlias = Annotated[
+    timedelta,
+    BeforeValidator(_time_limit),
+    WithJsonSchema(
+        {"type": "string", "pattern": f"^{_TIME.pattern.replace('?P<number>', '').replace('?P<unit>', '')}$"}
+    ),
+]
+"""How long something waits, such as ``2 days``."""
 
 
 class FileSection(BaseModel):

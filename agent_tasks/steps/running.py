@@ -311,8 +311,10 @@ async def _run_step(step: Step, context: StepContext) -> Any:
         record.status = StepStatus.STOPPED
         record.note = record.note or str(stopped)
         raise
-    except WaitingForPersonError:
+    except WaitingForPersonError as error:
         record.status = StepStatus.WAITING
+        waiting = context.run.outcome.waiting
+        waiting += [one for one in (error, *error.also) if one not in waiting]  # steps in steps raise it too
         raise
     except AgentTasksError as error:
         record.status = StepStatus.FAILED

@@ -17,10 +17,11 @@ from agent_tasks.queues import StorageConnection
 from agent_tasks.settings import CredentialKind, environment
 from agent_tasks.steps.corpus_search import CORPUS, CorpusSearch
 from agent_tasks.steps.file_agents import FileAgent, read_mapping
-from agent_tasks.steps.file_sections import FileSection, StepId
+from agent_tasks.steps.file_sections import FileSection, StepId, TimeLimit
 from agent_tasks.steps.hosted import CodeInterpreter, FileSearch
 from agent_tasks.tools import (
     ApprovalPerTool,
+    AskPerson,
     AzureAISearchTool,
     BingCustomSearchTool,
     BingGroundingTool,
@@ -251,8 +252,19 @@ class McpSection(FileSection):
     """Headers, each the name of a setting that holds its value: secrets do not stand in the file."""
     require_approval: Literal["always", "never"] | ToolNames = "always"
     """Which calls stop for approval."""
-    approve: Literal["all", "none"] | tuple[str, ...] | str = "none"
-    """Which of those are approved: ``all``, ``none``, some tools, or what ``module:function`` decides."""
+    approve: Literal["all", "none", "person"] | tuple[str, ...] | str = "none"
+    """Which of those are approved: ``all``, ``none``, some tools, what ``module:function`` decides, or what a
+    ``person`` does."""
+    time_limit: TimeLimit | None = None
+    """How long a call waits for a person, such as ``2 days``; default for ever."""
+    at_limit: Literal["approve", "reject", "fail"] | None = None
+    """What counts when the time limit is over; default ``reject``."""
+
+    @model_validator(mode="after")
+    def _limits_are_for_people(self) -> McpSection:
+        if self.approve != "person" and (self.time_limit is not None or self.at_limit is not None):
+            raise ValueError("time_limit and at_limit are for `approve: person`; remove them")
+        return self
 
 
 def _mcp(section: McpSection, context: ToolContext) -> Tool:
@@ -267,11 +279,14 @@ def _mcp(section: McpSection, context: ToolContext) -> Tool:
         allowed_tools=section.allowed_tools,
         headers={name: _secret(setting) for name, setting in section.headers.items()},
         require_approval=approval,
-        approve=_policy(section.approve, context),
+        approve=_policy(section, context),
     )
 
 
-def _policy(approve: str | tuple[str, ...], context: ToolContext) -> Callable[[RequiredMcpToolCall], Any]:
+def _policy(section: McpSection, context: ToolContext) -> Callable[[RequiredMcpToolCall], Any] | AskPerson:
+    approve = section.approve
+    if approve == "person":
+        return AskPerson(section.time_limit, section.at_limit or "reject")
     if approve in ("all", "none"):
         return lambda call: approve == "all"
     if isinstance(approve, tuple):

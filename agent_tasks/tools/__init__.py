@@ -15,7 +15,7 @@ from agent_tasks.tools.files import CodeInterpreterTool, FileSearchTool, attachm
 from agent_tasks.tools.function import FunctionTool, function_tool
 from agent_tasks.tools.loading import load_function, load_object
 from agent_tasks.tools.logic_app import LogicAppTool
-from agent_tasks.tools.mcp import ApprovalPerTool, McpTool
+from agent_tasks.tools.mcp import ApprovalPerTool, AskPerson, McpTool
 from agent_tasks.tools.openapi import (
     OpenApiAnonymousAuth,
     OpenApiConnectionAuth,
@@ -36,6 +36,7 @@ from agent_tasks.tools.toolset import ToolSet
 
 __all__ = [
     "ApprovalPerTool",
+    "AskPerson",
     "AzureAISearchTool",
     "AzureFunctionTool",
     "BingCustomSearchTool",

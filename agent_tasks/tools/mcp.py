@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -47,6 +48,35 @@ class ApprovalPerTool:
 
 
 @dataclass(frozen=True)
+class AskPerson:
+    """Has a person decide on each call of a server: at the review desk, or by `agent-tasks approvals`.
+
+    The turn waits without a worker, as a step `approve` does: what runs it raises WaitingForPersonError, and
+    called again it goes on with the decision. For durable turns (sessions, pipelines, `run_turn`) only.
+
+    Raises ConfigurationError for a time limit that is none.
+    """
+
+    time_limit: timedelta | None = None
+    """How long a call waits; None: for ever."""
+    at_limit: Literal["approve", "reject", "fail"] = "reject"
+    """What counts when that is over; `fail` ends the turn without an answer."""
+
+    def __post_init__(self) -> None:
+        if self.time_limit is not None and self.time_limit <= timedelta():
+            raise ConfigurationError(
+                f"The time limit {self.time_limit} of AskPerson is no time. Give one above 0, or none to "
+                "wait for ever.",
+                setting="time_limit",
+            )
+        if self.at_limit not in ("approve", "reject", "fail"):
+            raise ConfigurationError(
+                f"at_limit={self.at_limit!r} of AskPerson is unknown. Give approve, reject or fail.",
+                setting="at_limit",
+            )
+
+
+@dataclass(frozen=True)
 class McpTool(HostedTool):
     """Tools of an MCP server that the service calls over the network (preview).
 
@@ -67,11 +97,11 @@ class McpTool(HostedTool):
     """Headers for the server, kept secret: they show in no text form of the tool."""
     require_approval: ApprovalMode | ApprovalPerTool = "always"
     """Which calls stop for approval. The service's own default is `always`."""
-    approve: Callable[[RequiredMcpToolCall], bool | Awaitable[bool]] | None = field(
+    approve: Callable[[RequiredMcpToolCall], bool | Awaitable[bool]] | AskPerson | None = field(
         default=None, compare=False
     )
     """Decides on a call that stopped for approval, by its name and arguments; may be async. What it raises
-    refuses the call."""
+    refuses the call. `AskPerson()`: a person does."""
 
     def __post_init__(self) -> None:
         named("McpTool", server_label=self.server_label, server_url=self.server_url)

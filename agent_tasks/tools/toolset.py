@@ -13,7 +13,7 @@ from agent_tasks.errors import ConfigurationError
 from agent_tasks.tools.base import CallableTool, Tool, ToolContext
 from agent_tasks.tools.execution import execute
 from agent_tasks.tools.function import FunctionTool
-from agent_tasks.tools.mcp import McpTool
+from agent_tasks.tools.mcp import AskPerson, McpTool
 from agent_tasks.wire import RequiredMcpToolCall
 
 MAX_TOOLS = 128
@@ -49,10 +49,12 @@ class ToolSet:
         functions = {tool.name: tool for tool in self._tools if isinstance(tool, CallableTool)}
         self.functions: Mapping[str, CallableTool] = MappingProxyType(functions)
         """What is carried out here, by name."""
+        servers = [tool for tool in self._tools if isinstance(tool, McpTool)]
+        self._asking = {tool.server_label: tool for tool in servers if isinstance(tool.approve, AskPerson)}
         self._approving = {
             tool.server_label: tool
-            for tool in self._tools
-            if isinstance(tool, McpTool) and tool.approve is not None
+            for tool in servers
+            if tool.approve is not None and tool.server_label not in self._asking
         }
 
     def __iter__(self) -> Iterator[Tool]:
@@ -107,8 +109,13 @@ class ToolSet:
         return (await execute(self.functions, name, arguments, context)).output
 
     def decides(self, server_label: str) -> bool:
-        """Whether calls of this MCP server are decided here: its tool has an `approve`."""
+        """Whether calls of this MCP server are decided here: its tool has an `approve` that is called."""
         return server_label in self._approving
+
+    def asks(self, server_label: str) -> AskPerson | None:
+        """How a person is asked about calls of this MCP server; None: nobody is."""
+        tool = self._asking.get(server_label)
+        return tool.approve if tool is not None and isinstance(tool.approve, AskPerson) else None
 
     @property
     def servers(self) -> tuple[ServerAccess, ...]:
@@ -116,8 +123,8 @@ class ToolSet:
         return tuple(tool.access for tool in self._tools if isinstance(tool, McpTool))
 
     def headers(self, server_label: str) -> dict[str, str]:
-        """The headers for a server that is decided on here. Raises KeyError for another one."""
-        return dict(self._approving[server_label].access.headers)
+        """The headers for a server that is decided on, here or by a person. Raises KeyError for another."""
+        return dict((self._approving | self._asking)[server_label].access.headers)
 
     async def decide(self, *, call_id: str, server: str, name: str, arguments: str) -> bool:
         """Whether a call of an MCP server is approved, as its tool says. Raises what `approve` raises."""
@@ -131,7 +138,7 @@ class ToolSet:
         """
         tool = self._approving[call.server_label or ""]
         approve = tool.approve
-        if approve is None:
+        if approve is None or isinstance(approve, AskPerson):
             raise KeyError(tool.server_label)
         if inspect.iscoroutinefunction(approve):
             decision = await approve(call)

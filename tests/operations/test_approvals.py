@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from agent_tasks.errors import ApprovalNeededError
-from agent_tasks.operations import AgentSpec, RemoteAgent, TurnSpec, Workspace, ensure_agent, run_turn
-from agent_tasks.tools import McpTool, ToolSet
+from agent_tasks.errors import ApprovalNeededError, ConfigurationError, WaitingForPersonError
+from agent_tasks.operations import (
+    AgentSpec,
+    RemoteAgent,
+    TurnSpec,
+    Workspace,
+    decide,
+    ensure_agent,
+    list_questions,
+    run_turn,
+)
+from agent_tasks.operations.approvals import readable
+from agent_tasks.tools import AskPerson, McpTool, ToolSet
 from agent_tasks.wire import RequiredMcpToolCall
+from agents_emulator.service import ServiceConfig
 from tests.conftest import ServiceFactory
 from tests.operations.conftest import LossyTransport, OpenWorkspace
 from tests.support.mcp_server import McpLedger, mcp_ledger
+from tests.support.waiting import eventually
 
 WRITE = {"name": "write", "arguments": {"line": "Oak"}}
 RULES = {
@@ -114,3 +128,114 @@ async def test_without_a_tool_that_decides_the_turn_waits(
         result = await run_turn(ws, turn(agent), tools=tools_of(ledger, lambda _: True))
     assert result.text == "It says: line 1"
     assert len(running.requests("runs.create_thread_and_run")) == 1
+
+
+ASKING = AskPerson(time_limit=timedelta(hours=2), at_limit="reject")
+
+
+def asking(ledger: McpLedger, how: AskPerson = ASKING) -> ToolSet:
+    return ToolSet([McpTool("ledger", ledger.url, headers={"x-secret": "hush"}, approve=how)])
+
+
+async def test_a_person_decides_two_restarts_later(
+    service: ServiceFactory, open_workspace: OpenWorkspace, ledger: McpLedger
+) -> None:
+    running = service(rules=RULES)
+    tools = asking(ledger)
+    for _ in range(2):  # each a worker of its own, which ends
+        async with open_workspace(running) as ws:
+            agent = await clerk(ws, tools)
+            with pytest.raises(WaitingForPersonError, match="call write of the MCP server ledger"):
+                await run_turn(ws, turn(agent), tools=tools)
+            [question] = await list_questions(ws)
+    assert question.shown == 'write\n{\n  "line": "Oak"\n}'
+    assert (question.owner, question.step, question.at_limit) == ("doc", "write", "reject")
+    assert ledger.written == {}
+    async with open_workspace(running) as ws:
+        await decide(ws, question.key, approved=True, by="Ann")
+    async with open_workspace(running) as ws:
+        result = await run_turn(ws, turn(agent), tools=tools)
+        assert await list_questions(ws) == []
+        assert (await run_turn(ws, turn(agent), tools=tools)).reused
+    assert result.text == "It says: line 1"
+    assert ledger.written == {"Oak": 1}
+    assert ledger.secrets == ["hush"]
+    assert len(running.requests("runs.create_thread_and_run")) == 1
+
+
+async def test_a_turn_that_expired_meanwhile_takes_the_decision_when_its_agent_asks_again(
+    service: ServiceFactory, open_workspace: OpenWorkspace, ledger: McpLedger
+) -> None:
+    running = service(rules=RULES, config=ServiceConfig(action_ttl=2))
+    tools = asking(ledger)
+    async with open_workspace(running) as ws:
+        agent = await clerk(ws, tools)
+        with pytest.raises(WaitingForPersonError):
+            await run_turn(ws, turn(agent), tools=tools)
+        [question] = await list_questions(ws)
+        await decide(ws, question.key, approved=True, by="Ann")
+    await eventually(lambda: [run["status"] for run in running.runs()] == ["expired"])
+    async with open_workspace(running) as ws:
+        result = await run_turn(ws, turn(agent), tools=tools)
+        assert len(await list_questions(ws, states=())) == 1
+    assert (result.text, result.attempts, ledger.written) == ("It says: line 1", 2, {"Oak": 1})
+
+
+async def test_a_time_limit_that_passes_while_nothing_runs_refuses_the_call(
+    service: ServiceFactory, open_workspace: OpenWorkspace, ledger: McpLedger
+) -> None:
+    running = service(rules=RULES)
+    tools = asking(ledger, AskPerson(time_limit=timedelta(seconds=0.2)))
+    async with open_workspace(running) as ws:
+        agent = await clerk(ws, tools)
+        with pytest.raises(WaitingForPersonError):
+            await run_turn(ws, turn(agent), tools=tools)
+    await asyncio.sleep(0.3)
+    async with open_workspace(running) as ws:
+        result = await run_turn(ws, turn(agent), tools=tools)
+    assert "did not approve" in result.text
+    assert ledger.written == {}
+
+
+async def test_each_of_two_calls_that_are_alike_is_asked_about(
+    service: ServiceFactory, open_workspace: OpenWorkspace, ledger: McpLedger
+) -> None:
+    twice = {"rules": [{"when": {"tool_results": False}, "reply": {"tool_calls": [WRITE, WRITE]}}],
+             "default": RULES["default"]}  # fmt: skip
+    running = service(rules=twice)
+    tools = asking(ledger)
+    async with open_workspace(running) as ws:
+        agent = await clerk(ws, tools)
+        with pytest.raises(WaitingForPersonError) as waiting:
+            await run_turn(ws, turn(agent), tools=tools)
+        questions = await list_questions(ws)
+        assert {question.key for question in questions} == {
+            waiting.value.key, *(one.key for one in waiting.value.also)
+        }  # fmt: skip
+        assert len(questions) == 2
+        await decide(ws, questions[0].key, approved=False, by="Ann")
+        with pytest.raises(WaitingForPersonError):
+            await run_turn(ws, turn(agent), tools=tools)
+        await decide(ws, questions[1].key, approved=True, by="Ann")
+        await run_turn(ws, turn(agent), tools=tools)
+    assert ledger.written == {"Oak": 1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        ('{"a": 1, "a": 1000}', '{"a": 1, "a": 1000}'),
+        ('{"a": 0.1000000000000000000001}', '{"a": 0.1000000000000000000001}'),
+        ("no json", "no json"),
+        ('{"a": [1, 2.50]}', '{\n  "a": [\n    1,\n    2.5\n  ]\n}'),
+    ],
+)
+def test_arguments_are_shown_as_they_are(arguments: str, shown: str) -> None:
+    assert readable(arguments) == shown
+
+
+def test_a_time_limit_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="is no time"):
+        AskPerson(timedelta())
+    with pytest.raises(ConfigurationError, match="approve, reject or fail"):
+        AskPerson(at_limit="later")  # type: ignore[arg-type]

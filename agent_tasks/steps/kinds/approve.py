@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import Field
 
-from agent_tasks.errors import WaitingForPersonError
 from agent_tasks.operations import ask_person
-from agent_tasks.steps.file_sections import StepSection
+from agent_tasks.steps.file_sections import StepSection, TimeLimit
 from agent_tasks.steps.loading import LoadContext
 from agent_tasks.steps.plan import Step
 from agent_tasks.steps.running import StepContext
@@ -20,27 +18,6 @@ from agent_tasks.steps.templates import Template
 from agent_tasks.steps.types import BOOLEAN, TEXT, ValueType, mapping
 
 DECISION: ValueType = mapping({"approved": BOOLEAN, "by": TEXT.or_null(), "note": TEXT})
-
-_TIME = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>minute|hour|day|week)s?")
-
-
-def _time_limit(value: Any) -> Any:
-    """`2 days`, `90 minutes`."""
-    if not isinstance(value, str):
-        return value
-    found = _TIME.fullmatch(value.strip())
-    if found is None:
-        raise ValueError("write a time as a number and a unit: 30 minutes, 2 hours, 3 days, 1 week")
-    return timedelta(**{f"{found['unit']}s": float(found["number"])})
-
-
-TimeLimit: TypeAlias = Annotated[
-    timedelta,
-    BeforeValidator(_time_limit),
-    WithJsonSchema(
-        {"type": "string", "pattern": f"^{_TIME.pattern.replace('?P<number>', '').replace('?P<unit>', '')}$"}
-    ),
-]
 
 
 class ApproveSection(StepSection):
@@ -91,19 +68,15 @@ class ApproveStep(Step):
     async def run(self, context: StepContext) -> Any:
         """Take the decision, or wait for it."""
         session = context.session
-        try:
-            decision = await ask_person(
-                session.ws,
-                owner=session.whose,
-                step=context.name,
-                question=self.question.render(context.values),
-                shown=self.show.render(context.values) if self.show is not None else None,
-                time_limit=self.time_limit,
-                at_limit=self.at_limit,
-            )
-        except WaitingForPersonError as error:
-            context.run.outcome.waiting.append(error)
-            raise
+        decision = await ask_person(
+            session.ws,
+            owner=session.whose,
+            step=context.name,
+            question=self.question.render(context.values),
+            shown=self.show.render(context.values) if self.show is not None else None,
+            time_limit=self.time_limit,
+            at_limit=self.at_limit,
+        )
         if not decision.approved and self.rejected == "stop":
             who = decision.by or "its time limit"
             raise context.stop(
