@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from agent_tasks.journal import DecisionRecord
     from agent_tasks.operations.decisions import Questions
 
-__all__ = ["app"]
+__all__ = ["app", "left", "question_as_json", "question_in_words", "told_of_answer"]
 
 app = typer.Typer(
     name="approvals",
@@ -123,7 +123,7 @@ async def _list(*, everything: bool, as_json: bool) -> ExitCode:
     async with _questions() as asked:
         found = await list_questions(asked, states=() if everything else (DecisionState.WAITING,))
     if as_json:
-        typer.echo(json.dumps([_as_json(one) for one in found], ensure_ascii=False, indent=2))
+        typer.echo(json.dumps([question_as_json(one) for one in found], ensure_ascii=False, indent=2))
         return ExitCode.OK
     if not found:
         say("Nobody was ever asked." if everything else "Nothing waits for a person.")
@@ -133,14 +133,15 @@ async def _list(*, everything: bool, as_json: bool) -> ExitCode:
         ("ID", "STATE", "QUESTION", "STEP", "OWNER", "AGE", "TIME LEFT"),
         (
             (one.key[:8], one.state.value, one.question, one.step, one.owner, span(now - one.asked_at),
-             _left(one, now))
+             left(one, now))
             for one in found
         ),
     )  # fmt: skip
     return ExitCode.OK
 
 
-def _left(question: DecisionRecord, now: float) -> str:
+def left(question: DecisionRecord, now: float) -> str:
+    """How much of its time limit is left."""
     from agent_tasks.journal import DecisionState
 
     if question.state is not DecisionState.WAITING:
@@ -154,13 +155,14 @@ async def _show(key: str, *, as_json: bool) -> ExitCode:
     async with _questions() as asked:
         found = await find_question(asked, key)
     if as_json:
-        typer.echo(json.dumps(_as_json(found), ensure_ascii=False, indent=2))
+        typer.echo(json.dumps(question_as_json(found), ensure_ascii=False, indent=2))
     else:
-        typer.echo(_described(found))
+        typer.echo(question_in_words(found))
     return ExitCode.OK
 
 
-def _described(question: DecisionRecord) -> str:
+def question_in_words(question: DecisionRecord) -> str:
+    """All that is to be known of a question."""
     limit = moment(question.expires_at)
     if question.expires_at is not None:
         limit += f", then: {question.at_limit}"
@@ -198,39 +200,25 @@ async def _decide(keys: list[str], by: str | None, note: str, *, approved: bool)
                 say(f"Error: {error}", style="red")
                 failed += 1
             else:
-                say(f"{found.key[:8]} is {found.state} by {found.decided_by}: {found.question}")
-                to_be_started = not await _resume(found) or to_be_started
+                to_be_started = not await told_of_answer(found) or to_be_started
     if to_be_started:
         say("Start the run again: it resumes with the decision.")
     return ExitCode.FAILED if failed else ExitCode.OK
 
 
-async def _resume(question: DecisionRecord) -> bool:
-    """Resume the flow run that waits for a decision, and say what became of it; False: there is none."""
-    from agent_tasks.local.servers import prefect_server, use_prefect_api
-    from agent_tasks.prefect.suspended_runs import flow_run_of, resume_for
+async def told_of_answer(question: DecisionRecord) -> bool:
+    """Say what was decided, and resume the flow run that waits for it; False: none does."""
+    from agent_tasks.prefect.suspended_runs import resume_where_it_is
     from agent_tasks.settings import Settings
 
-    flow_run = flow_run_of(question.owner)
-    if flow_run is None:
-        return False
-    import asyncio  # here: it takes long to import, and help needs none
-
-    address = await asyncio.to_thread(prefect_server(Settings()).running)
-    if address is None:  # asking would start a server that has none of the flow run's workers
-        say(
-            f"The flow run {flow_run} waits for it, and no Prefect server runs here (PREFECT_API_URL is not "
-            "set). Resume it on its dashboard; or give the same decision again when the server runs."
-        )
-        return True
-    use_prefect_api(address)
-    resumption = await resume_for(question)
-    if resumption is not None:
-        say(resumption.said)
-    return True
+    say(f"{question.key[:8]} is {question.state} by {question.decided_by}: {question.question}")
+    said = await resume_where_it_is(question, Settings())
+    if said:
+        say(said)
+    return said is not None
 
 
-def _as_json(question: DecisionRecord) -> dict[str, Any]:
+def question_as_json(question: DecisionRecord) -> dict[str, Any]:
     """A question for programs; times are seconds since the epoch."""
     return {
         "id": question.key,

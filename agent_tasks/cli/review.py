@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agent_tasks.cli.approvals import left, question_as_json, question_in_words, told_of_answer
 from agent_tasks.cli.errors import ExitCode, reported, say
 from agent_tasks.cli.resources import EXIT_CODES, print_table, run_with_workspace, span
 from agent_tasks.display import lines, moment, one_line
 from agent_tasks.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from agent_tasks.journal import BatchRecord, Review
+    from agent_tasks.journal import BatchRecord, DecisionRecord, Review
     from agent_tasks.review import Desk, Item
     from agent_tasks.review.web.serving import Where
 
@@ -31,9 +32,13 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-Id = Annotated[str, typer.Argument(metavar="ID", help="The document's id, how it begins, or its name.")]
+Id = Annotated[
+    str,
+    typer.Argument(metavar="ID", help="The document's id or name, or a question's id."),
+]
 Ids = Annotated[
-    list[str], typer.Argument(metavar="ID...", help="The documents' ids, how they begin, or their names.")
+    list[str],
+    typer.Argument(metavar="ID...", help="Ids of documents or questions, or documents' names."),
 ]
 By = Annotated[
     str | None, typer.Option("--by", metavar="NAME", help="Who decides.", show_default="your user name")
@@ -144,7 +149,11 @@ def approve(documents: Ids, by: By = None, note: Note = "") -> None:
     from agent_tasks import review
 
     run_with_workspace(
-        lambda: _decide(documents, lambda desk, item: review.approve(desk, item, by=_who(by), note=note))
+        lambda: _decide(
+            documents,
+            lambda desk, item: review.approve(desk, item, by=_who(by), note=note),
+            lambda desk, asked: review.answer(desk, asked, approved=True, by=_who(by), note=note),
+        )
     )
 
 
@@ -190,7 +199,11 @@ def reject(documents: Ids, by: By = None, note: Note = "") -> None:
     from agent_tasks import review
 
     run_with_workspace(
-        lambda: _decide(documents, lambda desk, item: review.reject(desk, item, by=_who(by), note=note))
+        lambda: _decide(
+            documents,
+            lambda desk, item: review.reject(desk, item, by=_who(by), note=note),
+            lambda desk, asked: review.answer(desk, asked, approved=False, by=_who(by), note=note),
+        )
     )
 
 
@@ -276,7 +289,7 @@ async def _serve(where: Where, *, browser: bool) -> ExitCode:
 
 
 async def _list(wanted: object, *, everything: bool, as_json: bool) -> ExitCode:
-    from agent_tasks.review import Filter, list_items, open_desk
+    from agent_tasks.review import Filter, list_items, list_questions, open_desk
     from agent_tasks.review.items import as_json as told
     from agent_tasks.settings import Settings
 
@@ -284,11 +297,23 @@ async def _list(wanted: object, *, everything: bool, as_json: bool) -> ExitCode:
     now = time.time()
     async with open_desk(Settings()) as desk:
         found = [item for item in await list_items(desk, everything=everything) if wanted.takes(item, now)]
+        asked = [one for one in await list_questions(desk) if wanted.takes_question(one, now)]
     if as_json:
-        typer.echo(json.dumps([told(item) for item in found], ensure_ascii=False, indent=2))
+        both = [*map(told, found), *map(question_as_json, asked)]
+        typer.echo(json.dumps(both, ensure_ascii=False, indent=2))
         return ExitCode.OK
-    if not found:
+    if not found and not asked:
         say("No document waits for a person.")
+        return ExitCode.OK
+    if asked:
+        print_table(
+            ("ID", "QUESTION", "STEP", "OWNER", "AGE", "TIME LEFT"),
+            (
+                (one.key[:8], one.question, one.step, one.owner, span(now - one.asked_at), left(one, now))
+                for one in asked
+            ),
+        )
+    if not found:
         return ExitCode.OK
     print_table(
         ("ID", "DOCUMENT", "PIPELINE", "STATE", "WHY", "AGE", "HELD BY"),
@@ -312,12 +337,18 @@ def _why(item: Item) -> str:
 
 
 async def _show(key: str, *, as_json: bool) -> ExitCode:
-    from agent_tasks.review import find_item, history, open_desk
+    from agent_tasks.journal import DecisionRecord
+    from agent_tasks.review import history, open_desk
     from agent_tasks.review.items import as_json as told
+    from agent_tasks.review.questions import find
     from agent_tasks.settings import Settings
 
     async with open_desk(Settings()) as desk:
-        item = await find_item(desk, key)
+        item = await find(desk, key)
+        if isinstance(item, DecisionRecord):
+            shown = json.dumps(question_as_json(item), ensure_ascii=False, indent=2)
+            typer.echo(shown if as_json else question_in_words(item))
+            return ExitCode.OK
         past = await history(desk, item)
     if as_json:
         typer.echo(json.dumps(told(item), ensure_ascii=False, indent=2))
@@ -368,10 +399,16 @@ def _decided(review: Review) -> str:
     return f"{moment(review.decided_at)} {what}{to} by {review.by}{said}{undone}"
 
 
-async def _decide(keys: list[str], decide: Callable[[Desk, Item], Awaitable[Review]]) -> ExitCode:
-    """Decide about documents, one after the other; then the results of their batches are written."""
+async def _decide(
+    keys: list[str],
+    decide: Callable[[Desk, Item], Awaitable[Review]],
+    answer: Callable[[Desk, DecisionRecord], Awaitable[DecisionRecord]] | None = None,
+) -> ExitCode:
+    """Decide about documents and questions, one after the other; then results of batches are written."""
     from agent_tasks.errors import AgentTasksError, JournalError
+    from agent_tasks.journal import DecisionRecord
     from agent_tasks.review import find_item, open_desk, publish_all
+    from agent_tasks.review.questions import find
     from agent_tasks.settings import Settings
 
     failed = 0
@@ -379,7 +416,11 @@ async def _decide(keys: list[str], decide: Callable[[Desk, Item], Awaitable[Revi
     async with open_desk(Settings()) as desk:
         for key in keys:
             try:
-                item = await find_item(desk, key)
+                item = await (find(desk, key) if answer is not None else find_item(desk, key))
+                if isinstance(item, DecisionRecord):
+                    assert answer is not None  # noqa: S101 - else no question was looked for
+                    await told_of_answer(await answer(desk, item))
+                    continue
                 made = await decide(desk, item)
             except JournalError:
                 raise

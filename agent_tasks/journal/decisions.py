@@ -211,7 +211,12 @@ class Decisions:
         return await self._database.read(lambda connection: set(connection.execute(query).scalars()))
 
     async def of(
-        self, scope: str, *, states: Collection[DecisionState] = (), key_start: str = ""
+        self,
+        scope: str,
+        *,
+        states: Collection[DecisionState] = (),
+        key_start: str = "",
+        is_taken: bool | None = None,
     ) -> list[DecisionRecord]:
         """The questions, the oldest first.
 
@@ -219,8 +224,11 @@ class Decisions:
             scope: the service.
             states: only those in one of these.
             key_start: only those whose key begins like this.
+            is_taken: only those whose step has resumed with the decision, or only the others.
         """
         query = decisions.select().where(decisions.c.scope == scope)
+        if is_taken is not None:
+            query = query.where(decisions.c.taken_at.is_not(None) == is_taken)
         if states:
             query = query.where(decisions.c.state.in_(states))
         if key_start:

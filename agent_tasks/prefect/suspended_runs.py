@@ -19,8 +19,9 @@ from agent_tasks.journal import DecisionRecord, DecisionState
 from agent_tasks.logs import get_logger
 from agent_tasks.operations import Workspace, list_questions
 from agent_tasks.operations.decisions import Questions
+from agent_tasks.settings import Settings
 
-__all__ = ["Resumption", "flow_run_of", "pause_key", "resume_decided", "resume_for"]
+__all__ = ["Resumption", "flow_run_of", "pause_key", "resume_decided", "resume_for", "resume_where_it_is"]
 
 logger = get_logger("agent_tasks.prefect.suspended_runs")
 
@@ -82,6 +83,32 @@ async def resume_for(question: DecisionRecord) -> Resumption | None:
         said = "does not resume; look at it on the dashboard. The decision is kept."
         return Resumption(False, f"The flow run {_named(run)} {said}")
     return Resumption(True, f"The flow run {_named(run)} resumes.")
+
+
+async def resume_where_it_is(question: DecisionRecord, settings: Settings) -> str | None:
+    """Resume the flow run that waits for a decision, by the Prefect server that is set or runs here.
+
+    Args:
+        question: the question, decided.
+        settings: which server.
+
+    Returns:
+        A sentence, or an empty one where nothing is to be said; None: no flow run waits for it.
+    """
+    from agent_tasks.local.servers import prefect_server, use_prefect_api
+
+    flow_run = flow_run_of(question.owner)
+    if flow_run is None:
+        return None
+    address = await asyncio.to_thread(prefect_server(settings).running)
+    if address is None:  # asking would start a server that has none of the flow run's workers
+        return (
+            f"The flow run {flow_run} waits for it, and no Prefect server runs here (PREFECT_API_URL is not "
+            "set). Resume it on its dashboard; or give the same decision again when the server runs."
+        )
+    use_prefect_api(address)
+    resumption = await resume_for(question)
+    return resumption.said if resumption is not None else ""
 
 
 async def resume_decided(ws: Workspace | Questions) -> list[str]:

@@ -26,6 +26,7 @@ from agent_tasks.review.desk import Desk
 __all__ = ["Filter", "Item", "as_json", "find_item", "history", "item_key", "list_items"]
 
 _WAITS = (DocumentStatus.NEEDS_REVIEW, DocumentStatus.WAITING)
+_NOT_ANSWERED = (DecisionState.WAITING, DecisionState.WITHDRAWN)
 
 
 def item_key(batch: str, document: str) -> str:
@@ -45,6 +46,8 @@ class Item:
     """What steps ask about it."""
     holder: Lease | None = None
     """Who looks at it now."""
+    answered: tuple[DecisionRecord, ...] = ()
+    """What steps have asked about it and is decided, by people or by a time limit; the next run goes on."""
 
     @property
     def document(self) -> str:
@@ -112,6 +115,14 @@ class Filter:
             return False
         return self.older_than is None or now - item.since >= self.older_than
 
+    def takes_question(self, question: DecisionRecord, now: float) -> bool:
+        """Whether a question is wanted that is no document's: it has no pipeline and no values."""
+        if self.pipeline or self.field:
+            return False
+        if self.reason and self.reason.casefold() not in question.question.casefold():
+            return False
+        return self.older_than is None or now - question.asked_at >= self.older_than
+
 
 async def list_items(desk: Desk, *, everything: bool = False) -> list[Item]:
     """The documents that wait for a person, those that wait longest first.
@@ -125,7 +136,7 @@ async def list_items(desk: Desk, *, everything: bool = False) -> list[Item]:
     """
     batches = await desk.journal.batches.of(desk.scope)
     found = await desk.journal.documents.in_states(desk.scope, [status.value for status in _WAITS])
-    asked = await desk.journal.decisions.of(desk.scope, states=[DecisionState.WAITING])
+    asked = await desk.journal.decisions.of(desk.scope, is_taken=False)
     questions = {one.key: one for one in asked}
     holders = await desk.journal.reviews.holders(desk.scope)
     items = [_item(batches[batch], record, questions, holders) for batch, record in found if batch in batches]
@@ -143,8 +154,10 @@ def _item(
 ) -> Item:
     row = record.read(DocumentRow)
     key = item_key(batch.key, record.name)
-    asked = tuple(questions[one.key] for one in row.waiting if one.key in questions)
-    return Item(key, batch, record, row, asked, holders.get(key))
+    known = [questions[one.key] for one in row.waiting if one.key in questions]
+    asked = tuple(one for one in known if one.state is DecisionState.WAITING)
+    answered = tuple(one for one in known if one.state not in _NOT_ANSWERED)
+    return Item(key, batch, record, row, asked, holders.get(key), answered)
 
 
 async def find_item(desk: Desk, key: str) -> Item:
@@ -210,6 +223,10 @@ def as_json(item: Item) -> dict[str, Any]:
         "questions": [
             {"id": one.key, "question": one.question, "step": one.step, "shown": one.shown}
             for one in item.questions
+        ],
+        "answered": [
+            {"id": one.key, "question": one.question, "state": one.state.value, "by": one.decided_by}
+            for one in item.answered
         ],
         "held_by": item.holder.owner if item.holder is not None else None,
         "steps": item.steps,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import os
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ import pytest
 
 from agent_tasks import review
 from agent_tasks.batch.run import run_batch
+from agent_tasks.errors import WaitingForPersonError
+from agent_tasks.operations import ask_person
 from agent_tasks.pipeline.loader import load_pipeline
 from tests.batch.support import Bench
 from tests.batch.test_waiting import LETTERS
@@ -71,7 +74,10 @@ async def filled(batch: Bench) -> dict[str, str]:
     file.write_text(LETTERS.replace("name: papers", "name: letters"))
     async with batch.workspace() as ws:
         await run_batch(ws, load_pipeline(file), letters, batch.folder / "letters-out")
+        with contextlib.suppress(WaitingForPersonError):
+            await ask_person(ws, owner="payments/a", step="pay", question=f"Pay? {LONG}", shown=LONG * 5)
     async with desk_of(batch) as desk:
+        [question] = await review.list_questions(desk)
         items = {item.document: item for item in await review.list_items(desk)}
         await review.leave(desk, items["done.txt"], by="Bob", note="Ask Cleo.")
         await review.correct(desk, items["done.txt"], {"total": "44.00"}, by="Ann", note="As it says.")
@@ -79,7 +85,7 @@ async def filled(batch: Bench) -> dict[str, str]:
         made = await review.reject(desk, back, by="Ann")
         await review.undo(desk, made, by="Bob")
         await review.send_back(desk, back, "extract", by="Ann", note=LONG)
-    return {name: item.key for name, item in items.items()}
+    return {"question": question.key, **{name: item.key for name, item in items.items()}}
 
 
 @contextmanager
@@ -99,6 +105,7 @@ def pages(root: str, keys: dict[str, str]) -> dict[str, str]:
     """Addresses of the desk's pages that a GET shows, by what they are."""
     return {
         "queue": root,
+        "question": f"{root}questions/{keys.pop('question')}",
         "queue filtered": f"{root}?pipeline=letters&reason=send&field=total&hours=1",
         **{name: f"{root}items/{key}" for name, key in keys.items()},
     }

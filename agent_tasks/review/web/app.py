@@ -22,19 +22,22 @@ from agent_tasks.display import moment
 from agent_tasks.documents.content import DocumentContent
 from agent_tasks.documents.reading_pool import shared_pool
 from agent_tasks.errors import AgentTasksError, ConfigurationError, DecisionError, DocumentError
-from agent_tasks.journal import Review, ReviewKind
-from agent_tasks.review import decisions
+from agent_tasks.journal import DecisionRecord, DecisionState, Lease, Review, ReviewKind
+from agent_tasks.review import decisions, questions
 from agent_tasks.review.desk import Desk
 from agent_tasks.review.items import Filter, Item, find_item, history, item_key, list_items
 from agent_tasks.review.values import Shape, shape_of
 from agent_tasks.review.web.access import COOKIE, HEADERS, Access, Person
 from agent_tasks.review.web.publisher import Publisher
 from agent_tasks.review.web.views import full_page, pages_of, text_of, values_of
+from agent_tasks.settings import Settings
 
 __all__ = ["create_app"]
 
 _HERE = Path(__file__).parent
 MAX_FORM_BYTES = 2_000_000
+MAX_QUESTIONS = 200
+"""Of flows, that the queue shows."""
 _FILTERS = ("pipeline", "reason", "field", "hours")
 _OPEN = ("/static/", "/enter", "/sign-in")  # what nobody has to be signed in for
 _SAID = {
@@ -70,6 +73,9 @@ def create_app(desk: Desk, access: Access) -> Starlette:
             Route("/items/{key}/pages/{page:int}.png", pages.signed_in(pages.picture)),
             Route("/items/{key}/decide", pages.signed_in(pages.decide), methods=["POST"]),
             Route("/items/{key}/hold", pages.signed_in(pages.hold), methods=["POST"]),
+            Route("/questions/{key}", pages.signed_in(pages.question)),
+            Route("/questions/{key}/decide", pages.signed_in(pages.answer), methods=["POST"]),
+            Route("/questions/{key}/hold", pages.signed_in(pages.hold_question), methods=["POST"]),
             Route("/decisions/{key}/undo", pages.signed_in(pages.undo), methods=["POST"]),
             Mount("/static", StaticFiles(directory=_HERE / "static")),
         ],
@@ -84,6 +90,8 @@ class _Pages:
         self.desk = desk
         self.access = access
         self.publisher = Publisher(desk)
+        self._resumed: dict[str, str] = {}
+        """What became of flow runs whose question was answered, until it is shown."""
         self._templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader(_HERE / "templates"), autoescape=True, trim_blocks=True,
             lstrip_blocks=True, undefined=jinja2.StrictUndefined,
@@ -188,6 +196,9 @@ class _Pages:
             pipelines=sorted({item.batch.pipeline for item in items}),
             paths=sorted({path for item in items for path in item.doubtful})[:200],
             latest=latest,
+            questions=await questions.list_questions(self.desk),
+            decided=await questions.decided_questions(self.desk),
+            most=MAX_QUESTIONS,
             said=_SAID,
             done=await self._done(request),
             now=time.time(),
@@ -329,10 +340,57 @@ class _Pages:
     async def hold(self, request: Request, person: Person) -> Response:
         """Keep a document that is still looked at."""
         item = await find_item(self.desk, request.path_params["key"])
-        holder = await decisions.hold(self.desk, item, by=person.name)
-        return PlainTextResponse(
-            "" if holder is None else holder.owner, status_code=200 if holder is None else 409
+        return _held(await decisions.hold(self.desk, item, by=person.name))
+
+    async def question(self, request: Request, person: Person) -> Response:
+        """A question that is no document's, with what there is to look at."""
+        asked = await questions.find_question(self.desk, request.path_params["key"])
+        is_open = asked.state is DecisionState.WAITING
+        holder = await questions.hold_question(self.desk, asked, by=person.name) if is_open else None
+        return self._question_page(person, asked, holder=holder)
+
+    def _question_page(
+        self, person: Person, asked: DecisionRecord, *, holder: Lease | None = None,
+        problems: tuple[str, ...] = (), status: int = 200,
+    ) -> Response:  # fmt: skip
+        said = self._resumed.pop(asked.key, "")
+        return self._page(
+            "question.html",
+            status,
+            person=person,
+            question=asked,
+            holder=holder,
+            problems=problems,
+            said=said,
         )
+
+    async def answer(self, request: Request, person: Person) -> Response:
+        """Answer a question, and have the flow run resumed that waits for it."""
+        form: dict[str, str] = request.state.form
+        asked = await questions.find_question(self.desk, request.path_params["key"])
+        what = form.get("do", "")
+        if what == "leave":
+            await self.desk.journal.reviews.give_up(self.desk.scope, asked.key, person=person.name)
+            return RedirectResponse("/", status_code=303)
+        try:
+            if what not in ("approve", "reject"):
+                raise ConfigurationError("It is not said what to do: approve, reject or leave.")
+            answered = await questions.answer(
+                self.desk, asked, approved=what == "approve", by=person.name, note=form.get("note", ""),
+                seen=form.get("seen") or None,
+            )  # fmt: skip
+        except (DecisionError, ConfigurationError) as error:
+            asked = await questions.find_question(self.desk, asked.key)
+            return self._question_page(person, asked, problems=(str(error),), status=409)
+        from agent_tasks.prefect.suspended_runs import resume_where_it_is  # imports Prefect
+
+        self._resumed[answered.key] = await resume_where_it_is(answered, Settings()) or ""
+        return RedirectResponse(f"/questions/{answered.key}", status_code=303)
+
+    async def hold_question(self, request: Request, person: Person) -> Response:
+        """Keep a question that is still looked at."""
+        asked = await questions.find_question(self.desk, request.path_params["key"])
+        return _held(await questions.hold_question(self.desk, asked, by=person.name))
 
     async def undo(self, request: Request, person: Person) -> Response:
         """Take a decision back, and show its document again."""
@@ -360,6 +418,11 @@ class _Pages:
 
     def _stopped(self, why: str, status: int) -> Response:
         return self._page("stopped.html", status, why=why)
+
+
+def _held(holder: Lease | None) -> Response:
+    """The answer to a sign of life: who looks at it, if that is somebody else."""
+    return PlainTextResponse("" if holder is None else holder.owner, 200 if holder is None else 409)
 
 
 async def _form(request: Request) -> dict[str, str]:
