@@ -19,11 +19,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent_tasks.documents.grounding import FieldGrounding, GroundingStatus, How
 from agent_tasks.errors import ConfigurationError
-from agent_tasks.steps.records import Review
+from agent_tasks.steps.records import Review, StepRecord
 
 _SURELY = 0.9  # a page recognised less surely than this is recognised badly
 _COMPLAINT = "confidence "
 _SHOWN = 3  # values that a reason names
+_VOTE = "vote"
+_LEAST_SAMPLES = 2  # one alone agrees with itself
 _MIN_NAMED = 3  # characters of a value that count as named in a reviewer's problem
 _NUMBERS = re.compile(r"\[\d+\]")
 _MAX_BYTES = 1024 * 1024
@@ -52,6 +54,7 @@ def signs_of(
     review: Review | None,
     *,
     repaired: bool,
+    steps: Mapping[str, StepRecord] | None = None,
 ) -> dict[str, tuple[str, ...]]:
     """What speaks for and against each value of an extraction.
 
@@ -60,6 +63,7 @@ def signs_of(
         grounding: What came of looking its values up.
         review: The reviewer's verdict, if there is a reviewer.
         repaired: Whether the extractor's first answer was not valid.
+        steps: What the steps gave: where agents or samples have voted, whether they agree on a value.
 
     Returns:
         The names of the signs, by path of the value.
@@ -69,14 +73,43 @@ def signs_of(
     if review is not None:
         everywhere.append("approved" if review.approved else "not approved")
     problems = " \n ".join(review.problems).casefold() if review is not None else ""
+    samples = _samples(fields, steps or {})
     signs = {}
     for path, value in leaves(dict(fields)):
         own = [f"field {field_of(path)}", *everywhere]
         own += ["absent"] if value is None else _of_grounding(found.get(path))
         if problems and _is_named(path, value, problems):
             own.append("named in a problem")
+        own += _of_samples(path, value, samples)
         signs[path] = tuple(own)
     return signs
+
+
+def _samples(fields: Mapping[str, Any], steps: Mapping[str, StepRecord]) -> list[dict[str, Any]]:
+    """The answers of all who have voted on a document, each as its values by path."""
+    found = [record.value for record in steps.values() if record.kind == _VOTE]
+    answers = [answer for value in found if isinstance(value, dict) for answer in value.get("answers") or []]
+    given = [dict(leaves(answer)) for answer in answers]
+    if any(record.kind == _VOTE for record in steps.values()) and "answers" in fields:
+        # A vote that is the document's own result has its value, and who agreed, as fields.
+        given += [dict(leaves(answer, "value")) for answer in fields["answers"] or []]
+    return given
+
+
+def _of_samples(path: str, value: Any, samples: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    same = [_same(sample[path], value) for sample in samples if path in sample]
+    if len(same) < _LEAST_SAMPLES:
+        return
+    if all(same):
+        yield "samples agree"
+    else:
+        yield "samples differ" if sum(same) * 2 > len(same) else "most samples differ"
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, str) and isinstance(other, str):
+        return one.casefold().split() == other.casefold().split()
+    return bool(one == other)
 
 
 def _of_grounding(found: FieldGrounding | None) -> Iterator[str]:

@@ -488,7 +488,7 @@ class _DocumentWork:
         if demand is None or not row.fields:
             return []
         repaired = any("repair" in turn for turn in row.ids)
-        signs = signs_of(row.fields, row.grounding, row.review, repaired=repaired)
+        signs = signs_of(row.fields, row.grounding, row.review, repaired=repaired, steps=row.steps)
         sure = demand.confidence.of_values(signs)
         row.confidence = {path: round(value, 4) for path, value in sure.items()}
         complaint = demand.complaint(sure)

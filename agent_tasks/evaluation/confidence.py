@@ -84,7 +84,7 @@ def examples(rows: Mapping[str, DocumentRow], judged: Mapping[str, Sequence[Judg
         if row is None or not row.fields or row.decision is not None:
             continue
         repaired = any("repair" in turn for turn in row.ids)
-        signs = signs_of(row.fields, row.grounding, row.review, repaired=repaired)
+        signs = signs_of(row.fields, row.grounding, row.review, repaired=repaired, steps=row.steps)
         told = [(signs[one.path], one.verdict.is_right) for one in values if one.path in signs]
         found.append(
             Example(

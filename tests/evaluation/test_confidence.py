@@ -15,7 +15,7 @@ from agent_tasks.evaluation.confidence import Example, calibration, examples, fi
 from agent_tasks.evaluation.scoring import judge_documents
 from agent_tasks.evaluation.significance import contrast, interval, tail, upper_bound
 from agent_tasks.evaluation.threshold import needed, propose
-from agent_tasks.steps.records import Review
+from agent_tasks.steps.records import Review, StepRecord
 from tests.evaluation.support import made_run
 
 
@@ -50,6 +50,25 @@ def test_the_signs_of_values() -> None:
     assert "not looked up" in signs["kind"]
     assert "absent" in signs["date"]
     assert "approved" in signs_of(fields, grounding, Review(approved=True), repaired=False)["total"]
+
+
+def test_samples_that_agree_are_a_sign() -> None:
+    answers = [{"total": 10, "number": "P-1"}, {"total": 10, "number": "p-1"}, {"total": 12, "number": "P-1"}]
+    value = {"value": answers[2], "agreed": 2, "of": 3, "answers": answers}
+    voted = {"vote": StepRecord(step="vote", kind="vote", value=value)}
+    signs = signs_of(answers[0], [], None, repaired=False, steps=voted)
+    assert "samples differ" in signs["total"]
+    assert "samples agree" in signs["number"]
+    signs = signs_of(answers[2], [], None, repaired=False, steps=voted)
+    assert "most samples differ" in signs["total"]
+    itself = {"vote": StepRecord(step="vote", kind="vote")}  # the vote is the document's own result
+    signs = signs_of(value, [], None, repaired=False, steps=itself)
+    assert "most samples differ" in signs["value.total"]
+    assert "samples agree" in signs["value.number"]
+    other = {"ask": StepRecord(step="ask", kind="agent", value=value)}
+    assert not any(
+        "sample" in sign for sign in signs_of(answers[0], [], None, repaired=False, steps=other)["total"]
+    )
 
 
 def test_what_is_learned_is_calibrated_on_documents_that_were_not_seen() -> None:
