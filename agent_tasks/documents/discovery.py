@@ -85,6 +85,19 @@ def discover(
     )
 
 
+def located(folder: Path, name: str) -> DocumentFile:
+    """The document of a folder that was found under this name, wherever its file is by now.
+
+    Args:
+        folder: The folder.
+        name: As `discover` gave it; bytes that are no UTF-8 are escaped there.
+    """
+    root = folder.resolve()
+    raw = _ESCAPE.sub(lambda found: bytes([int(found[1], 16)]), name.encode("utf-8", "surrogateescape"))
+    document = DocumentFile(name, root / os.fsdecode(raw))
+    return _checked(document, root, (document.path.suffix.lower(),))
+
+
 def _walk(root: Path, excluded: set[Path], ignore: tuple[str, ...]) -> Iterator[DocumentFile]:
     todo = [(root, "")]
     while todo:
@@ -127,6 +140,7 @@ def _is_ignored(name: str, ignore: tuple[str, ...], *, is_folder: bool) -> bool:
     )
 
 
+_ESCAPE = re.compile(rb"\\x([0-9a-f]{2})")
 _LIKE_AN_ESCAPE = re.compile(r"\\(?=x[0-9a-f]{2})")
 
 

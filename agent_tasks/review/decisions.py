@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from agent_tasks.batch.records import DocumentRow, DocumentStatus, PersonDecision
+from agent_tasks.confidence import leaves
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.display import moment, one_line
 from agent_tasks.errors import (
@@ -129,7 +130,7 @@ async def correct(
     decision = decision.model_copy(update={"corrected": made.paths})
     changed = {
         "status": DocumentStatus.DONE, "reasons": [], "decision": decision, "fields": made.fields,
-        "grounding": made.grounding,
+        "grounding": made.grounding, "confidence": _still_sure(item.row, made.fields),
     }  # fmt: skip
     return await _commit(desk, item, decision, item.row.model_copy(update=changed), seen, body=body)
 
@@ -232,6 +233,13 @@ def _decision(item: Item, kind: ReviewKind, by: str, note: str, *, step: str | N
         step=step,
         reasons=item.row.reasons,
     )
+
+
+def _still_sure(row: DocumentRow, fields: dict[str, Any]) -> dict[str, float]:
+    """The confidence of values that a person has left as they were; that of others is about what is gone."""
+    before, after = dict(leaves(row.fields or {})), dict(leaves(fields))
+    is_same = {path for path, value in after.items() if path in before and before[path] == value}
+    return {path: sure for path, sure in row.confidence.items() if path in is_same}
 
 
 def _told(row: DocumentRow, step: str, said: str) -> str:

@@ -21,15 +21,18 @@ from agent_tasks.batch.context import Batch
 from agent_tasks.batch.records import DocumentRow
 from agent_tasks.documents.attachments import AttachedFile
 from agent_tasks.documents.content import DocumentContent
-from agent_tasks.documents.discovery import DocumentFile
+from agent_tasks.documents.discovery import DocumentFile, located
 from agent_tasks.documents.reading_pool import shared_pool
 from agent_tasks.errors import ConfigurationError, DocumentError, UnreadableDocumentError
-from agent_tasks.journal import BatchRecord, Journal
+from agent_tasks.journal import BatchRecord, DocumentRecord, Journal
 from agent_tasks.operations import Workspace, content_hash
 from agent_tasks.pipeline.loader import Pipeline, default_model, load_pipeline
 from agent_tasks.settings import Settings
 
 __all__ = ["Desk", "open_desk"]
+
+
+_MOST_ROWS = 20_000  # that are remembered
 
 
 class _NoService:
@@ -48,6 +51,21 @@ class Desk:
     default_model: str | None = None
     """The model of agents that name none: a part of what identifies a pipeline."""
     _pipelines: dict[str, tuple[int, Pipeline]] = field(default_factory=dict)
+    _rows: dict[tuple[str, str], tuple[dict[str, Any], DocumentRow]] = field(default_factory=dict)
+
+    def row_of(self, batch: str, record: DocumentRecord) -> DocumentRow:
+        """The row of a document; of one that is as it was when it was asked for last, the same one.
+
+        The queue is looked through for every page, and to read a row costs more than all else.
+        """
+        known = self._rows.get((batch, record.name))
+        if known is not None and known[0] == record.body:
+            return known[1]
+        if len(self._rows) >= _MOST_ROWS:
+            self._rows.clear()
+        row = record.read(DocumentRow)
+        self._rows[batch, record.name] = record.body, row
+        return row
 
     async def pipeline(self, batch: BatchRecord) -> Pipeline:
         """The pipeline of a batch, as its documents were worked on.
@@ -109,7 +127,7 @@ class Desk:
 
     async def _file(self, where: BatchRecord, row: DocumentRow) -> DocumentFile:
         if row.parent is None:
-            return DocumentFile(row.document, Path(where.documents) / row.document)
+            return await asyncio.to_thread(located, Path(where.documents), row.document)
         record = await self.journal.documents.get(self.scope, where.key, row.parent)
         if record is None:
             raise DocumentError(f"{row.parent}, to which {row.document} is attached, is not in the batch.")

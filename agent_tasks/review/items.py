@@ -139,7 +139,9 @@ async def list_items(desk: Desk, *, everything: bool = False) -> list[Item]:
     asked = await desk.journal.decisions.of(desk.scope, is_taken=False)
     questions = {one.key: one for one in asked}
     holders = await desk.journal.reviews.holders(desk.scope)
-    items = [_item(batches[batch], record, questions, holders) for batch, record in found if batch in batches]
+    items = [
+        _item(desk, batches[batch], record, questions, holders) for batch, record in found if batch in batches
+    ]
     return sorted(
         (item for item in items if everything or not item.is_decided),
         key=lambda item: (item.since, item.document),
@@ -147,12 +149,13 @@ async def list_items(desk: Desk, *, everything: bool = False) -> list[Item]:
 
 
 def _item(
+    desk: Desk,
     batch: BatchRecord,
     record: DocumentRecord,
     questions: dict[str, DecisionRecord],
     holders: dict[str, Lease],
 ) -> Item:
-    row = record.read(DocumentRow)
+    row = desk.row_of(batch.key, record)
     key = item_key(batch.key, record.name)
     known = [questions[one.key] for one in row.waiting if one.key in questions]
     asked = tuple(one for one in known if one.state is DecisionState.WAITING)
@@ -200,7 +203,7 @@ async def _decided(desk: Desk, wanted: str) -> list[Item]:
     for batch, document in meant:
         record = await desk.journal.documents.get(desk.scope, batch, document)
         if record is not None and batch in batches:
-            found.append(_item(batches[batch], record, {}, {}))
+            found.append(_item(desk, batches[batch], record, {}, {}))
     return found
 
 

@@ -8,7 +8,7 @@ Those of a document of a batch are shown with it (`Item.questions`).
 
 from __future__ import annotations
 
-from agent_tasks.batch.records import DocumentRow, DocumentStatus
+from agent_tasks.batch.records import DocumentStatus
 from agent_tasks.display import moment, one_line
 from agent_tasks.errors import DocumentHeldError, UnknownQuestionError, UnknownReviewError
 from agent_tasks.journal import DecisionRecord, DecisionState, Lease
@@ -32,7 +32,7 @@ async def list_questions(desk: Desk) -> list[DecisionRecord]:
     if not asked:
         return []
     found = await desk.journal.documents.in_states(desk.scope, [DocumentStatus.WAITING.value])
-    shown = {one.key for _, record in found for one in record.read(DocumentRow).waiting}
+    shown = {one.key for batch, record in found for one in desk.row_of(batch, record).waiting}
     return [one for one in asked if one.key not in shown]
 
 

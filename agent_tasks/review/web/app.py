@@ -29,13 +29,15 @@ from agent_tasks.review.items import Filter, Item, find_item, history, item_key,
 from agent_tasks.review.values import Shape, shape_of
 from agent_tasks.review.web.access import COOKIE, HEADERS, Access, Person
 from agent_tasks.review.web.publisher import Publisher
-from agent_tasks.review.web.views import full_page, pages_of, text_of, values_of
+from agent_tasks.review.web.views import full_page, left_out, pages_of, text_of, values_of
 from agent_tasks.settings import Settings
 
 __all__ = ["create_app"]
 
 _HERE = Path(__file__).parent
 MAX_FORM_BYTES = 2_000_000
+PAGE = 100
+"""Documents on a page of the queue."""
 MAX_QUESTIONS = 200
 """Of flows, that the queue shows."""
 _FILTERS = ("pipeline", "reason", "field", "hours")
@@ -185,11 +187,18 @@ class _Pages:
         chosen = _chosen(request.query_params)
         items = await list_items(self.desk)
         found = _filtered(items, chosen)
+        pages = max(1, -(-len(found) // PAGE))
+        page = min(_number(request.query_params.get("page", "")), pages)
         latest = await self.desk.journal.reviews.find(self.desk.scope, latest=10)
         return self._page(
             "queue.html",
             person=person,
-            items=found,
+            items=found[(page - 1) * PAGE : page * PAGE],
+            first=(page - 1) * PAGE + 1,
+            count=len(found),
+            page=page,
+            pages=pages,
+            turned=lambda number: _query({**chosen, "page": str(number)}),
             total=len(items),
             chosen=chosen,
             query=_query(chosen),
@@ -239,6 +248,7 @@ class _Pages:
             can_correct=shape is not None and content is not None and not item.questions,
             pages=pages_of(item.row, content, values),
             text=text_of(item.row, content, values) if content is not None else [],
+            left_out=left_out(item.row, content),
             trouble=trouble,
             reasons=reasons,
             holder=holder,
@@ -453,6 +463,11 @@ def _filtered(items: list[Item], chosen: dict[str, str]) -> list[Item]:
     wanted = Filter(chosen["pipeline"] or None, chosen["reason"] or None, chosen["field"] or None, seconds)
     now = time.time()
     return [item for item in items if wanted.takes(item, now)]
+
+
+def _number(text: str) -> int:
+    """The number of a page; what is none is the first."""
+    return max(1, int(text)) if text.isascii() and text.isdecimal() and len(text) < 9 else 1
 
 
 def _age(seconds: float) -> str:

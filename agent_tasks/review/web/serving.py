@@ -100,6 +100,7 @@ def _listening(where: Where) -> socket.socket:
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((where.host, where.port))
+        made.listen()  # who opens the link before the server is up waits, and is not refused
     except OSError as error:
         made.close()
         raise ConfigurationError(

@@ -14,7 +14,7 @@ from agent_tasks.documents.grounding import FieldGrounding, GroundingStatus
 from agent_tasks.documents.place_pictures import has_pictures
 from agent_tasks.review.values import Shape
 
-__all__ = ["Frame", "Mark", "Page", "Value", "full_page", "pages_of", "text_of", "values_of"]
+__all__ = ["Frame", "Mark", "Page", "Value", "full_page", "left_out", "pages_of", "text_of", "values_of"]
 
 MAX_PAGES = 60
 MAX_TEXT = 300_000
@@ -36,6 +36,8 @@ class Value:
     """What is known of its place, in words."""
     note: str = ""
     is_person: bool = False
+    sure: float | None = None
+    """How sure it is, where the pipeline asks for that."""
 
     @property
     def is_long(self) -> bool:
@@ -83,7 +85,8 @@ def values_of(row: DocumentRow, shape: Shape | None) -> list[Value]:
         entry = found.get(path)
         status, said = _evidence(entry, value)
         note = entry.note or "" if entry is not None else ""
-        made.append(Value(len(made), path, _text(value), status, said, note, path in mine))
+        sure = row.confidence.get(path.removeprefix(shape.prefix) if shape is not None else path)
+        made.append(Value(len(made), path, _text(value), status, said, note, path in mine, sure))
     return made
 
 
@@ -148,6 +151,19 @@ def pages_of(row: DocumentRow, content: DocumentContent | None, values: list[Val
                     frames.setdefault(place.page, []).append(frame)
                     linked.add(value)
     return [Page(number, tuple(frames.get(number, ()))) for number in sorted(numbers)[:MAX_PAGES]]
+
+
+def left_out(row: DocumentRow, content: DocumentContent | None) -> list[str]:
+    """What a page does not show of a long document, in sentences."""
+    if content is None:
+        return []
+    said = []
+    if len(content.text) > MAX_TEXT:
+        said.append(f"The first {MAX_TEXT:,} of {len(content.text):,} characters are shown.")
+    numbers = {span.place.page for span in content.page_spans() if span.place.page is not None}
+    if has_pictures(row.document) and len(numbers) > MAX_PAGES:
+        said.append(f"{MAX_PAGES} of {len(numbers)} pages are shown.")
+    return said
 
 
 def full_page(page: int) -> Place:
