@@ -46,6 +46,38 @@ def options(
 
 @app.command(epilog=EXIT_CODES)
 @reported
+def init(
+    documents: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with your documents.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="DIR2", help="Folder for pipeline.yaml, truth.jsonl and first/."),
+    ] = Path(),
+    samples: Annotated[
+        int, typer.Option(min=1, max=10, help="Documents that the model sees for its proposal.")
+    ] = 3,
+    run_first: Annotated[
+        bool, typer.Option("--run/--no-run", help="Carry the first ten documents through it.")
+    ] = True,
+) -> None:
+    """Propose a pipeline for a folder of documents, and try it.
+
+    A model looks at some of the documents, and proposes their kinds and
+    fields. What it proposes is written as a commented pipeline file, the
+    first ten documents are worked on with it, and what was found in them is
+    written as a first file of right values, to be checked by you. Nothing is
+    overwritten.
+
+    [bold]Example[/]
+
+        agent-tasks init invoices --out invoices-pipeline
+    """
+    from agent_tasks.cli.init import init_folder
+
+    raise typer.Exit(init_folder(documents, out=out, samples=samples, run=run_first))
+
+
+@app.command(epilog=EXIT_CODES)
+@reported
 def run(
     documents: Annotated[
         Path, typer.Argument(metavar="DIR", help="Folder with the documents (txt, md, html, pdf, docx).")

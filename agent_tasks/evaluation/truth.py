@@ -34,6 +34,8 @@ class RightDocument(BaseModel):
     """Whether it should end as failed: it is damaged, or there is nothing in it."""
     may_fail: bool = False
     """Whether it may fail where a part is not installed (text recognition); it is left out then."""
+    checked: bool = True
+    """Whether a person has looked at it; what nobody has looked at is not judged by."""
     note: str = ""
     """What makes it hard; for people."""
 
@@ -64,10 +66,17 @@ def read_truth(path: Path) -> dict[str, RightDocument]:
     except UnicodeDecodeError as error:
         raise _error(path, None, "is not UTF-8. Save it as UTF-8") from error
     found: dict[str, RightDocument] = {}
+    unchecked: set[str] = set()
     for line, one in _from_csv(path, text) if path.suffix.lower() == ".csv" else _from_lines(path, text):
-        if one.document in found:
+        if one.document in found or one.document in unchecked:
             raise _error(path, line, f"names {one.document} a second time. Leave one of the two out")
-        found[one.document] = one
+        if one.checked:
+            found[one.document] = one
+        else:
+            unchecked.add(one.document)
+    if not found and unchecked:
+        what = f"has {len(unchecked)} lines, and nobody has looked at one"
+        raise _error(path, None, f"{what}. Correct what is wrong in them, and set `checked` to true")
     if not found:
         raise _error(path, None, "names no document. Add a line for each document whose values are known")
     return found

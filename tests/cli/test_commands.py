@@ -17,6 +17,7 @@ from agent_tasks.errors import EmbeddedServiceError, PipelineError
 
 COMMANDS = [
     *(
+        "init",
         "run",
         "check",
         "graph",

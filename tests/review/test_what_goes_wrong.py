@@ -146,6 +146,7 @@ def copied(batch: Bench, count: int) -> None:
         journal.execute(copying, (count,))
 
 
+@pytest.mark.timeout(240)
 async def test_two_thousand_documents_are_paged_and_quick(bench: MakeBench) -> None:
     batch = bench()
     await unclear(batch)
