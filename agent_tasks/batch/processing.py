@@ -22,6 +22,7 @@ from agent_tasks.batch.records import (
     DocumentStatus,
     Failure,
 )
+from agent_tasks.batch.releases import Releases
 from agent_tasks.confidence import signs_of
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.documents.attachments import AttachedFile, attached_files, unread_attachments
@@ -55,8 +56,6 @@ logger = get_logger("agent_tasks.batch.processing")
 LOOKED_AT_TOGETHER = 500
 """Documents whose rows are looked up in one statement."""
 
-_RELEASED_TOGETHER = 20  # documents whose conversations are deleted together
-
 
 async def process_documents(batch: Batch, files: Sequence[DocumentFile]) -> list[DocumentStatus | None]:
     """Bring a chunk of documents to their states, as many at a time as the batch has slots.
@@ -70,7 +69,7 @@ async def process_documents(batch: Batch, files: Sequence[DocumentFile]) -> list
         AgentTasksError: The reason why the whole batch stops. Documents in flight are finished first, since
             their turns are paid for.
     """
-    releases = _Releases(batch)
+    releases = Releases(batch)
     known = _KnownDocuments(batch, [file.name for file in files])
 
     async def one(file: DocumentFile) -> DocumentStatus | None:
@@ -112,44 +111,8 @@ class _KnownDocuments:
         return name not in self._known
 
 
-class _Releases:
-    """The conversations of settled documents: some are deleted together, beside the work on others.
-
-    Until then the ledger has them: a process that dies leaves them to the end of the next run, or the sweep.
-    """
-
-    def __init__(self, batch: Batch) -> None:
-        self._batch = batch
-        self._waiting: dict[str, str | None] = {}
-        self._begun: list[asyncio.Task[None]] = []
-
-    def add(self, owner: str, held: str | None) -> None:
-        """Delete what is a document's, worked on under the lease `held`, with that of others."""
-        self._waiting[owner] = held
-        if len(self._waiting) >= _RELEASED_TOGETHER:
-            self._begin()
-
-    def _begin(self) -> None:
-        waiting, self._waiting = self._waiting, {}
-        self._begun.append(asyncio.create_task(self._batch.release_documents(waiting)))
-
-    async def finish(self) -> None:
-        """Delete what is left, and wait for all of it. Raises the reason why the whole batch stops."""
-        if self._waiting:
-            self._begin()
-        try:
-            await asyncio.gather(*self._begun)
-        except JournalError as error:
-            self._batch.breaker.stop(error)
-
-    def cancel(self) -> None:
-        """Give up what is under way; it stays in the ledger."""
-        for task in self._begun:
-            task.cancel()
-
-
 async def _process_document(
-    batch: Batch, file: DocumentFile, releases: _Releases, documents: _KnownDocuments
+    batch: Batch, file: DocumentFile, releases: Releases, documents: _KnownDocuments
 ) -> DocumentStatus | None:
     """Bring one document to its state, commit the row, and have its conversations deleted.
 
