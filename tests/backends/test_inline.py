@@ -11,6 +11,7 @@ import pytest
 
 from agent_tasks.backends.base import Mark, TurnRequest
 from agent_tasks.backends.responses import ResponsesBackend
+from agent_tasks.backends.responses.words import VersionWords
 from agent_tasks.errors import ConfigurationError, TransportError
 from agent_tasks.journal import Journal
 from agent_tasks.operations import (
@@ -76,6 +77,16 @@ async def workspace(running: ThreadService, way: Lesser, folder: Path) -> AsyncI
         yield Workspace(backend, journal, scope="test")
 
 
+@asynccontextmanager
+async def project(running: ThreadService, way: Lesser, folder: Path) -> AsyncIterator[Workspace]:
+    """With agents."""
+    async with (
+        Journal(f"sqlite+aiosqlite:///{folder}/journal.db") as journal,
+        ResponsesBackend.of_project(running.endpoint, None, transport=way) as backend,
+    ):
+        yield Workspace(backend, journal, scope="test")
+
+
 async def ask(ws: Workspace, prompt: str, tools: ToolSet, after: TurnResult | None = None) -> TurnResult:
     spec = AgentSpec(name="clerk", model="scripted", instructions="Work.", tools=tools.definitions)
     agent = await ensure_agent(ws, spec, owner="doc")
@@ -115,6 +126,34 @@ async def test_a_turn_with_rounds_and_one_after_it(
     if not keeps:
         assert way.sent[-1]["input"][0]["role"] == "user"
         assert len(way.sent[-1]["input"]) > len(way.sent[0]["input"])
+
+
+@pytest.mark.parametrize("server", ["agents", *SERVERS])
+async def test_a_call_that_is_asked_for_is_asked_for_once(
+    running: ThreadService, tmp_path: Path, server: str
+) -> None:
+    """A turn whose first round has to call a function would otherwise have to in each round, for ever."""
+    lists, keeps = SERVERS.get(server, (True, True))
+    way, told = Lesser(lists=lists, keeps=keeps), Statuses()
+    of_server = workspace(running, way, tmp_path)
+    async with of_server if server in SERVERS else project(running, way, tmp_path) as ws:
+        tools = told.tools.definitions
+        spec = AgentSpec(name="clerk", model="scripted", instructions="Work.", tools=tools)
+        agent = await ensure_agent(ws, spec, owner="doc")
+        choice = {"type": "function", "function": {"name": "status"}}
+        turn = TurnSpec(step="forced", agent=agent, prompt="Once", owner="doc", tool_choice=choice)
+        assert (await run_turn(ws, turn, tools=told.tools)).text == "It says: status 1"
+        await release_owner(ws, "doc")
+    first, second = way.sent
+    assert first["tool_choice"] == {"type": "function", "name": "status"}
+    assert "tool_choice" not in second
+
+
+@pytest.mark.parametrize(("choice", "later"), [("none", "none"), ("auto", "auto"), ("required", None)])
+def test_what_is_no_order_to_call_holds_for_all_rounds(choice: str, later: str | None) -> None:
+    request = TurnRequest("clerk:1", "Hello", tool_choice=choice)
+    assert VersionWords().fields(request)["tool_choice"] == choice
+    assert VersionWords().fields(request, later=True).get("tool_choice") == later
 
 
 @pytest.mark.parametrize("lists", [True, False], ids=["lists", "no lists"])

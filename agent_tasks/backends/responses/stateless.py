@@ -99,7 +99,8 @@ class StatelessTurns:
 
     async def _ask(self, ref: TurnRef, memory: Memory) -> AsyncGenerator[TurnUpdate, None]:
         sent = [_as_sent(item) for item in memory if item.get("type") != _ROUND]
-        body = {**self._words.fields(_request(ref)), "input": sent, "stream": True, "store": False}
+        fields = self._words.fields(_request(ref), later=ref.round > 1)
+        body = {**fields, "input": sent, "stream": True, "store": False}
         response: JsonObject | None = None
         async with self._client.stream("POST", "/responses", body=body) as events:
             async for event in events:

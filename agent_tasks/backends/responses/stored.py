@@ -128,7 +128,7 @@ class StoredTurns:
             ref = replace(ref, spent=ref.spent + usage_of(found.response))
         if ref.request is None:
             raise ValueError("a round is answered with what the turn asks: TurnRef.request")
-        fields = self._words.fields(ref.request)
+        fields = self._words.fields(ref.request, later=True)
         self._rounds.waiting.pop(ref.turn_id, None)
         after = replace(ref, round=ref.round + 1)
         async with aclosing(self._created(after, fields, items, starts=False)) as updates:

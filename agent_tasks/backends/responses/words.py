@@ -21,15 +21,20 @@ _NAME_LENGTH = 63  # of an agent's name, its mark included (docs/wire.md, "The s
 class Words(Protocol):
     """How a request speaks of its agent."""
 
-    def fields(self, request: TurnRequest) -> JsonObject:
-        """The fields of `POST /responses` that say what answers, and how."""
+    def fields(self, request: TurnRequest, *, later: bool = False) -> JsonObject:
+        """The fields of `POST /responses` that say what answers, and how.
+
+        Args:
+            request: what the turn asks.
+            later: whether it is a round after the first, which answers calls.
+        """
         ...
 
 
 class VersionWords:
     """The agent is kept on the service, as a version that the request refers to."""
 
-    def fields(self, request: TurnRequest) -> JsonObject:
+    def fields(self, request: TurnRequest, *, later: bool = False) -> JsonObject:
         """A reference with its version.
 
         Raises:
@@ -56,13 +61,13 @@ class VersionWords:
                 setting="agent",
             )
         reference = {"type": "agent_reference", "name": name, "version": version}
-        return {"agent_reference": reference, **_bounds(request)}
+        return {"agent_reference": reference, **_bounds(request, later)}
 
 
 class InlineWords:
     """The agent is in the request; nothing of it is kept on the service."""
 
-    def fields(self, request: TurnRequest) -> JsonObject:
+    def fields(self, request: TurnRequest, *, later: bool = False) -> JsonObject:
         """Model, instructions and tools.
 
         Raises:
@@ -83,7 +88,7 @@ class InlineWords:
             "top_p": spec.top_p,
             "text": _text(request.response_format or spec.response_format),
         }
-        return {name: value for name, value in given.items() if value is not None} | _bounds(request)
+        return {name: value for name, value in given.items() if value is not None} | _bounds(request, later)
 
 
 def definition(spec: AgentSpec) -> JsonObject:
@@ -111,8 +116,11 @@ def marked(mark: Mark, round: int) -> dict[str, str]:
     return {**metadata_of(mark), ROUND_FIELD: str(round)}
 
 
-def _bounds(request: TurnRequest) -> JsonObject:
-    given = {"tool_choice": _choice(request.tool_choice), "max_output_tokens": request.max_completion_tokens}
+def _bounds(request: TurnRequest, later: bool) -> JsonObject:
+    choice = _choice(request.tool_choice)
+    if later and choice not in ("auto", "none"):
+        choice = None  # a call that is asked for in every round would be made for ever
+    given = {"tool_choice": choice, "max_output_tokens": request.max_completion_tokens}
     return {name: value for name, value in given.items() if value is not None}
 
 
