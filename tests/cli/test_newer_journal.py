@@ -11,14 +11,20 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from agent_tasks.cli.app import app
 from agent_tasks.journal import Journal
 from tests.batch.support import SMALL
 
-COMMANDS = {
+QUICK_COMMANDS = {
     "approvals": ["approvals", "list"],
     "calls": ["calls", "list"],
     "sweep": ["resources", "sweep", "--yes"],
+}
+"""Those that leave Prefect's environment to the process: they are run in this one."""
+
+COMMANDS = {
     "run": ["run", "documents", "--pipeline", "pipeline.yaml", "--out", "out"],
     "fork": ["fork", "out", "--from", "review", "--out", "fork"],
     "doctor": ["doctor", "--offline"],
@@ -54,12 +60,31 @@ def test_each_command_says_which_version_wrote_it_and_what_to_do(folder: Path, c
         [sys.executable, "-c", "from agent_tasks.cli import main; main()", *COMMANDS[command]],
         capture_output=True, text=True, timeout=120, env=environment, cwd=folder,
     )  # fmt: skip
-    said = " ".join((ended.stdout + ended.stderr).split())
-    assert ended.returncode == 1, said
+    _refused(folder, ended.returncode, ended.stdout + ended.stderr)
+    if command != "run":  # which starts the servers while it looks
+        _started_nothing(folder)
+
+
+@pytest.mark.parametrize("command", QUICK_COMMANDS)
+def test_each_quick_command_says_which_version_wrote_it_and_what_to_do(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["agent-tasks"])
+    monkeypatch.setattr("agent_tasks.local.servers.use_prefect_environment", lambda settings: None)
+    ended = CliRunner().invoke(app, QUICK_COMMANDS[command])
+    _refused(folder, ended.exit_code, ended.output)
+    _started_nothing(folder)
+
+
+def _refused(folder: Path, code: int, output: str) -> None:
+    said = " ".join(output.split())
+    assert code == 1, said
     assert "has schema 0099: a newer prefect-azure-agents wrote it, 7.8.9" in said, said
     assert "Upgrade prefect-azure-agents to 7.8.9, or take another journal" in said
     assert "Traceback" not in said
     assert not (folder / "out").exists()
-    if command != "run":  # which starts the servers while it looks
-        there = {path.name for path in (folder / "state").iterdir()}
-        assert there <= {"journal.db", "journal.db.workers", ".gitignore", "prefect"}, "something is started"
+
+
+def _started_nothing(folder: Path) -> None:
+    there = {path.name for path in (folder / "state").iterdir()}
+    assert there <= {"journal.db", "journal.db.workers", ".gitignore", "prefect"}, "something is started"
