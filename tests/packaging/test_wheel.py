@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
 import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -60,11 +63,11 @@ async def document_batch(out: str):
 class Installation:
     """A virtual environment with pip and nothing else, and a folder to work in."""
 
-    def __init__(self, folder: Path) -> None:
-        self.python = folder / "venv" / "bin" / "python"
+    def __init__(self, folder: Path, environment: Path) -> None:
+        self.python = environment / "bin" / "python"
         self.work = folder / "work"
         self.work.mkdir()
-        venv.create(folder / "venv", with_pip=True)
+        venv.create(environment, with_pip=True)
         ours = ("PYTHON", "VIRTUAL_ENV", "AGENT_TASKS_", "PREFECT_", "PROJECT_", "MODEL_")
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         self.environment |= {"HOME": str(folder), "PATH": f"{self.python.parent}:{os.defpath}"}
@@ -86,18 +89,34 @@ class Installation:
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """An environment with the wheel of this tree and its extra `local`, as pinned."""
     folder = tmp_path_factory.mktemp("installed")
+    # Where this one is, uv links the files from its cache for both: their bytecode fits too.
+    with TemporaryDirectory(prefix="wheel-", dir=sys.prefix) as environment:
+        yield _installed(folder, Path(environment))
+
+
+def _installed(folder: Path, environment: Path) -> Installation:
     uv = [sys.executable, "-m", "uv"]
     _done([*uv, "build", "--quiet", "--wheel", "--out-dir", str(folder / "dist"), str(ROOT)])
     (wheel,) = (folder / "dist").glob("*.whl")
-    made = Installation(folder)
+    made = Installation(folder, environment)
     (folder / "pins.txt").write_text(_pins())
     wanted = ["-c", str(folder / "pins.txt"), f"prefect-azure-agents[local] @ {wheel.as_uri()}"]
     _done([*uv, "pip", "install", "--quiet", "--python", str(made.python), *wanted])
+    _share_bytecode(Path(sysconfig.get_path("purelib")), environment)
     _furnish(made.work)
     return made
+
+
+def _share_bytecode(ours: Path, environment: Path) -> None:
+    """Give an environment what is compiled in ours; Python takes what fits a file's size and time."""
+    (theirs,) = environment.glob("lib/python*/site-packages")
+    for cache in ours.rglob("__pycache__"):
+        beside = theirs / cache.relative_to(ours).parent
+        if beside.is_dir() and not (beside / cache.name).exists():
+            shutil.copytree(cache, beside / cache.name, copy_function=os.link)
 
 
 def _furnish(folder: Path) -> None:
