@@ -15,6 +15,7 @@ from contextlib import nullcontext, suppress
 from typing import Any
 
 from agent_tasks.batch.context import Batch
+from agent_tasks.batch.known import KnownDocuments
 from agent_tasks.batch.observer import observer
 from agent_tasks.batch.records import (
     AwaitedDecision,
@@ -70,7 +71,7 @@ async def process_documents(batch: Batch, files: Sequence[DocumentFile]) -> list
             their turns are paid for.
     """
     releases = Releases(batch)
-    known = _KnownDocuments(batch, [file.name for file in files])
+    known = KnownDocuments(batch, [file.name for file in files])
 
     async def one(file: DocumentFile) -> DocumentStatus | None:
         async with batch.slots:
@@ -90,29 +91,8 @@ async def process_documents(batch: Batch, files: Sequence[DocumentFile]) -> list
     return batch.results_of(states)
 
 
-class _KnownDocuments:
-    """Which documents of a chunk have a row, or a decision about one; looked up once for all of them.
-
-    What is new stays so: others neither work on these documents, nor decide about one that has no row.
-    """
-
-    def __init__(self, batch: Batch, names: Sequence[str]) -> None:
-        self._batch = batch
-        self._names = names
-        self._looking = asyncio.Lock()
-        self._known: set[str] | None = None
-
-    async def lack(self, name: str) -> bool:
-        """Whether a document is new."""
-        async with self._looking:
-            if self._known is None:
-                journal, scope = self._batch.ws.journal, self._batch.ws.scope
-                self._known = await journal.documents.known(scope, self._batch.key, self._names)
-        return name not in self._known
-
-
 async def _process_document(
-    batch: Batch, file: DocumentFile, releases: Releases, documents: _KnownDocuments
+    batch: Batch, file: DocumentFile, releases: Releases, documents: KnownDocuments
 ) -> DocumentStatus | None:
     """Bring one document to its state, commit the row, and have its conversations deleted.
 

@@ -157,6 +157,8 @@ def _display(name: str) -> str:
 
 
 def _escaped(name: str) -> str:
+    if name.isascii() and "\\" not in name:
+        return name
     return os.fsencode(_LIKE_AN_ESCAPE.sub(r"\\x5c", name)).decode("utf-8", "backslashreplace")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import io
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import PurePath
@@ -36,7 +37,7 @@ _Draw: TypeAlias = Callable[[int, Cut], Any]
 
 def has_pictures(name: str) -> bool:
     """Return whether documents of this name have pages that can be drawn."""
-    return PurePath(name).suffix.lower() in (".pdf", *PICTURE_EXTENSIONS)
+    return os.path.splitext(name)[1].lower() in (".pdf", *PICTURE_EXTENSIONS)
 
 
 def pictures(content: bytes, name: str, places: Sequence[Place], limits: ReadingLimits) -> list[bytes]:

@@ -87,6 +87,7 @@ class ResponsesBackend:
     ) -> None:
         self._client = client
         self._can = can
+        self._capabilities = capabilities_of(can)
         self._agents = agents
         self._identity = identity or client.endpoint
         self._service = ResponsesService(client, can)
@@ -139,7 +140,7 @@ class ResponsesBackend:
     @property
     def capabilities(self) -> Capabilities:
         """What follows from what the endpoint has."""
-        return capabilities_of(self._can)
+        return self._capabilities
 
     # --- what is created -------------------------------------------------------------------------------
 
