@@ -92,7 +92,8 @@ def main(places: list[str], suffixes: tuple[str, ...], most: int) -> None:
 
 
 def _counted(text: str) -> Counter[str]:
-    return Counter(_WORDS.findall(unicodedata.normalize("NFKC", text).lower()))
+    """Count words; where one may be broken is no part of it."""
+    return Counter(_WORDS.findall(unicodedata.normalize("NFKC", text).replace("\u00ad", "").lower()))
 
 
 def _others(suffix: str, content: bytes) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +28,7 @@ MAX_ATTACHMENTS = 200
 MAX_ANNOTATIONS = 10_000
 """Fields and notes of one page that are read."""
 _MOST_BEFORE = 1 << 16  # bytes of something else, which some put before the file
+_OBJECT = re.compile(rb"^\d+ \d+ obj\b|[\r\n]\d+ \d+ obj\b")
 _FEW_CHARACTERS = 60  # on a page that is a picture: a stamp, a page number
 _MOST_OF_THE_PAGE = 0.6
 _PIXELS_PER_POINT, _MOST_PIXELS = 150 / 72, 5_000_000
@@ -35,11 +37,15 @@ _MAX_OBJECTS = 2_000  # of a page that are looked at for pictures
 
 def read_pdf(content: bytes, filename: str, limits: ReadingLimits) -> DocumentContent:
     """Read the text of a PDF, the values of its form and its notes, and the files attached to it."""
-    if (begin := content.find(b"%PDF-", 0, _MOST_BEFORE)) < 0:
+    if (begin := content.find(b"%PDF-", 0, _MOST_BEFORE)) >= 0:
+        content = content[begin:]
+    elif _OBJECT.search(content, 0, _MOST_BEFORE) and b"trailer" in content[-_MOST_BEFORE:]:
+        content = b"%PDF-1.7\n" + content  # its first line is lost, or garbled
+    else:
         raise UnreadableDocumentError(
             f"{filename} is not a PDF file, whatever its name says", document=filename
         )
-    with opened(content[begin:], filename) as document:
+    with opened(content, filename) as document:
         if (pages := len(document)) > limits.max_pages:
             raise too_long(filename, f"has {pages:,} pages", f"{limits.max_pages:,} pages")
         work = _Document(document, filename, limits)

@@ -14,6 +14,8 @@ from agent_tasks.documents.readers.pdf_page import Frame
 
 _HIDDEN = pdfium.FPDF_ANNOT_FLAG_HIDDEN | pdfium.FPDF_ANNOT_FLAG_NOVIEW
 _CHECKED = (pdfium.FPDF_FORMFIELD_CHECKBOX, pdfium.FPDF_FORMFIELD_RADIOBUTTON)
+_CHOICES = (pdfium.FPDF_FORMFIELD_COMBOBOX, pdfium.FPDF_FORMFIELD_LISTBOX)
+_MAX_OPTIONS = 10_000  # of one field
 _BUTTONS = (pdfium.FPDF_FORMFIELD_PUSHBUTTON, pdfium.FPDF_FORMFIELD_SIGNATURE)
 _PASSWORD = 1 << 13
 _COMMENTS = {
@@ -135,8 +137,20 @@ def _field(annotation: Any, form: Any) -> tuple[str, str] | None:
         return part, "[x]" if pdfium.FPDFAnnot_IsChecked(form, annotation) else "[ ]"
     if kind in _BUTTONS or pdfium.FPDFAnnot_GetFormFieldFlags(form, annotation) & _PASSWORD:
         return None
-    value = _text(lambda *to: pdfium.FPDFAnnot_GetFormFieldValue(form, annotation, *to)).strip()
+    value = (_chosen(annotation, form) if kind in _CHOICES else "") or _text(
+        lambda *to: pdfium.FPDFAnnot_GetFormFieldValue(form, annotation, *to)
+    ).strip()
     return (part, value) if value else None
+
+
+def _chosen(annotation: Any, form: Any) -> str:
+    """Return what a field shows of its choices: their labels, where the values that it sends are others."""
+    options = range(min(pdfium.FPDFAnnot_GetOptionCount(form, annotation), _MAX_OPTIONS))
+    return "\n".join(
+        _text(lambda *to, i=i: pdfium.FPDFAnnot_GetOptionLabel(form, annotation, i, *to)).strip()
+        for i in options
+        if pdfium.FPDFAnnot_IsOptionSelected(form, annotation, i)
+    )
 
 
 def _edges(annotation: Any, frame: Frame) -> Edges | None:

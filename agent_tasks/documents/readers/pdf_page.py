@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import re
 import struct
 from collections.abc import Iterator
@@ -31,6 +32,10 @@ _HALVES = re.compile("[\ud800-\udfff]")
 """What PDFium has for a character beyond 16 bits: two, with one box."""
 _ODD = re.compile("[\ud800-\udfff\x01-\x08\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufb00-\ufb06\ufffe]")
 """What `_written` changes."""
+_SAMPLED = 40  # blanks of a page that are looked at
+_GAP, _WIDER = 0.095, 4.0  # of a word: heights of its line, and times its usual one
+_BEFORE_A_GAP = frozenset(".,;:)]}!?%\u2019\u201d")
+_AFTER_A_GAP = frozenset("([{\u2018\u201c$€£§")
 _LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"})
 
 
@@ -104,6 +109,7 @@ class PageText:
         """A character for each that PDFium counts."""
         self._has_alone = _ALONE.search(self.text) is not None
         self._has_odd = _ODD.search(self.text) is not None
+        self._lacks_blanks = _are_guessed(self._handle, self.text)
         self._size = frame.shown_size
         self._left, self._top = frame.left, frame.bottom + frame.height
 
@@ -162,7 +168,27 @@ class PageText:
                 yield start, hyphen.end()
                 start = hyphen.end()
                 hyphen = _HYPHENS.search(self.text, start, end)
-            yield start, end
+            if self._lacks_blanks and end - start > 2 and not self._frame.turns:
+                yield from self._at_gaps(start, end)
+            else:
+                yield start, end
+
+    def _at_gaps(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """Yield the words of what PDFium takes for one: it misses narrow blanks beside narrow letters."""
+        text = self.text
+        may_part = [i for i in range(start + 1, end) if _may_part(text[i - 1], text[i])]
+        if may_part:
+            boxes = [self._shown(i) for i in range(start, end)]
+            gaps = [after[0] - before[2] for before, after in itertools.pairwise(boxes)]
+            usual = max(sorted(gaps)[(len(gaps) - 1) // 2], 0.0)
+            for i in may_part:
+                _, top, right, bottom = boxes[i - start - 1]
+                left, other_top, _, other_bottom = boxes[i - start]
+                is_level = top < other_bottom and other_top < bottom
+                if is_level and left - right > max(_GAP * (bottom - top), _WIDER * usual):
+                    yield start, i
+                    boxes, start = boxes[i - start :], i
+        yield start, end
 
     def _character_by_character(self, start: int, end: int, turns: int) -> Iterator[Word]:
         begin, edges, is_glued = start, self._shown(start), False
@@ -204,6 +230,21 @@ class PageText:
         elif turns == 3:  # from bottom to top
             left, top, right, bottom = height - bottom, left, height - top, right
         return Word(text, left, top, right, bottom, box)
+
+
+def _are_guessed(handle: Any, text: str) -> bool:
+    """Whether a page has few blanks of its own: PDFium puts them where letters stand apart."""
+    blanks = [match.start() for match in re.finditer(" ", text)]
+    sample = blanks[:: max(1, len(blanks) // _SAMPLED)]
+    guessed = sum(pdfium.FPDFText_IsGenerated(handle, i) == 1 for i in sample)
+    return guessed > 0.2 * len(sample)
+
+
+def _may_part(before: str, after: str) -> bool:
+    """Whether a blank may stand between two characters; within a number, none is looked for."""
+    if after.isalpha() or after in _AFTER_A_GAP:
+        return before.isalnum() or before in _BEFORE_A_GAP
+    return after.isdigit() and before.isalpha()
 
 
 def _written(text: str) -> str:

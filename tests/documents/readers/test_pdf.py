@@ -149,6 +149,22 @@ class TestOrder:
     def test_a_word_broken_over_a_line_keeps_its_hyphen(self) -> None:
         assert read(pdf(["hyphen-", "ated"])).text == "hyphen-\nated"
 
+    def test_words_stand_apart_beside_narrow_letters_where_the_page_has_no_blanks(self) -> None:
+        lines = ["the final Claims of all 14 cars", "(at will) local, one part in 3.5 mm"]
+
+        def draw(canvas: Canvas) -> None:
+            for number, line in enumerate(lines):
+                x, y = 50.0, 780 - 14 * number
+                for word in line.split():
+                    canvas.drawString(x, y, word)
+                    x += canvas.stringWidth(word) + 1.4
+            canvas.drawString(50, 740, "3")  # digits that stand a little apart are one number
+            canvas.drawString(50 + canvas.stringWidth("3") + 1.4, 740, "750")
+            for number, letter in enumerate("spouse"):  # and so are letters that are all spaced out
+                canvas.drawString(50 + 6.7 * number, 720, letter)
+
+        assert read(drawn(draw)).text.split() == " ".join([*lines, "3750", "spouse"]).split()
+
     def test_pages_follow_each_other(self) -> None:
         found = read(pdf(["Invoice 7", "Total (net): 12.00 €"], ["Page two"]))
         assert found.text == "Invoice 7\nTotal (net): 12.00 €\n\nPage two"
@@ -208,6 +224,14 @@ class TestOnThePage:
         [place] = found.places(start, start + 8)
         assert (place.page, place.part) == (1, "form field total")
         assert place.boxes[0].left == pytest.approx(300 / 595, abs=0.01)
+
+    def test_a_choice_is_read_as_it_is_shown_not_as_it_is_sent(self) -> None:
+        def draw(canvas: Canvas) -> None:
+            cities = [("Berlin", "46"), ("Paris", "47")]
+            canvas.acroForm.choice(name="city", value="Berlin", options=cities, x=50, y=600)
+            canvas.acroForm.choice(name="free", value="Oslo", options=["Oslo", "Rome"], x=50, y=560)
+
+        assert read(drawn(draw)).text.split() == ["Berlin", "Oslo"]
 
     def test_notes_and_comments_are_marked_as_such(self) -> None:
         def annotate(writer: PdfWriter) -> None:
@@ -400,6 +424,10 @@ class TestRefused:
         for limits in ({"max_pages": 1}, {"max_characters": 4}):
             with pytest.raises(DocumentTooLongError):
                 read_document(content, "a.pdf", limits=replace(DEFAULT_LIMITS, **limits))
+
+    def test_a_file_without_its_first_line_is_read(self) -> None:
+        content = pdf(["Invoice 4711"])
+        assert read(content[content.index(b"\n", 9) :]).text == "Invoice 4711"
 
     def test_a_damaged_page_is_named_and_the_others_are_read(self) -> None:
         def damage(writer: PdfWriter) -> None:
