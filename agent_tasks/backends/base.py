@@ -225,12 +225,29 @@ class ApprovalDecision:
     """For the server, if the call is made; may hold secrets."""
 
 
+class ImageInput(BaseModel):
+    """An image that a prompt shows to its agent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    key: str
+    """What it shows, such as a page of a document at a size; never of when it was made."""
+    name: str
+    """The file's own name."""
+    file_id: str = ""
+    """The file on the service; empty: it is not uploaded yet."""
+    detail: Literal["auto", "low", "high"] = "auto"
+    """How closely the model looks at it."""
+
+
 @dataclass(frozen=True)
 class TurnRequest:
     """One prompt to one agent."""
 
     agent_id: str
     prompt: str
+    images: tuple[ImageInput, ...] = ()
+    """What the prompt shows, in this order."""
     conversation: str | None = None
     """None: a new conversation."""
     prompt_posted: bool = False

@@ -49,6 +49,7 @@ from agent_tasks.pipeline.short_form import EXTRACT
 from agent_tasks.steps import Session, TurnRecord
 from agent_tasks.steps.records import DocumentOutcome
 from agent_tasks.steps.running import DocumentRun, RunLimits, ended_before
+from agent_tasks.steps.scans import Scans
 from agent_tasks.steps.tokens import estimate_tokens
 from agent_tasks.tools import ToolSet
 
@@ -391,7 +392,7 @@ class _DocumentWork:
         self.is_kept = await self._keep()
         if self.is_kept and not self.row.attachments:
             return
-        read = await shared_pool().read_async(content, self.file.name, limits=pipeline.limits.reading)
+        read = await shared_pool().read_async(content, self.file.name, limits=pipeline.reading)
         section = pipeline.file.documents
         self.attached = attached_files(
             self.file, read, suffixes=section.suffixes, ignore=section.ignore, limits=pipeline.limits.reading
@@ -402,7 +403,9 @@ class _DocumentWork:
         self.row.notes = list(read.notes)
         self.row.unread = [*read.unread, *unread_attachments(read)]
         text = read.text
-        if not text:
+        scans = self._scans(content, read) if pipeline.sees else None
+        self.row.readable = bool(text)
+        if not text and scans is None:
             raise EmptyDocumentError(
                 f"{self.file.name} contains no text of its own, only what is attached to it.",
                 document=self.file.name,
@@ -412,6 +415,7 @@ class _DocumentWork:
             **pipeline.prompt_names(),
         }
         run = self._run(read, await self._told_by_people())
+        run.scans = scans
         self._check_length(text, values, run)
         try:
             await self._carry_out(run, values)
@@ -422,8 +426,25 @@ class _DocumentWork:
             logger.debug("%s is for a person to look at: %s", self.file.name, stopped)
         finally:
             self._take(run.outcome)
-        self.row.reasons = [*run.outcome.said(), *self.row.unread, *self._doubts()]
+        by_sight: list[str] = []
+        if scans is not None:
+            self.row.notes += scans.notes()
+            self.row.unread += scans.unread()
+            by_sight = scans.doubts(run.outcome.grounding)
+        self.row.reasons = [*run.outcome.said(), *by_sight, *self.row.unread, *self._doubts()]
         self.row.status = DocumentStatus.NEEDS_REVIEW if self.row.reasons else DocumentStatus.DONE
+
+    def _scans(self, content: bytes, read: DocumentContent) -> Scans | None:
+        """The pages of the document that hold no text of their own, for agents that see."""
+        if not read.scans:
+            return None
+        name, limits = self.file.name, self.batch.pipeline.reading
+
+        async def draw(page: int, max_pixels: int) -> bytes:
+            [image] = await shared_pool().page_images_async(content, name, [page], max_pixels, limits=limits)
+            return image
+
+        return Scans(self.row.content_hash, read.scans, read.recognised, draw)
 
     def _doubts(self) -> list[str]:
         """Work out how sure the values are, where the pipeline asks for it; why they are not sure enough."""

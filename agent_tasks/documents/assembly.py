@@ -37,6 +37,7 @@ class ContentBuilder:
         self.attachments: list[Attachment] = []
         self.notes: list[str] = []
         self.unread: list[str] = []
+        self.scans: list[int] = []
 
     @property
     def is_empty(self) -> bool:
@@ -106,4 +107,5 @@ class ContentBuilder:
             attachments=tuple(self.attachments),
             notes=tuple(self.notes),
             unread=tuple(self.unread),
+            scans=tuple(self.scans),
         )

@@ -124,6 +124,14 @@ class DocumentContent:
     """What a person should know, one sentence each, such as which pages were recognised."""
     unread: tuple[str, ...] = ()
     """What is in the document and not in the text, one sentence each: a person has to look at it there."""
+    scans: tuple[int, ...] = ()
+    """The pages that hold no text of their own: pictures, and those whose fonts do not say what they show."""
+
+    @property
+    def recognised(self) -> frozenset[int]:
+        """The pages whose text was recognised."""
+        places = (section.place for section in self.sections)
+        return frozenset(place.page for place in places if place.page and place.recognised is not None)
 
     def pages(self) -> list[str]:
         """Return the text of each page, slide or sheet; the whole text, where there are none."""

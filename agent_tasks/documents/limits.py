@@ -24,6 +24,10 @@ class ReadingLimits:
     """Of processor time, so that it does not depend on what else the machine does."""
     max_memory: int = 3 * 1024 * 1024 * 1024
     """Bytes of address space of the process that reads; text recognition needs two of the three GiB."""
+    recognise: bool = True
+    """Whether the text of pages that are pictures is recognised, where something is installed for it."""
+    keeps_scans: bool = False
+    """Whether pages without text are for somebody else to look at: they are named, and no reason to fail."""
 
 
 DEFAULT_LIMITS = ReadingLimits()

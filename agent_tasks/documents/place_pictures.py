@@ -10,6 +10,7 @@ import io
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, TypeAlias
 
@@ -22,8 +23,6 @@ from agent_tasks.errors import AgentTasksError, UnreadableDocumentError
 
 VERSION = 1
 """Another one where the same place gives another picture."""
-_PIXELS_PER_POINT = 2.0
-_MAX_PIXELS = 640_000
 _AROUND = 0.045  # shares of the page, at least, above and below
 _AT_LEAST = 0.5  # of the page's width
 _MAX_BOXES = 20
@@ -33,6 +32,24 @@ _FRAME = (208, 32, 32)
 Cut: TypeAlias = tuple[float, float, float, float]
 """Left, top, right and bottom of a piece of a page, as shares of it."""
 _Draw: TypeAlias = Callable[[int, Cut], Any]
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """How finely pages are drawn."""
+
+    pixels_per_point: float = 2.0
+    max_pixels: float = 640_000
+    max_side: int = MAX_PICTURE_SIDE
+    """Pixels of the longer side."""
+
+    def scale(self, width: float, height: float, most: float) -> float:
+        """Return the scale at which something is drawn; `most`: 1 for pixels, more for points."""
+        by_area = float((self.max_pixels / (width * height)) ** 0.5)
+        return min(most, by_area, (self.max_side - 2) / max(width, height))
+
+
+_OF_PLACES = Resolution()
 
 
 def has_pictures(name: str) -> bool:
@@ -53,14 +70,19 @@ def pictures(content: bytes, name: str, places: Sequence[Place], limits: Reading
         UnreadableDocumentError: The document cannot be opened for drawing.
     """
     try:
-        with _pages(content, name) as draw:
+        with drawn_pages(content, name, _OF_PLACES) as draw:
             return [_picture(draw, place) for place in places]
     except (AgentTasksError, MemoryError):
         raise
     except Exception as error:  # of the libraries below
-        raise UnreadableDocumentError(
-            f"{name} cannot be drawn: {error or type(error).__name__}; export it again", document=name
-        ) from error
+        raise cannot_be_drawn(name, error) from error
+
+
+def cannot_be_drawn(name: str, error: Exception) -> UnreadableDocumentError:
+    """Return the error of a document whose pages cannot be drawn."""
+    return UnreadableDocumentError(
+        f"{name} cannot be drawn: {error or type(error).__name__}; export it again", document=name
+    )
 
 
 def _picture(draw: _Draw, place: Place) -> bytes:
@@ -116,7 +138,7 @@ def _framed(drawn: Any, cut: Cut, boxes: Sequence[Box]) -> Any:
 
 
 @contextmanager
-def _pages(content: bytes, name: str) -> Iterator[_Draw]:
+def drawn_pages(content: bytes, name: str, resolution: Resolution) -> Iterator[_Draw]:
     """Give a function that draws a piece of a page of the document."""
     if PurePath(name).suffix.lower() == ".pdf":
         from agent_tasks.documents.readers.pdf import opened
@@ -124,7 +146,7 @@ def _pages(content: bytes, name: str) -> Iterator[_Draw]:
         with opened(content, name) as document:
             if document.get_formtype():
                 document.init_forms()  # values of fields are drawn by it
-            yield lambda page, cut: _of_pdf(document[page - 1], cut)
+            yield lambda page, cut: _of_pdf(document[page - 1], cut, resolution)
     else:
         from agent_tasks.documents.readers.picture import opened_picture, upright
 
@@ -135,28 +157,26 @@ def _pages(content: bytes, name: str) -> Iterator[_Draw]:
             picture.seek(page - 1)
             return upright(picture)
 
-        yield lambda page, cut: _of_picture(shown(page), cut)
+        yield lambda page, cut: _of_picture(shown(page), cut, resolution)
 
 
-def _of_pdf(page: Any, cut: Cut) -> Any:
+def _of_pdf(page: Any, cut: Cut, resolution: Resolution) -> Any:
     try:
         width, height = page.get_size()
         left, top, right, bottom = cut
         size = ((right - left) * width, (bottom - top) * height)
         margins = (left * width, (1 - bottom) * height, (1 - right) * width, top * height)
-        scale = min(
-            _PIXELS_PER_POINT, (_MAX_PIXELS / (size[0] * size[1])) ** 0.5, (MAX_PICTURE_SIDE - 2) / max(size)
-        )
+        scale = resolution.scale(*size, resolution.pixels_per_point)
         return page.render(scale=scale, crop=margins).to_pil().convert("RGB")
     finally:
         page.close()
 
 
-def _of_picture(picture: Any, cut: Cut) -> Any:
+def _of_picture(picture: Any, cut: Cut, resolution: Resolution) -> Any:
     left, top, right, bottom = cut
     edges = (left * picture.width, top * picture.height, right * picture.width, bottom * picture.height)
     piece = picture.crop(tuple(int(edge) for edge in edges))
-    scale = min(1.0, (_MAX_PIXELS / (piece.width * piece.height)) ** 0.5, MAX_PICTURE_SIDE / max(piece.size))
+    scale = resolution.scale(piece.width, piece.height, 1.0)
     if scale < 1:
         piece = piece.resize((max(1, int(scale * piece.width)), max(1, int(scale * piece.height))))
     return piece

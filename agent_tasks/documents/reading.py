@@ -119,7 +119,7 @@ def read_document(content: bytes, name: str, *, limits: ReadingLimits = DEFAULT_
             f"{name} is damaged: {error or type(error).__name__} ({type(error).__name__}); export it again",
             document=name,
         ) from error
-    if not read.text and not read.attachments:
+    if not read.text and not read.attachments and not (limits.keeps_scans and read.scans):
         raise EmptyDocumentError(f"{name} contains no text", document=name)
     if len(read.text) > limits.max_characters:
         raise too_long(name, f"has {len(read.text):,} characters", f"{limits.max_characters:,} characters")

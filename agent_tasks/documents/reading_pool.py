@@ -86,6 +86,24 @@ class ReadingPool:
         asked = transfer.Request(name, content, limits, tuple(places))
         return await self._do_async(asked, lambda parts: transfer.pictures_of(parts, len(asked.places)))
 
+    async def page_images_async(
+        self,
+        content: bytes,
+        name: str,
+        pages: Sequence[int],
+        max_pixels: int,
+        *,
+        limits: ReadingLimits = DEFAULT_LIMITS,
+    ) -> list[bytes]:
+        """Make images of whole pages; see :func:`agent_tasks.documents.page_images.page_images`.
+
+        Raises:
+            DocumentError: A page cannot be drawn, takes too much, or makes its reader crash.
+            ConfigurationError: The processes cannot be started.
+        """
+        asked = transfer.Request(name, content, limits, pages=tuple(pages), max_pixels=max_pixels)
+        return await self._do_async(asked, lambda parts: transfer.images_of(parts, len(asked.pages)))
+
     async def _do_async(self, asked: transfer.Request, take: Callable[[list[bytes]], _Taken]) -> _Taken:
         job = _Job()
         running = asyncio.get_running_loop().run_in_executor(self._threads, self._do, job, asked, take)
@@ -239,7 +257,7 @@ class _Process:
             while True:
                 self._deadline = time.monotonic() + seconds
                 head, parts = transfer.received(self._read_exactly, most)
-                if head.get("kind") == ("pictures" if asked.places else "content"):
+                if head.get("kind") == asked.wants:
                     self.is_spent = int(head.get("memory", 0)) > limits.max_memory // 2
                     return take(parts)
                 if head.get("kind") == "error":

@@ -17,6 +17,7 @@ from typing import NoReturn
 
 from agent_tasks.documents import progress, transfer
 from agent_tasks.documents.limits import ReadingLimits
+from agent_tasks.documents.page_images import page_images
 from agent_tasks.documents.place_pictures import pictures
 from agent_tasks.documents.reading import read_document
 from agent_tasks.errors import AgentTasksError, DocumentTooLongError
@@ -70,6 +71,9 @@ def _read_exactly(size: int) -> bytes:
 def _answer(request: transfer.Request) -> list[bytes | memoryview]:
     name, content, limits = request.name, request.content, request.limits
     try:
+        if request.pages:
+            images = page_images(content, name, request.pages, request.max_pixels)
+            return transfer.pictures(images, _memory())
         if request.places:
             return transfer.pictures(pictures(content, name, request.places, limits), _memory())
         return transfer.answer(read_document(content, name, limits=limits), _memory())

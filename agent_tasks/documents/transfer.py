@@ -24,6 +24,8 @@ MAX_PICTURE_BYTES = 1_000_000
 """Of the picture of a place."""
 MAX_PICTURE_SIDE = 1_600
 """Pixels of such a picture's longer side."""
+MAX_IMAGE_BYTES = 5_000_000
+"""Of the image of a page."""
 
 
 class TransferError(Exception):
@@ -61,24 +63,40 @@ def received(read: Callable[[int], bytes], max_bytes: int) -> tuple[dict[str, An
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for: that a document is read, or that pictures are made of places in it."""
+    """What is asked for: that a document is read, or that pictures are made of places in it, or of pages."""
 
     name: str
     content: bytes
     limits: ReadingLimits
     places: tuple[Place, ...] = ()
-    """Of which pictures are made; none: the document is read."""
+    """Of which pictures are made."""
+    pages: tuple[int, ...] = ()
+    """Of which images are made; no places and no pages: the document is read."""
+    max_pixels: int = 0
+    """Of an image."""
+
+    @property
+    def wants(self) -> str:
+        """The kind of the frame that answers it."""
+        return "pictures" if self.places or self.pages else "content"
 
     def frame(self) -> list[bytes | memoryview]:
         """Return the frame that asks for it."""
-        places = [place.model_dump(include={"page", "boxes"}) for place in self.places]
-        return packed({"name": self.name, "limits": asdict(self.limits), "places": places}, [self.content])
+        head = {
+            "name": self.name,
+            "limits": asdict(self.limits),
+            "places": [place.model_dump(include={"page", "boxes"}) for place in self.places],
+            "pages": self.pages,
+            "max_pixels": self.max_pixels,
+        }
+        return packed(head, [self.content])
 
     @classmethod
     def of(cls, head: dict[str, Any], parts: Sequence[bytes]) -> Request:
         """Return what a frame asks for."""
         places = tuple(Place.model_validate(place) for place in head["places"])
-        return cls(head["name"], parts[0], ReadingLimits(**head["limits"]), places)
+        limits, pages = ReadingLimits(**head["limits"]), tuple(head["pages"])
+        return cls(head["name"], parts[0], limits, places, pages, head["max_pixels"])
 
 
 def answer(content: DocumentContent, memory: int) -> list[bytes | memoryview]:
@@ -92,6 +110,7 @@ def answer(content: DocumentContent, memory: int) -> list[bytes | memoryview]:
         "places": [place.model_dump(exclude_none=True, exclude={"boxes"}) for place in places],
         "notes": content.notes,
         "unread": content.unread,
+        "scans": content.scans,
         "attachments": [attachment.name for attachment in content.attachments],
     }
     parts: list[bytes | memoryview] = [
@@ -130,6 +149,7 @@ def content_of(parts: Sequence[bytes]) -> DocumentContent:
             ),
             notes=tuple(map(str, told["notes"])),
             unread=tuple(map(str, told["unread"])),
+            scans=tuple(map(int, told["scans"])),
         )
     except (ValueError, KeyError, IndexError, TypeError) as error:
         raise TransferError(f"what was read cannot be taken apart: {error}") from error
@@ -151,6 +171,20 @@ def pictures_of(parts: Sequence[bytes], count: int) -> list[bytes]:
     for part in parts:
         if part and not _is_small_png(part):
             raise TransferError("a picture is no PNG, or too large")
+    return list(parts)
+
+
+def images_of(parts: Sequence[bytes], count: int) -> list[bytes]:
+    """Return images of pages, from the parts of their frame: a JPEG for each.
+
+    Raises:
+        TransferError: They are none.
+    """
+    if len(parts) != count:
+        raise TransferError(f"{len(parts)} images were sent for {count} pages")
+    for part in parts:
+        if len(part) > MAX_IMAGE_BYTES or not part.startswith(b"\xff\xd8\xff"):
+            raise TransferError("an image is no JPEG, or too large")
     return list(parts)
 
 

@@ -252,6 +252,7 @@ class Attempts:
         return TurnRequest(
             agent_id=turn.agent.id,
             prompt=turn.prompt,
+            images=turn.images,
             conversation=conversation,
             prompt_posted=prompt_posted,
             tool_choice=turn.tool_choice,

@@ -7,7 +7,15 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
-from agent_tasks.backends.base import AgentSpec, Citation, ConnectedAgent, RemoteFile, RemoteStore, Usage
+from agent_tasks.backends.base import (
+    AgentSpec,
+    Citation,
+    ConnectedAgent,
+    ImageInput,
+    RemoteFile,
+    RemoteStore,
+    Usage,
+)
 from agent_tasks.pending import refuse_pending
 
 __all__ = [
@@ -15,6 +23,7 @@ __all__ = [
     "Citation",
     "ConnectedAgent",
     "Decision",
+    "ImageInput",
     "RemoteAgent",
     "RemoteFile",
     "RemoteStore",
@@ -60,6 +69,8 @@ class TurnSpec(_Model):
     """The step's name in its pipeline, such as `extract`."""
     agent: Annotated[RemoteAgent, BeforeValidator(_awaited)]
     prompt: Annotated[str, BeforeValidator(_awaited)]
+    images: tuple[ImageInput, ...] = ()
+    """What the prompt shows, in this order. Keys are made of the images' keys."""
     conversation: str | None = None
     """The conversation of an earlier turn, to continue it; None begins a new one."""
     after: str | None = None

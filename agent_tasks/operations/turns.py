@@ -34,6 +34,7 @@ _CANCEL_TIMEOUT = 5.0  # seconds for telling the service that a turn is given up
 
 def turn_key(turn: TurnSpec) -> str:
     """The operation key of a turn: all that determines the answer, and whose turn it is."""
+    shown = {"images": [[image.key, image.detail] for image in turn.images]} if turn.images else {}
     return operation_key(
         "turn",
         owner=turn.owner,
@@ -45,6 +46,7 @@ def turn_key(turn: TurnSpec) -> str:
         response_format=turn.response_format,
         instructions=turn.instructions,
         max_completion_tokens=turn.max_completion_tokens,
+        **shown,
     )
 
 

@@ -31,6 +31,7 @@ from agent_tasks.pipeline.schema import (
 from agent_tasks.pipeline.short_form import short_plan
 from agent_tasks.pipeline.sinks import load_sinks
 from agent_tasks.pipeline.steps_loader import load_steps
+from agent_tasks.pipeline.vision import IN_PARTS
 from agent_tasks.pipeline.yaml_source import Location, YamlSource, read_yaml
 from agent_tasks.queues import StorageConnection
 from agent_tasks.settings import ServiceKind, Settings, environment
@@ -127,6 +128,8 @@ class _Checker:
                 " does not use.",
                 "Add {{ document.text }} to the prompt, or remove `read`.",
             )
+        if file.agents.extractor.vision is not None and file.agents.extractor.read == "pages":
+            self.problem(("agents", "extractor", "vision"), *IN_PARTS)
         if questions and analyst is None:
             self.problem(
                 ("questions",), "there is nobody to answer them.", "Add `agents.analyst`, or remove them."
@@ -144,6 +147,7 @@ class _Checker:
             output=file.output.model_dump(mode="json"),
             repair_turns=file.limits.repair_turns,
             **asked(demand),
+            **file.documents.facts(),
         )
         failure_fingerprint = operation_key(
             "failure",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from agent_tasks.confidence import Demand
+from agent_tasks.documents.limits import ReadingLimits
 from agent_tasks.operations.keys import operation_key
 from agent_tasks.pipeline.output_schema import OutputSchema
 from agent_tasks.pipeline.prompts import Prompt
@@ -58,6 +59,8 @@ class AgentPlan:
         left_out = {"tools", "max_completion_tokens"}
         if getattr(self.section, "read", "whole") == "whole":
             left_out.add("read")  # as the facts were before there was another way to read
+        if getattr(self.section, "vision", None) is None:
+            left_out.add("vision")
         return {
             **self.section.model_dump(mode="json", exclude=left_out),
             "name": self.name,
@@ -110,6 +113,17 @@ class Pipeline:
     def limits(self) -> LimitsSection:
         """What bounds a batch."""
         return self.file.limits
+
+    @property
+    def sees(self) -> bool:
+        """Whether an agent is shown pages as images."""
+        return any(getattr(step, "vision", None) is not None for step in self.plan.walk())
+
+    @property
+    def reading(self) -> ReadingLimits:
+        """How documents are read, and what that may cost."""
+        recognise = self.file.documents.recognise
+        return replace(self.limits.reading, recognise=recognise, keeps_scans=self.sees)
 
     def agents(self) -> list[FileAgent]:
         """All agents of the steps, each once."""

@@ -17,6 +17,7 @@ from pydantic import (
 from agent_tasks.documents.limits import ReadingLimits
 from agent_tasks.documents.reading import document_extensions
 from agent_tasks.pipeline.output_schema import FieldName, FieldSpec
+from agent_tasks.pipeline.vision import VisionSection
 
 SINKS_MARK = "x-sinks"
 """Stands in the JSON Schema where sinks may stand; the whole file's schema puts them there."""
@@ -37,6 +38,12 @@ class DocumentsSection(_Section):
     """File name endings that are worked on; others are reported as failed. Default: all that can be read."""
     ignore: tuple[str, ...] = ()
     """Patterns (``*``, ``?``) of paths relative to the folder that are no documents at all."""
+    recognise: bool = True
+    """Whether the text of pages that are pictures is recognised, where something is installed for it."""
+
+    def facts(self) -> dict[str, Any]:
+        """What a fingerprint takes of it: nothing where documents are read as they always were."""
+        return {} if self.recognise else {"recognise": False}
 
 
 class ToolEntry(_Section):
@@ -90,6 +97,8 @@ class ExtractorSection(AgentSection):
     read: Literal["whole", "pages", "passages"] = "whole"
     """What of a document goes into its prompt: all of it; one range of pages after the other, as large as
     `LimitsSection.max_document_tokens` allows; or the passages that speak of the fields, in one prompt."""
+    vision: VisionSection | None = None
+    """Show pages without text, and pictures, as images. Default: only what is recognised of them is read."""
     instructions: str = (
         "You extract fields from a document. Copy values exactly as the document has them; write dates as "
         "YYYY-MM-DD and numbers as plain numbers. Use null for what the document does not say. Never guess."

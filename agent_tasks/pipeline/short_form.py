@@ -45,6 +45,7 @@ def short_plan(
             prompt=_template(extractor.prompts.get("prompt")),
             repair_step="repair{part}-{n}",
             read=file.agents.extractor.read,
+            vision=file.agents.extractor.vision,
             repair=extractor.prompts.get("repair_prompt"),
         ),
         GroundStep(head=_head(GROUND), type=GROUNDED, of=EXTRACT, fields=output),

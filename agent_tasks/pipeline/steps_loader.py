@@ -62,6 +62,7 @@ def load_steps(source: YamlSource, default_model: str | None) -> Pipeline:
         output=sorted(plan.outputs),
         repair_turns=file.limits.repair_turns,
         **asked(demand),
+        **file.documents.facts(),
     )
     failure_fingerprint = operation_key(
         "failure",

@@ -18,6 +18,7 @@ from agent_tasks.errors import (
 from agent_tasks.logs import get_logger
 from agent_tasks.operations import (
     AgentSpec,
+    ImageInput,
     RemoteAgent,
     TurnResult,
     TurnSpec,
@@ -25,11 +26,13 @@ from agent_tasks.operations import (
     agent_key,
     finished_turn,
     turn_key,
+    upload_file,
 )
 from agent_tasks.pending import refuse_pending
 from agent_tasks.steps.answer_types import AnswerType
 from agent_tasks.steps.answers import Answer, Exchange, TurnRecord
 from agent_tasks.steps.checks import check_callable, check_kind, check_text
+from agent_tasks.steps.scans import ShownImage
 from agent_tasks.steps.session import OnText, Session
 from agent_tasks.tools import ToolSet
 
@@ -60,6 +63,8 @@ class Question:
     step: str
     """The step's whole name."""
     tools: ToolSet
+    images: tuple[ShownImage, ...] = ()
+    """What the prompt shows; repairs go on in its conversation."""
     follows: Answer[Any] | None = None
     """The answer whose conversation goes on."""
     tool_choice: dict[str, Any] | str | None = None
@@ -135,7 +140,7 @@ async def _where_it_stands(session: Session, question: Question) -> int:
     models = list(question.specs)
     for position in range(len(models) - 1, 0, -1):
         attempt = _Attempt(session, question, models[position], [])
-        key = turn_key(attempt.turn(question.step, question.prompt, question.follows))
+        key = turn_key(attempt.turn(question.step, question.prompt, question.follows, images=question.images))
         if await session.ws.journal.operations.get(session.ws.scope, key) is not None:
             return position
     return 0
@@ -181,14 +186,15 @@ class _Attempt:
         try:
             # What its tools said is in the conversation; a forced call would only be made again.
             repair_choice = "none" if len(self.question.tools) else None
-            turn = self.turn(step, prompt, follows, repair_choice if is_repair else choice)
+            shown = () if is_repair else self.question.images
+            turn = self.turn(step, prompt, follows, repair_choice if is_repair else choice, shown)
             result = await self._run(turn)
         except NotFoundError:
             if follows is None or await self.session.ws.backend.exists("conversation", follows.conversation):
                 raise
             # Deleted with an earlier run: what was said there is told in a new conversation.
             told = "\n\n".join([*(part for said in history for part in (said.prompt, said.text)), prompt])
-            result = await self._run(self.turn(step, told, None, choice))
+            result = await self._run(self.turn(step, told, None, choice, self.question.images))
         return self._answer(step, prompt, result, history)
 
     def turn(
@@ -197,6 +203,7 @@ class _Attempt:
         prompt: str,
         follows: Answer[Any] | None,
         tool_choice: dict[str, Any] | str | None = None,
+        images: Sequence[ShownImage] = (),
     ) -> TurnSpec:
         """A turn of this agent, which need not be there yet."""
         session, question = self.session, self.question
@@ -205,6 +212,7 @@ class _Attempt:
             step=step,
             agent=RemoteAgent(id="", key=self._key, name=question.name),
             prompt=prompt,
+            images=tuple(shown.image for shown in images),
             conversation=follows.conversation if follows is not None else None,
             after=follows.key if follows is not None else None,
             tool_choice=tool_choice,
@@ -249,7 +257,7 @@ class _Attempt:
 
     async def _sent(self, turn: TurnSpec) -> TurnResult:
         agent = await self.session.agent(self._key, self._made)
-        there = turn.model_copy(update={"agent": agent})
+        there = turn.model_copy(update={"agent": agent, "images": await self._uploaded(turn)})
         # Pieces of a second text would follow those of the first without a sign.
         on_text = None if self.turns else self.question.on_text
         try:
@@ -260,6 +268,28 @@ class _Attempt:
             raise
         except RunIncompleteError as error:
             raise self._cut_off(turn.step, error) from error
+
+    async def _uploaded(self, turn: TurnSpec) -> tuple[ImageInput, ...]:
+        """The images of a turn on the service: each a file of the document's, removed with it.
+
+        Raises:
+            ConfigurationError: the service keeps no conversations, and so no images.
+        """
+        ws, found = self.session.ws, []
+        if turn.images and not ws.backend.capabilities.keeps_conversations:
+            raise ConfigurationError(
+                f"{self.question.name} is to see pages as images, and {ws.backend.capabilities.service} "
+                "keeps neither conversations nor files. Remove `vision`, or use a service that keeps them.",
+                setting="vision",
+            )
+        making = {shown.image.key: shown.content for shown in self.question.images}
+        for image in turn.images:
+            content = await making[image.key]()
+            file = await upload_file(
+                ws, content, image.name, purpose="vision", owner=turn.kept_by, ttl=turn.ttl
+            )
+            found.append(image.model_copy(update={"file_id": file.id}))
+        return tuple(found)
 
     def _cut_off(self, step: str, error: RunIncompleteError) -> RunIncompleteError:
         """The error with whose limit it was."""

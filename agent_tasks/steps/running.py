@@ -27,6 +27,7 @@ from agent_tasks.steps.asking import Question, ask, repair_text
 from agent_tasks.steps.file_agents import FileAgent
 from agent_tasks.steps.plan import Plan, Step
 from agent_tasks.steps.records import MAX_CITATIONS, DocumentOutcome, StepRecord, StepStatus
+from agent_tasks.steps.scans import Scans, ShownImage
 from agent_tasks.steps.session import Session
 from agent_tasks.steps.tokens import estimate_tokens
 
@@ -64,6 +65,8 @@ class DocumentRun:
     """In a fork: the session in which the steps before it were carried out."""
     redone_from: str | None = None
     """In a fork: the name of the first step that is done again."""
+    scans: Scans | None = None
+    """Its pages that hold no text, where an agent may see them."""
 
     async def carry_out(
         self, values: Mapping[str, Any], steps: Sequence[Step] | None = None
@@ -161,6 +164,10 @@ class StepContext:
             return read
         return DocumentContent(here["text"])
 
+    def scans(self) -> Scans | None:
+        """The document's pages that hold no text; none where it is another text that is worked on."""
+        return self.run.scans if self.document() is self.run.content else None
+
     def needs_review(self, reason: str) -> None:
         """Note why a person has to look at the document; the steps go on."""
         self.run.outcome.reasons.append((self.order, reason))
@@ -176,6 +183,7 @@ class StepContext:
         agent: FileAgent,
         prompt: str,
         *,
+        images: tuple[ShownImage, ...] = (),
         follows: str | Answer[Any] | None = None,
         turn: str | None = None,
         suffix: str = "",
@@ -190,6 +198,7 @@ class StepContext:
         Args:
             agent: Whom.
             prompt: What.
+            images: What the prompt shows.
             follows: The step, or its answer, with whose conversation it goes on.
             turn: The turn's name below the step; default the step's own.
             suffix: What is added to it, such as for a part of the document.
@@ -227,6 +236,7 @@ class StepContext:
             made=asked.made,
             answer=answer or agent.answer.kind,
             prompt=prompt,
+            images=images,
             step=step,
             tools=agent.tools,
             follows=self.answers.get(follows) if isinstance(follows, str) else follows,

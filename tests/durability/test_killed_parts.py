@@ -1,4 +1,4 @@
-"""A long document of which the extractor is asked range by range, killed between two ranges."""
+"""Documents that are asked about in parts, or shown as images, killed in the middle."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from agent_tasks.testing import ServiceLog, kill_at, run_coroutine
 from tests.batch.test_parts import PIPELINE as SHORT_FORM
 from tests.batch.test_parts import RULES, document
 from tests.batch.test_parts_of_steps import PIPELINE as WITH_STEPS
+from tests.batch.test_vision import PIPELINE as SEEING
+from tests.batch.test_vision import RULES as SEEN
+from tests.batch.test_vision import scans
 from tests.conftest import ServiceFactory
 from tests.durability.counts import counted
 from tests.durability.steps_batch import run
@@ -63,3 +66,36 @@ async def test_a_document_killed_between_its_ranges_is_resumed_without_a_second_
     assert list(row["ids"]) == ["extract-pages-1-2", "extract-pages-3-4", "extract-pages-5-6", "review"]
     assert verdict["ok"], verdict
     assert len(running.generations()) == 4
+
+
+SEEN_AT = ("upload.committed:1", "upload.committed:2", "turn.started", "turn.committed")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("point", SEEN_AT if ALL else SEEN_AT[:1])
+async def test_a_scan_killed_while_it_is_shown_leaves_no_image_and_no_second_turn(
+    point: str,
+    service: ServiceFactory,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    pytestconfig: pytest.Config,
+) -> None:
+    running = service(rules=SEEN)
+    (tmp_path / "documents").mkdir()
+    (tmp_path / "pipeline.yaml").write_text(SEEING.replace("VISION", "{}"))
+    (tmp_path / "documents" / "a.pdf").write_bytes(scans(2))
+    args = (run, running.endpoint, await new_journal("sqlite", tmp_path, request), str(tmp_path))
+    kill_at(point, *args)
+    row = run_coroutine(*args).result
+
+    verdict = ServiceLog(running.endpoint).verdict()
+    counted(pytestconfig).add(
+        points={point.partition(":")[0]},
+        kills=1,
+        duplicates=verdict["duplicate_effects"]["count"],
+        leaks=verdict["left_over"]["count"] + verdict["active_runs"]["count"],
+    )
+    assert (row["status"], row["fields"]["number"]) == ("needs_review", "P-2")
+    assert verdict["ok"], verdict
+    assert len(running.generations()) == 1
+    assert len(running.requests("files.upload")) == 2

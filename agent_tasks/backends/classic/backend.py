@@ -30,7 +30,7 @@ from agent_tasks.backends.base import (
     TurnUpdate,
 )
 from agent_tasks.backends.classic.answers import content_of, needed, ref_of, usage_of
-from agent_tasks.backends.classic.words import decided, given, of_servers
+from agent_tasks.backends.classic.words import decided, given, message_content, of_servers
 from agent_tasks.backends.listing import whole_list
 from agent_tasks.backends.marks import (
     carries,
@@ -205,7 +205,9 @@ class AgentsBackend:
         )
         messages = []
         if not request.prompt_posted:
-            messages.append({"role": "user", "content": request.prompt, "metadata": metadata_of(mark)})
+            messages.append(
+                {"role": "user", "content": message_content(request), "metadata": metadata_of(mark)}
+            )
         if request.conversation is None:
             thread = {"messages": messages, "metadata": metadata_of(mark)}
             stream = self._client.runs.stream_thread_and_run(

@@ -5,11 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from agent_tasks.backends.base import ApprovalDecision, TurnRequest
+from agent_tasks.wire import image_file_block
 
 
 def given(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields that have a value."""
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def message_content(request: TurnRequest) -> str | list[dict[str, Any]]:
+    """The content of a prompt's message: a text, or parts where it shows images."""
+    if not request.images:
+        return request.prompt
+    shown = [image_file_block(image.file_id, detail=image.detail).to_wire() for image in request.images]
+    return [{"type": "text", "text": request.prompt}, *shown]
 
 
 def of_servers(request: TurnRequest) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from typing import Any
 from agent_tasks.backends.base import (
     ApprovalRequest,
     Citation,
+    ImageInput,
     JsonObject,
     ToolCallRequest,
     TurnEnded,
@@ -107,9 +108,11 @@ def usage_of(response: Mapping[str, Any]) -> Usage:
     )
 
 
-def message(prompt: str) -> JsonObject:
-    """A prompt as an item; the service wants the type said (docs/wire.md)."""
-    return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": prompt}]}
+def message(prompt: str, images: Sequence[ImageInput] = ()) -> JsonObject:
+    """A prompt as an item, with the images that it shows; the service wants the type said (docs/wire.md)."""
+    content: list[JsonObject] = [{"type": "input_text", "text": prompt}]
+    content += [{"type": "input_image", "file_id": image.file_id, "detail": image.detail} for image in images]
+    return {"type": "message", "role": "user", "content": content}
 
 
 def text_of(item: Mapping[str, Any]) -> str:

@@ -57,7 +57,7 @@ class StatelessTurns:
         ref = TurnRef(conversation, f"turn-{mark.text}", mark, request)
         # An earlier attempt that came further than its first round has left its calls behind.
         begun = _of_key(request.memory, mark)
-        memory = request.memory if begun else (*request.memory, message(request.prompt))
+        memory = request.memory if begun else (*request.memory, message(request.prompt, request.images))
         async with aclosing(self._goes_on(ref, memory)) as updates:
             async for update in updates:
                 yield update
@@ -66,7 +66,7 @@ class StatelessTurns:
         """Take up where the memory ends; ask again if it holds no answer."""
         request = _request(ref)
         begun = _of_key(request.memory, ref.mark)
-        memory = request.memory if begun else (*request.memory, message(request.prompt))
+        memory = request.memory if begun else (*request.memory, message(request.prompt, request.images))
         async with aclosing(self._goes_on(ref, memory)) as updates:
             async for update in updates:
                 yield update

@@ -73,7 +73,7 @@ class StoredTurns:
         conversation = request.conversation
         input_items: list[JsonObject] = []
         if conversation is None:
-            body = {"metadata": metadata_of(mark), "items": [message(request.prompt)]}
+            body = {"metadata": metadata_of(mark), "items": [message(request.prompt, request.images)]}
             made = await self._service.client.post("/conversations", body)
             conversation = str(made["id"])
             yield ConversationCreated(conversation)
@@ -82,9 +82,11 @@ class StoredTurns:
             if waiting_in(items):
                 yield await self._open_round(conversation, items, request, mark)
                 return
-            input_items = [] if _ends_with(items, request.prompt) else [message(request.prompt)]
+            input_items = (
+                [] if _ends_with(items, request.prompt) else [message(request.prompt, request.images)]
+            )
         else:
-            input_items = [message(request.prompt)]
+            input_items = [message(request.prompt, request.images)]
         ref = TurnRef(conversation, "", mark, request)
         async with aclosing(self._created(ref, fields, input_items, starts=True)) as updates:
             async for update in updates:

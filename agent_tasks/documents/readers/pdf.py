@@ -143,7 +143,8 @@ class _Document:
         if (is_garbled := is_garbage(found.whole_text, found.unmapped_share)) or _is_picture(
             page, by_turns, frame
         ):
-            means = recogniser()
+            self.builder.scans.append(number)
+            means = recogniser() if self.limits.recognise else None
             if means is not None:
                 words, sureness = _recognised(means, page, frame)
                 if words:
@@ -165,7 +166,9 @@ class _Document:
         if len(self.damaged) == len(self.document):
             raise _damaged(self.name, "none of its pages can be read")
         builder.attachments += _attachments(self.document, self.name, self.limits)
-        if builder.is_empty and not builder.attachments and (self.unread or self.garbled):
+        if self.limits.keeps_scans:
+            self.unread, self.garbled = [], []
+        elif builder.is_empty and not builder.attachments and (self.unread or self.garbled):
             what = "are pictures" if self.unread else "have fonts that do not say which letters they show"
             raise _nothing_to_read(self.name, what)
         if self.recognised:

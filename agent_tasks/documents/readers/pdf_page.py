@@ -237,7 +237,7 @@ def _are_guessed(handle: Any, text: str) -> bool:
     blanks = [match.start() for match in re.finditer(" ", text)]
     sample = blanks[:: max(1, len(blanks) // _SAMPLED)]
     guessed = sum(pdfium.FPDFText_IsGenerated(handle, i) == 1 for i in sample)
-    return guessed > 0.2 * len(sample)
+    return bool(guessed > 0.2 * len(sample))
 
 
 def _may_part(before: str, after: str) -> bool:

@@ -28,16 +28,21 @@ def read_picture(content: bytes, filename: str, limits: ReadingLimits) -> Docume
     pages = 1 if picture.format in _ANIMATED else getattr(picture, "n_frames", 1)
     if pages > limits.max_pages:
         raise too_long(filename, f"has {pages:,} pages", f"{limits.max_pages:,} pages")
-    if (means := recogniser()) is None:
+    builder = ContentBuilder(filename, limits)
+    builder.scans += range(1, pages + 1)
+    if (means := recogniser() if limits.recognise else None) is None:
+        if limits.keeps_scans:
+            return builder.content()
         raise EmptyDocumentError(
             f"{filename} is a picture: its text has to be recognised. {REMEDY}", document=filename
         )
-    builder = ContentBuilder(filename, limits)
     recognised: dict[int, float] = {}
     for number in range(1, pages + 1):
         picture.seek(number - 1)
         recognised[number] = _read_page(builder, means, picture, number, filename)
         alive()
+    if builder.is_empty and limits.keeps_scans:
+        return builder.content()
     if builder.is_empty:
         raise EmptyDocumentError(
             f"{filename} is a picture in which no text was recognised.", document=filename

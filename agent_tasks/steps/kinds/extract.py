@@ -10,6 +10,7 @@ from agent_tasks.pipeline.merging import in_words
 from agent_tasks.pipeline.output_schema import OutputSchema
 from agent_tasks.pipeline.parts import Extracted, HowRead, PartReader
 from agent_tasks.pipeline.prompts import Prompt
+from agent_tasks.pipeline.vision import IN_PARTS, VisionSection
 from agent_tasks.steps.answer_types import AnswerType
 from agent_tasks.steps.answers import Answer
 from agent_tasks.steps.file_agents import FileAgent
@@ -17,6 +18,7 @@ from agent_tasks.steps.file_sections import StepId, StepSection
 from agent_tasks.steps.loading import LoadContext
 from agent_tasks.steps.plan import Step
 from agent_tasks.steps.running import StepContext
+from agent_tasks.steps.scans import told as of_images
 from agent_tasks.steps.templates import Template
 from agent_tasks.steps.tokens import estimate_tokens
 
@@ -38,6 +40,8 @@ class ExtractSection(StepSection):
     read: HowRead = "whole"
     """What of the document goes into the prompt: all of it; one range of pages after the other, as large as
     `limits.max_document_tokens` allows; or the passages that speak of the fields."""
+    vision: VisionSection | None = None
+    """Show pages without text, and pictures, as images; the agent's model has to see."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +57,8 @@ class ExtractStep(Step):
     """Of a file without `steps`: what the agent is told of errors."""
     read: HowRead = "whole"
     """What of the document goes into a prompt."""
+    vision: VisionSection | None = None
+    """How pages without text are shown to it; None: they are not."""
 
     @property
     def agents(self) -> tuple[FileAgent, ...]:
@@ -74,9 +80,10 @@ class ExtractStep(Step):
         return self.prompt.prompt.reads_all or (self.repair is not None and self.repair.reads_all)
 
     def facts(self) -> Mapping[str, Any]:
-        """Agent, prompt, and how the document is read, unless that is whole."""
+        """Agent, prompt, and how the document is read, unless that is whole; how it is seen, if it is."""
         in_parts = {} if self.read == "whole" else {"read": self.read}
-        return {"agent": self.agent.facts(), "prompt": self.prompt.source, **in_parts}
+        seen = {} if self.vision is None else {"vision": self.vision.model_dump(mode="json")}
+        return {"agent": self.agent.facts(), "prompt": self.prompt.source, **in_parts, **seen}
 
     def summary(self) -> str:
         """What is extracted."""
@@ -120,9 +127,12 @@ class ExtractStep(Step):
         repair, of_part = self.repair, f"-{part}" if part else ""
         # The agent is one, whatever part it is asked about; what its answer has to be is not.
         asked_for = fields.partial() if self.read == "pages" and fields is not None else output
+        scans = context.scans()
+        shown = scans.shown(self.vision) if scans is not None else {}
         answer = await context.ask(
             self.agent,
-            self.prompt.render(told),
+            self.prompt.render(told) + of_images(shown),
+            images=tuple(shown.values()),
             suffix=of_part,
             is_bounded=self.read != "whole",
             answer=AnswerType(output.name, asked_for.response_format(), output.parse),
@@ -132,6 +142,8 @@ class ExtractStep(Step):
             else lambda errors: repair.render({**told, "errors": list(errors)}),
         )
         context.answered(answer)
+        if scans is not None:
+            scans.seen.update(shown)
         if not answer.errors:
             return answer.value, []
         context.run.outcome.answer = answer.text
@@ -168,8 +180,16 @@ class _Extract:
             return None
         if not load.is_read(section.read, prompt):
             return None
+        if section.vision is not None and section.read == "pages":
+            load.problem("vision", *IN_PARTS)
+            return None
         return ExtractStep(
-            head=load.head, type=agent.answer.type, agent=agent, prompt=prompt, read=section.read
+            head=load.head,
+            type=agent.answer.type,
+            agent=agent,
+            prompt=prompt,
+            read=section.read,
+            vision=section.vision,
         )
 
 

@@ -47,6 +47,21 @@ def test_items_are_posted_and_deleted(api: Wire) -> None:
     api.call("GET", f"{path}/{posted['first_id']}", status=404)
 
 
+def test_images_of_a_prompt_are_kept_and_listed(api: Wire) -> None:
+    shown = [
+        {"type": "input_text", "text": "look"},
+        {"type": "input_image", "file_id": "assistant-1", "detail": "high"},
+        {"type": "input_image", "image_url": "data:image/png;base64,AA==", "detail": "auto"},
+    ]
+    made = api.call(
+        "POST",
+        "/openai/v1/conversations",
+        {"items": [{"type": "message", "role": "user", "content": shown}]},
+    )
+    [item] = api.items(made["id"])
+    assert item["content"] == shown
+
+
 def test_more_than_twenty_items_at_once_are_refused(api: Wire) -> None:
     items = [{"type": "message", "role": "user", "content": str(number)} for number in range(21)]
     api.call("POST", "/openai/v1/conversations", {"items": items}, status=400)
