@@ -43,6 +43,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "pipeline.output_schema",
         "pipeline.parts",
         "pipeline.topics",
+        "pipeline.vision",
         "pipeline.prompts",
         "pipeline.yaml_source",
         "pipeline.schema",

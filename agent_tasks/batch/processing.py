@@ -49,7 +49,7 @@ from agent_tasks.pipeline.short_form import EXTRACT
 from agent_tasks.steps import Session, TurnRecord
 from agent_tasks.steps.records import DocumentOutcome
 from agent_tasks.steps.running import DocumentRun, RunLimits, ended_before
-from agent_tasks.steps.scans import Scans
+from agent_tasks.steps.scans import conclude, scans_of
 from agent_tasks.steps.tokens import estimate_tokens
 from agent_tasks.tools import ToolSet
 
@@ -403,7 +403,7 @@ class _DocumentWork:
         self.row.notes = list(read.notes)
         self.row.unread = [*read.unread, *unread_attachments(read)]
         text = read.text
-        scans = self._scans(content, read) if pipeline.sees else None
+        scans = scans_of(self.file.name, content, read, pipeline.reading)
         self.row.readable = bool(text)
         if not text and scans is None:
             raise EmptyDocumentError(
@@ -426,25 +426,9 @@ class _DocumentWork:
             logger.debug("%s is for a person to look at: %s", self.file.name, stopped)
         finally:
             self._take(run.outcome)
-        by_sight: list[str] = []
-        if scans is not None:
-            self.row.notes += scans.notes()
-            self.row.unread += scans.unread()
-            by_sight = scans.doubts(run.outcome.grounding)
+        by_sight = conclude(scans, self.row.notes, self.row.unread, run.outcome.grounding)
         self.row.reasons = [*run.outcome.said(), *by_sight, *self.row.unread, *self._doubts()]
         self.row.status = DocumentStatus.NEEDS_REVIEW if self.row.reasons else DocumentStatus.DONE
-
-    def _scans(self, content: bytes, read: DocumentContent) -> Scans | None:
-        """The pages of the document that hold no text of their own, for agents that see."""
-        if not read.scans:
-            return None
-        name, limits = self.file.name, self.batch.pipeline.reading
-
-        async def draw(page: int, max_pixels: int) -> bytes:
-            [image] = await shared_pool().page_images_async(content, name, [page], max_pixels, limits=limits)
-            return image
-
-        return Scans(self.row.content_hash, read.scans, read.recognised, draw)
 
     def _doubts(self) -> list[str]:
         """Work out how sure the values are, where the pipeline asks for it; why they are not sure enough."""

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
+from agent_tasks.documents.content import DocumentContent
 from agent_tasks.documents.grounding import FieldGrounding, GroundingStatus
+from agent_tasks.documents.limits import ReadingLimits
+from agent_tasks.documents.reading_pool import shared_pool
 from agent_tasks.documents.recognition import listed
 from agent_tasks.operations import ImageInput, operation_key
+from agent_tasks.operations import content_hash as hash_of
 from agent_tasks.pipeline.vision import VisionSection
 
-__all__ = ["Scans", "ShownImage"]
+__all__ = ["Scans", "ShownImage", "conclude", "scans_of", "told"]
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,36 @@ class Scans:
         what = ", ".join(doubtful[:10]) if doubtful else "what was read there"
         were = "was" if len(by_sight) == 1 else "were"
         return [f"{listed('page', by_sight)} {were} read by sight, and no text confirms {what}"]
+
+
+def scans_of(name: str, content: bytes, read: DocumentContent, limits: ReadingLimits) -> Scans | None:
+    """Return the pages of a document that hold no text; None: it has none, or nobody is to see them.
+
+    Args:
+        name: The document's name.
+        content: Its bytes.
+        read: What was read of it.
+        limits: How it was read.
+    """
+    if not limits.keeps_scans or not read.scans:
+        return None
+
+    async def draw(page: int, max_pixels: int) -> bytes:
+        [image] = await shared_pool().page_images_async(content, name, [page], max_pixels, limits=limits)
+        return image
+
+    return Scans(hash_of(content), read.scans, read.recognised, draw)
+
+
+def conclude(
+    scans: Scans | None, notes: list[str], unread: list[str], grounding: Iterable[FieldGrounding]
+) -> list[str]:
+    """Add to notes what was shown, and to the unread what nobody read; return why a person has to look."""
+    if scans is None:
+        return []
+    notes += scans.notes()
+    unread += scans.unread()
+    return scans.doubts(grounding)
 
 
 def told(pages: Iterable[int]) -> str:

@@ -19,6 +19,7 @@ from agent_tasks.errors import ConfigurationError, DocumentError, PipelineError
 from agent_tasks.operations import Workspace
 from agent_tasks.pipeline.loader import load_pipeline
 from agent_tasks.settings import ServiceKind
+from agent_tasks.steps import scans as scans_module
 from agent_tasks.steps.asking import _Attempt
 from agent_tasks.testing import ServiceLog
 from tests.batch.support import Bench
@@ -135,6 +136,7 @@ async def test_a_value_that_recognition_confirms_is_done(
 
     pool = processing.shared_pool()
     monkeypatch.setattr(processing, "shared_pool", Here)
+    monkeypatch.setattr(scans_module, "shared_pool", Here)
     monkeypatch.setattr("agent_tasks.documents.readers.pdf.recogniser", Told)
     row = (await run(batch, ServiceKind.CLASSIC))["a.pdf"]
     assert row["status"] == "done", row
