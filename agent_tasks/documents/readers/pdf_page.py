@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import itertools
+import math
 import re
 import struct
 from collections.abc import Iterator
@@ -32,6 +34,9 @@ _HALVES = re.compile("[\ud800-\udfff]")
 """What PDFium has for a character beyond 16 bits: two, with one box."""
 _ODD = re.compile("[\ud800-\udfff\x01-\x08\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufb00-\ufb06\ufffe]")
 """What `_written` changes."""
+TILTED = 4
+"""Where the numbers of directions begin that are no quarters of a turn: one for each degree."""
+_QUARTER, _LEAST_TILT = math.pi / 2, 0.06  # of a quarter: scans that were recognised are a little askew
 _SAMPLED = 40  # blanks of a page that are looked at
 _GAP, _WIDER = 0.095, 4.0  # of a word: heights of its line, and times its usual one
 _BEFORE_A_GAP = frozenset(".,;:)]}!?%\u2019\u201d")
@@ -132,7 +137,10 @@ class PageText:
         return errors / len(places) if places else 0.0
 
     def words(self) -> dict[int, list[Word]]:
-        """Return the words by the direction of their lines: quarters of a turn, as the page is shown."""
+        """Return the words by the direction of their lines: quarters of a turn, as the page is shown.
+
+        Those of lines in other directions, such as a stamp across the page, come from `TILTED` on.
+        """
         by_turns: dict[int, list[Word]] = {}
         handle, upright, shown = self._bare_handle, self._frame.turns, self._shown
         turns, found = -1, list[Word]()
@@ -144,7 +152,11 @@ class PageText:
             # Letters that run to the right on one level are not turned: no need to ask for each word.
             if upright or first[2] > last[0] or first[1] != last[1] or not text[start:end].isascii():
                 angle = _angle_of(handle, start)
-                now = (round(angle / 1.5707963) + upright) % 4 if angle > 0 else upright
+                quarters = angle / _QUARTER if angle > 0 else 0.0
+                if _LEAST_TILT < quarters % 1 < 1 - _LEAST_TILT:
+                    self._add_tilted(by_turns, start, end, quarters + upright)
+                    continue
+                now = (round(quarters) + upright) % 4
             else:
                 now = 0
             if now != turns:
@@ -157,6 +169,22 @@ class PageText:
             else:
                 found.extend(self._character_by_character(start, end, turns))
         return {turns: words for turns, words in by_turns.items() if words}
+
+    def _add_tilted(self, by_turns: dict[int, list[Word]], start: int, end: int, quarters: float) -> None:
+        """Add a word of a line that runs in any direction, as PDFium has it."""
+        boxes = [self._shown(i) for i in range(start, end)]
+        left, top, right, bottom = functools.reduce(_around, boxes)
+        word = self._word(start, end, (left, top, right, bottom), 0)
+        if word is None:
+            return
+        along, across = math.cos(quarters * _QUARTER), math.sin(quarters * _QUARTER)
+        middles = [((box[0] + box[2]) / 2, (box[1] + box[3]) / 2) for box in (boxes[0], boxes[-1])]
+        begin, finish = (x * along + y * across for x, y in middles)
+        level = middles[0][1] * along - middles[0][0] * across
+        step = (finish - begin) / (len(boxes) - 1) if len(boxes) > 1 else max(right - left, bottom - top) / 2
+        word.left, word.right = begin - step / 2, finish + step / 2
+        word.top, word.bottom = level - step, level + step
+        by_turns.setdefault(TILTED + round(quarters * 90) % 360, []).append(word)
 
     def _spans(self) -> Iterator[tuple[int, int]]:
         """Yield the words as PDFium has them; a word that runs over the end of a line is two."""

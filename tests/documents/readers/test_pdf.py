@@ -165,6 +165,27 @@ class TestOrder:
 
         assert read(drawn(draw)).text.split() == " ".join([*lines, "3750", "spouse"]).split()
 
+    @pytest.mark.parametrize("degrees", [20, 45, 70, -30, 160])
+    @pytest.mark.parametrize("turn", [0, 90])
+    def test_a_stamp_across_the_page_keeps_its_words_and_stays_out_of_the_lines(
+        self, degrees: int, turn: int
+    ) -> None:
+        def draw(canvas: Canvas) -> None:
+            for number in range(20):
+                canvas.drawString(60, 780 - 30 * number, f"line {number} says 1,250.{number:02} EUR")
+            canvas.translate(300, 420)
+            canvas.rotate(degrees)
+            canvas.setFont("Helvetica", 40)
+            canvas.drawString(-200, 0, "COPY of 2026")
+
+        found = read(changed(drawn(draw), lambda writer: writer.pages[0].rotate(turn) and None))
+        lines, _, stamp = found.text.rpartition("\n\n")
+        assert stamp == "COPY of 2026"
+        assert re.findall(r"line (\d+) says", lines) == [str(number) for number in range(20)]
+        [box] = found.places(len(lines) + 2, len(lines) + 6)[0].boxes
+        assert 0 < box.left < box.right < 1
+        assert 0 < box.top < box.bottom < 1
+
     def test_pages_follow_each_other(self) -> None:
         found = read(pdf(["Invoice 7", "Total (net): 12.00 €"], ["Page two"]))
         assert found.text == "Invoice 7\nTotal (net): 12.00 €\n\nPage two"
