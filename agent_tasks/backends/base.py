@@ -246,8 +246,6 @@ class TurnRequest:
 
     agent_id: str
     prompt: str
-    images: tuple[ImageInput, ...] = ()
-    """What the prompt shows, in this order."""
     conversation: str | None = None
     """None: a new conversation."""
     prompt_posted: bool = False
@@ -264,6 +262,8 @@ class TurnRequest:
     """What the conversation held before, for a service that keeps none."""
     is_heard: bool = True
     """Whether somebody listens to the answer as it is written (`TurnText`); its end has the whole of it."""
+    images: tuple[ImageInput, ...] = ()
+    """What the prompt shows, in this order."""
 
 
 @dataclass(frozen=True)

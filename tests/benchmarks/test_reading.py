@@ -30,8 +30,13 @@ def _page(number: int) -> Draw:
     return draw
 
 
-def test_ten_pages_against_pdftotext(tmp_path: Path, figures: Figures) -> None:
+def test_ten_pages_against_pdftotext(
+    tmp_path: Path, figures: Figures, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the start of the process that reads; pages are full of text, with a box for each word here."""
+    # As in an installed package, modules are compiled once.
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path / "compiled"))
     if (program := shutil.which("pdftotext")) is None:
         pytest.skip("there is no pdftotext (Debian: poppler-utils)")
     content = drawn(*(_page(number) for number in range(PAGES)))
@@ -39,6 +44,7 @@ def test_ten_pages_against_pdftotext(tmp_path: Path, figures: Figures) -> None:
     file.write_bytes(content)
     pool = ReadingPool(1)
     pool.read(content, "a.pdf")
+    pool.read(b"x", "a.txt")
     taken: dict[str, list[float]] = {}
     used: dict[str, list[float]] = {}
     for _ in range(TRIES):
