@@ -5,7 +5,7 @@ from __future__ import annotations
 from agent_tasks.backends.base import ResourceKind
 from agent_tasks.errors import OtherServiceError
 
-__all__ = ["refuse_classic", "refuse_successors"]
+__all__ = ["is_of_other", "refuse_classic", "refuse_successors"]
 
 _CLASSIC = {"agent": "asst_", "conversation": "thread_"}
 
@@ -16,7 +16,7 @@ def refuse_classic(kind: ResourceKind, remote_id: str) -> None:
     Raises:
         OtherServiceError: it is.
     """
-    if kind in _CLASSIC and remote_id.startswith(_CLASSIC[kind]):
+    if _is_classic(kind, remote_id):
         raise _other(kind, remote_id, "the classic service", "classic")
 
 
@@ -26,10 +26,23 @@ def refuse_successors(kind: ResourceKind, remote_id: str) -> None:
     Raises:
         OtherServiceError: it is of the successor, or of a server of responses.
     """
-    if (kind == "agent" and ":" in remote_id) or (
-        kind == "conversation" and remote_id.startswith(("conv_", "local-"))
-    ):
+    if _is_successors(kind, remote_id):
         raise _other(kind, remote_id, "the successor", "responses")
+
+
+def is_of_other(kind: ResourceKind, remote_id: str, in_keys: str) -> bool:
+    """Whether another service made something than the one that `in_keys` tells from others in keys."""
+    return _is_classic(kind, remote_id) if in_keys else _is_successors(kind, remote_id)
+
+
+def _is_classic(kind: ResourceKind, remote_id: str) -> bool:
+    return kind in _CLASSIC and remote_id.startswith(_CLASSIC[kind])
+
+
+def _is_successors(kind: ResourceKind, remote_id: str) -> bool:
+    return (kind == "agent" and ":" in remote_id) or (
+        kind == "conversation" and remote_id.startswith(("conv_", "local-"))
+    )
 
 
 def _other(kind: str, remote_id: str, service: str, setting: str) -> OtherServiceError:

@@ -16,9 +16,10 @@ from pydantic import SecretStr
 from agent_tasks.backends.base import Backend, ResourceKind
 from agent_tasks.backends.opening import open_backend
 from agent_tasks.backends.other_side import OtherSide
+from agent_tasks.backends.owned import is_of_other
 from agent_tasks.backends.responses.live import LiveAnswers
 from agent_tasks.client import current_gate, guarded_by
-from agent_tasks.errors import AgentTasksError, JournalError, OtherServiceError
+from agent_tasks.errors import AgentTasksError, JournalError
 from agent_tasks.journal import LEASE_SECONDS, Claim, Journal, Operation
 from agent_tasks.logs import get_logger
 from agent_tasks.operations.gate import ClaimGate
@@ -197,13 +198,25 @@ class Workspace:
             ServiceError: the service refused.
             TransportError: it could not be reached.
         """
-        try:
-            await self.backend.delete(kind, remote_id)
-        except OtherServiceError:
-            there = await self.side("" if self.backend.capabilities.in_keys else "agents")
-            if there is None:
-                raise
-            await there.backend.delete(kind, remote_id)
+        await (await self._maker_of(kind, remote_id)).delete(kind, remote_id)
+
+    async def exists(self, kind: ResourceKind, remote_id: str) -> bool:
+        """Whether a resource is still there, on the service that made it.
+
+        Raises:
+            OtherServiceError: a service made it that is not there.
+            ServiceError: the service refused.
+            TransportError: it could not be reached.
+        """
+        return await (await self._maker_of(kind, remote_id)).exists(kind, remote_id)
+
+    async def _maker_of(self, kind: ResourceKind, remote_id: str) -> Backend:
+        """The service that a resource is of: this one, unless its id says otherwise and that is there."""
+        here = self.backend.capabilities.in_keys
+        if not is_of_other(kind, remote_id, here):
+            return self.backend
+        there = await self.side("" if here else "agents")
+        return self.backend if there is None else there.backend
 
     @asynccontextmanager
     async def hold(

@@ -190,7 +190,7 @@ class _Attempt:
             turn = self.turn(step, prompt, follows, repair_choice if is_repair else choice, shown)
             result = await self._run(turn)
         except NotFoundError:
-            if follows is None or await self.session.ws.backend.exists("conversation", follows.conversation):
+            if follows is None or await self.session.ws.exists("conversation", follows.conversation):
                 raise
             # Deleted with an earlier run: what was said there is told in a new conversation.
             told = "\n\n".join([*(part for said in history for part in (said.prompt, said.text)), prompt])

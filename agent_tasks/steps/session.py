@@ -29,6 +29,7 @@ from agent_tasks.operations import (
     turn_key,
 )
 from agent_tasks.operations.sent_turns import known_ref
+from agent_tasks.operations.services import side_of
 from agent_tasks.pool import Pool
 from agent_tasks.steps.answers import TurnRecord
 from agent_tasks.steps.lifetime import Lifetime
@@ -365,7 +366,8 @@ async def _take_late(ws: Workspace, turn: TurnSpec, tools: ToolSet | None) -> No
         if found is None or found.state is not OperationState.ATTACHED:
             return
         ref = known_ref(found)
-        if ref is not None and not await ws.backend.cancel_turn(ref):  # nothing but completed says so
+        there = await side_of(ws, found)
+        if ref is not None and not await there.backend.cancel_turn(ref):  # nothing but completed says so
             await run_turn(ws, turn, tools=tools)
     except AgentTasksError as error:
         logger.info("The turn of step %r, which was given up, left no answer: %s", turn.step, error)

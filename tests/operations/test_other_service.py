@@ -194,6 +194,9 @@ async def test_a_conversation_is_continued_where_it_is(
         assert second.conversation == first.conversation
         third = await ask(ws, "And then?!", after=second)
         assert third.conversation == first.conversation
+        assert await ws.exists("conversation", first.conversation)
+        await ws.delete("conversation", first.conversation)
+        assert not await ws.exists("conversation", first.conversation)
         await release_owner(ws, "doc")
     assert paid(running) == 3
     assert ServiceLog(running.endpoint).verdict()["ok"]
