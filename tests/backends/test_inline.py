@@ -23,8 +23,10 @@ from agent_tasks.operations import (
     release_owner,
     run_turn,
 )
+from agent_tasks.testing import ServiceLog
 from agent_tasks.tools import ToolSet, function_tool
 from tests.backends.inline_servers import Lesser
+from tests.conftest import ServiceFactory
 from tests.support.service import ThreadService, start_in_thread, write_rules
 
 RULES = {
@@ -220,3 +222,26 @@ async def test_an_agent_that_is_known_by_its_id_alone_is_refused(running: Thread
         updates = backend.start_turn(TurnRequest("inline:x", "Hello"), Mark("k" * 40))
         with pytest.raises(ConfigurationError, match="known by its id alone"):
             await anext(updates)
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        {"lose_answer": True},
+        {"gateway_timeout": 0.01},
+        {"status": 500, "after_effect": True},
+        {"status": 500},
+    ],
+    ids=str,
+)
+async def test_what_a_server_has_is_asked_again_and_nothing_of_it_is_left(
+    service: ServiceFactory, then: dict[str, Any]
+) -> None:
+    running = service(rules=RULES)
+    rule = {"when": {"operation": "conversations.create"}, "then": then, "count": 1}
+    with running.http() as http:
+        http.put(f"{running.origin}/_emulator/faults", json={"rules": [rule]}).raise_for_status()
+    async with ResponsesBackend.of_server(f"{running.endpoint}/openai/v1", None) as backend:
+        assert backend.capabilities.turns_once
+    verdict = ServiceLog(running.endpoint).verdict()
+    assert verdict["left_over"]["details"] == []
