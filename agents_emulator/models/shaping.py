@@ -121,6 +121,9 @@ def _offered(request: ChatRequest) -> tuple[ToolSpec, ...]:
     if request.tool_choice == "none":
         return ()
     name = request.forced_tool
+    if name is None and request.tool_choice == "auto":
+        called = _called(request)  # a model of this size would call it again and again
+        return tuple(tool for tool in request.tools if tool.name not in called)
     if name is None:
         return request.tools
     found = tuple(tool for tool in request.tools if tool.name == name)
@@ -129,6 +132,12 @@ def _offered(request: ChatRequest) -> tuple[ToolSpec, ...]:
             "invalid_request", f"tool_choice asks for the function {name!r}, which the agent does not have"
         )
     return found
+
+
+def _called(request: ChatRequest) -> set[str]:
+    """Names of the tools that were called since the newest message of a person."""
+    newest = max((place for place, one in enumerate(request.messages) if one.role == "user"), default=0)
+    return {call.name for message in request.messages[newest:] for call in message.tool_calls}
 
 
 def _messages(request: ChatRequest, system: str) -> list[dict[str, str]]:

@@ -11,7 +11,8 @@ Differences from a large model, on purpose:
 - JSON schemas are enforced while decoding, so every complete answer is valid; strings and arrays without
 a limit
   get one (see :mod:`agents_emulator.models.shaping`). The fields are listed in the system text.
-- At most one tool is called in a turn, and an answer beside tools arrives in one piece.
+- At most one tool is called at a time, each once for a message of a person (it would not stop by itself), and
+  an answer beside tools arrives in one piece.
 - Requests are answered one at a time: on two busy cores two slots, or two copies of it, were no faster.
 - One thread decodes. With two threads on two cores that are also busy with something else, the threads wait
   for each other: 1 to 8 tokens a second were measured, against 60 to 80 with one thread at the same load.

@@ -32,6 +32,30 @@ def request(*messages: ChatMessage, **fields: Any) -> ChatRequest:
     return ChatRequest("m", messages or (ChatMessage("user", "hi"),), **fields)
 
 
+LOOKED_UP = (
+    ChatMessage("user", "Whose is it?"),
+    ChatMessage("assistant", "", tool_calls=(ToolCall("1", "lookup_supplier", '{"name": "Oak"}'),)),
+    ChatMessage("tool", "Known.", tool_call_id="1", name="lookup_supplier"),
+)
+
+
+class TestRepeats:
+    """A model of this size does not stop calling by itself."""
+
+    def test_a_tool_that_was_called_is_not_offered_again(self) -> None:
+        shaped = shape(request(*LOOKED_UP, tools=(LOOKUP, PING)))
+        assert "lookup_supplier" not in shaped.messages[0]["content"]
+        assert "ping" in shaped.messages[0]["content"]
+
+    def test_after_all_tools_the_answer_is_as_where_none_may_be_called(self) -> None:
+        again = shape(request(*LOOKED_UP, tools=(LOOKUP,), response_schema=ROW))
+        assert again == shape(request(*LOOKED_UP, tools=(LOOKUP,), response_schema=ROW, tool_choice="none"))
+
+    def test_what_was_called_for_an_earlier_message_is_offered(self) -> None:
+        shaped = shape(request(*LOOKED_UP, ChatMessage("user", "And this?"), tools=(LOOKUP,)))
+        assert "lookup_supplier" in shaped.messages[0]["content"]
+
+
 class TestPrompt:
     def test_is_never_without_system_text(self) -> None:
         assert shape(request()).messages[0] == {"role": "system", "content": "You are a helpful assistant."}
