@@ -32,7 +32,7 @@ playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = [needs_chromium, needs_axe, pytest.mark.timeout(300)]
 
 LOOKS = [("light", 1440), ("dark", 420), ("dark", 1440), ("light", 420)]
-SHOTS = "AGENT_TASKS_SCREENSHOTS"
+SHOTS = "AGENT_TASKS_TEST_SCREENSHOTS"
 """A folder for pictures of all pages, to be looked at."""
 
 FEW_WORDS = {"no such document": "items/none", "no such page": "nowhere", "used link": "enter?token=x"}
