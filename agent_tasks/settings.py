@@ -17,6 +17,8 @@
 | `AGENT_TASKS_LOCAL_TOOLS_FILE` | the tools file of the local service; none |
 | `AGENT_TASKS_SHOW_CONTENT` | whether the dashboard shows what was said in turns, without secrets; true |
 | `AGENT_TASKS_PRICES` | a table of what tokens cost (docs/operating.md); none: money is not shown |
+| `AGENT_TASKS_DESK_URL` | where people reach the review desk, for links on the dashboard; none |
+| `AGENT_TASKS_TRANSCRIPT_DAYS` | how long what was said in turns is kept; 14 days, 0: it is not |
 | `AGENT_TASKS_START_TIMEOUT` | how long a local server may take to start; 120 seconds |
 | `AGENT_TASKS_KEEP_SERVERS` | how long local servers stay after a run; 600 seconds, 0 with `CI` set |
 
@@ -133,9 +135,13 @@ class Settings(BaseSettings):
     local_tools_file: Path | None = None
     """Settings of the local service's tools (docs/local-service.md); made absolute."""
     show_content: bool = True
-    """Whether prompts, answers and outputs of tools are shown on the Prefect dashboard, without secrets."""
+    """Whether prompts, answers and outputs of tools are shown on the dashboard and kept in transcripts."""
     prices: Path | None = None
     """Table of what tokens of each model cost (docs/operating.md); made absolute."""
+    desk_url: str | None = None
+    """Address of the review desk that people share, for links from the dashboard to it."""
+    transcript_days: float = Field(default=14.0, ge=0, le=3650)
+    """Days for which the journal keeps what was said in turns, without secrets; 0: nothing is kept."""
     start_timeout: float = Field(default=120.0, gt=0, le=3600)
     """Seconds a local server may take until it answers."""
     keep_servers: float = Field(default_factory=lambda: _kept_by_default(), ge=0, le=86_400)
@@ -187,7 +193,7 @@ class Settings(BaseSettings):
             )
         return value
 
-    @field_validator("project_endpoint", "prefect_api_url", "openai_base_url")
+    @field_validator("project_endpoint", "prefect_api_url", "openai_base_url", "desk_url")
     @classmethod
     def _is_web_address(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None:

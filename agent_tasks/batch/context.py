@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -48,6 +50,9 @@ logger = get_logger("agent_tasks.batch.context")
 
 T = TypeVar("T")
 
+_LOOKED_BACK = 100  # documents by which the rate is told
+_FEWEST = 3
+
 
 @dataclass
 class Tally:
@@ -62,8 +67,13 @@ class Tally:
     turns_reused: int = 0
     repeated: int = 0
     """Attempts after the first of their turns."""
+    throttled: int = 0
+    """Attempts that the service ended because too much was asked of it."""
     usage: Usage = field(default_factory=Usage)
-    in_flight: set[str] = field(default_factory=set)
+    in_flight: dict[str, tuple[str, float]] = field(default_factory=dict)
+    """Documents that are worked on: the step, and since when (seconds of the monotonic clock)."""
+    ends: deque[float] = field(default_factory=lambda: deque(maxlen=_LOOKED_BACK))
+    """When the latest documents were finished (likewise), those of an earlier run left out."""
     reasons: dict[str, list[str]] = field(default_factory=dict)
 
     def count_document(self, row: DocumentRow, *, reused: bool, by_other: bool) -> None:
@@ -75,8 +85,29 @@ class Tally:
         elif reused:
             self.reused += 1
             self.turns_reused += row.turns
+        if by_other or not reused:
+            self.ends.append(time.monotonic())
         if row.status is not DocumentStatus.DONE and len(self.reasons) < MAX_LISTED:
             self.reasons[row.document] = row.reasons
+
+    def at_step(self, name: str, step: str) -> None:
+        """Note what a document is at."""
+        self.in_flight[name] = step, time.monotonic()
+
+    def rate(self, now: float) -> float | None:
+        """Documents a minute, by the latest ones; None as long as there are too few to tell.
+
+        Args:
+            now: seconds of the monotonic clock; a batch that stands still slows down by it.
+        """
+        if len(self.ends) < _FEWEST:
+            return None
+        return 60 * (len(self.ends) - 1) / max(now - self.ends[0], 0.001)
+
+    def seconds_left(self, now: float) -> float | None:
+        """Seconds until all documents have their states, if it goes on like this; None: nobody can tell."""
+        rate = self.rate(now)
+        return 60 * (self.total - self.finished) / rate if rate else None
 
     def count_turn(self, result: TurnResult) -> None:
         """Count a turn; one from the journal cost nothing now."""
@@ -85,6 +116,7 @@ class Tally:
         else:
             self.turns += 1
             self.repeated += result.attempts - 1
+            self.throttled += result.throttled
             self.usage = self.usage + result.usage
 
 
@@ -96,6 +128,11 @@ def batch_key(pipeline: str, folder: Path) -> str:
 def batch_owner(pipeline: str, folder: Path) -> str:
     """Under which name the ledger keeps what a batch makes; documents and questions add theirs to it."""
     return f"{pipeline}:{batch_key(pipeline, folder)[:12]}"
+
+
+def review_key(batch: str, document: str) -> str:
+    """The id of a document at the review desk; also the key of the lease under which somebody looks at it."""
+    return operation_key("review", batch=batch, document=document)
 
 
 @dataclass(frozen=True)

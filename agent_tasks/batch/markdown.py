@@ -12,6 +12,9 @@ from markupsafe import Markup
 
 from agent_tasks.display import duration, moment, one_line
 
+MAX_SHOWN = 300
+"""Characters of a reason or a name on a page for operators."""
+
 _SPECIAL = re.compile(r"[\\`*_\[\]<>|~#&!]")
 _ACTIVE = re.compile(r"[\\`\[\]<>!&]")
 """What links, images, HTML and code begin with; the others only change how a text looks."""
@@ -61,6 +64,10 @@ def quote(value: Any) -> Markup:
     return Markup("\n".join(f"> {escape(line)}" if line.strip() else ">" for line in lines))  # noqa: S704
 
 
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
+
+
 def render(template: str, **values: Any) -> str:
     """Fill a template of `agent_tasks/batch/templates`; every value in it is escaped by itself."""
     return environment("agent_tasks.batch").get_template(template).render(values)
@@ -81,5 +88,6 @@ def environment(package: str) -> jinja2.Environment:
     made.filters["quote"] = quote
     made.filters["moment"] = moment
     made.filters["duration"] = duration
+    made.filters["shortened"] = _shortened
     made.filters["thousands"] = lambda number: f"{number:,}"
     return made

@@ -77,12 +77,12 @@ async def process_documents(batch: Batch, files: Sequence[DocumentFile]) -> list
     async def one(file: DocumentFile) -> DocumentStatus | None:
         async with batch.slots:
             batch.breaker.check()
-            batch.tally.in_flight.add(file.name)
+            batch.tally.at_step(file.name, "reading")
             observer().document_started(file.name)
             try:
                 return await _process_document(batch, file, releases, known)
             finally:
-                batch.tally.in_flight.discard(file.name)
+                batch.tally.in_flight.pop(file.name, None)
 
     try:
         states = await asyncio.gather(*(one(file) for file in files), return_exceptions=True)
@@ -559,6 +559,7 @@ class _DocumentWork:
         on_text: Callable[[str], None] | None,
     ) -> TurnResult:
         observer().step_started(self.file.name, turn.step)
+        self.batch.tally.at_step(self.file.name, turn.step)
         # What a fork does not find in the journal of the original is its own work.
         return await self.batch.run_turn(turn.model_copy(update={"owner": self.owner}), tools)
 

@@ -130,6 +130,8 @@ class AnsweredBy(_Record):
     seconds: float = 0.0
     attempts: int = 1
     """How often the service was asked; 1 unless it was throttled, failed or expired."""
+    throttled: int = 0
+    """How often it was throttled."""
 
 
 class DocumentRow(_Record):
@@ -191,8 +193,9 @@ class DocumentRow(_Record):
         # Another model may have answered the same turn before, with what was not valid.
         self.step_usage[turn.step] = self.step_usage.get(turn.step, Usage()) + result.usage
         self.answered_by[turn.step] = AnsweredBy(
-            agent=turn.agent, model=turn.model, seconds=turn.seconds, attempts=turn.attempts
-        )
+            agent=turn.agent, model=turn.model, seconds=turn.seconds, attempts=turn.attempts,
+            throttled=result.throttled,
+        )  # fmt: skip
         self.tool_calls += shortened(result.tool_calls)
         self.ids[turn.step] = result.turn_id
 
@@ -261,6 +264,8 @@ class BatchSummary(_Record):
     """The same in money, by the prices of today."""
     repeated: int = 0
     """Attempts that were made now because an earlier one was throttled, failed or expired."""
+    throttled: int = 0
+    """Of the attempts before them, those that were throttled."""
     seconds: float = 0.0
     results: str = ""
     """Path of results.jsonl."""
@@ -269,17 +274,42 @@ class BatchSummary(_Record):
     reasons: dict[str, list[str]] = Field(default_factory=dict)
     """Document to reasons, for those not done (at most `MAX_LISTED`)."""
 
+    def counts(self) -> dict[DocumentStatus, int]:
+        """How many documents are in each state."""
+        counts = (self.done, self.waiting, self.needs_review, self.rejected, self.failed)
+        return dict(zip(DocumentStatus, counts, strict=True))
+
     def headline(self) -> str:
         """Such as "10 done, 3 need review, 2 failed", and how many wait, if any do."""
         if not self.total:
             return "no documents"
-        counts = (self.done, self.waiting, self.needs_review, self.rejected, self.failed)
-        return ", ".join(counted_all(dict(zip(DocumentStatus, counts, strict=True))))
+        return ", ".join(counted_all(self.counts()))
 
     def provenance(self) -> str:
         """Such as "12 unchanged, 5 by other workers": what this worker did not do now; empty if nothing."""
         parts = [f"{self.reused} unchanged"] if self.reused else []
         return ", ".join([*parts, f"{self.by_others} by other workers"] if self.by_others else parts)
+
+
+class Evaluated(_Record):
+    """What an evaluation found."""
+
+    at: float
+    """When (seconds since the epoch)."""
+    wrong: float | None
+    """Of the documents that were done, the share with a wrong value; None if none was done."""
+
+
+class RunInShort(_Record):
+    """What the journal keeps of a run when the next one has taken its place."""
+
+    counts: dict[DocumentStatus, int]
+    turns: int = 0
+    usage: Usage = Field(default_factory=Usage)
+    """Tokens spent in it."""
+    cost: Cost | None = None
+    evaluated: Evaluated | None = None
+    """The last evaluation of the results that were there before it."""
 
 
 class RunRecord(_Record):
@@ -294,6 +324,16 @@ class RunRecord(_Record):
     out: str
     steps: dict[str, str]
     """For each step a hash of what it was told to do (`Pipeline.step_fingerprints`)."""
+    evaluated: Evaluated | None = None
+    """The last evaluation of the results that were there before it."""
+
+    def in_short(self) -> RunInShort:
+        """The run as it is kept when the next one has taken its place."""
+        summary = self.summary
+        return RunInShort(
+            counts=summary.counts(), turns=summary.turns, usage=summary.usage, cost=summary.cost,
+            evaluated=self.evaluated,
+        )  # fmt: skip
 
 
 class AllDocumentsFailedError(AgentTasksError):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from agent_tasks.batch.context import Batch, Origin
 from agent_tasks.batch.corpus import answer_over_all
+from agent_tasks.batch.history import PICTURE, draw, last_evaluation, last_runs
 from agent_tasks.batch.observer import observer
 from agent_tasks.batch.processing import LOOKED_AT_TOGETHER, process_documents, settle_known
 from agent_tasks.batch.records import (
@@ -28,6 +29,7 @@ from agent_tasks.batch.writers import (
     Written,
     fill_sinks,
     prepare_folder,
+    replacing,
     total_usage,
     write_report,
     write_results,
@@ -37,7 +39,13 @@ from agent_tasks.documents.discovery import DocumentFile, discover
 from agent_tasks.errors import AgentTasksError, DocumentError, JournalError
 from agent_tasks.journal import BatchRecord
 from agent_tasks.logs import get_logger
-from agent_tasks.operations import Workspace, content_hash, exclusive, withdraw_questions
+from agent_tasks.operations import (
+    Workspace,
+    content_hash,
+    exclusive,
+    prune_transcripts,
+    withdraw_questions,
+)
 from agent_tasks.pipeline.loader import Pipeline
 
 logger = get_logger("agent_tasks.batch.run")
@@ -60,14 +68,22 @@ async def publish(batch: Batch, summary: BatchSummary) -> BatchSummary:
     """Write results and report, and fill the sinks; returns the summary with what the results say."""
     written = await _results(batch, summary)
     summary.warnings += await fill_sinks(batch, summary)
-    write_report(batch, summary, written)
+    await _report(batch, summary, written)
     return summary
 
 
 async def rewrite(batch: Batch, summary: BatchSummary) -> BatchSummary:
     """Write results and report of a run that has ended anew, after a decision; sinks are the next run's."""
-    write_report(batch, summary, await _results(batch, summary))
+    await _report(batch, summary, await _results(batch, summary))
     return summary
+
+
+async def _report(batch: Batch, summary: BatchSummary, written: Written) -> None:
+    """Write the report, and the picture of the last runs beside it."""
+    bars = await last_runs(batch, summary)
+    with replacing(batch.out / PICTURE) as file:
+        file.write(draw(bars))
+    write_report(batch, summary, written)
 
 
 async def _results(batch: Batch, summary: BatchSummary) -> Written:
@@ -227,6 +243,8 @@ async def _to_the_end(
             with batch.ws.guarded_by_lease(run.key):  # once it leads no more it changes nothing
                 summary = await _conclude(run, batch, files, steps)
             await run.end(_record(batch, summary))
+            with suppress(JournalError):  # the next run does it
+                await prune_transcripts(batch.ws)
         except AgentTasksError as error:
             # Whatever went wrong: what this worker asked for may be deleted by its successor.
             if not await run.is_overtaken():
@@ -289,6 +307,7 @@ def _summary(batch: Batch, answers: list[AnswerRow], warnings: list[str]) -> Bat
         turns_reused=batch.tally.turns_reused,
         usage=batch.tally.usage,
         repeated=batch.tally.repeated,
+        throttled=batch.tally.throttled,
         reasons=batch.tally.reasons,
         results=str(batch.out / "results.jsonl"),
         report=str(batch.out / "report.md"),
@@ -316,6 +335,7 @@ def _record(batch: Batch, summary: BatchSummary) -> RunRecord:
         pipeline_file=str(batch.pipeline.path.resolve()),
         out=str(batch.out.resolve()),
         steps=batch.pipeline.step_fingerprints(),
+        evaluated=last_evaluation(batch.out),
     )
 
 

@@ -21,7 +21,7 @@ SMALL_BATCH = 100
 """Documents up to which each one has its line: every line is a request's worth of work for the server."""
 
 _MILESTONES = 20  # lines about the progress of a large batch
-_OURS = frozenset({"document-batch", "sweep"})
+_OURS = frozenset({"document-batch", "prune", "sweep"})
 
 
 class _PlainRuns(logging.Filter):

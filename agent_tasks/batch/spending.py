@@ -25,10 +25,15 @@ class Spent:
     turns: int = 0
     repeated: int = 0
     """Attempts after the first of their turns."""
+    throttled: int = 0
+    """Attempts that the service ended because too much was asked of it."""
 
-    def add(self, usage: Usage, *, seconds: float = 0.0, turns: int = 1, repeated: int = 0) -> None:
+    def add(
+        self, usage: Usage, *, seconds: float = 0.0, turns: int = 1, repeated: int = 0, throttled: int = 0
+    ) -> None:
         """Add turns."""
         self.usage = self.usage + usage
+        self.throttled += throttled
         self.seconds += seconds
         self.turns += turns
         self.repeated += repeated
@@ -48,11 +53,13 @@ class Spending:
         for turn, usage in row.step_usage.items():
             who = row.answered_by.get(turn)
             seconds = who.seconds if who is not None else 0.0
-            repeated = who.attempts - 1 if who is not None else 0
+            repeated, throttled = (who.attempts - 1, who.throttled) if who is not None else (0, 0)
             agent = who.agent if who is not None else _OTHERS
             for there, name in ((self.steps, step_of.get(turn, turn)), (self.agents, agent)):
-                there.setdefault(name, Spent()).add(usage, seconds=seconds, repeated=repeated)
-            self.total.add(usage, seconds=seconds, repeated=repeated)
+                there.setdefault(name, Spent()).add(
+                    usage, seconds=seconds, repeated=repeated, throttled=throttled
+                )
+            self.total.add(usage, seconds=seconds, repeated=repeated, throttled=throttled)
 
     def add_answers(self, answers: Iterable[AnswerRow]) -> None:
         """Add answers to questions about all documents."""

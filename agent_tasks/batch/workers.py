@@ -146,7 +146,13 @@ class SharedRun:
     async def end(self, record: RunRecord) -> None:
         """Commit that the run is at its end, for the workers that wait for it, and for those who fork it."""
         await self.keep()
-        await self.ws.journal.runs.end(self.ws.scope, self._lease, self._run, record.model_dump(mode="json"))
+        await self.ws.journal.runs.end(
+            self.ws.scope,
+            self._lease,
+            self._run,
+            record.model_dump(mode="json"),
+            in_short=record.in_short().model_dump(mode="json"),
+        )
         self.leads = False
         crash_point("batch.ended")
 

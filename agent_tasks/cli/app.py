@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from agent_tasks.cli import approvals, automations, calls, queues, resources, review
+from agent_tasks.cli import approvals, automations, calls, journal, queues, resources, review, transcripts
 from agent_tasks.cli.errors import reported
 
 __all__ = ["app", "main"]
@@ -529,7 +529,9 @@ def version() -> None:
 app.add_typer(review.app)
 app.add_typer(approvals.app)
 app.add_typer(calls.app)
+app.add_typer(transcripts.app)
 app.add_typer(resources.app)
+app.add_typer(journal.app)
 app.add_typer(automations.app)
 app.add_typer(queues.app)
 

@@ -30,6 +30,8 @@ from agent_tasks.journal.records import (
     ToolCallState,
 )
 from agent_tasks.journal.reviews import ReviewOutcome, row_hash
+from agent_tasks.journal.runs import PastRun
+from agent_tasks.journal.transcripts import NewTranscript, Transcript
 
 __all__ = [
     "LEASE_SECONDS",
@@ -50,8 +52,10 @@ __all__ = [
     "NewLease",
     "NewResource",
     "NewReview",
+    "NewTranscript",
     "Operation",
     "OperationState",
+    "PastRun",
     "Question",
     "Resource",
     "Review",
@@ -60,5 +64,6 @@ __all__ = [
     "Run",
     "ToolCallRecord",
     "ToolCallState",
+    "Transcript",
     "row_hash",
 ]

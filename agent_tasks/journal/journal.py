@@ -19,9 +19,11 @@ from agent_tasks.journal.decisions import Decisions
 from agent_tasks.journal.documents import Documents
 from agent_tasks.journal.leases import Leases
 from agent_tasks.journal.operations import Operations
+from agent_tasks.journal.pruning import Pruning
 from agent_tasks.journal.resources import Resources
 from agent_tasks.journal.reviews import Reviews
 from agent_tasks.journal.runs import FlowRuns, Runs
+from agent_tasks.journal.transcripts import Transcripts
 from agent_tasks.journal.workers import Worker, WorkerPresence, shared_folder, worker_name
 from agent_tasks.logs import get_logger
 
@@ -75,6 +77,10 @@ class Journal:
         self.answers = Answers(self._database, worker, self.leases)
         """The latest answers to questions about all documents of a batch."""
 
+        self.transcripts = Transcripts(self._database, worker)
+        """What was said in turns, for a time."""
+        self.pruning = Pruning(self._database)
+        """Forgetting what is old."""
         self.batches = Batches(self._database, worker)
         """Where batches lie."""
         self.reviews = Reviews(self._database, worker)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -205,8 +205,17 @@ class Operations:
         new_resources: Sequence[NewResource] = (),
         *,
         remote: dict[str, Any] | None = None,
+        also: Callable[[sa.Connection], None] | None = None,
     ) -> None:
         """Commit the outcome: from now on the operation is never carried out again.
+
+        Args:
+            scope: the service.
+            key: the operation.
+            result: what came of it.
+            new_resources: what it created.
+            remote: remote ids in place of those known before.
+            also: what else is committed with it, or not at all.
 
         Raises:
             LeaseLostError: another worker has taken the operation over.
@@ -216,12 +225,14 @@ class Operations:
             changes["remote"] = remote
         values = self._values(changes)
         made = _made(scope, key, new_resources, self._worker.clock())
-        finished = await self._database.write(
-            lambda connection: self._statements.change_held(
-                connection, scope, key, self._worker.name, values, made
-            ),
-            alone=True,
-        )
+
+        def work(connection: sa.Connection) -> bool:
+            done = self._statements.change_held(connection, scope, key, self._worker.name, values, made)
+            if done and also is not None:
+                also(connection)
+            return done
+
+        finished = await self._database.write(work, alone=also is None)
         if not finished:
             await self._database.write(
                 lambda connection: self._require_committed(connection, scope, key, changes)

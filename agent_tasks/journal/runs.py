@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from pydantic import BaseModel
 
 from agent_tasks.errors import LeaseLostError
-from agent_tasks.journal.bodies import as_written
+from agent_tasks.journal.bodies import Row, Written, as_written
 from agent_tasks.journal.database import Database
 from agent_tasks.journal.leases import Leases
 from agent_tasks.journal.records import Hold, LeaseKind, NewLease, Run
 from agent_tasks.journal.rows import run_of
-from agent_tasks.journal.schema import flow_runs, leases, runs
+from agent_tasks.journal.schema import flow_runs, leases, past_runs, runs
 from agent_tasks.journal.workers import Worker
 
-__all__ = ["FlowRuns", "Joined", "Runs"]
+__all__ = ["FlowRuns", "Joined", "PastRun", "Runs"]
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """A row of `past_runs`: what a run came to, in short."""
+
+    number: int
+    """Counts the batch's runs from 1 on."""
+    started_at: float
+    ended_at: float
+    body: dict[str, Any]
+    written: Written = field(default_factory=lambda: Written("a past run", "(none)"), compare=False)
+
+    def read(self, model: type[_Model]) -> _Model:
+        """The body as a model. Raises JournalVersionError where it is not one."""
+        return self.written.read(model, self.body)
 
 
 @dataclass(frozen=True)
@@ -97,7 +116,15 @@ class Runs:
             self._leases.held.note(scope, [lead.key], since)
         return led
 
-    async def end(self, scope: str, lead: NewLease, run: Run, body: dict[str, Any]) -> None:
+    async def end(
+        self,
+        scope: str,
+        lead: NewLease,
+        run: Run,
+        body: dict[str, Any],
+        *,
+        in_short: dict[str, Any] | None = None,
+    ) -> None:
         """Commit that a run is at its end; all leases of its batch are free then.
 
         Args:
@@ -105,6 +132,7 @@ class Runs:
             lead: the leader's lease, which this worker must still hold.
             run: the run.
             body: what it came to.
+            in_short: the same in short, kept when the next run has taken its place.
 
         Raises:
             LeaseLostError: another worker has taken the lead over; nothing is committed.
@@ -117,6 +145,8 @@ class Runs:
                 self._require_ended(connection, scope, ended)
                 return
             self._put(connection, scope, ended)
+            if in_short is not None:
+                self._keep(connection, scope, ended, in_short)
             connection.execute(
                 leases.delete().where(
                     leases.c.scope == scope, sa.or_(leases.c.key == lead.key, sa.and_(*of_members))
@@ -142,7 +172,24 @@ class Runs:
             run_of,
         )
 
+    async def past(self, scope: str, owner: str, *, limit: int) -> list[PastRun]:
+        """The last runs of a batch that came to their ends, the latest last."""
+        query = (
+            past_runs.select()
+            .where(past_runs.c.scope == scope, past_runs.c.owner == owner)
+            .order_by(past_runs.c.ended_at.desc())
+            .limit(limit)
+        )
+        return (await self._database.rows(query, _past_run_of))[::-1]
+
     # --- inside a transaction --------------------------------------------------------------------------
+
+    def _keep(self, connection: sa.Connection, scope: str, run: Run, body: dict[str, Any]) -> None:
+        values = {
+            "scope": scope, "owner": run.owner, "number": run.number, "started_at": run.started_at,
+            "ended_at": run.ended_at, "body": body, **as_written(),
+        }  # fmt: skip
+        self._database.statements.put(connection, past_runs, values)
 
     def _next(self, last: Run | None, owner: str, started_at: float) -> Run:
         return Run(owner, last.number + 1 if last is not None else 1, self._worker.name, started_at)
@@ -172,6 +219,13 @@ class Runs:
                 f"Another worker leads {ended.owner} now; the end of its run is not committed by this one. "
                 "It was silent for longer than its lease."
             )
+
+
+def _past_run_of(row: Row, address: str) -> PastRun:
+    return PastRun(
+        row["number"], row["started_at"], row["ended_at"], row["body"],
+        Written.of(row, f"run {row['number']} of {row['owner']}", address),
+    )  # fmt: skip
 
 
 class FlowRuns:

@@ -3,7 +3,7 @@
 Times are seconds since the epoch (UTC) as floats. `scope` names the service the row speaks about, so that one
 journal can serve several endpoints without mixing up their ids. Nothing here is a secret: prompts appear as
 hashes, tool arguments as a hash and, shortened and without headers, for people who have to tell calls apart;
-results as the plain JSON that the caller gets.
+results as the plain JSON that the caller gets; transcripts have theirs left out, and are kept for a time.
 
 What a row of each table is: docs/durability.md, The journal. JSON bodies carry the number of their format and
 the version of this package that wrote them (`agent_tasks.journal.bodies`). Change a table only together with
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, Column, Float, Index, Integer, MetaData, String, Table, Text
 
-SCHEMA_REVISION = "0005"
+SCHEMA_REVISION = "0006"
 """The newest migration; a journal that names an unknown one was written by a newer version."""
 
 metadata = MetaData()
@@ -203,4 +203,31 @@ reviews = Table(
     Column("undone_by", String(200)),
     *_written(),
     Index("reviews_by_document", "scope", "batch", "document"),
+)
+
+transcripts = Table(
+    "transcripts",
+    metadata,
+    Column("scope", String(300), primary_key=True),
+    Column("key", String(64), primary_key=True),
+    Column("owner", String(300), nullable=False),
+    Column("step", String(500), nullable=False),
+    Column("agent", String(300), nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("kept_at", Float, nullable=False),
+    *_written(),
+    Index("transcripts_by_owner", "scope", "owner"),
+    Index("transcripts_by_age", "kept_at"),
+)
+
+past_runs = Table(
+    "past_runs",
+    metadata,
+    Column("scope", String(300), primary_key=True),
+    Column("owner", String(300), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("started_at", Float, nullable=False),
+    Column("ended_at", Float, nullable=False),
+    Column("body", JSON, nullable=False),
+    *_written(),
 )

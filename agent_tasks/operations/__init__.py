@@ -38,6 +38,8 @@ from agent_tasks.operations.models import (
     Usage,
 )
 from agent_tasks.operations.prices import NO_PRICES, Cost, ModelPrice, Prices, read_prices, total_cost
+from agent_tasks.operations.transcript_rules import TranscriptRules
+from agent_tasks.operations.transcripts import TranscriptBody, find_transcript, prune_transcripts
 from agent_tasks.operations.turns import finished_turn, run_turn, turn_key
 from agent_tasks.operations.workspace import Held, Workspace
 
@@ -57,6 +59,8 @@ __all__ = [
     "RemoteFile",
     "RemoteStore",
     "ToolCallOutcome",
+    "TranscriptBody",
+    "TranscriptRules",
     "TurnResult",
     "TurnSpec",
     "Usage",
@@ -74,11 +78,13 @@ __all__ = [
     "exclusive",
     "file_key",
     "find_question",
+    "find_transcript",
     "finished_turn",
     "list_interrupted_calls",
     "list_questions",
     "operation_key",
     "owners_that_wait",
+    "prune_transcripts",
     "read_prices",
     "release_owner",
     "release_owners",

@@ -91,7 +91,8 @@ class Attempts:
         self._tools = tools
         self._on_text = on_text
         self._deadline = asyncio.get_running_loop().time() + turn.deadline
-        self._failures = FailedAttempts()
+        self.failures = FailedAttempts()
+        """Those before the current one."""
         self.operation = held.operation
         """Its row in the journal."""
         self.usage = held.operation.written.read(Usage, held.operation.remote.get("usage") or {})
@@ -133,7 +134,7 @@ class Attempts:
                 self._become(AttemptState.ANSWERED)
                 return ended
             self._become(AttemptState.ENDED)
-            pause = self._failures.pause_after(error)
+            pause = self.failures.pause_after(error)
             crash_point("attempt.ended")
             await self._wait_within_deadline(pause, error)
             updates = await self._begin_again(ended.ref.conversation)

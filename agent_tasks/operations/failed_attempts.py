@@ -17,6 +17,11 @@ class FailedAttempts:
     def __init__(self) -> None:
         self._seen: Counter[type[RunFailedError]] = Counter()
 
+    @property
+    def throttled(self) -> int:
+        """How many of them were throttled, in this process."""
+        return self._seen[RunThrottledError]
+
     def pause_after(self, error: RunFailedError) -> float:
         """Seconds until the next attempt. Raises the error if none is due."""
         kind: type[RunFailedError]

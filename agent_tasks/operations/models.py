@@ -121,6 +121,8 @@ class TurnResult(_Model):
     tool_calls: list[ToolCallOutcome] = Field(default_factory=list)
     attempts: int = 1
     """How many turns the service was asked for until this one (1 unless some failed)."""
+    throttled: int = 0
+    """How many of the attempts before it were throttled."""
     seconds: float = 0.0
     """How long it took the worker that had the answer, all its attempts together."""
     reused: bool = False

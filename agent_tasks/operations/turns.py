@@ -23,6 +23,7 @@ from agent_tasks.operations.services import (
     moved,
     no_conversation,
 )
+from agent_tasks.operations.transcripts import keep_failure, kept_with
 from agent_tasks.operations.workspace import Held, Workspace
 from agent_tasks.telemetry import agent_span
 from agent_tasks.tools import ToolSet
@@ -134,9 +135,11 @@ async def _carried_out(
         try:
             async with asyncio.timeout(turn.deadline):
                 ended = await attempts.to_an_answer()
-                result = await _committed(ws, attempts, ended, began, may_call=bool(tools))
+                result = await _committed(ws, turn, attempts, ended, began, may_call=bool(tools))
         except TimeoutError:
-            raise await attempts.give_up() from None
+            given_up = await attempts.give_up()
+            await keep_failure(ws, turn, attempts.operation.key, given_up, attempts.usage)
+            raise given_up from None
         except asyncio.CancelledError:
             if is_detaching():  # the turn goes on, and the next worker attaches to it
                 raise
@@ -145,6 +148,7 @@ async def _carried_out(
             raise
         except AgentTasksError as error:
             await attempts.commit_failure(error)
+            await keep_failure(ws, turn, attempts.operation.key, error, attempts.usage)
             raise
         span.concluded(
             conversation=result.conversation,
@@ -157,7 +161,7 @@ async def _carried_out(
 
 
 async def _committed(
-    ws: Workspace, attempts: Attempts, ended: TurnEnded, began: float, *, may_call: bool
+    ws: Workspace, turn: TurnSpec, attempts: Attempts, ended: TurnEnded, began: float, *, may_call: bool
 ) -> TurnResult:
     """The result of the attempt that gave the answer, committed."""
     key = attempts.operation.key
@@ -179,12 +183,18 @@ async def _committed(
             for record in _made_last(records, ended.ref.turn_id)
         ],
         attempts=attempts.operation.attempt,
+        throttled=attempts.failures.throttled,
         seconds=round(time.monotonic() - began, 2),
     )
     crash_point("turn.ended")
     if any(record.state is ToolCallState.STARTED for record in records):  # of attempts that expired
         await ws.journal.calls.interrupt(ws.scope, key)
-    await ws.journal.operations.finish(ws.scope, key, result.model_dump(mode="json", exclude={"reused"}))
+    await ws.journal.operations.finish(
+        ws.scope,
+        key,
+        result.model_dump(mode="json", exclude={"reused"}),
+        also=kept_with(ws, turn, result, records),
+    )
     crash_point("turn.committed")
     return result
 

@@ -24,6 +24,7 @@ from agent_tasks.journal import LEASE_SECONDS, Claim, Journal, Operation
 from agent_tasks.logs import get_logger
 from agent_tasks.operations.gate import ClaimGate
 from agent_tasks.operations.prices import NO_PRICES, Prices
+from agent_tasks.operations.transcript_rules import NO_TRANSCRIPTS, TranscriptRules
 from agent_tasks.pauses import Pauses
 from agent_tasks.settings import ServiceKind
 from agent_tasks.telemetry import instrument_unless_watched
@@ -76,6 +77,8 @@ class Workspace:
         self.scope = scope or backend.identity
         self.prices: Prices = NO_PRICES
         """What tokens cost; whoever opens a workspace by settings puts their table here."""
+        self.transcripts: TranscriptRules = NO_TRANSCRIPTS
+        """What is kept of what was said in turns; likewise."""
         self._other = other
         self._flights: dict[str, _Flight] = {}
         self._sides: dict[str, Workspace] = {}
@@ -187,7 +190,7 @@ class Workspace:
             there._sides = self._sides
             self._sides |= {self.backend.capabilities.in_keys: self, service: there}
         there = self._sides[service]
-        there.prices = self.prices
+        there.prices, there.transcripts = self.prices, self.transcripts
         return there
 
     async def delete(self, kind: ResourceKind, remote_id: str) -> None:

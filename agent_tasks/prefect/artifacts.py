@@ -6,7 +6,8 @@ import asyncio
 import base64
 import contextlib
 import re
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
@@ -19,11 +20,14 @@ from prefect.artifacts import (
     aupdate_progress_artifact,
 )
 
-from agent_tasks.batch.context import Batch
+from agent_tasks.batch.context import Batch, Tally, review_key
 from agent_tasks.batch.evidence import without_pictures
-from agent_tasks.batch.markdown import escape, escape_cell
+from agent_tasks.batch.history import PICTURE
+from agent_tasks.batch.markdown import escape, escape_cell, plain_address
+from agent_tasks.batch.operator_pages import OperatorPages
 from agent_tasks.batch.records import MAX_LISTED, BatchSummary, DocumentStatus, counted
 from agent_tasks.batch.writers import read_results, summary_line
+from agent_tasks.display import duration, visible
 from agent_tasks.logs import get_logger
 from agent_tasks.pipeline.loader import Pipeline, ShortPipeline
 from agent_tasks.steps.graph import to_svg, to_text
@@ -37,6 +41,8 @@ MAX_REPORT_CHARS = 200_000
 MAX_PICTURE_BYTES = 150_000
 """Of a larger picture the outline says the same in less."""
 _MAX_CELL_CHARS = 300
+_MAX_RUNNING = 5
+_MAX_NAME = 80
 _ORDER = (
     DocumentStatus.WAITING,
     DocumentStatus.NEEDS_REVIEW,
@@ -87,14 +93,35 @@ class ProgressArtifact:
 
 
 def _described(batch: Batch) -> str:
-    tally = batch.tally
+    tally, now = batch.tally, time.monotonic()
     cost = batch.ws.prices.cost(tally.usage)
     money = f", {cost.text()}" if cost is not None else ""
     counts = ", ".join(counted(count, status) for status, count in tally.by_status.items() if count)
+    if tally.repeated:
+        money += f"; tried again {tally.repeated:,} times, {tally.throttled:,} of them throttled"
     return (
         f"{tally.finished} of {tally.total} documents ({counts or 'none finished yet'}); "
         f"{tally.turns} turns, {tally.usage.total_tokens:,} tokens{money}"
+        f"{_pace(tally, now)}{_running(tally, now)}"
     )
+
+
+def _pace(tally: Tally, now: float) -> str:
+    rate, left = tally.rate(now), tally.seconds_left(now)
+    if rate is None or left is None or tally.finished >= tally.total:
+        return ""
+    return f"; {rate:.3g} documents a minute, about {duration(left)} left"
+
+
+def _running(tally: Tally, now: float) -> str:
+    """The documents that are worked on, longest first."""
+    oldest = sorted(tally.in_flight.items(), key=lambda item: item[1][1])
+    named = [
+        f"{plain_address(visible(name)[:_MAX_NAME])} ({step}, {now - since:.0f} s)"
+        for name, (step, since) in oldest[:_MAX_RUNNING]
+    ]
+    more = [f"and {len(oldest) - _MAX_RUNNING} more"] if len(oldest) > _MAX_RUNNING else []
+    return f". Running now: {', '.join([*named, *more])}" if named else ""
 
 
 async def _tell(batch: Batch, artifact: UUID | None, text: str) -> UUID | None:
@@ -109,8 +136,14 @@ async def _tell(batch: Batch, artifact: UUID | None, text: str) -> UUID | None:
         return artifact
 
 
-async def publish_artifacts(batch: Batch, summary: BatchSummary) -> None:
-    """The table of documents (waiting, needs review and failed first) and the report, as artifacts."""
+async def publish_artifacts(batch: Batch, summary: BatchSummary, *, desk_url: str | None = None) -> None:
+    """Show what operators ask for: open documents, the table of all, costs, the last runs, the report.
+
+    Args:
+        batch: The batch.
+        summary: What came of it.
+        desk_url: Where people reach the review desk; None: pages name the command instead.
+    """
     name = batch.pipeline.name
     try:
         rows = await asyncio.to_thread(_table, Path(summary.results))
@@ -119,6 +152,23 @@ async def publish_artifacts(batch: Batch, summary: BatchSummary) -> None:
             await acreate_table_artifact(
                 rows, key=artifact_key(name, "results"), description=f"{summary.headline()}{shown}"
             )
+        pages = await asyncio.to_thread(OperatorPages.of, Path(summary.results), _desk_link(batch, desk_url))
+        await acreate_markdown_artifact(
+            pages.open_documents(summary.results, batch.owner),
+            key=artifact_key(name, "open"),
+            description="Documents that failed or wait, and why",
+        )
+        await acreate_markdown_artifact(
+            pages.spent(summary, batch.ws.prices),
+            key=artifact_key(name, "spending"),
+            description="Time, tokens and money by step, agent, model and document",
+        )
+        drawn = await asyncio.to_thread((batch.out / PICTURE).read_bytes)
+        await acreate_image_artifact(
+            f"data:image/svg+xml;base64,{base64.b64encode(drawn).decode()}",
+            key=artifact_key(name, "history"),
+            description="What the last runs came to",
+        )
         report = without_pictures(await asyncio.to_thread(Path(summary.report).read_text, encoding="utf-8"))
         if len(report) > MAX_REPORT_CHARS:
             # Whole lines: half of an escaped text would be none.
@@ -152,6 +202,12 @@ async def publish_steps(pipeline: Pipeline) -> None:
     )
 
 
+def _desk_link(batch: Batch, desk_url: str | None) -> Callable[[str], str] | None:
+    if desk_url is None:
+        return None
+    return lambda document: f"{desk_url}/items/{review_key(batch.key, document)}"
+
+
 def _table(results: Path) -> list[dict[str, str]]:
     picked: dict[DocumentStatus, list[dict[str, str]]] = {status: [] for status in _ORDER}
     for row in read_results(results):
@@ -161,6 +217,7 @@ def _table(results: Path) -> list[dict[str, str]]:
                     "document": escape_cell(row.document),
                     "status": row.status.value.replace("_", " "),
                     "result": escape_cell(summary_line(row)[:_MAX_CELL_CHARS]),
+                    "time": duration(row.seconds),
                     "tokens": f"{row.usage.total_tokens:,}",
                     **({"money": row.cost.text()} if row.cost is not None else {}),
                 }

@@ -18,7 +18,7 @@ from agent_tasks.errors import ConfigurationError
 from agent_tasks.journal import Journal
 from agent_tasks.known_names import refuse_unknown
 from agent_tasks.local.servers import local_service
-from agent_tasks.operations import Workspace, read_prices
+from agent_tasks.operations import Prices, TranscriptRules, Workspace, read_prices
 from agent_tasks.pool import Pool
 from agent_tasks.redaction import has_secret
 from agent_tasks.settings import CredentialKind, ServiceKind, Settings
@@ -289,7 +289,7 @@ async def open_workspace(settings: Settings) -> AsyncIterator[Workspace]:
             service=service,
             told=read_live(endpoint, settings.state_dir / LIVE),
         ) as workspace:
-            workspace.prices = prices
+            _take(settings, workspace, prices)
             yield workspace
         return
     async with (
@@ -297,5 +297,11 @@ async def open_workspace(settings: Settings) -> AsyncIterator[Workspace]:
         local_service(settings) as local,
         Workspace.over(journal, local, None, scope=local_scope(settings), service=service) as workspace,
     ):
-        workspace.prices = prices
+        _take(settings, workspace, prices)
         yield workspace
+
+
+def _take(settings: Settings, workspace: Workspace, prices: Prices) -> None:
+    """Give a workspace what settings say and no service needs."""
+    workspace.prices = prices
+    workspace.transcripts = TranscriptRules(settings.transcript_days, settings.show_content)

@@ -101,7 +101,9 @@ async def _run(
 ) -> Any:
     remember_run(flow_run.id)
     where = await load_project(project)
-    plan = load_pipeline(pipeline, default_model=default_model(where.settings()))
+    settings = where.settings()
+    desk = settings.desk_url
+    plan = load_pipeline(pipeline, default_model=default_model(settings))
     progress = ProgressArtifact()
     batches: list[Batch] = []
 
@@ -118,13 +120,13 @@ async def _run(
                     async with progress.shown():
                         summary = await run_batch(ws, plan, documents, out, steps=PREFECT_STEPS, watch=watch)
             except AllDocumentsFailedError as error:
-                await publish_artifacts(batches[0], error.summary)
+                await publish_artifacts(batches[0], error.summary, desk_url=desk)
                 return Failed(message=error.summary.headline(), data=error)
             except asyncio.CancelledError:
                 if batches and not is_detaching():
                     await _cancel_the_rest(ws, batches[0].owner)
                 raise
-            await publish_artifacts(batches[0], summary)
+            await publish_artifacts(batches[0], summary, desk_url=desk)
     except asyncio.CancelledError:
         this = asyncio.current_task()
         # A signal, which whoever runs the flow answers for, may come at the same time.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from agent_tasks.batch.context import review_key
 from agent_tasks.batch.records import DocumentRow, DocumentStatus
 from agent_tasks.display import one_line
 from agent_tasks.documents.grounding import GroundingStatus
@@ -20,7 +21,6 @@ from agent_tasks.journal import (
     ReviewKind,
     row_hash,
 )
-from agent_tasks.operations import operation_key
 from agent_tasks.review.desk import Desk
 
 __all__ = ["Filter", "Item", "as_json", "find_item", "history", "item_key", "list_items"]
@@ -31,7 +31,7 @@ _NOT_ANSWERED = (DecisionState.WAITING, DecisionState.WITHDRAWN)
 
 def item_key(batch: str, document: str) -> str:
     """The id of a document at the desk; also the key of the lease under which somebody looks at it."""
-    return operation_key("review", batch=batch, document=document)
+    return review_key(batch, document)
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,8 @@ WRONG: dict[str, list[str]] = {
         "openai:ftp://host/v1",
     ],
     "AGENT_TASKS_LOCAL_TOOLS_FILE": ["", "missing.yaml", "{folder}", "{file}"],
+    "AGENT_TASKS_DESK_URL": ["", "desk.example", "https://me:t0p-secret@desk.example"],
+    "AGENT_TASKS_TRANSCRIPT_DAYS": ["", "-1", "a lot", "inf"],
     "AGENT_TASKS_PRICES": ["", "missing.toml", "{folder}", "{file}"],
     "AGENT_TASKS_SHOW_CONTENT": ["", "perhaps", "2"],
     "AGENT_TASKS_START_TIMEOUT": ["", "soon", "0", "-5", "nan", "inf", "99999"],

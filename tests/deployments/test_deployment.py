@@ -19,9 +19,12 @@ from tests.local.conftest import processes_of
 from tests.support.processor import share
 
 PUBLISHED = ROOT / "deployments" / "prefect.yaml"
+MAINTENANCE = ROOT / "deployments" / "maintenance.yaml"
 
 STARTS_WITHIN = 90.0
 """Seconds from the deployment of a schedule of every minute until a run of it has started."""
+
+_COMPLETED = {"state": {"type": {"any_": ["COMPLETED"]}}}
 
 IDLE_SHARE = 0.15
 """Of a core, for a program that has nothing to do; it takes about 0.03. One that spins takes all of it."""
@@ -59,6 +62,10 @@ def test_a_schedule_starts_a_run_by_itself_and_who_waits_for_it_takes_no_process
         "schedules": [{"cron": "* * * * *", "timezone": "UTC", "active": True}],
         "parameters": ground.parameters("scheduled"),
     }
+    sweeping, pruning = yaml.safe_load(MAINTENANCE.read_text())["deployments"]
+    assert all(one["schedules"][0]["active"] for one in (sweeping, pruning))
+    pruning["schedules"] = [{"cron": "* * * * *", "timezone": "UTC", "active": True}]
+    published["deployments"] += [sweeping, pruning]
     file = ground.folder / "prefect.yaml"
     file.write_text(yaml.safe_dump(published))
     with ground.worker() as worker:
@@ -86,6 +93,18 @@ def test_a_schedule_starts_a_run_by_itself_and_who_waits_for_it_takes_no_process
 
         run = _until(ended, time.monotonic() + 90, log.read_text)
         assert run["state"]["message"] == "2 done, 0 need review, 0 failed", log.read_text()
+        maintenance = ground.ask("GET", "/deployments/name/prune/weekly")
+        told = {"deployments": {"id": {"any_": [maintenance["id"]]}}, "flow_runs": _COMPLETED}
+
+        def pruned() -> list[dict[str, Any]]:
+            found: list[dict[str, Any]] = ground.ask("POST", "/flow_runs/filter", told)
+            return found
+
+        (first, *_) = _until(pruned, time.monotonic() + STARTS_WITHIN, log.read_text)
+        assert first["auto_scheduled"]
+        assert first["state"]["message"] == "0 batches (0 documents), 0 operations, 0 transcripts forgotten"
+        schedule = f"/deployments/{maintenance['id']}/schedules/{maintenance['schedules'][0]['id']}"
+        ground.api.delete(schedule).raise_for_status()
         schedule = f"/deployments/{deployment['id']}/schedules/{deployment['schedules'][0]['id']}"
         ground.api.delete(schedule).raise_for_status()  # so that nothing more is to be done
         shares = {"worker": share(worker.pid), "server": share(ground.server_pid)}

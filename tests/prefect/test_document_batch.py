@@ -72,7 +72,10 @@ async def test_the_flow_runs_and_shows_itself_on_the_dashboard(
     names = {task.name for task in tasks}
     assert {"documents 1-2", "documents 3-4", "documents 5-5", "questions", "results and report"} <= names
     by_key = {artifact.key: artifact for artifact in artifacts}
-    assert set(by_key) == {"papers-progress", "papers-results", "papers-report"}
+    assert set(by_key) == {
+        *("papers-progress", "papers-results", "papers-report"),
+        *("papers-open", "papers-spending", "papers-history"),
+    }
     assert by_key["papers-progress"].data == 100.0
     assert "5 of 5 documents" in (by_key["papers-progress"].description or "")
     table = by_key["papers-results"].data

@@ -64,6 +64,8 @@ NAMED = {
 }
 """What names of documents say."""
 
+ARTIFACTS = ("results", "report", "progress", "open", "spending")
+
 ELSEWHERE = ["service-error", "answer"]
 """Hostile texts that come from the service: why a turn failed, and what the analyst answers."""
 
@@ -185,7 +187,7 @@ async def _processed(batch: Bench) -> tuple[dict[str, str], str]:
             if any("results in" in line.message for line in logs):
                 break
             await asyncio.sleep(0.2)
-    ids = {key: str(found[artifact_key("hostile", key)].id) for key in ("results", "report", "progress")}
+    ids = {key: str(found[artifact_key("hostile", key)].id) for key in ARTIFACTS}
     return ids, str(run)
 
 
