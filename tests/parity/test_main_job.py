@@ -1,12 +1,14 @@
-"""The main job of `make run` on both services, by the same command; the model is the scripted one.
+"""The main job of `make run` on both services: by the same command, and with the real small model.
 
-`make parity` runs it.
+`make parity` runs it. The command has the scripted model; the small one, which takes seconds for each
+document, is asked in this process, about one of them.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +16,12 @@ from typing import Any
 
 import pytest
 
+from agent_tasks.batch.run import run_batch
+from agent_tasks.operations import Workspace
+from agent_tasks.pipeline.loader import load_pipeline
 from agent_tasks.settings import ServiceKind
+from agents_emulator.models.weights import weights_path
+from tests.conftest import ServiceFactory
 from tests.parity.pipelines import main_rules
 from tests.parity.place import without_ids
 from tests.support.caches import shared_cache
@@ -27,6 +34,7 @@ pytestmark = [
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PIPELINE = EXAMPLES / "pipeline.yaml"
+ONE = "credit-note-hexley-cn-94.txt"
 KINDS = (ServiceKind.CLASSIC, ServiceKind.RESPONSES)
 
 
@@ -70,3 +78,34 @@ def test_the_command_has_the_same_results_on_the_successor(tmp_path: Path) -> No
     statuses = [row["status"] for row in rows[ServiceKind.CLASSIC]]
     assert statuses.count("done") >= 12
     assert rows[ServiceKind.RESPONSES] == rows[ServiceKind.CLASSIC]
+
+
+@pytest.mark.skipif(weights_path() is None, reason="the weights are not installed: make setup")
+async def test_the_small_model_gives_the_same_results_on_the_successor(
+    service: ServiceFactory, tmp_path: Path
+) -> None:
+    examples, documents = tmp_path / "examples", tmp_path / "documents"
+    examples.mkdir()
+    documents.mkdir()
+    for name in ("supplier_tools.py", "suppliers.csv"):
+        shutil.copy(EXAMPLES / name, examples)
+    shutil.copy(EXAMPLES / "documents" / ONE, documents)
+    text = PIPELINE.read_text(encoding="utf-8").replace("concurrency: 2", "concurrency: 1")
+    # A machine that is busy with other tests may take longer than a person would wait.
+    slow = text.replace("turn_deadline: 300", "turn_deadline: 1000").replace(
+        "concurrency: 2", "concurrency: 1"
+    )
+    (file := examples / "pipeline.yaml").write_text(slow, encoding="utf-8")
+    rows, answers = {}, {}
+    for kind in KINDS:
+        (folder := tmp_path / kind).mkdir()
+        running = service(model="smollm2")
+        journal = f"sqlite+aiosqlite:///{folder}/journal.db"
+        async with Workspace.open(running.endpoint, None, journal, scope="real", service=kind) as ws:
+            plan = load_pipeline(file, default_model="smollm2")
+            summary = await run_batch(ws, plan, documents, folder / "out")
+        rows[kind] = rows_of(folder)
+        answers[kind] = [[one.id, one.answer, one.sources] for one in summary.answers]
+    assert all(row["fields"] for row in rows[ServiceKind.CLASSIC])
+    assert rows[ServiceKind.RESPONSES] == rows[ServiceKind.CLASSIC]
+    assert answers[ServiceKind.RESPONSES] == answers[ServiceKind.CLASSIC]
