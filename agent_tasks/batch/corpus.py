@@ -194,6 +194,7 @@ class _CorpusWork:
         row.usage = sum((result.usage for result in results), start=Usage())
         row.agents = self.agents.get(row.id, {})
         row.turns = len(results)
+        row.seconds = sum(result.seconds for result in results)
         row.ids = {result.key: result.turn_id for result in results} if len(results) > 1 else row.ids
 
     async def _turn(

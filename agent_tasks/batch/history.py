@@ -31,7 +31,7 @@ _STYLE = (
     "text{font:13px system-ui,-apple-system,'Segoe UI',sans-serif;fill:#1f2933}.small{font-size:11px;"
     "fill:#52606d}.rule{stroke:#d9dfe5}"
 )
-_WIDTH, _LEFT, _TOP, _HIGH, _STEP = 720, 46, 52, 200, 32
+_WIDTH, _LEFT, _TOP, _HIGH, _STEP = 720, 46, 74, 200, 32
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,13 @@ def draw(bars: Sequence[RunBar]) -> str:
 
 def _legend() -> list[str]:
     parts, x = [], _LEFT
-    for name, colour in [*_COLOURS.values(), ("share of done ones that are wrong, where evaluated", _WRONG)]:
+    for name, colour in _COLOURS.values():
         parts.append(f'<rect x="{x}" y="30" width="10" height="10" fill="{colour}"/>')
         parts.append(f'<text class="small" x="{x + 14}" y="39">{name}</text>')
         x += 34 + 7 * len(name)
+    # In a line of its own: beside the others it has no room.
+    parts.append(f'<rect x="{_LEFT + 1}" y="49" width="8" height="8" rx="4" fill="{_WRONG}"/>')
+    parts.append(
+        f'<text class="small" x="{_LEFT + 14}" y="57">wrong ones among those done, where evaluated</text>'
+    )
     return parts

@@ -293,6 +293,7 @@ def fill(row: AnswerRow, result: TurnResult, sources: dict[str, DocumentFile]) -
     row.answer = text.replace("  [", " [").strip()
     row.usage = result.usage
     row.turns = 1
+    row.seconds = result.seconds
     row.tool_calls = shortened(result.tool_calls)
     row.ids = {"turn": result.turn_id}
 

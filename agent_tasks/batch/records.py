@@ -226,6 +226,8 @@ class AnswerRow(_Record):
     agents: dict[str, Usage] = Field(default_factory=dict)
     """Tokens by agent."""
     turns: int = 0
+    seconds: float = 0.0
+    """What its turns took together."""
     tool_calls: list[ToolCallOutcome] = Field(default_factory=list)
     ids: dict[str, str] = Field(default_factory=dict)
 

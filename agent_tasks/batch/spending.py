@@ -66,12 +66,16 @@ class Spending:
         for answer in answers:
             if not answer.turns:
                 continue
-            self.steps.setdefault(f"question {answer.id}", Spent()).add(answer.usage, turns=answer.turns)
+            turns, seconds = answer.turns, answer.seconds
+            self.steps.setdefault(f"question {answer.id}", Spent()).add(
+                answer.usage, seconds=seconds, turns=turns
+            )
             by_agent = answer.agents or {_OTHERS: answer.usage}
+            if len(by_agent) > 1:  # turns and time are kept for all of them together
+                turns, seconds = 0, 0.0
             for agent, usage in by_agent.items():
-                turns = answer.turns if len(by_agent) == 1 else 0
-                self.agents.setdefault(agent, Spent()).add(usage, turns=turns)
-            self.total.add(answer.usage, turns=answer.turns)
+                self.agents.setdefault(agent, Spent()).add(usage, seconds=seconds, turns=turns)
+            self.total.add(answer.usage, seconds=answer.seconds, turns=answer.turns)
 
     def models(self) -> dict[str, Usage]:
         """Tokens by the model deployment that answered."""

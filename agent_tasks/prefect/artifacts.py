@@ -41,6 +41,7 @@ MAX_REPORT_CHARS = 200_000
 MAX_PICTURE_BYTES = 150_000
 """Of a larger picture the outline says the same in less."""
 _MAX_CELL_CHARS = 300
+_MAX_NAME_CHARS = 60
 _MAX_RUNNING = 5
 _MAX_NAME = 80
 _ORDER = (
@@ -208,13 +209,21 @@ def _desk_link(batch: Batch, desk_url: str | None) -> Callable[[str], str] | Non
     return lambda document: f"{desk_url}/items/{review_key(batch.key, document)}"
 
 
+def _in_short(name: str) -> str:
+    """A name without its middle if it is long: the table's other columns would be out of view."""
+    if len(name) <= _MAX_NAME_CHARS:
+        return name
+    kept = (_MAX_NAME_CHARS - 3) // 2
+    return f"{name[:kept]}...{name[-kept:]}"
+
+
 def _table(results: Path) -> list[dict[str, str]]:
     picked: dict[DocumentStatus, list[dict[str, str]]] = {status: [] for status in _ORDER}
     for row in read_results(results):
         if len(picked[row.status]) < MAX_LISTED:
             picked[row.status].append(
                 {
-                    "document": escape_cell(row.document),
+                    "document": escape_cell(_in_short(row.document)),
                     "status": row.status.value.replace("_", " "),
                     "result": escape_cell(summary_line(row)[:_MAX_CELL_CHARS]),
                     "time": duration(row.seconds),

@@ -49,6 +49,17 @@ async def test_each_run_adds_a_bar_and_an_evaluation_its_share(bench: MakeBench)
     assert svg.count("<circle") == 1, "an evaluation belongs to the results that were there, once"
 
 
+def test_its_words_are_inside_the_picture() -> None:
+    picture = ET.fromstring(draw([RunBar({DocumentStatus.DONE: 3})]))  # noqa: S314 - ours
+    texts = [
+        (float(text.get("x", "0")), text.text or "")
+        for text in picture.iter(f"{_SVG}text")
+        if text.get("text-anchor") is None
+    ]
+    assert len(texts) == 7
+    assert all(x + 6.5 * len(said) <= float(picture.get("width", "0")) for x, said in texts)
+
+
 async def test_results_that_are_written_again_add_no_run(bench: MakeBench) -> None:
     batch = bench()
     batch.write("1.txt", "Paper P-1 of 2026-03-01, total 10")
@@ -65,4 +76,4 @@ def test_no_run_and_many_runs_are_drawn_too() -> None:
     assert _titles(draw([RunBar({})])) == []
     many = draw([RunBar({DocumentStatus.DONE: 1000, DocumentStatus.WAITING: number}) for number in range(20)])
     assert _titles(many).count("1000 done") == 20
-    assert ET.fromstring(many).get("viewBox") == "0 0 720 282"  # noqa: S314 - ours
+    assert ET.fromstring(many).get("viewBox") == "0 0 720 304"  # noqa: S314 - ours

@@ -52,6 +52,7 @@ async def test_money_stands_beside_tokens(bench: MakeBench) -> None:
     assert rows["2.txt"]["answered_by"]["repair-1"]["agent"] == "papers-extractor"
     assert rows["2.txt"]["answered_by"]["review"]["model"] == "test-model"
     [answer] = summary.answers
+    assert answer.seconds > 0
     assert summary.cost is not None
     assert answer.cost is not None
     of_rows = sum((Decimal(row["cost"]["amounts"]["USD"]) for row in rows.values()), Decimal(0))

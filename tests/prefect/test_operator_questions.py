@@ -40,6 +40,10 @@ ANSWERS: dict[str, tuple[str, str]] = {
         "results",
         r'"document": "1\.txt", "status": "done", "result": "number: ',
     ),
+    "What became of a document with a long name?": (
+        "results",
+        r'"document": "a{28}\.\.\.a{24}\.txt", "status": "done"',
+    ),
     "What did each document cost?": (
         "results",
         r'"time": "[\d.]+ s", "tokens": "[\d,]+", "money": "[\d.]+ USD"',
@@ -72,8 +76,8 @@ async def test_each_question_of_an_operator_has_its_answer(
     bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch = bench()
-    for number in range(1, 4):
-        batch.write(f"{number}.txt", f"Paper P-{number} of 2026-03-0{number}, total {number}0")
+    for name, number in (("1", 1), ("2", 2), ("a" * 100, 3)):
+        batch.write(f"{name}.txt", f"Paper P-{number} of 2026-03-0{number}, total {number}0")
     batch.write("unclear.txt", "Paper P-4, unclear")
     batch.write("empty.txt", "")
     batch.pipeline_file.write_text(batch.pipeline)
