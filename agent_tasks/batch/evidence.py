@@ -20,7 +20,7 @@ MAX_LINES = 2_000
 """Values whose place the report tells; results.jsonl has all."""
 
 _PICTURE = re.compile(
-    r"(?<!\\)!\[[^\n]*?\]\((?:evidence/[0-9a-f]{32}\.png|pipeline\.svg)\)"
+    r"(?<!\\)!\[[^\n]*?\]\((?:evidence/[0-9a-f]{32}\.png|pipeline\.svg|history\.svg)\)"
 )  # texts from outside are escaped
 
 

@@ -32,7 +32,8 @@ __all__ = ["WITHOUT", "flows"]
 
 WITHOUT = {
     "examples/python/tools.py": "an agent as a tool of another one: the successor has no connected agents "
-    "(refused with the remedy)"
+    "(refused with the remedy)",
+    "flows/prune.py": "nothing is sent to a service: it works on the journal alone",
 }
 """Programs that do not run on both, and why."""
 

@@ -28,6 +28,7 @@ from agent_tasks.cli import doctor, errors, fork, resources
 from agent_tasks.doctor.findings import Finding, Status
 from agent_tasks.errors import RunFailedError
 from agent_tasks.logs import DETAIL, PLAIN, get_logger
+from agent_tasks.operations import NO_PRICES
 from agent_tasks.tools import execution
 
 ROOT = Path(__file__).parents[2]
@@ -257,7 +258,7 @@ def test_terminal_of_the_other_commands(capsys: pytest.CaptureFixture[str]) -> N
     one = SimpleNamespace(document=EVIL, what=EVIL, before=EVIL, after=EVIL)
     comparison: Any = SimpleNamespace(
         step=EVIL, original=side, fork=side, differences=[one], answers=[one], changed=1,
-        summary=SimpleNamespace(total=1), path=EVIL,
+        summary=SimpleNamespace(total=1), path=EVIL, prices=NO_PRICES,
     )  # fmt: skip
     Console(file=sys.stdout).print(fork.render(comparison))
     written = capsys.readouterr()
