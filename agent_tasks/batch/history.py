@@ -29,7 +29,7 @@ _COLOURS = {
 _WRONG = "#1f2933"
 _STYLE = (
     "text{font:13px system-ui,-apple-system,'Segoe UI',sans-serif;fill:#1f2933}.small{font-size:11px;"
-    "fill:#52606d}.rule{stroke:#d9dfe5}"
+    "fill:#52606d}.rule{stroke:#d9dfe5}.share{font-size:11px;paint-order:stroke;stroke:#ffffff;stroke-width:3px}"
 )
 _WIDTH, _LEFT, _TOP, _HIGH, _STEP = 720, 46, 74, 200, 32
 
@@ -102,7 +102,7 @@ def draw(bars: Sequence[RunBar]) -> str:
             at = _TOP + _HIGH * (1 - bar.wrong)
             parts.append(
                 f'<circle cx="{middle:g}" cy="{at:.1f}" r="4" fill="{_WRONG}" stroke="#ffffff"/>'
-                f'<text class="small" x="{middle:g}" y="{at - 7:.1f}" text-anchor="middle">'
+                f'<text class="share" x="{middle:g}" y="{at - 7:.1f}" text-anchor="middle">'
                 f"{bar.wrong:.0%}</text>"
             )
     height = _TOP + _HIGH + 30
