@@ -49,6 +49,7 @@ def test_a_flow_with_a_task_for_each_turn(tmp_path: Path, figures: Figures) -> N
             "PREFECT_API_URL": str(address),
             "PREFECT_LOGGING_LEVEL": "ERROR",
             "PREFECT_CLIENT_RETRY_EXTRA_CODES": "503",  # a busy server's
+            "PREFECT_CLIENT_MAX_RETRIES": "20",  # with fewer, the other side's runs end by it
             "AGENT_TASKS_STATE_DIR": str(tmp_path / "state"),
             "AGENT_TASKS_LOCAL_MODEL": write_rules(tmp_path, RULES),
         }
