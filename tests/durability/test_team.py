@@ -44,7 +44,6 @@ async def _approve(folder: Path) -> None:
 
 
 AGAIN = (
-    "turn.intended",
     "turn.started",
     "turn.ended",
     "tools.ready",
