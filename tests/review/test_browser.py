@@ -107,3 +107,36 @@ def test_a_clerk_at_the_desk(
         "a.txt": "done", "b.txt": "rejected", "hostile.txt": "needs_review", "invoice.pdf": "done",
     }  # fmt: skip
     assert rows["hostile.txt"]["decision"]["kind"] == "send_back"
+
+
+def test_two_people_at_once_in_two_browsers(
+    bench: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert callable(bench)
+    batch: Bench = bench()
+    asyncio.run(unclear(batch))
+    people = tmp_path / "people"
+    people.write_text(f"Ann: {'a' * 24}\nBob: {'b' * 24}\n")
+    with (
+        desk_open(batch, monkeypatch, people) as link,
+        playwright.sync_playwright() as driver,
+        chromium(driver) as browser,
+    ):
+        ann, bob = (browser.new_context().new_page() for _ in range(2))
+        for page, token in ((ann, "a" * 24), (bob, "b" * 24)):
+            page.set_default_timeout(20_000)
+            page.goto(link)
+            page.fill("#token", token)
+            page.press("#token", "Enter")
+            page.click("text=b.txt")
+        assert "Ann looks at this document" in bob.inner_text("[role=alert]")
+        assert bob.is_disabled("button[value=approve]")
+        press(bob, "a")  # does nothing
+        press(ann, "l")
+        ann.wait_for_selector("text=Review desk")
+        bob.reload()
+        press(bob, "r")
+        bob.wait_for_selector("text=b.txt was rejected by Bob")
+        ann.go_back()
+        ann.wait_for_selector("text=Nothing is to be decided here now: rejected")
+    assert batch.rows()["b.txt"]["status"] == "rejected"
