@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from tests.support.pdf_files import pdf
 playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = [needs_chromium, pytest.mark.timeout(240)]
 
+WIDE = {"width": 1440, "height": 900}
 NAMES = "document.querySelectorAll('input:not([type=hidden]), select, textarea')"
 UNNAMED = f"[...{NAMES}].filter(one => !one.labels.length).map(one => one.name)"
 SCRIPT = "<img src=/gone onerror=document.title='hacked'><script>document.title='hacked'</script>"
@@ -34,7 +37,7 @@ def test_a_clerk_at_the_desk(
         playwright.sync_playwright() as driver,
         chromium(driver) as browser,
     ):
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page = browser.new_page(viewport=WIDE)
         page.set_default_timeout(20_000)
         troubles: list[str] = []
         page.on("pageerror", lambda error: troubles.append(str(error)))
@@ -60,7 +63,7 @@ def test_a_clerk_at_the_desk(
         assert page.evaluate(TOO_WIDE) <= 0
         page.screenshot(path=tmp_path / "narrow.png", full_page=True)
         page.emulate_media(color_scheme="dark")
-        page.set_viewport_size({"width": 1440, "height": 900})
+        page.set_viewport_size(WIDE)
         page.screenshot(path=tmp_path / "dark.png")
 
         page.fill("#value-1", "44.00")
@@ -122,21 +125,41 @@ def test_two_people_at_once_in_two_browsers(
         playwright.sync_playwright() as driver,
         chromium(driver) as browser,
     ):
-        ann, bob = (browser.new_context().new_page() for _ in range(2))
+        ann, bob = (browser.new_context(viewport=WIDE).new_page() for _ in range(2))
         for page, token in ((ann, "a" * 24), (bob, "b" * 24)):
             page.set_default_timeout(20_000)
             page.goto(link)
             page.fill("#token", token)
             page.press("#token", "Enter")
             page.click("text=b.txt")
+            page.wait_for_load_state("load")
         assert "Ann looks at this document" in bob.inner_text("[role=alert]")
+        bob.screenshot(path=tmp_path / "held.png")
         assert bob.is_disabled("button[value=approve]")
         press(bob, "a")  # does nothing
-        press(ann, "l")
-        ann.wait_for_selector("text=Review desk")
         bob.reload()
+        assert "Ann looks at this document" in bob.inner_text("[role=alert]")
+
+        ann.context.set_offline(True)  # she shuts her laptop, and five minutes pass
+        end_leases(batch)
+        bob.reload()
+        assert bob.locator("[role=alert]").count() == 0
         press(bob, "r")
         bob.wait_for_selector("text=b.txt was rejected by Bob")
-        ann.go_back()
-        ann.wait_for_selector("text=Nothing is to be decided here now: rejected")
-    assert batch.rows()["b.txt"]["status"] == "rejected"
+
+        ann.context.set_offline(False)
+        press(ann, "a")
+        ann.wait_for_selector("text=b.txt was rejected by Bob at")
+        assert "Your decision is not committed" in ann.inner_text("[role=alert]")
+        assert "Nothing is to be decided here now: rejected" in ann.inner_text("body")
+        assert ann.is_disabled("button[value=approve]")
+        ann.screenshot(path=tmp_path / "refused.png")
+    row = batch.rows()["b.txt"]
+    assert (row["status"], row["decision"]["by"]) == ("rejected", "Bob")
+
+
+def end_leases(batch: Bench) -> None:
+    """The time of whoever looks at a document is over."""
+    with closing(sqlite3.connect(batch.folder / "journal.db")) as journal, journal:
+        ended = journal.execute("UPDATE leases SET lease_until = 0 WHERE kind = 'review'").rowcount
+    assert ended == 1
