@@ -25,6 +25,8 @@ from agent_tasks.wire import (
     step_deltas,
     steps,
     threads,
+    tool_choice,
+    tool_resources,
     tools,
     vector_stores,
 )
@@ -42,6 +44,8 @@ from agent_tasks.wire.runs import *  # noqa: F403
 from agent_tasks.wire.step_deltas import *  # noqa: F403
 from agent_tasks.wire.steps import *  # noqa: F403
 from agent_tasks.wire.threads import *  # noqa: F403
+from agent_tasks.wire.tool_choice import *  # noqa: F403
+from agent_tasks.wire.tool_resources import *  # noqa: F403
 from agent_tasks.wire.tools import *  # noqa: F403
 from agent_tasks.wire.vector_stores import *  # noqa: F403
 
@@ -60,5 +64,7 @@ __all__ += runs.__all__
 __all__ += step_deltas.__all__
 __all__ += steps.__all__
 __all__ += threads.__all__
+__all__ += tool_choice.__all__
+__all__ += tool_resources.__all__
 __all__ += tools.__all__
 __all__ += vector_stores.__all__

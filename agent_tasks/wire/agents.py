@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from agent_tasks.wire.base import ByType, DeletionStatus, Metadata, Open, UnixTime, WireModel
-from agent_tasks.wire.tools import AnyToolDefinition, ToolResources
+from agent_tasks.wire.tool_resources import ToolResources
+from agent_tasks.wire.tools import AnyToolDefinition
 
 __all__ = [
     "Agent",

@@ -26,12 +26,8 @@ from agent_tasks.wire.messages import (
     MessageTextUrlCitationAnnotation,
     ThreadMessage,
 )
-from agent_tasks.wire.tools import (
-    CodeInterpreterToolDefinition,
-    FileSearchToolDefinition,
-    VectorStoreDataSource,
-    VectorStoreDataSourceAssetType,
-)
+from agent_tasks.wire.tool_resources import VectorStoreDataSource, VectorStoreDataSourceAssetType
+from agent_tasks.wire.tools import CodeInterpreterToolDefinition, FileSearchToolDefinition
 
 __all__ = [
     "asset_attachment",

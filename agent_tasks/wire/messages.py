@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from agent_tasks.wire.base import ByType, DeletionStatus, Metadata, Open, UnixTime, WireModel
+from agent_tasks.wire.tool_resources import VectorStoreDataSource
 from agent_tasks.wire.tools import (
     CodeInterpreterToolDefinition,
     FileSearchToolDefinition,
     ToolDefinition,
-    VectorStoreDataSource,
 )
 
 __all__ = [

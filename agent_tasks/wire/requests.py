@@ -15,13 +15,13 @@ from agent_tasks.wire.runs import (
     TruncationObject,
 )
 from agent_tasks.wire.threads import AgentThreadCreationOptions
-from agent_tasks.wire.tools import (
-    AgentsToolChoiceOption,
-    AnyToolDefinition,
+from agent_tasks.wire.tool_choice import AgentsToolChoiceOption
+from agent_tasks.wire.tool_resources import (
     ToolResources,
     VectorStoreConfiguration,
     VectorStoreDataSource,
 )
+from agent_tasks.wire.tools import AnyToolDefinition
 from agent_tasks.wire.vector_stores import AnyChunkingStrategyRequest, VectorStoreExpirationPolicy
 
 __all__ = [

@@ -10,7 +10,9 @@ from pydantic import Field
 from agent_tasks.wire.agents import AgentsResponseFormatOption
 from agent_tasks.wire.base import ByType, Metadata, Open, UnixTime, WireModel
 from agent_tasks.wire.computer import AnyComputerUseAction, ComputerScreenshot, SafetyCheck
-from agent_tasks.wire.tools import AgentsToolChoiceOption, AnyToolDefinition, ToolResources
+from agent_tasks.wire.tool_choice import AgentsToolChoiceOption
+from agent_tasks.wire.tool_resources import ToolResources
+from agent_tasks.wire.tools import AnyToolDefinition
 
 __all__ = [
     "TERMINAL_RUN_STATUSES",

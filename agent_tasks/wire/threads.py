@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agent_tasks.wire.base import DeletionStatus, Metadata, UnixTime, WireModel
 from agent_tasks.wire.messages import ThreadMessageOptions
-from agent_tasks.wire.tools import ToolResources
+from agent_tasks.wire.tool_resources import ToolResources
 
 __all__ = ["AgentThread", "AgentThreadCreationOptions", "ThreadDeletionStatus"]
 
