@@ -45,7 +45,7 @@ from typing import Annotated, Any, Literal, Self
 
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from agents_emulator.models.base import (
     ChatRequest,
@@ -63,15 +63,15 @@ CHARACTERS_PER_TOKEN = 4
 _EXPRESSION = re.compile(r"\s*\{\{(?P<expression>(?:(?!\}\}|\{\{).)+)\}\}\s*", re.DOTALL)
 
 
-def _check_regex(value: str) -> str:
+def _compiled(value: Any) -> Any:
     try:
-        re.compile(value)
+        return re.compile(value) if isinstance(value, str) else value
     except re.error as error:
         raise ValueError(f"not a regular expression: {error}") from error
-    return value
 
 
-Regex = Annotated[str, AfterValidator(_check_regex)]
+# Compiled once: `re` keeps 512 of those that it is given as texts, and a file may have thousands.
+Regex = Annotated[re.Pattern[str], BeforeValidator(_compiled)]
 
 
 class _Strict(BaseModel):
@@ -294,7 +294,7 @@ def _matches(when: When, context: Mapping[str, Any]) -> dict[str, str | None] | 
     for expression, text in expressions:
         if expression is None:
             continue
-        match = re.search(expression, text) if text is not None else None
+        match = expression.search(text) if text is not None else None
         if match is None:
             return None
         groups.update(match.groupdict())

@@ -45,23 +45,27 @@ LESSER = {"unlisted": True, "stateless": False}
 """Servers of responses without lists, and whether they keep conversations."""
 
 
-def rules(case: str) -> list[dict[str, Any]]:
-    """The scripted model's rules for one case; each is throttled in its own review, once."""
+def rules(*cases: str) -> list[dict[str, Any]]:
+    """The scripted model's rules for some cases; each is throttled in its own review, once."""
     calls = [{"name": name, "arguments": {"name": "Oak"}} for name in CALLS]
     throttled = {
         "code": "rate_limit_exceeded",
         "message": "Rate limit is exceeded. Try again in 0.1 seconds.",
     }
+    entry = {"name": "write", "arguments": {"line": "{{ groups.case }}"}}
     return [
-        {"when": {"message": f"extract {case}$", "tool_results": False}, "reply": {"tool_calls": calls}},
-        {"when": {"message": f"review {case}$", "call": 1}, "reply": {"error": throttled}},
-        {"when": {"message": f"review {case}$"}, "reply": {"text": "The answer is right."}},
+        {"when": {"message": r"extract \S+$", "tool_results": False}, "reply": {"tool_calls": calls}},
+        *(
+            {"when": {"message": f"review {case}$", "call": 1}, "reply": {"error": throttled}}
+            for case in cases
+        ),
+        {"when": {"message": r"review \S+$"}, "reply": {"text": "The answer is right."}},
         {
-            "when": {"message": f"file {case}$", "tool_results": False},
-            "reply": {"tool_calls": [{"name": "write", "arguments": {"line": case}}]},
+            "when": {"message": r"file (?P<case>\S+)$", "tool_results": False},
+            "reply": {"tool_calls": [entry]},
         },
-        {"when": {"message": f"file {case}$"}, "reply": {"text": "It is in the ledger."}},
-        {"when": {"message": f"wait {case}$", "tool_results": False}, "reply": {"tool_calls": calls[:1]}},
+        {"when": {"message": r"file \S+$"}, "reply": {"text": "It is in the ledger."}},
+        {"when": {"message": r"wait \S+$", "tool_results": False}, "reply": {"tool_calls": calls[:1]}},
     ]
 
 

@@ -23,7 +23,7 @@ T = TypeVar("T")
 @contextmanager
 def crash_services(folder: Path, cases: Iterable[str], number: int) -> Iterator[list[ThreadService]]:
     """So many services, each of which knows the rules of all cases."""
-    told = {"rules": [rule for case in cases for rule in rules(case)], "default": REPLY}
+    told = {"rules": rules(*cases), "default": REPLY}
     started = []
     for place in range(number):
         here = folder / str(place)

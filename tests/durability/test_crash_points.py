@@ -104,8 +104,9 @@ def _is_of_turns(case: Case) -> bool:
 def service(tmp_path_factory: pytest.TempPathFactory, kind: str) -> Iterator[ThreadService]:
     folder = tmp_path_factory.mktemp("service")
     names = [f"{kind}calm", *(case.name for case in cases(kind))]
-    told = [rule for name in names for rule in rules(name)]
-    running = start_in_thread(folder / "data", write_rules(folder, {"rules": told, "default": REPLY}))
+    running = start_in_thread(
+        folder / "data", write_rules(folder, {"rules": rules(*names), "default": REPLY})
+    )
     yield running
     running.stop()
 

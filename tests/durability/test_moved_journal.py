@@ -41,8 +41,9 @@ def kills_of(there: str) -> list[list[str]]:
 def service(tmp_path_factory: pytest.TempPathFactory, there: str) -> Iterator[ThreadService]:
     folder = tmp_path_factory.mktemp("service")
     names = [f"{there}calm", *(f"{there}{number:02}x" for number in range(len(kills_of(there))))]
-    told = [rule for name in names for rule in rules(name)]
-    running = start_in_thread(folder / "data", write_rules(folder, {"rules": told, "default": REPLY}))
+    running = start_in_thread(
+        folder / "data", write_rules(folder, {"rules": rules(*names), "default": REPLY})
+    )
     yield running
     running.stop()
 
