@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from typing import NoReturn
 
 from agent_tasks.errors import (
     AgentTasksError,
@@ -53,6 +54,13 @@ class BatchStoppedError(AgentTasksError):
     """The batch was stopped: more documents would have failed in the same way, one after the other."""
 
 
+class BudgetReachedError(BatchStoppedError):
+    """The next turn may cost more than is left of the pipeline's budget."""
+
+    spent: str
+    """What is spent, of what, for people."""
+
+
 class CircuitBreaker:
     """Decides which failures stop a batch, and remembers the decision.
 
@@ -82,7 +90,7 @@ class CircuitBreaker:
         Raises:
             AgentTasksError: The error itself if it concerns everybody, or `BatchStoppedError` after too many.
         """
-        if isinstance(error, _ALWAYS_STOP):
+        if isinstance(error, (*_ALWAYS_STOP, BatchStoppedError)):
             self.stop(error)
         if _names_missing_deployment(error):
             self.stop(
@@ -111,7 +119,7 @@ class CircuitBreaker:
         self.reason = None
         self.succeeded()
 
-    def stop(self, error: AgentTasksError) -> None:
+    def stop(self, error: AgentTasksError) -> NoReturn:
         """Stop the batch for this reason; a reason given before stays. Always raises the reason."""
         self.reason = self.reason or error
         raise self.reason

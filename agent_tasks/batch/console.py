@@ -229,6 +229,8 @@ def _cost(summary: BatchSummary) -> str:
         spent += f" ({summary.usage.prompt_tokens:,} prompt, {summary.usage.completion_tokens:,} completion)"
     if summary.cost is not None:
         spent += f", {summary.cost.text()}"
+    if summary.budget is not None:
+        spent += f"; budget: {summary.budget}"
     if summary.turns_reused:
         spent += f"; {summary.turns_reused} turns reused, which cost nothing again"
     return spent

@@ -11,7 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from agent_tasks.batch.circuit_breaker import CircuitBreaker
+from agent_tasks.batch.budget import Budget
+from agent_tasks.batch.circuit_breaker import BudgetReachedError, CircuitBreaker
 from agent_tasks.batch.observer import observer
 from agent_tasks.batch.records import MAX_LISTED, DocumentRow, DocumentStatus
 from agent_tasks.errors import (
@@ -184,6 +185,9 @@ class Batch:
         """Owner of agents, files and the store in the ledger."""
         self.ttl = timedelta(hours=pipeline.file.resources.ttl_hours)
         self.breaker = CircuitBreaker(pipeline.limits.max_consecutive_failures)
+        section = pipeline.file.budget
+        completion_tokens = pipeline.limits.max_completion_tokens
+        self.budget = Budget(ws, self.owner, section, completion_tokens) if section is not None else None
         self.tally = Tally()
         self.slots = asyncio.Semaphore(pipeline.limits.concurrency)
         """Documents that may be in flight."""
@@ -335,10 +339,22 @@ class Batch:
         tools: ToolSet | None,
         on_text: Callable[[str], None] | None,
     ) -> TurnResult:
-        return await self.run_turn(turn, tools)
+        return await self.run_turn(turn, tools, model=model)
 
-    async def run_turn(self, turn: TurnSpec, tools: ToolSet | None) -> TurnResult:
-        """One turn. It is for others to count what it gives. Raises what `run_turn` raises."""
+    async def run_turn(self, turn: TurnSpec, tools: ToolSet | None, *, model: str) -> TurnResult:
+        """One turn. It is for others to count what it gives. Raises what `run_turn` raises.
+
+        Raises:
+            BudgetReachedError: the budget does not allow it.
+        """
+        if self.budget is None:
+            return await self._run_turn(turn, tools)
+        try:
+            return await self.budget.spend(turn, model, lambda spent: self._run_turn(spent, tools))
+        except BudgetReachedError as error:
+            self.breaker.stop(error)
+
+    async def _run_turn(self, turn: TurnSpec, tools: ToolSet | None) -> TurnResult:
         try:
             result = await run_turn(self.ws, turn, tools=tools)
         except RunFailedError:
@@ -375,7 +391,7 @@ class Batch:
             owner=owner,
             ttl=self.ttl,
         )
-        result = await self.run_turn(spec, plan.tools or None)
+        result = await self.run_turn(spec, plan.tools or None, model=plan.model)
         result = result.model_copy(update={"usage": result.usage.of_model(plan.model)})
         self.count_turn(result)
         return result

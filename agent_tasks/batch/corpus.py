@@ -207,7 +207,7 @@ class _CorpusWork:
         on_text: Callable[[str], None] | None,
     ) -> TurnResult:
         # What a fork does not find in the journal of the original is its own work.
-        return await self.batch.run_turn(turn.model_copy(update={"owner": self.owner}), tools)
+        return await self.batch.run_turn(turn.model_copy(update={"owner": self.owner}), tools, model=model)
 
     def _count(self, turn: TurnRecord, result: TurnResult) -> None:
         self.batch.count_turn(result)

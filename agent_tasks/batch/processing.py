@@ -561,7 +561,7 @@ class _DocumentWork:
         observer().step_started(self.file.name, turn.step)
         self.batch.tally.at_step(self.file.name, turn.step)
         # What a fork does not find in the journal of the original is its own work.
-        return await self.batch.run_turn(turn.model_copy(update={"owner": self.owner}), tools)
+        return await self.batch.run_turn(turn.model_copy(update={"owner": self.owner}), tools, model=model)
 
     def _count(self, turn: TurnRecord, result: TurnResult) -> None:
         self.batch.count_turn(result)

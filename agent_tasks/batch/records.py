@@ -268,6 +268,8 @@ class BatchSummary(_Record):
     """Attempts that were made now because an earlier one was throttled, failed or expired."""
     throttled: int = 0
     """Of the attempts before them, those that were throttled."""
+    budget: str | None = None
+    """What is spent of the pipeline's budget, such as `4.21 of 5.00 USD`; None: it has none."""
     seconds: float = 0.0
     results: str = ""
     """Path of results.jsonl."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from agent_tasks.batch.budget import require_prices
 from agent_tasks.batch.context import Batch, Origin
 from agent_tasks.batch.corpus import answer_over_all
 from agent_tasks.batch.history import PICTURE, draw, last_evaluation, last_runs
@@ -136,7 +137,8 @@ async def run_batch(
         ConfigurationError: Something that concerns all documents is wrong.
         JournalError: The journal cannot be used, or another process works on this batch and the journal is
             not one that workers share (PostgreSQL).
-        BatchStoppedError: The service failed too often in a row.
+        BatchStoppedError: The service failed too often in a row, or the budget is used up
+            (BudgetReachedError).
         AllDocumentsFailedError: There were documents and none gave a result; the results are written.
     """
     with _old_objects_left_alone():
@@ -156,7 +158,10 @@ async def _run_batch(
     prepare_folder(out, documents=folder)
     section = pipeline.file.documents
     files = discover(folder, suffixes=section.suffixes, ignore=section.ignore, exclude=[out, pipeline.path])
+    require_prices(pipeline, ws.prices)
     batch = Batch(ws, pipeline, folder, out, origin=origin)
+    if batch.budget is not None:
+        await batch.budget.look()
     if origin is not None:
         files = [file for file in files if await _is_unchanged(batch, origin, file)]
     batch.tally.total = len(files)
@@ -308,6 +313,7 @@ def _summary(batch: Batch, answers: list[AnswerRow], warnings: list[str]) -> Bat
         usage=batch.tally.usage,
         repeated=batch.tally.repeated,
         throttled=batch.tally.throttled,
+        budget=batch.budget.text() if batch.budget is not None else None,
         reasons=batch.tally.reasons,
         results=str(batch.out / "results.jsonl"),
         report=str(batch.out / "report.md"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from agent_tasks.cli.errors import ExitCode, say
-from agent_tasks.errors import PipelineError
+from agent_tasks.errors import PipelineError, PriceUnknownError
 from agent_tasks.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,15 +25,20 @@ def check_pipeline(path: Path, *, as_json: bool) -> ExitCode:
         ConfigurationError: a setting is not usable.
         PipelineError: the file is not valid (with `as_json` it is printed instead).
     """
+    from agent_tasks.batch.budget import require_prices
+    from agent_tasks.operations import read_prices
     from agent_tasks.pipeline.loader import default_model, load_pipeline
 
     settings = Settings()
+    prices = read_prices(settings.prices)
     try:
         pipeline = load_pipeline(path, default_model=default_model(settings))
-    except PipelineError as error:
+        require_prices(pipeline, prices)
+    except (PipelineError, PriceUnknownError) as error:
         if not as_json:
             raise
-        typer.echo(json.dumps({"valid": False, "problems": _problems(error)}, ensure_ascii=False, indent=2))
+        problems = _problems(error) if isinstance(error, PipelineError) else [_budget_problem(path, error)]
+        typer.echo(json.dumps({"valid": False, "problems": problems}, ensure_ascii=False, indent=2))
         return ExitCode.USAGE
     if as_json:
         typer.echo(
@@ -44,6 +49,12 @@ def check_pipeline(path: Path, *, as_json: bool) -> ExitCode:
         for what, names in _content(pipeline).items():
             typer.echo(f"{what}: {names if isinstance(names, str) else ', '.join(names) or 'none'}")
     return ExitCode.OK
+
+
+def _budget_problem(path: Path, error: PriceUnknownError) -> dict[str, object]:
+    return {
+        "path": str(path), "line": None, "field": "budget.money", "message": str(error), "remedy": None,
+    }  # fmt: skip
 
 
 def _problems(error: PipelineError) -> list[dict[str, object]]:

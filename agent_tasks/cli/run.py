@@ -82,11 +82,12 @@ def run_batch(
             _launched(stack, service)
         with _waiting("Starting ...", quiet=quiet):
             # While the servers start: the imports take seconds, and find mistakes in the pipeline file.
+            from agent_tasks.batch.budget import require_prices
             from agent_tasks.operations import read_prices
             from agent_tasks.pipeline.loader import default_model, load_pipeline
 
-            read_prices(settings.prices)
-            load_pipeline(pipeline, default_model=default_model(settings))
+            prices = read_prices(settings.prices)
+            require_prices(load_pipeline(pipeline, default_model=default_model(settings)), prices)
             asyncio.run(_open_journal(settings))
             use_prefect_api(server.wait())
             if service is not None:

@@ -6,6 +6,7 @@ AgentTasksError
 │  ├─ NotInstalledError                a part that this needs is not installed; names the command
 │  ├─ NotAwaitedError                  a durable call was taken for its result without `await`
 │  ├─ OtherServiceError                something is of another service than the one that is set
+│  ├─ PriceUnknownError                a budget in money can't be kept: a model's price is not known
 │  └─ CredentialError                  the credential gave no token
 ├─ TransportError                      no usable answer came back
 │  ├─ InvalidAnswerError               an answer came that is not one of the service
@@ -86,6 +87,7 @@ from agent_tasks.errors.configuration import (
     NotAwaitedError,
     NotInstalledError,
     OtherServiceError,
+    PriceUnknownError,
 )
 from agent_tasks.errors.decisions import (
     AlreadyDecidedError,
@@ -199,6 +201,7 @@ __all__ = [
     "PayloadTooLargeError",
     "PermissionDeniedError",
     "PipelineError",
+    "PriceUnknownError",
     "QueueAnswerError",
     "QueueAnswerTimeoutError",
     "QueueError",

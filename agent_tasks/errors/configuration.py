@@ -28,5 +28,9 @@ class OtherServiceError(ConfigurationError):
     """Something is of another service than the one that is set, which alone can tell of it or delete it."""
 
 
+class PriceUnknownError(ConfigurationError):
+    """A budget in money can't be kept: what a model's tokens cost in its currency is not known."""
+
+
 class CredentialError(ConfigurationError):
     """The credential gave no token: nobody is signed in, or the identity may not have one."""

@@ -24,6 +24,7 @@ from agent_tasks.journal.resources import Resources
 from agent_tasks.journal.reviews import Reviews
 from agent_tasks.journal.runs import FlowRuns, Runs
 from agent_tasks.journal.transcripts import Transcripts
+from agent_tasks.journal.turn_spending import TurnSpending
 from agent_tasks.journal.workers import Worker, WorkerPresence, shared_folder, worker_name
 from agent_tasks.logs import get_logger
 
@@ -79,6 +80,8 @@ class Journal:
 
         self.transcripts = Transcripts(self._database, worker)
         """What was said in turns, for a time."""
+        self.turn_spending = TurnSpending(self._database, worker)
+        """What turns have cost."""
         self.pruning = Pruning(self._database)
         """Forgetting what is old."""
         self.batches = Batches(self._database, worker)

@@ -14,6 +14,7 @@ from agent_tasks.backends.base import (
     ImageInput,
     RemoteFile,
     RemoteStore,
+    TokenCount,
     Usage,
 )
 from agent_tasks.pending import refuse_pending
@@ -91,6 +92,10 @@ class TurnSpec(_Model):
     ttl: timedelta = DEFAULT_TTL
     """How long a conversation that it begins may live, unless its owner is released before. No part of
     the key."""
+
+    reserved: TokenCount | None = None
+    """What it may cost, where somebody keeps a budget; in the journal as long as its outcome is not known. No
+    part of the key."""
 
     @property
     def kept_by(self) -> str:

@@ -108,6 +108,11 @@ class Prices:
     def __len__(self) -> int:
         return len(self._models)
 
+    def currency_of(self, model: str) -> str | None:
+        """The currency of a model's price; None: it has none here."""
+        price = self._models.get(model)
+        return price.currency if price is not None else None
+
     def cost(self, usage: Usage) -> Cost | None:
         """What a usage costs; None: there is no table, and nothing is known about money."""
         if not self._models:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from agent_tasks.backends.base import Citation, TurnEnded
 from agent_tasks.crashpoints import crash_point
@@ -105,8 +106,14 @@ async def run_turn(
             raise no_conversation(turn)
         return await run_turn(home, await moved(ws, home, turn), tools=tools, on_text=on_text)
     key = turn_key(turn)
-    fingerprint = {"step": turn.step, "agent": turn.agent.name, "owner": turn.kept_by, "after": turn.after,
-                   "prompt": content_hash(turn.prompt), "ttl": turn.ttl.total_seconds()}  # fmt: skip
+    fingerprint: dict[str, Any] = {
+        "step": turn.step, "agent": turn.agent.name, "owner": turn.kept_by, "after": turn.after,
+        "prompt": content_hash(turn.prompt), "ttl": turn.ttl.total_seconds(),
+    }  # fmt: skip
+    if turn.agent.spec is not None:
+        fingerprint["model"] = turn.agent.spec.model
+    if turn.reserved is not None:
+        fingerprint["reserved"] = turn.reserved.model_dump()
     if ws.backend.capabilities.in_keys:
         fingerprint[SERVICE] = ws.backend.capabilities.in_keys
     async with ws.hold(key, "turn", fingerprint) as held:

@@ -125,6 +125,11 @@ class Pipeline:
         recognise = self.file.documents.recognise
         return replace(self.limits.reading, recognise=recognise, keeps_scans=self.sees)
 
+    def models(self) -> list[str]:
+        """The model deployments that may be asked, each once."""
+        names = [name for agent in self.agents() for name in agent.models]
+        return list(dict.fromkeys([*names, *([self.analyst.model] if self.analyst is not None else [])]))
+
     def agents(self) -> list[FileAgent]:
         """All agents of the steps, each once."""
         steps = [step for plan in (self.plan, self.corpus) for step in plan.walk()]

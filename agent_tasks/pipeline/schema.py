@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
@@ -226,6 +228,49 @@ class LimitsSection(_Section):
         )
 
 
+class Money(BaseModel):
+    """An amount, written as `20.00 USD`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    amount: Decimal
+    currency: str
+
+    def __str__(self) -> str:
+        return f"{self.amount:,} {self.currency}"
+
+
+_MONEY = re.compile(r"(\d+(?:\.\d+)?) ([A-Z]{3})")
+
+
+def _money(value: Any) -> Any:
+    match = _MONEY.fullmatch(value) if isinstance(value, str) else None
+    if match is None or not Decimal(match[1]):
+        raise ValueError("is no amount of money: write an amount above 0 and its currency, such as 20.00 USD")
+    return Money(amount=Decimal(match[1]), currency=match[2])
+
+
+class BudgetSection(_Section):
+    """What a batch may spend, all its runs and workers together; where it is reached the batch stops."""
+
+    tokens: int | None = Field(None, ge=1)
+    """Tokens of prompts and answers."""
+    money: Annotated[
+        Money | None,
+        BeforeValidator(_money),
+        WithJsonSchema({"type": "string", "pattern": rf"^{_MONEY.pattern}$"}),
+    ] = None
+    """An amount with its currency, such as ``20.00 USD``; `AGENT_TASKS_PRICES` says what tokens cost."""
+    per: Literal["batch", "day", "month"] = "batch"
+    """For how long: for ever, or anew each day or month (UTC)."""
+
+    @model_validator(mode="after")
+    def _is_one(self) -> BudgetSection:
+        if self.tokens is None and self.money is None:
+            raise ValueError("says nothing: set `tokens`, `money`, or both")
+        return self
+
+
 class ResourcesSection(_Section):
     """What becomes of the agents, files and the vector store."""
 
@@ -255,6 +300,8 @@ class FileHead(_Section):
     documents: DocumentsSection = DocumentsSection()
     queue_tools: QueueToolsSection | None = None
     limits: LimitsSection = LimitsSection()
+    budget: BudgetSection | None = None
+    """Default: nothing bounds what is spent."""
     resources: ResourcesSection = ResourcesSection()
     confidence: ConfidenceSection | None = None
     """Default: confidence is not worked out."""

@@ -98,6 +98,8 @@ def _described(batch: Batch) -> str:
     cost = batch.ws.prices.cost(tally.usage)
     money = f", {cost.text()}" if cost is not None else ""
     counts = ", ".join(counted(count, status) for status, count in tally.by_status.items() if count)
+    if batch.budget is not None:
+        money += f" (budget: {batch.budget.text()})"
     if tally.repeated:
         money += f"; tried again {tally.repeated:,} times, {tally.throttled:,} of them throttled"
     return (

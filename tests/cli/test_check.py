@@ -190,3 +190,20 @@ def test_a_file_with_steps_is_told_and_drawn(folder: Path) -> None:
 
 def test_a_picture_of_a_short_file_is_drawn_too() -> None:
     assert "extract" in runner.invoke(app, ["graph", "pipeline.yaml", "--text"]).stdout
+
+
+@pytest.mark.parametrize("is_priced", [True, False])
+def test_a_budget_in_money_needs_prices(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, is_priced: bool
+) -> None:
+    path = folder / "pipeline.yaml"
+    path.write_text(f"{PIPELINE}budget: {{money: 5.00 USD}}\n")
+    if is_priced:
+        prices = 'currency = "USD"\n[models.test-model]\ninput = 1\noutput = 2\n'
+        (folder / "prices.toml").write_text(prices)
+        monkeypatch.setenv("AGENT_TASKS_PRICES", "prices.toml")
+    result = runner.invoke(app, ["check", "pipeline.yaml", "--json"])
+    said = json.loads(result.stdout)
+    assert (result.exit_code, said["valid"]) == ((0, True) if is_priced else (2, False))
+    fields = [problem["field"] for problem in said["problems"]]
+    assert fields == ([] if is_priced else ["budget.money"])
