@@ -8,7 +8,8 @@ from agent_tasks.documents.content import Attachment, DocumentContent, Place
 from agent_tasks.documents.limits import ReadingLimits
 from agent_tasks.documents.readers.docx.notes import NotesPart
 from agent_tasks.documents.readers.docx.numbering import Numbering
-from agent_tasks.documents.readers.docx.story import Found, Notes, Story
+from agent_tasks.documents.readers.docx.story import Story
+from agent_tasks.documents.readers.docx.structure import Found, Notes
 from agent_tasks.documents.readers.docx.styles import Styles
 from agent_tasks.documents.readers.ooxml import PREFIXES, drawn_texts, is_on
 from agent_tasks.documents.readers.packages import Package, Relationship, reading

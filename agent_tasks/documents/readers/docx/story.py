@@ -6,11 +6,18 @@ Whatever is not known here lets its text pass: new elements wrap text far more o
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from agent_tasks.documents.content import Place
+from agent_tasks.documents.readers.docx.forms import Form
 from agent_tasks.documents.readers.docx.numbering import Numbering, written_number
-from agent_tasks.documents.readers.docx.structure import Container, Field, Paragraph
+from agent_tasks.documents.readers.docx.structure import (
+    Alternatives,
+    Container,
+    Field,
+    Found,
+    Notes,
+    Paragraph,
+)
 from agent_tasks.documents.readers.docx.styles import Styles
 from agent_tasks.documents.readers.docx.symbols import symbol, with_symbols
 from agent_tasks.documents.readers.ooxml import is_on
@@ -18,34 +25,6 @@ from agent_tasks.documents.readers.tables import Line, Row
 from agent_tasks.documents.readers.text_builder import shifted
 
 _MAX_NESTING = 100  # of tables and text boxes; Word stops long before
-
-
-@dataclass(slots=True)
-class Notes:
-    """Footnotes, endnotes and comments: what they say, and which have been referred to."""
-
-    texts: dict[tuple[str, str], list[Line]] = field(default_factory=dict)
-    """By kind and id; each is taken out where it is first referred to."""
-    numbers: dict[tuple[str, str], int] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Found:
-    """What a story refers to, in order."""
-
-    margins: list[dict[str, str]] = field(default_factory=list)
-    """For each section: kind of header or footer (``header first``) to relationship."""
-    chunks: list[str] = field(default_factory=list)
-    pictures: int = 0
-
-
-@dataclass(slots=True)
-class _Alternatives:
-    """Forms of the same thing, of which one is to be read."""
-
-    taken: bool = False
-    produced_before: int = 0
 
 
 class Story:
@@ -71,7 +50,7 @@ class Story:
         self._paragraphs: list[Paragraph | None] = [None]  # the open one of each container
         self._rows: list[Row] = []
         self._fields: list[Field] = []
-        self._alternatives: list[_Alternatives] = []
+        self._alternatives: list[Alternatives] = []
         self._produced = 0
         self._skipped = 0
         self._taking = False
@@ -79,7 +58,7 @@ class Story:
         self._row_properties = False
         self._description = ""
         self._margins: dict[str, str] | None = None
-        self._form: dict[str, str] | None = None
+        self._form: Form | None = None
 
     def lines(self) -> list[Line]:
         """Return the lines when the story has been read."""
@@ -309,7 +288,7 @@ class Story:
         self._paragraph().beside += lines
 
     def _start_alternatives(self, _: dict[str, str]) -> None:
-        self._alternatives.append(_Alternatives())
+        self._alternatives.append(Alternatives())
 
     def _end_alternatives(self) -> None:
         self._alternatives.pop()
@@ -359,31 +338,12 @@ class Story:
                 self._write(ended.fallback)
 
     def _start_form(self, _: dict[str, str]) -> None:
-        self._form = {}
+        self._form = Form()
 
     def _end_form(self) -> None:
         form, self._form = self._form, None
-        if form is None or not self._fields:
-            return
-        if "checkbox" in form:
-            ticked = form.get("checked", form.get("default", "0"))
-            self._fields[-1].fallback = "☒" if is_on({"w:val": ticked}) else "☐"
-        elif "list" in form:
-            self._fields[-1].fallback = form.get(f"entry {form.get('result', form.get('default', '0'))}", "")
-
-    def _form_check_box(self, _: dict[str, str]) -> None:
-        if self._form is not None:
-            self._form["checkbox"] = ""
-
-    def _form_list(self, _: dict[str, str]) -> None:
-        if self._form is not None:
-            self._form["list"] = "0"
-
-    def _form_entry(self, attributes: dict[str, str]) -> None:
-        if self._form is not None and "list" in self._form:
-            number = int(self._form["list"])
-            self._form[f"entry {number}"] = attributes.get("w:val", "")
-            self._form["list"] = str(number + 1)
+        if form is not None and self._fields and (shown := form.shown()):
+            self._fields[-1].fallback = shown
 
     # --- notes ---
 
@@ -444,12 +404,8 @@ def _writes(text: str) -> Callable[[Story, dict[str, str]], None]:
     return lambda story, _: story._write(text)
 
 
-def _form_value(name: str) -> Callable[[Story, dict[str, str]], None]:
-    def take(story: Story, attributes: dict[str, str]) -> None:
-        if story._form is not None:
-            story._form[name] = attributes.get("w:val", "1")
-
-    return take
+def _of_form(take: Callable[[Form, dict[str, str]], None]) -> Callable[[Story, dict[str, str]], None]:
+    return lambda story, attributes: take(story._form, attributes) if story._form is not None else None
 
 
 # fmt: off
@@ -502,12 +458,12 @@ _STARTS: dict[str, Callable[[Story, dict[str, str]], None]] = {
     "v:imagedata": Story._picture,
     "w:fldChar": Story._field_mark,
     "w:ffData": Story._start_form,
-    "w:checkBox": Story._form_check_box,
-    "w:ddList": Story._form_list,
-    "w:listEntry": Story._form_entry,
-    "w:checked": _form_value("checked"),
-    "w:default": _form_value("default"),
-    "w:result": _form_value("result"),
+    "w:checkBox": _of_form(Form.check_box),
+    "w:ddList": _of_form(Form.drop_down),
+    "w:listEntry": _of_form(Form.entry),
+    "w:checked": _of_form(lambda form, told: form.value("checked", told)),
+    "w:default": _of_form(lambda form, told: form.value("default", told)),
+    "w:result": _of_form(lambda form, told: form.value("result", told)),
     "w:footnoteReference": Story._footnote,
     "w:endnoteReference": Story._endnote,
     "w:commentReference": Story._comment,

@@ -57,3 +57,31 @@ class Container(Cell):
         text = "".join(paragraph.pieces)
         self.lines.append(Line(f"{label} {text}" if label and text.strip() else text))
         self.lines += paragraph.beside
+
+
+@dataclass(slots=True)
+class Notes:
+    """Footnotes, endnotes and comments: what they say, and which have been referred to."""
+
+    texts: dict[tuple[str, str], list[Line]] = field(default_factory=dict)
+    """By kind and id; each is taken out where it is first referred to."""
+    numbers: dict[tuple[str, str], int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Found:
+    """What a story refers to, in order."""
+
+    margins: list[dict[str, str]] = field(default_factory=list)
+    """For each section: kind of header or footer (``header first``) to relationship."""
+    chunks: list[str] = field(default_factory=list)
+    pictures: int = 0
+
+
+@dataclass(slots=True)
+class Alternatives:
+    """Forms of the same thing, of which one is to be read."""
+
+    taken: bool = False
+    produced_before: int = 0
