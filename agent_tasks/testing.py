@@ -39,6 +39,7 @@ __all__ = [
     "ServiceLog",
     "kill_at",
     "kill_script_at",
+    "preload",
     "run_coroutine",
     "run_script",
 ]
@@ -48,6 +49,7 @@ LIMIT = 60.0
 
 _PRELOADED = [  # what children need, imported once for all; the last ones are loaded lazily by the journal
     *("agent_tasks.operations", "agent_tasks.tools", "agent_tasks.testing"),
+    *("agent_tasks.pipeline.loader", "agent_tasks.batch.run"),
     *("agent_tasks.client._aiohttp", "aiosqlite", "sqlalchemy.dialects.sqlite", "alembic.command"),
     *("httpcore", "anyio._backends._asyncio"),
 ]
@@ -81,6 +83,18 @@ class ChildEnd:
 # --- coroutines ----------------------------------------------------------------------------------------
 
 
+def preload(*modules: str) -> None:
+    """Have modules imported once for all children of `run_coroutine` and `kill_at`, instead of by each.
+
+    To be called before the first child is started (in a `conftest.py`); later it changes nothing.
+
+    Args:
+        modules: names of modules. What they read from the environment when they are imported is that of the
+            first child for all. One that cannot be imported is left to the children, who say so.
+    """
+    _PRELOADED.extend(name for name in modules if name not in _PRELOADED)
+
+
 def run_coroutine(
     function: Callable[..., Awaitable[Any]],
     *args: Any,
@@ -90,7 +104,8 @@ def run_coroutine(
 ) -> ChildEnd:
     """Run a coroutine function in a child process, armed at a crash point if one is given.
 
-    The child is forked from a process that has the operations imported, so it starts in milliseconds.
+    The child is forked from a process that has operations and batches imported, so it starts in milliseconds;
+    `preload` adds what yours needs.
 
     Args:
         function: an `async def` of a module that the child can import; its result must be picklable.

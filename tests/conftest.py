@@ -16,6 +16,7 @@ import pytest
 
 from agent_tasks.journal import opening
 from agent_tasks.local.database_template import DatabaseTemplate
+from agent_tasks.testing import preload
 from agents_emulator.models import ChatModel
 from agents_emulator.service import ServiceConfig
 from tests.support.answers import ANSWERS
@@ -49,6 +50,8 @@ httpx._transports.default.create_ssl_context = functools.cache(httpx.create_ssl_
 
 
 opening._upgrade = MigratedOnce(opening._upgrade)
+
+preload("tests.support.children")
 
 
 _TOGETHER = {

@@ -18,6 +18,7 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
+from agent_tasks import testing
 from agent_tasks.backends.base import TurnUpdate
 from agent_tasks.backends.classic import AgentsBackend
 from agent_tasks.backends.responses import ResponsesBackend
@@ -49,7 +50,6 @@ QUESTIONS = 1
 AGENTS = 3
 LEASE_SECONDS = 3.0
 PAUSE = 0.05
-_PRELOADED = ["tests.durability.batch_worker", "asyncpg", "sqlalchemy.dialects.postgresql", "alembic.command"]
 
 
 def rules(delay: float) -> dict[str, Any]:
@@ -118,7 +118,7 @@ class Fleet:
     def start(self) -> None:
         """Start all workers that have not finished and do not run."""
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(_PRELOADED)
+        context.set_forkserver_preload(testing._PRELOADED)
         for number in range(self.size):
             if number in self._workers or number in self.summaries:
                 continue

@@ -56,6 +56,15 @@ def test_a_child_dies_the_nth_time_it_gets_to_the_point() -> None:
     assert run_coroutine(passes, "tool.done", 3).result == "through"
 
 
+async def loaded_before(module: str) -> bool:
+    """Whether a child has a module that nothing here imports: `preload` of tests/conftest.py names it."""
+    return module in sys.modules
+
+
+def test_children_begin_with_what_was_preloaded() -> None:
+    assert run_coroutine(loaded_before, "tests.support.children").result
+
+
 async def told(name: str) -> str | None:
     return os.environ.get(name)
 
