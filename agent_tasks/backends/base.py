@@ -12,7 +12,7 @@ to find out, and it never takes it from an id that it was given.
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -235,9 +235,11 @@ class ImageInput(BaseModel):
     name: str
     """The file's own name."""
     file_id: str = ""
-    """The file on the service; empty: it is not uploaded yet."""
+    """The file on the service; empty: it is not uploaded yet, or the service keeps no files."""
     detail: Literal["auto", "low", "high"] = "auto"
     """How closely the model looks at it."""
+    content: Callable[[], Awaitable[bytes]] | None = Field(default=None, exclude=True, repr=False)
+    """Makes it, a JPEG, where it is needed; never written down."""
 
 
 @dataclass(frozen=True)
@@ -264,6 +266,8 @@ class TurnRequest:
     """Whether somebody listens to the answer as it is written (`TurnText`); its end has the whole of it."""
     images: tuple[ImageInput, ...] = ()
     """What the prompt shows, in this order."""
+    earlier_images: tuple[ImageInput, ...] = field(default=(), repr=False)
+    """What the conversation may have shown before, for a service that keeps none."""
 
 
 @dataclass(frozen=True)

@@ -254,6 +254,7 @@ class Attempts:
             agent_id=turn.agent.id,
             prompt=turn.prompt,
             images=turn.images,
+            earlier_images=turn.earlier_images,
             conversation=conversation,
             prompt_posted=prompt_posted,
             tool_choice=turn.tool_choice,

@@ -72,6 +72,9 @@ class TurnSpec(_Model):
     prompt: Annotated[str, BeforeValidator(_awaited)]
     images: tuple[ImageInput, ...] = ()
     """What the prompt shows, in this order. Keys are made of the images' keys."""
+    earlier_images: tuple[ImageInput, ...] = Field(default=(), exclude=True, repr=False)
+    """What the conversation may have shown before, to show it again where no service keeps it. No part of the
+    key."""
     conversation: str | None = None
     """The conversation of an earlier turn, to continue it; None begins a new one."""
     after: str | None = None

@@ -64,6 +64,8 @@ class Question:
     """The step's whole name."""
     tools: ToolSet
     images: tuple[ShownImage, ...] = ()
+    earlier_images: tuple[ShownImage, ...] = ()
+    """What the conversation that it goes on with may have shown."""
     """What the prompt shows; repairs go on in its conversation."""
     follows: Answer[Any] | None = None
     """The answer whose conversation goes on."""
@@ -212,7 +214,8 @@ class _Attempt:
             step=step,
             agent=RemoteAgent(id="", key=self._key, name=question.name),
             prompt=prompt,
-            images=tuple(shown.image for shown in images),
+            images=tuple(shown.to_send() for shown in images),
+            earlier_images=tuple(shown.to_send() for shown in (*question.images, *question.earlier_images)),
             conversation=follows.conversation if follows is not None else None,
             after=follows.key if follows is not None else None,
             tool_choice=tool_choice,
@@ -272,16 +275,11 @@ class _Attempt:
     async def _uploaded(self, turn: TurnSpec) -> tuple[ImageInput, ...]:
         """The images of a turn on the service: each a file of the document's, removed with it.
 
-        Raises:
-            ConfigurationError: the service keeps no conversations, and so no images.
+        A service that keeps no conversations is sent them with each request.
         """
         ws, found = self.session.ws, []
-        if turn.images and not ws.backend.capabilities.keeps_conversations:
-            raise ConfigurationError(
-                f"{self.question.name} is to see pages as images, and {ws.backend.capabilities.service} "
-                "keeps neither conversations nor files. Remove `vision`, or use a service that keeps them.",
-                setting="vision",
-            )
+        if not ws.backend.capabilities.keeps_conversations:
+            return turn.images
         making = {shown.image.key: shown.content for shown in self.question.images}
         for image in turn.images:
             content = await making[image.key]()

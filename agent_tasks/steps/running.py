@@ -67,6 +67,8 @@ class DocumentRun:
     """In a fork: the name of the first step that is done again."""
     scans: Scans | None = None
     """Its pages that hold no text, where an agent may see them."""
+    shown: dict[str, ShownImage] = field(default_factory=dict)
+    """What agents were shown of it, by key."""
 
     async def carry_out(
         self, values: Mapping[str, Any], steps: Sequence[Step] | None = None
@@ -215,6 +217,7 @@ class StepContext:
             AgentTasksError: What `run_turn` raises.
         """
         limits = self.run.limits
+        self.run.shown.update((one.image.key, one) for one in images)
         # With these words it is another turn: the step is done anew, and once.
         prompt = "\n\n".join([prompt, *self.run.told.get(self.record.step, ())])
         tokens = estimate_tokens(prompt) if self.run.checks_prompts and not is_bounded else 0
@@ -237,6 +240,7 @@ class StepContext:
             answer=answer or agent.answer.kind,
             prompt=prompt,
             images=images,
+            earlier_images=tuple(self.run.shown.values()),
             step=step,
             tools=agent.tools,
             follows=self.answers.get(follows) if isinstance(follows, str) else follows,

@@ -26,6 +26,10 @@ class ShownImage:
     content: Callable[[], Awaitable[bytes]]
     """Makes it; asked only if the turn is not in the journal."""
 
+    def to_send(self) -> ImageInput:
+        """Return the image with what makes it."""
+        return self.image.model_copy(update={"content": self.content})
+
 
 @dataclass
 class Scans:

@@ -9,10 +9,16 @@ from typing import Any
 
 import pytest
 
-from agent_tasks.backends.base import Mark, TurnRequest
-from agent_tasks.backends.responses import ResponsesBackend
+from agent_tasks.backends.base import ImageInput, Mark, TurnRequest
+from agent_tasks.backends.responses import ResponsesBackend, stateless
+from agent_tasks.backends.responses.answers import message
 from agent_tasks.backends.responses.words import VersionWords
-from agent_tasks.errors import ConfigurationError, TransportError
+from agent_tasks.errors import (
+    ConfigurationError,
+    DocumentTooLongError,
+    TransportError,
+    UnreadableDocumentError,
+)
 from agent_tasks.journal import Journal
 from agent_tasks.operations import (
     AgentSpec,
@@ -245,3 +251,18 @@ async def test_what_a_server_has_is_asked_again_and_nothing_of_it_is_left(
         assert backend.capabilities.turns_once
     verdict = ServiceLog(running.endpoint).verdict()
     assert verdict["left_over"]["details"] == []
+
+
+async def test_images_that_cannot_be_shown_again_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def content() -> bytes:
+        return b"12345"
+
+    known = ImageInput(key="k", name="page-1.jpg", content=content)
+    request = TurnRequest("a", "b", earlier_images=(known,))
+    monkeypatch.setattr(stateless, "MAX_IMAGE_BYTES", 10)
+    [item] = await stateless._with_images([message("b", [known, known])], request)
+    assert [part.get("image_url") for part in item["content"][1:]] == ["data:image/jpeg;base64,MTIzNDU="] * 2
+    with pytest.raises(DocumentTooLongError, match=r"more than 10 bytes together \(at page-1\.jpg\)\. Lower"):
+        await stateless._with_images([message("b", [known] * 3)], request)
+    with pytest.raises(UnreadableDocumentError, match=r"page-7\.jpg, and nothing here draws it again"):
+        await stateless._with_images([message("b", [ImageInput(key="x", name="page-7.jpg")])], request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,19 +10,21 @@ from typing import Any
 
 import pytest
 
+from agent_tasks.backends.responses import ResponsesBackend
 from agent_tasks.batch import processing
 from agent_tasks.batch.records import AllDocumentsFailedError
 from agent_tasks.batch.run import run_batch
 from agent_tasks.documents.layout import Word
 from agent_tasks.documents.limits import ReadingLimits
 from agent_tasks.documents.reading import read_document
-from agent_tasks.errors import ConfigurationError, DocumentError, PipelineError
+from agent_tasks.errors import DocumentError, PipelineError
+from agent_tasks.journal import Journal
 from agent_tasks.operations import Workspace
 from agent_tasks.pipeline.loader import load_pipeline
 from agent_tasks.settings import ServiceKind
 from agent_tasks.steps import scans as scans_module
-from agent_tasks.steps.asking import _Attempt
 from agent_tasks.testing import ServiceLog
+from tests.backends.inline_servers import Lesser
 from tests.batch.support import Bench
 from tests.conftest import ServiceFactory
 from tests.support.pdf_files import drawn, filled_with, pdf, picture, scan
@@ -167,19 +170,37 @@ async def test_a_model_that_does_not_see_says_so_before_anything_is_paid(
     assert row["usage"]["total_tokens"] == 0
 
 
-async def test_a_server_that_keeps_nothing_is_refused_before_anything_is_sent() -> None:
-    class Session:
-        class ws:  # noqa: N801
-            class backend:  # noqa: N801
-                class capabilities:  # noqa: N801
-                    keeps_conversations, service = False, "a server"
-
-    attempt = object.__new__(_Attempt)
-    attempt.session = Session  # type: ignore[assignment]
-    attempt.question = type("Question", (), {"name": "extractor", "images": ()})()  # type: ignore[assignment]
-    turn = type("Turn", (), {"images": (1,)})()
-    with pytest.raises(ConfigurationError, match="keeps neither conversations nor files"):
-        await attempt._uploaded(turn)
+async def test_a_server_that_keeps_nothing_is_sent_the_images_with_each_request(
+    bench: MakeBench,
+) -> None:
+    """Also in the turn that repairs an answer; the journal has what they show, and none of them."""
+    rules = {"rules": [{"when": {"call": 1}, "reply": {"json": {"number": 5}}}, *RULES["rules"]]}
+    batch = bench(rules=rules, pipeline=PIPELINE.replace("VISION", "{max_pixels: 100000}"))
+    batch.write("a.pdf", scans(2))
+    batch.pipeline_file.write_text(batch.pipeline)
+    way = Lesser(lists=False, keeps=False)
+    for _ in range(2):  # the second run takes all from the journal
+        async with (
+            Journal(batch.journal_url) as journal,
+            ResponsesBackend.of_server(f"{batch.service.endpoint}/openai/v1", None, transport=way) as backend,
+        ):
+            ws = Workspace(backend, journal, scope="test")
+            await run_batch(ws, load_pipeline(batch.pipeline_file), batch.documents, batch.out)
+        row = batch.rows()["a.pdf"]
+        assert (row["status"], row["fields"]["number"]) == ("needs_review", "P-0")
+        assert row["notes"] == ["The agent that reads was shown pages 1-2 as images."]
+    first, repair = way.sent
+    for body in (first, repair):
+        images = [part for part in body["input"][0]["content"] if part["type"] == "input_image"]
+        assert [image.keys() for image in images] == [{"type", "image_url", "detail"}] * 2
+        for image in images:
+            head, _, content = image["image_url"].partition(",")
+            assert head == "data:image/jpeg;base64"
+            assert base64.b64decode(content).startswith(b"\xff\xd8\xff")
+    assert len(repair["input"]) == 3  # what was asked, what was answered, what is to be repaired
+    kept = b"".join(file.read_bytes() for file in batch.folder.glob("journal.db*") if file.is_file())
+    assert b"page-2.jpg" in kept
+    assert b"data:image" not in kept
 
 
 @pytest.mark.parametrize(

@@ -111,8 +111,13 @@ def usage_of(response: Mapping[str, Any]) -> Usage:
 def message(prompt: str, images: Sequence[ImageInput] = ()) -> JsonObject:
     """A prompt as an item, with the images that it shows; the service wants the type said (docs/wire.md)."""
     content: list[JsonObject] = [{"type": "input_text", "text": prompt}]
-    content += [{"type": "input_image", "file_id": image.file_id, "detail": image.detail} for image in images]
+    content += [{"type": "input_image", **_source(image), "detail": image.detail} for image in images]
     return {"type": "message", "role": "user", "content": content}
+
+
+def _source(image: ImageInput) -> JsonObject:
+    """Where an image is: a file of the service, or else what makes it when it is sent."""
+    return {"file_id": image.file_id} if image.file_id else {"image": image.key, "name": image.name}
 
 
 def text_of(item: Mapping[str, Any]) -> str:

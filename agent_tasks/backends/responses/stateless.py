@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+import base64
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -25,10 +26,12 @@ from agent_tasks.backends.base import (
 from agent_tasks.backends.responses.answers import conclusion, message, usage_of
 from agent_tasks.backends.responses.words import Words
 from agent_tasks.client import AsyncResponsesClient, failure
-from agent_tasks.errors import TransportError
+from agent_tasks.errors import DocumentTooLongError, TransportError, UnreadableDocumentError
 
 __all__ = ["StatelessTurns"]
 
+MAX_IMAGE_BYTES = 50_000_000
+"""Of all images of a request together; services take no larger ones."""
 _ROUND = "agent_tasks_round"
 """Type of the entry in a memory that closes a round: what the service said of it. It is never sent."""
 
@@ -36,7 +39,8 @@ _ROUND = "agent_tasks_round"
 class StatelessTurns:
     """Turns whose conversation the journal keeps.
 
-    Each round is remembered before anything is done with it. A round whose answer was lost is asked for
+    Each round is remembered before anything is done with it. Of an image the memory has what it shows; the
+    image is made again for each request. A round whose answer was lost is asked for
     again: functions are called once, tokens may be paid for twice.
 
     Args:
@@ -98,8 +102,10 @@ class StatelessTurns:
                 yield update
 
     async def _ask(self, ref: TurnRef, memory: Memory) -> AsyncGenerator[TurnUpdate, None]:
-        sent = [_as_sent(item) for item in memory if item.get("type") != _ROUND]
-        fields = self._words.fields(_request(ref), later=ref.round > 1)
+        request = _request(ref)
+        items = [_as_sent(item) for item in memory if item.get("type") != _ROUND]
+        sent = await _with_images(items, request)
+        fields = self._words.fields(request, later=ref.round > 1)
         body = {**fields, "input": sent, "stream": True, "store": False}
         response: JsonObject | None = None
         async with self._client.stream("POST", "/responses", body=body) as events:
@@ -192,3 +198,48 @@ def _as_sent(item: JsonObject) -> JsonObject:
     if item.get("type") in ("function_call", "message") and item.get("role") != "user":
         left.pop("id", None)
     return left
+
+
+async def _with_images(items: Sequence[JsonObject], request: TurnRequest) -> list[JsonObject]:
+    """The items with the images that they show, made again.
+
+    Raises:
+        DocumentTooLongError: They are too large together.
+        UnreadableDocumentError: Nothing here makes one of them.
+    """
+    makers = {image.key: image.content for image in (*request.earlier_images, *request.images)}
+    size, sent = 0, list[JsonObject]()
+    for item in items:
+        parts = item.get("content")
+        if isinstance(parts, list):
+            shown = []
+            for part in parts:
+                if "image" in part:
+                    content = await _made(part, makers.get(part["image"]))
+                    size = _bounded(size + len(content), part["name"])
+                    address = f"data:image/jpeg;base64,{base64.b64encode(content).decode('ascii')}"
+                    part = {"type": part["type"], "image_url": address, "detail": part["detail"]}
+                shown.append(part)
+            item = {**item, "content": shown}
+        sent.append(item)
+    return sent
+
+
+async def _made(part: JsonObject, make: Callable[[], Awaitable[bytes]] | None) -> bytes:
+    if make is None:
+        raise UnreadableDocumentError(
+            f"The conversation shows {part['name']}, and nothing here draws it again: it is of another"
+            " document or program. Ask in a new conversation.",
+            document=part["name"],
+        )
+    return await make()
+
+
+def _bounded(size: int, name: str) -> int:
+    if size > MAX_IMAGE_BYTES:
+        raise DocumentTooLongError(
+            f"The images of a turn have more than {MAX_IMAGE_BYTES:,} bytes together (at {name})."
+            " Lower max_pages or max_pixels of `vision`.",
+            document=name,
+        )
+    return size
