@@ -118,6 +118,8 @@ class _RapidOcr:
 
 
 def _rapid_words(found: Any) -> Iterable[tuple[str, float, Edges, bool]]:
+    if getattr(found, "txts", None) is None:  # nothing: its words are then not even of their shape
+        return
     for line in found.word_results or ():
         for i, (text, sure, corners) in enumerate(line):
             across, down = [corner[0] for corner in corners], [corner[1] for corner in corners]

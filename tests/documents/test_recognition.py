@@ -113,6 +113,12 @@ class TestTesseract:
 
 
 @pytest.mark.skipif(importlib.util.find_spec("rapidocr") is None, reason="the extra is not installed")
+def test_the_extra_finds_nothing_on_an_empty_page() -> None:
+    with pytest.raises(EmptyDocumentError, match="no text was recognised"):
+        read_document(picture(Image.new("RGB", (200, 200), "white")), "a.png")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("rapidocr") is None, reason="the extra is not installed")
 def test_the_extra_recognises_a_scan() -> None:
     found = read_document(picture(scan(LINES)), "a.png")
     assert "INV-2024-117" in found.text
