@@ -80,23 +80,23 @@ class ContentBuilder:
         Raises:
             DocumentTooLongError: The text has too many characters now.
         """
-        pieces: list[str] = []
+        words = list(words)
+        texts = [word.text for word in words]
+        if not "".join(texts).isascii():
+            texts = [unicodedata.normalize("NFC", text) for text in texts]
+        glued = {i for i, word in enumerate(words) if word.is_glued and i}
         starts: list[int] = []
         ends: list[int] = []
-        boxes: list[Edges] = []
-        end = self._length
-        for word in words:
-            if pieces and not word.is_glued:
-                pieces.append(" ")
-                end += 1
-            text = word.text if word.text.isascii() else unicodedata.normalize("NFC", word.text)
-            pieces.append(text)
-            starts.append(end)
-            end += len(text)
+        end = self._length - 1
+        for i, length in enumerate(map(len, texts)):
+            start = end if i in glued else end + 1
+            end = start + length
+            starts.append(start)
             ends.append(end)
-            boxes.append(word.box)
-        self._words.add_row(starts, ends, boxes)
-        self._append("".join(pieces), place)
+        self._words.add_row(starts, ends, [word.box for word in words])
+        if glued:
+            texts = [text if i in glued or not i else f" {text}" for i, text in enumerate(texts)]
+        self._append(("" if glued else " ").join(texts), place)
 
     def content(self) -> DocumentContent:
         """Return what has grown."""

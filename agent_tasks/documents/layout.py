@@ -60,12 +60,13 @@ class _Piece:
 
     def take(self, word: Word) -> None:
         self.words.append(word)
-        if word.left < self.left:
-            self.left = word.left
-        if word.right > self.right:
-            self.right = word.right
-        if word.bottom - word.top > self.bottom - self.top:  # not of a word that is raised
-            self.top, self.bottom = word.top, word.bottom
+        left, top, right, bottom = word.left, word.top, word.right, word.bottom
+        if left < self.left:
+            self.left = left
+        if right > self.right:
+            self.right = right
+        if bottom - top > self.bottom - self.top:  # not of a word that is raised
+            self.top, self.bottom = top, bottom
 
 
 @dataclass(slots=True)

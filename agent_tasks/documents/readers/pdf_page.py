@@ -144,8 +144,14 @@ class PageText:
         by_turns: dict[int, list[Word]] = {}
         handle, upright, shown = self._bare_handle, self._frame.turns, self._shown
         turns, found = -1, list[Word]()
-        text = self.text
+        text, level_word = self.text, self._level_word
+        is_simple = not (upright or self._has_alone or self._has_odd)
         for start, end in self._spans():
+            if is_simple and (word := level_word(start, end)) is not None:
+                if turns:
+                    turns, found = 0, by_turns.setdefault(0, [])
+                found.append(word)
+                continue
             first = last = shown(start)
             if end - start > 1:
                 last = shown(end - 1)
@@ -170,6 +176,31 @@ class PageText:
                 found.extend(self._character_by_character(start, end, turns))
         return {turns: words for turns, words in by_turns.items() if words}
 
+    def _level_word(self, start: int, end: int) -> Word | None:
+        """Return a word whose letters run to the right on one level, as nearly all do; None: look closer.
+
+        It says what the steps below say, in one call: this is most of the time that a page takes.
+        """
+        text, rectangle = self.text[start:end], self._rectangle
+        if end - start < 2 or not text.isascii() or not _box_of(self._bare_handle, start, rectangle):
+            return None
+        left, top, right, bottom = _RECTANGLE.unpack(rectangle)
+        if not _box_of(self._bare_handle, end - 1, rectangle):
+            return None
+        begin, last_top, end_of_it, last_bottom = _RECTANGLE.unpack(rectangle)
+        height = top - bottom
+        if top != last_top or bottom != last_bottom or right > begin or height < 0.1:
+            return None
+        if not left <= end_of_it <= left + 1.4 * (end - start) * height:
+            return None
+        from_left, upper = self._left, self._top
+        left, right, top, bottom = left - from_left, end_of_it - from_left, upper - top, upper - bottom
+        width, height = self._size
+        if not (-2 < left + right < 2 * (width + 1) and -2 < top + bottom < 2 * (height + 1)):
+            return None
+        box = (left / width, top / height, right / width, bottom / height)
+        return Word(text, left, top, right, bottom, box)
+
     def _add_tilted(self, by_turns: dict[int, list[Word]], start: int, end: int, quarters: float) -> None:
         """Add a word of a line that runs in any direction, as PDFium has it."""
         boxes = [self._shown(i) for i in range(start, end)]
@@ -189,6 +220,10 @@ class PageText:
     def _spans(self) -> Iterator[tuple[int, int]]:
         """Yield the words as PDFium has them; a word that runs over the end of a line is two."""
         has_hyphens = _HYPHENS.search(self.text) is not None
+        looks_for_gaps = self._lacks_blanks and not self._frame.turns
+        if not (has_hyphens or looks_for_gaps):
+            yield from map(re.Match.span, _WORD.finditer(self.text))
+            return
         for match in _WORD.finditer(self.text):
             start, end = match.span()
             hyphen = _HYPHENS.search(self.text, start, end) if has_hyphens else None
@@ -196,7 +231,7 @@ class PageText:
                 yield start, hyphen.end()
                 start = hyphen.end()
                 hyphen = _HYPHENS.search(self.text, start, end)
-            if self._lacks_blanks and end - start > 2 and not self._frame.turns:
+            if looks_for_gaps and end - start > 2:
                 yield from self._at_gaps(start, end)
             else:
                 yield start, end
