@@ -12,8 +12,8 @@ tests::
     python -m tests.documents.real_files --most 130 .
 
 Of an archive that has more documents of a kind than `--most`, as many are taken, evenly spread over its
-list. A document that others read and that is refused here counts as one of which nothing was read. What `file` does not take for RTF is left out:
-tests bring noise and encrypted files under that name.
+list. A document that others read and that is refused here counts as one of which nothing was read. What
+`file` does not take for RTF is left out: tests bring noise and encrypted files under that name.
 """
 
 from __future__ import annotations
