@@ -115,6 +115,9 @@ class ToolCallOutcome(_Model):
     """What the agent was told."""
     error_type: str | None = None
     """The kind of error, if the output is one."""
+    arguments: str | None = None
+    """What the agent called it with, as people may see it (`shown_arguments`); None in results of versions
+    that did not keep it."""
 
 
 class TurnResult(_Model):

@@ -186,6 +186,7 @@ async def _committed(
                 name=record.name,
                 output=record.output or "",
                 error_type=record.error_type,
+                arguments=record.arguments,
             )
             for record in _made_last(records, ended.ref.turn_id)
         ],

@@ -14,9 +14,9 @@ from typing import Any
 
 import jinja2
 from jinja2 import meta, nodes
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from agent_tasks.known_names import did_you_mean
+from agent_tasks.pipeline.prompt_bounds import BoundedEnvironment, bounded
 
 DOCUMENT_ATTRIBUTES = frozenset({"name", "text", "pages"})
 
@@ -39,7 +39,7 @@ def _of_any_type(value: Any) -> None:
         raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
-class _Sandbox(ImmutableSandboxedEnvironment):
+class _Sandbox(BoundedEnvironment):
     """The sandbox, where `extraction.items` is the field of that name and not Python's method."""
 
     def getattr(self, obj: Any, attribute: str) -> Any:
@@ -49,7 +49,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         return super().getattr(obj, attribute)
 
 
-def _environment() -> ImmutableSandboxedEnvironment:
+def _environment() -> BoundedEnvironment:
     environment = _Sandbox(undefined=jinja2.StrictUndefined, autoescape=False)
     environment.filters["json"] = _as_json
     environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "default": _of_any_type}
@@ -102,7 +102,7 @@ class Prompt:
         """
         try:
             tree = _ENVIRONMENT.parse(source)
-            template = _ENVIRONMENT.from_string(source)
+            template = _ENVIRONMENT.from_string(_ENVIRONMENT.counted(_ENVIRONMENT.parse(source)))
         except jinja2.TemplateSyntaxError as error:
             raise PromptError(_said(error), error.lineno) from error
         for unknown in sorted(meta.find_undeclared_variables(tree) - names):
@@ -124,9 +124,10 @@ class Prompt:
             PromptError: A name or attribute is missing, or an expression fails on these values.
         """
         try:
-            return self._template.render(
-                {name: values[name] for name in self.names if name in values}
-            ).strip()
+            with bounded():
+                return self._template.render(
+                    {name: values[name] for name in self.names if name in values}
+                ).strip()
         except RecursionError as error:
             raise PromptError("it calls itself without end", 1) from error
         except MemoryError as error:

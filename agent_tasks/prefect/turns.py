@@ -138,8 +138,10 @@ def described(turn: TurnSpec, model: str, result: TurnResult, *, content: bool) 
 
 def _call(call: ToolCallOutcome, content: bool) -> str:
     failed = f" ({escape(call.error_type)})" if call.error_type else ""
-    output = f": {escape(redacted(call.output)[:_MAX_OUTPUT_CHARS])}" if content else ""
-    return f"- {escape(call.name)}{failed}{output}"
+    if not content:
+        return f"- {escape(call.name)}{failed}"
+    arguments = f"({escape(redacted(call.arguments))})" if call.arguments else ""
+    return f"- {escape(call.name)}{arguments}{failed}: {escape(redacted(call.output)[:_MAX_OUTPUT_CHARS])}"
 
 
 def _shown(text: str) -> str:

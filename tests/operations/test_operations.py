@@ -337,6 +337,7 @@ async def test_functions_are_called_once_and_their_outputs_reach_the_agent(
     assert [(call.name, call.output, call.error_type) for call in result.tool_calls] == [
         ("lookup", "40 EUR", None)
     ]
+    assert result.tool_calls[0].arguments == '{"name": "Oak"}'
     assert len(calls) == 1
     assert calls[0][1] == f"{result.key}:{result.tool_calls[0].call_id}"
     assert len(running.requests("runs.submit_tool_outputs")) == 1

@@ -11,8 +11,10 @@ from agent_tasks.prefect.turns import MAX_CALLS, MAX_TEXT_CHARS, described
 AGENT = RemoteAgent(id="asst_1", name="reader", key="a1")
 
 
-def call(output: str, error_type: str | None = None) -> ToolCallOutcome:
-    return ToolCallOutcome(call_id="call_1", name="price-of", output=output, error_type=error_type)
+def call(output: str, error_type: str | None = None, arguments: str | None = None) -> ToolCallOutcome:
+    return ToolCallOutcome(
+        call_id="call_1", name="price-of", output=output, error_type=error_type, arguments=arguments
+    )
 
 
 def shown(*, prompt: str = "What?", content: bool = True, **given: Any) -> str:
@@ -28,6 +30,15 @@ def test_prompt_answer_calls_tokens_model_and_ids_are_shown() -> None:
         assert said in text
     assert "- price-of: 12.5" in text
     assert "- price-of (KeyError): no wood" in text
+
+
+def test_what_a_function_was_called_with_is_shown_where_texts_may_be() -> None:
+    calls = [call("12.5", arguments='{"wood": "<b>oak</b>", "password": "hunter2"}')]
+    text = shown(tool_calls=calls)
+    assert "oak" in text
+    assert "<b>" not in text
+    assert "hunter2" not in text
+    assert "oak" not in shown(tool_calls=calls, content=False)
 
 
 def test_what_is_shown_is_bounded() -> None:
