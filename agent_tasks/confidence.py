@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent_tasks.documents.grounding import FieldGrounding, GroundingStatus, How
 from agent_tasks.errors import ConfigurationError
-from agent_tasks.steps.records import Review, StepRecord
+from agent_tasks.steps.file.records import Review, StepRecord
 
 _SURELY = 0.9  # a page recognised less surely than this is recognised badly
 _COMPLAINT = "confidence "

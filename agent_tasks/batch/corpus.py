@@ -22,10 +22,10 @@ from agent_tasks.errors import AgentTasksError, JournalError
 from agent_tasks.journal import AnswerRecord
 from agent_tasks.operations import RemoteStore, TurnResult, TurnSpec, Usage, operation_key
 from agent_tasks.steps import Session, TurnRecord
-from agent_tasks.steps.corpus_search import searching
-from agent_tasks.steps.plan import Step
-from agent_tasks.steps.records import StepStatus
-from agent_tasks.steps.running import DocumentRun, RunLimits
+from agent_tasks.steps.file.corpus_search import searching
+from agent_tasks.steps.file.plan import Step
+from agent_tasks.steps.file.records import StepStatus
+from agent_tasks.steps.file.running import DocumentRun, RunLimits
 from agent_tasks.tools import ToolSet
 
 __all__ = ["answer_over_all"]

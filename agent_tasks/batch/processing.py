@@ -47,8 +47,8 @@ from agent_tasks.pipeline.loader import Pipeline, ShortPipeline
 from agent_tasks.pipeline.prompts import PromptError
 from agent_tasks.pipeline.short_form import EXTRACT
 from agent_tasks.steps import Session, TurnRecord
-from agent_tasks.steps.records import DocumentOutcome
-from agent_tasks.steps.running import DocumentRun, RunLimits, ended_before
+from agent_tasks.steps.file.records import DocumentOutcome
+from agent_tasks.steps.file.running import DocumentRun, RunLimits, ended_before
 from agent_tasks.steps.scans import conclude, scans_of
 from agent_tasks.steps.tokens import estimate_tokens
 from agent_tasks.tools import ToolSet

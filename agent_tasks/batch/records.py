@@ -14,7 +14,7 @@ from agent_tasks.errors import AgentTasksError, WaitingForPersonError
 from agent_tasks.journal import ReviewKind
 from agent_tasks.operations import Citation, Cost, ToolCallOutcome, TurnResult, Usage
 from agent_tasks.steps.answers import TurnRecord
-from agent_tasks.steps.records import Review, StepRecord
+from agent_tasks.steps.file.records import Review, StepRecord
 
 MAX_LISTED = 200
 """Documents that a summary or a table on the dashboard names; the rest is in results.jsonl."""

@@ -30,8 +30,8 @@ from agent_tasks.errors import ConfigurationError
 from agent_tasks.logs import get_logger
 from agent_tasks.operations import Usage
 from agent_tasks.pipeline.loader import ShortPipeline
-from agent_tasks.steps.graph import to_svg
-from agent_tasks.steps.sinks import Results
+from agent_tasks.steps.file.graph import to_svg
+from agent_tasks.steps.file.sinks import Results
 
 logger = get_logger("agent_tasks.batch.writers")
 

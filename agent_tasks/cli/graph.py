@@ -26,7 +26,7 @@ def draw_pipeline(path: Path, out: Path | None, *, as_text: bool) -> ExitCode:
         PipelineError: the file is not valid.
     """
     from agent_tasks.pipeline.loader import default_model, load_pipeline
-    from agent_tasks.steps.graph import to_svg, to_text
+    from agent_tasks.steps.file.graph import to_svg, to_text
 
     pipeline = load_pipeline(path, default_model=default_model(Settings()))
     if as_text:

@@ -19,8 +19,8 @@ from pydantic import BaseModel
 from agent_tasks.pipeline.output_schema import FieldType
 from agent_tasks.pipeline.schema import SINKS_MARK, PipelineFile
 from agent_tasks.pipeline.steps_file import StepsFile
-from agent_tasks.steps.file_sections import STEPS_MARK, TOOLS_MARK
-from agent_tasks.steps.registry import sink_kinds, step_kinds, tool_kinds
+from agent_tasks.steps.file.registry import sink_kinds, step_kinds, tool_kinds
+from agent_tasks.steps.file.sections import STEPS_MARK, TOOLS_MARK
 
 TITLE = "Pipeline file of agent-tasks"
 

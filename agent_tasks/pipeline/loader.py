@@ -35,7 +35,7 @@ from agent_tasks.pipeline.vision import IN_PARTS
 from agent_tasks.pipeline.yaml_source import Location, YamlSource, read_yaml
 from agent_tasks.queues import StorageConnection
 from agent_tasks.settings import ServiceKind, Settings, environment
-from agent_tasks.steps.file_problems import first_of, told
+from agent_tasks.steps.file.problems import first_of, told
 from agent_tasks.tools import (
     QueueFunctionTool,
     QueueToolDefinition,

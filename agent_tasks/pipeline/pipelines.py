@@ -12,9 +12,9 @@ from agent_tasks.operations.keys import operation_key
 from agent_tasks.pipeline.output_schema import OutputSchema
 from agent_tasks.pipeline.prompts import Prompt
 from agent_tasks.pipeline.schema import AgentSection, FileHead, LimitsSection, PipelineFile
-from agent_tasks.steps.file_agents import FileAgent
-from agent_tasks.steps.plan import Plan
-from agent_tasks.steps.sinks import Sink
+from agent_tasks.steps.file.agents import FileAgent
+from agent_tasks.steps.file.plan import Plan
+from agent_tasks.steps.file.sinks import Sink
 from agent_tasks.tools import ToolSet
 
 STEPS = ("extract", "review", "questions")

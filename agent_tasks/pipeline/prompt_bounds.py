@@ -58,15 +58,18 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(finalize=_put_out, **options)
-        self.filters[_ROUND] = _round_begins  # a filter is called straight away, a function by way of the sandbox
+        self.filters[_ROUND] = (
+            _round_begins  # a filter is called straight away, a function by way of the sandbox
+        )
 
     def counted(self, tree: nodes.Template) -> nodes.Template:
         """Return a parsed template, changed so that each round of its loops and macros is counted."""
-        for node in tree.find_all((nodes.For, nodes.Macro, nodes.CallBlock)):
+        for node in (*tree.find_all(nodes.For), *tree.find_all(nodes.Macro), *tree.find_all(nodes.CallBlock)):
             literal = sum(len(data.data) for data in node.find_all(nodes.TemplateData))
             counting = nodes.Filter(nodes.Const(literal), _ROUND, [], [], None, None)
             node.body.insert(0, nodes.ExprStmt(counting, lineno=node.lineno))
-        return tree.set_environment(self)
+        tree.set_environment(self)
+        return tree
 
 
 @pass_context

@@ -13,13 +13,13 @@ from agent_tasks.pipeline.pipelines import AgentPlan
 from agent_tasks.pipeline.prompts import Prompt
 from agent_tasks.pipeline.schema import PipelineFile
 from agent_tasks.steps.answer_types import answer_type
-from agent_tasks.steps.file_agents import TEXT_ANSWER, AgentEntry, AnswerPlan, FileAgent
-from agent_tasks.steps.kinds.extract import ExtractStep
-from agent_tasks.steps.kinds.ground import GROUNDED, GroundStep
-from agent_tasks.steps.kinds.review import VERDICT, ReviewStep
-from agent_tasks.steps.plan import Plan, Step, StepHead
-from agent_tasks.steps.templates import Template
-from agent_tasks.steps.types import of_fields
+from agent_tasks.steps.file.agents import TEXT_ANSWER, AgentEntry, AnswerPlan, FileAgent
+from agent_tasks.steps.file.kinds.extract import ExtractStep
+from agent_tasks.steps.file.kinds.ground import GROUNDED, GroundStep
+from agent_tasks.steps.file.kinds.review import VERDICT, ReviewStep
+from agent_tasks.steps.file.plan import Plan, Step, StepHead
+from agent_tasks.steps.file.templates import Template
+from agent_tasks.steps.file.types import of_fields
 
 EXTRACT, GROUND, REVIEW = "extract", "ground", "review"
 

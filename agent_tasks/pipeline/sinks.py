@@ -9,9 +9,9 @@ from pydantic import ValidationError
 
 from agent_tasks.errors import ConfigurationError, PipelineError
 from agent_tasks.pipeline.yaml_source import Location, YamlSource
-from agent_tasks.steps.file_problems import told
-from agent_tasks.steps.registry import kind_of, sink_kinds
-from agent_tasks.steps.sinks import Sink
+from agent_tasks.steps.file.problems import told
+from agent_tasks.steps.file.registry import kind_of, sink_kinds
+from agent_tasks.steps.file.sinks import Sink
 
 
 def load_sinks(

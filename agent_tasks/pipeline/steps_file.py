@@ -5,8 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 
 from agent_tasks.pipeline.schema import FileHead
-from agent_tasks.steps.file_agents import AgentEntry
-from agent_tasks.steps.file_sections import RawSteps, StepId
+from agent_tasks.steps.file.agents import AgentEntry
+from agent_tasks.steps.file.sections import RawSteps, StepId
 
 
 class StepsFile(FileHead):

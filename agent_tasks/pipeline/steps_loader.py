@@ -20,15 +20,15 @@ from agent_tasks.pipeline.prompts import PromptError
 from agent_tasks.pipeline.sinks import load_sinks
 from agent_tasks.pipeline.steps_file import StepsFile
 from agent_tasks.pipeline.yaml_source import Location, YamlSource, read_yaml
-from agent_tasks.steps.file_agents import TEXT_ANSWER, AgentEntry, FileAgent, plan_answer
-from agent_tasks.steps.file_problems import first_of, told
+from agent_tasks.steps.file.agents import TEXT_ANSWER, AgentEntry, FileAgent, plan_answer
+from agent_tasks.steps.file.loading import FileLoading, LoadContext, plan_steps
+from agent_tasks.steps.file.plan import Plan, Step
+from agent_tasks.steps.file.problems import first_of, told
+from agent_tasks.steps.file.registry import kind_of, tool_kinds
+from agent_tasks.steps.file.templates import Template
+from agent_tasks.steps.file.tool_kinds import ToolContext
+from agent_tasks.steps.file.types import ANY, DOCUMENT, FIELDS, TEXT, join, list_of, mapping
 from agent_tasks.steps.hosted import FileSearch
-from agent_tasks.steps.loading import FileLoading, LoadContext, plan_steps
-from agent_tasks.steps.plan import Plan, Step
-from agent_tasks.steps.registry import kind_of, tool_kinds
-from agent_tasks.steps.templates import Template
-from agent_tasks.steps.tool_kinds import ToolContext
-from agent_tasks.steps.types import ANY, DOCUMENT, FIELDS, TEXT, join, list_of, mapping
 from agent_tasks.tools import QueueToolDefinition, Tool, ToolSet, read_definitions
 
 MAX_FILES_DEEP = 5

@@ -30,7 +30,7 @@ from agent_tasks.batch.writers import read_results, summary_line
 from agent_tasks.display import duration, visible
 from agent_tasks.logs import get_logger
 from agent_tasks.pipeline.loader import Pipeline, ShortPipeline
-from agent_tasks.steps.graph import to_svg, to_text
+from agent_tasks.steps.file.graph import to_svg, to_text
 
 logger = get_logger("agent_tasks.prefect.artifacts")
 

@@ -15,7 +15,7 @@ from agent_tasks.documents.grounding import FieldGrounding
 from agent_tasks.errors import ConfigurationError, CorrectionError
 from agent_tasks.pipeline.loader import Pipeline
 from agent_tasks.pipeline.output_schema import FieldSpec, OutputSchema
-from agent_tasks.steps.kinds.ground import GroundStep, look_up
+from agent_tasks.steps.file.kinds.ground import GroundStep, look_up
 
 __all__ = ["Corrected", "Shape", "corrected", "shape_of"]
 

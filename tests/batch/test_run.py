@@ -22,7 +22,7 @@ from agent_tasks.errors import ConfigurationError
 from agent_tasks.pipeline.loader import load_pipeline
 from agent_tasks.steps import Agent
 from agent_tasks.steps.answer_types import AnswerType
-from agent_tasks.steps.file_agents import FileAgent
+from agent_tasks.steps.file.agents import FileAgent
 from tests.batch.support import PIPELINE, RULES, SMALL, TOOLS, Bench
 from tests.support.pdf_files import drawn, filled_with, pdf, scan
 

@@ -9,7 +9,7 @@ from agent_tasks.batch.records import DocumentRow, DocumentStatus
 from agent_tasks.documents.grounding import FieldGrounding, GroundingStatus, How
 from agent_tasks.evaluation import RightDocument
 from agent_tasks.operations import Usage
-from agent_tasks.steps.records import Review
+from agent_tasks.steps.file.records import Review
 
 FIELDS = ("sender", "number", "date", "total", "currency")
 

@@ -15,7 +15,7 @@ from agent_tasks.evaluation.confidence import Example, calibration, examples, fi
 from agent_tasks.evaluation.scoring import judge_documents
 from agent_tasks.evaluation.significance import contrast, interval, tail, upper_bound
 from agent_tasks.evaluation.threshold import needed, propose
-from agent_tasks.steps.records import Review, StepRecord
+from agent_tasks.steps.file.records import Review, StepRecord
 from tests.evaluation.support import made_run
 
 

@@ -24,7 +24,8 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     "source",
     [
         "{% for a in items %}{% for b in items %}{% set c = a %}{% endfor %}{% endfor %}",
-        "{% macro one(a) %}{% for b in items %}{% endfor %}{% endmacro %}{% for a in items %}{{ one(a) }}{% endfor %}",
+        "{% macro one(a) %}{% for b in items %}{% endfor %}{% endmacro %}"
+        "{% for a in items %}{{ one(a) }}{% endfor %}",
         "a\n{% for a in items recursive %}{{ loop(items) if loop.depth < 5 else '' }}{% endfor %}",
     ],
 )

@@ -12,7 +12,7 @@ import yaml
 from agent_tasks.errors import PipelineError
 from agent_tasks.pipeline.json_schema import pipeline_schema
 from agent_tasks.pipeline.loader import Pipeline, load_pipeline
-from agent_tasks.steps.graph import to_svg, to_text
+from agent_tasks.steps.file.graph import to_svg, to_text
 from tests.steps.all_kinds import INNER, STEPS
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ import pytest
 
 from agent_tasks.pipeline.loader import load_pipeline
 from agent_tasks.prefect import artifacts
-from agent_tasks.steps.graph import to_svg
+from agent_tasks.steps.file.graph import to_svg
 from tests.steps.all_kinds import INNER, STEPS
 
 

@@ -14,8 +14,8 @@ import pytest
 
 from agent_tasks.errors import ConfigurationError, PipelineError
 from agent_tasks.pipeline.loader import load_pipeline
-from agent_tasks.steps import registry
-from agent_tasks.steps.graph import to_svg
+from agent_tasks.steps.file import registry
+from agent_tasks.steps.file.graph import to_svg
 from tests.batch.conftest import bench
 from tests.batch.support import PIPELINE, TOOLS, Bench
 
@@ -101,7 +101,7 @@ def entry_points(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, list[_En
 def _kind_of_the_page() -> Any:
     code = _blocks("python")[0]
     names: dict[str, Any] = {}
-    before = "from dataclasses import dataclass\nfrom agent_tasks.steps.expressions import Expression\n"
+    before = "from dataclasses import dataclass\nfrom agent_tasks.steps.file.expressions import Expression\n"
     exec(before + code, names)  # noqa: S102 - the page of this repository
     return names["COUNT"]
 
@@ -111,8 +111,8 @@ async def test_a_sink_of_ones_own_works(
 ) -> None:
     kept: dict[str, Any] = {}
     before = (
-        "from dataclasses import dataclass\nfrom agent_tasks.steps.file_sections import FileSection\n"
-        "from agent_tasks.steps.sinks import SinkKind\n"
+        "from dataclasses import dataclass\nfrom agent_tasks.steps.file.sections import FileSection\n"
+        "from agent_tasks.steps.file.sinks import SinkKind\n"
     )
     names: dict[str, Any] = {"upsert": lambda address, document, fields: kept.update({document: fields})}
     exec(before + _blocks("python")[1], names)  # noqa: S102 - the page of this repository
@@ -136,8 +136,8 @@ async def test_a_tool_of_ones_own_works(
     entry_points: dict[str, list[_EntryPoint]], bench: Callable[..., Bench]
 ) -> None:
     before = (
-        "import json\nfrom agent_tasks.steps.file_sections import FileSection\n"
-        "from agent_tasks.steps.tool_kinds import ToolKind\nfrom agent_tasks.tools import function_tool\n"
+        "import json\nfrom agent_tasks.steps.file.sections import FileSection\n"
+        "from agent_tasks.steps.file.tool_kinds import ToolKind\nfrom agent_tasks.tools import function_tool\n"
     )
     names: dict[str, Any] = {}
     exec(before + _blocks("python")[2], names)  # noqa: S102 - the page of this repository

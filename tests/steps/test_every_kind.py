@@ -11,8 +11,8 @@ import pytest
 
 from agent_tasks.batch.run import run_batch
 from agent_tasks.pipeline.loader import load_pipeline
-from agent_tasks.steps import registry
-from agent_tasks.steps.plan import Step
+from agent_tasks.steps.file import registry
+from agent_tasks.steps.file.plan import Step
 from tests.batch.conftest import bench
 from tests.batch.support import Bench
 from tests.durability.steps_batch import IN_THE_MIDDLE, WHEN_GOING_ON

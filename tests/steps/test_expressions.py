@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent_tasks.errors import ExpressionError
-from agent_tasks.steps.expressions import Expression
-from agent_tasks.steps.types import (
+from agent_tasks.steps.file.expressions import Expression
+from agent_tasks.steps.file.types import (
     ANY,
     BOOLEAN,
     DOCUMENT,

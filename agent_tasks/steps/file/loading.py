@@ -18,14 +18,14 @@ from agent_tasks.known_names import did_you_mean
 from agent_tasks.pipeline.output_schema import OutputSchema
 from agent_tasks.pipeline.prompts import PromptError
 from agent_tasks.pipeline.yaml_source import Location, YamlSource
-from agent_tasks.steps.expressions import Expression
-from agent_tasks.steps.file_agents import FileAgent
-from agent_tasks.steps.file_problems import told
-from agent_tasks.steps.file_sections import StepSection
-from agent_tasks.steps.plan import PlanPath, Step, StepHead
-from agent_tasks.steps.registry import kind_of, step_kinds
-from agent_tasks.steps.templates import Template
-from agent_tasks.steps.types import ValueType
+from agent_tasks.steps.file.agents import FileAgent
+from agent_tasks.steps.file.expressions import Expression
+from agent_tasks.steps.file.plan import PlanPath, Step, StepHead
+from agent_tasks.steps.file.problems import told
+from agent_tasks.steps.file.registry import kind_of, step_kinds
+from agent_tasks.steps.file.sections import StepSection
+from agent_tasks.steps.file.templates import Template
+from agent_tasks.steps.file.types import ValueType
 
 MAX_STEPS = 200
 MAX_DEPTH = 8

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 from agent_tasks.display import one_line
-from agent_tasks.steps.plan import Branch, Plan, Step
+from agent_tasks.steps.file.plan import Branch, Plan, Step
 
 _CHARACTER = 7.2  # pixels of one character of the font, rather too many
 _MAX_TEXT = 44

@@ -10,12 +10,12 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from agent_tasks.operations import ask_person
-from agent_tasks.steps.file_sections import StepSection, TimeLimit
-from agent_tasks.steps.loading import LoadContext
-from agent_tasks.steps.plan import Step
-from agent_tasks.steps.running import StepContext
-from agent_tasks.steps.templates import Template
-from agent_tasks.steps.types import BOOLEAN, TEXT, ValueType, mapping
+from agent_tasks.steps.file.loading import LoadContext
+from agent_tasks.steps.file.plan import Step
+from agent_tasks.steps.file.running import StepContext
+from agent_tasks.steps.file.sections import StepSection, TimeLimit
+from agent_tasks.steps.file.templates import Template
+from agent_tasks.steps.file.types import BOOLEAN, TEXT, ValueType, mapping
 
 DECISION: ValueType = mapping({"approved": BOOLEAN, "by": TEXT.or_null(), "note": TEXT})
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from agent_tasks.errors import ExpressionError
 from agent_tasks.known_names import did_you_mean
-from agent_tasks.steps.types import (
+from agent_tasks.steps.file.types import (
     ANY,
     BOOLEAN,
     INTEGER,

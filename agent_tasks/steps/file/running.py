@@ -24,9 +24,9 @@ from agent_tasks.operations import TurnResult
 from agent_tasks.steps.answer_types import AnswerType
 from agent_tasks.steps.answers import Answer, TurnRecord
 from agent_tasks.steps.asking import Question, ask, repair_text
-from agent_tasks.steps.file_agents import FileAgent
-from agent_tasks.steps.plan import Plan, Step
-from agent_tasks.steps.records import MAX_CITATIONS, DocumentOutcome, StepRecord, StepStatus
+from agent_tasks.steps.file.agents import FileAgent
+from agent_tasks.steps.file.plan import Plan, Step
+from agent_tasks.steps.file.records import MAX_CITATIONS, DocumentOutcome, StepRecord, StepStatus
 from agent_tasks.steps.scans import Scans, ShownImage
 from agent_tasks.steps.session import Session
 from agent_tasks.steps.tokens import estimate_tokens

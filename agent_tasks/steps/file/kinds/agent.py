@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 from agent_tasks.pipeline.output_schema import OutputSchema
 from agent_tasks.steps.answers import Answer
-from agent_tasks.steps.file_agents import FileAgent
-from agent_tasks.steps.file_sections import StepId, StepSection
-from agent_tasks.steps.loading import LoadContext
-from agent_tasks.steps.plan import Step
-from agent_tasks.steps.running import StepContext
-from agent_tasks.steps.templates import Template
+from agent_tasks.steps.file.agents import FileAgent
+from agent_tasks.steps.file.loading import LoadContext
+from agent_tasks.steps.file.plan import Step
+from agent_tasks.steps.file.running import StepContext
+from agent_tasks.steps.file.sections import StepId, StepSection
+from agent_tasks.steps.file.templates import Template
 
 
 class AgentSection(StepSection):

@@ -10,15 +10,15 @@ from agent_tasks.errors import RunIncompleteError
 from agent_tasks.pipeline.output_schema import OutputSchema, parse_answer
 from agent_tasks.pipeline.parts import HowRead, PartReader
 from agent_tasks.steps.answer_types import AnswerType
-from agent_tasks.steps.file_agents import FileAgent
-from agent_tasks.steps.file_sections import StepId, StepSection
-from agent_tasks.steps.loading import LoadContext
-from agent_tasks.steps.plan import Step
-from agent_tasks.steps.records import Review
-from agent_tasks.steps.running import StepContext
-from agent_tasks.steps.templates import Template
+from agent_tasks.steps.file.agents import FileAgent
+from agent_tasks.steps.file.loading import LoadContext
+from agent_tasks.steps.file.plan import Step
+from agent_tasks.steps.file.records import Review
+from agent_tasks.steps.file.running import StepContext
+from agent_tasks.steps.file.sections import StepId, StepSection
+from agent_tasks.steps.file.templates import Template
+from agent_tasks.steps.file.types import BOOLEAN, TEXT, ValueType, list_of, mapping
 from agent_tasks.steps.tokens import estimate_tokens
-from agent_tasks.steps.types import BOOLEAN, TEXT, ValueType, list_of, mapping
 
 VERDICT: ValueType = mapping({"approved": BOOLEAN, "problems": list_of(TEXT)})
 

@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 from agent_tasks.documents.content import DocumentContent
 from agent_tasks.documents.grounding import FieldGrounding, GroundingStatus, Leaf, SourceText
 from agent_tasks.pipeline.output_schema import OutputSchema
-from agent_tasks.steps.file_sections import StepId, StepSection
-from agent_tasks.steps.loading import LoadContext
-from agent_tasks.steps.plan import Step
-from agent_tasks.steps.running import StepContext
-from agent_tasks.steps.types import INTEGER, TEXT, ValueType, list_of, mapping
+from agent_tasks.steps.file.loading import LoadContext
+from agent_tasks.steps.file.plan import Step
+from agent_tasks.steps.file.running import StepContext
+from agent_tasks.steps.file.sections import StepId, StepSection
+from agent_tasks.steps.file.types import INTEGER, TEXT, ValueType, list_of, mapping
 
 GROUNDED: ValueType = mapping({"found": INTEGER, "not_found": list_of(TEXT)})
 

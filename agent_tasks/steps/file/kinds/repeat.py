@@ -8,13 +8,13 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from agent_tasks.steps.expressions import Expression
-from agent_tasks.steps.file_sections import Condition, RawSteps, StepSection
-from agent_tasks.steps.loading import EarlierRound, LoadContext
-from agent_tasks.steps.plan import Branch, Step
-from agent_tasks.steps.registry import step_kinds
-from agent_tasks.steps.running import StepContext, run_and_keep
-from agent_tasks.steps.types import BOOLEAN, INTEGER, ValueType, mapping
+from agent_tasks.steps.file.expressions import Expression
+from agent_tasks.steps.file.loading import EarlierRound, LoadContext
+from agent_tasks.steps.file.plan import Branch, Step
+from agent_tasks.steps.file.registry import step_kinds
+from agent_tasks.steps.file.running import StepContext, run_and_keep
+from agent_tasks.steps.file.sections import Condition, RawSteps, StepSection
+from agent_tasks.steps.file.types import BOOLEAN, INTEGER, ValueType, mapping
 
 ROUNDS, MET = "rounds", "met"
 

@@ -10,14 +10,14 @@ from pydantic import Field
 
 from agent_tasks.pipeline.output_schema import FieldSpec, OutputSchema
 from agent_tasks.steps.answer_types import AnswerType
-from agent_tasks.steps.file_agents import FileAgent
-from agent_tasks.steps.file_sections import FileSection, StepId, StepSection
-from agent_tasks.steps.kinds.agent import invalid, prompt_of
-from agent_tasks.steps.loading import LoadContext
-from agent_tasks.steps.plan import Step
-from agent_tasks.steps.running import StepContext
-from agent_tasks.steps.templates import Template
-from agent_tasks.steps.types import TEXT, ValueType, join, list_of, mapping
+from agent_tasks.steps.file.agents import FileAgent
+from agent_tasks.steps.file.kinds.agent import invalid, prompt_of
+from agent_tasks.steps.file.loading import LoadContext
+from agent_tasks.steps.file.plan import Step
+from agent_tasks.steps.file.running import StepContext
+from agent_tasks.steps.file.sections import FileSection, StepId, StepSection
+from agent_tasks.steps.file.templates import Template
+from agent_tasks.steps.file.types import TEXT, ValueType, join, list_of, mapping
 
 NEXT_PROMPT = "The conversation was handed over to you. Answer, or hand it over to somebody who can."
 ANSWER, NEXT = "answer", "hand_off_to"

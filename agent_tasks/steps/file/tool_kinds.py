@@ -15,9 +15,9 @@ from agent_tasks.operations import content_hash, operation_key
 from agent_tasks.pipeline.schema import QueueToolsSection
 from agent_tasks.queues import StorageConnection
 from agent_tasks.settings import CredentialKind, environment
-from agent_tasks.steps.corpus_search import CORPUS, CorpusSearch
-from agent_tasks.steps.file_agents import FileAgent, read_mapping
-from agent_tasks.steps.file_sections import FileSection, StepId, TimeLimit
+from agent_tasks.steps.file.agents import FileAgent, read_mapping
+from agent_tasks.steps.file.corpus_search import CORPUS, CorpusSearch
+from agent_tasks.steps.file.sections import FileSection, StepId, TimeLimit
 from agent_tasks.steps.hosted import CodeInterpreter, FileSearch
 from agent_tasks.tools import (
     ApprovalPerTool,

@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from agent_tasks.steps.expressions import Expression
-from agent_tasks.steps.file_sections import Condition, RawSteps, StepId, StepSection
-from agent_tasks.steps.loading import RESERVED, LoadContext
-from agent_tasks.steps.plan import Branch, Step
-from agent_tasks.steps.running import StepContext, run_steps, together
-from agent_tasks.steps.types import ANY, list_of
+from agent_tasks.steps.file.expressions import Expression
+from agent_tasks.steps.file.loading import RESERVED, LoadContext
+from agent_tasks.steps.file.plan import Branch, Step
+from agent_tasks.steps.file.running import StepContext, run_steps, together
+from agent_tasks.steps.file.sections import Condition, RawSteps, StepId, StepSection
+from agent_tasks.steps.file.types import ANY, list_of
 
 
 class EachSection(StepSection):

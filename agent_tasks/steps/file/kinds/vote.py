@@ -11,14 +11,14 @@ from typing import Any, ClassVar
 from pydantic import Field, model_validator
 
 from agent_tasks.pipeline.yaml_source import Location
-from agent_tasks.steps.file_agents import FileAgent
-from agent_tasks.steps.file_sections import FileSection, StepId, StepSection
-from agent_tasks.steps.kinds.agent import invalid, prompt_of, value_of
-from agent_tasks.steps.loading import LoadContext
-from agent_tasks.steps.plan import Step
-from agent_tasks.steps.running import StepContext, together
-from agent_tasks.steps.templates import Template
-from agent_tasks.steps.types import INTEGER, ValueType, join, list_of, mapping
+from agent_tasks.steps.file.agents import FileAgent
+from agent_tasks.steps.file.kinds.agent import invalid, prompt_of, value_of
+from agent_tasks.steps.file.loading import LoadContext
+from agent_tasks.steps.file.plan import Step
+from agent_tasks.steps.file.running import StepContext, together
+from agent_tasks.steps.file.sections import FileSection, StepId, StepSection
+from agent_tasks.steps.file.templates import Template
+from agent_tasks.steps.file.types import INTEGER, ValueType, join, list_of, mapping
 
 MAJORITY = "majority"
 DECIDE_PROMPT = (

@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from agent_tasks.steps.expressions import Expression
-from agent_tasks.steps.file_sections import Condition, RawSteps, StepSection
-from agent_tasks.steps.loading import LoadContext
-from agent_tasks.steps.plan import Branch, Step
-from agent_tasks.steps.running import StepContext, run_and_keep
-from agent_tasks.steps.types import TEXT, ValueType, join, mapping
+from agent_tasks.steps.file.expressions import Expression
+from agent_tasks.steps.file.loading import LoadContext
+from agent_tasks.steps.file.plan import Branch, Step
+from agent_tasks.steps.file.running import StepContext, run_and_keep
+from agent_tasks.steps.file.sections import Condition, RawSteps, StepSection
+from agent_tasks.steps.file.types import TEXT, ValueType, join, mapping
 
 OTHERWISE = "otherwise"
 TAKEN = "case"

@@ -15,7 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from agent_tasks.display import one_line
 from agent_tasks.errors import ConfigurationError
-from agent_tasks.steps.file_sections import FileSection
+from agent_tasks.steps.file.sections import FileSection
 
 __all__ = ["BUILT_IN_SINKS", "Results", "Sink", "SinkKind"]
 

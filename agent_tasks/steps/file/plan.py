@@ -1,6 +1,6 @@
 """A checked plan of steps, and the protocol by which a kind of step takes part in it.
 
-A kind is registered under its keyword (`agent_tasks.steps.registry`). When a file is loaded it turns its
+A kind is registered under its keyword (`agent_tasks.steps.file.registry`). When a file is loaded it turns its
 section into a `Step`: everything that can be known beforehand is checked there. A step then says what its
 outcome depends on, carries itself out for a document, and shows itself in the picture of the pipeline.
 """
@@ -14,10 +14,10 @@ from typing import Any, ClassVar, Protocol
 
 from agent_tasks.operations import operation_key
 from agent_tasks.pipeline.output_schema import OutputSchema
-from agent_tasks.steps.expressions import Expression
-from agent_tasks.steps.file_agents import FileAgent
-from agent_tasks.steps.file_sections import StepSection
-from agent_tasks.steps.types import ValueType, mapping
+from agent_tasks.steps.file.agents import FileAgent
+from agent_tasks.steps.file.expressions import Expression
+from agent_tasks.steps.file.sections import StepSection
+from agent_tasks.steps.file.types import ValueType, mapping
 
 PlanPath = tuple[str, ...]
 """Where a step stands in the plan: names of steps and branches; `draft/author` in texts."""
@@ -109,7 +109,7 @@ class Step(ABC):
         operations, whose keys follow from the context's session and path.
 
         Args:
-            context: An `agent_tasks.steps.running.StepContext`.
+            context: An `agent_tasks.steps.file.running.StepContext`.
 
         Raises:
             StepStoppedError: a person has to look at the document; its further steps are left out.
@@ -160,7 +160,7 @@ class StepKind(Protocol):
 
         Args:
             section: What stands in the file, as the kind's `section` has it.
-            load: An `agent_tasks.steps.loading.LoadContext`; mistakes are told through it.
+            load: An `agent_tasks.steps.file.loading.LoadContext`; mistakes are told through it.
 
         Returns:
             The step; None where there is none because of a mistake.

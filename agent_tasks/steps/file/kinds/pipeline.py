@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from agent_tasks.steps.file_sections import StepSection
-from agent_tasks.steps.loading import LoadContext
-from agent_tasks.steps.plan import Branch, Step
-from agent_tasks.steps.running import StepContext, run_steps
-from agent_tasks.steps.templates import Template
+from agent_tasks.steps.file.loading import LoadContext
+from agent_tasks.steps.file.plan import Branch, Step
+from agent_tasks.steps.file.running import StepContext, run_steps
+from agent_tasks.steps.file.sections import StepSection
+from agent_tasks.steps.file.templates import Template
 
 
 class PipelineSection(StepSection):

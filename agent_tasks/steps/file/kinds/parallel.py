@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from agent_tasks.steps.file_sections import RawSteps, StepId, StepSection
-from agent_tasks.steps.loading import LoadContext
-from agent_tasks.steps.plan import Branch, Step
-from agent_tasks.steps.running import StepContext, run_steps, together
-from agent_tasks.steps.types import mapping
+from agent_tasks.steps.file.loading import LoadContext
+from agent_tasks.steps.file.plan import Branch, Step
+from agent_tasks.steps.file.running import StepContext, run_steps, together
+from agent_tasks.steps.file.sections import RawSteps, StepId, StepSection
+from agent_tasks.steps.file.types import mapping
 
 
 class ParallelSection(StepSection):

@@ -15,7 +15,7 @@ from jinja2 import nodes
 
 from agent_tasks.known_names import did_you_mean
 from agent_tasks.pipeline.prompts import Prompt, PromptError, parsed
-from agent_tasks.steps.types import ANY, ValueType
+from agent_tasks.steps.file.types import ANY, ValueType
 
 _PYTHON: dict[str, type] = {"object": dict, "list": list, "string": str}
 

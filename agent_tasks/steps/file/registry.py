@@ -20,15 +20,15 @@ from agent_tasks.errors import ConfigurationError
 from agent_tasks.known_names import did_you_mean
 
 if TYPE_CHECKING:
-    from agent_tasks.steps.plan import StepKind
-    from agent_tasks.steps.sinks import SinkKind
-    from agent_tasks.steps.tool_kinds import ToolKind
+    from agent_tasks.steps.file.plan import StepKind
+    from agent_tasks.steps.file.sinks import SinkKind
+    from agent_tasks.steps.file.tool_kinds import ToolKind
 
 STEP_KINDS = "agent_tasks.steps"
 TOOL_KINDS = "agent_tasks.tools"
 SINK_KINDS = "agent_tasks.sinks"
 
-_STEPS = "agent_tasks.steps.kinds"
+_STEPS = "agent_tasks.steps.file.kinds"
 BUILT_IN: dict[str, str] = {
     "agent": f"{_STEPS}.agent:AGENT",
     "switch": f"{_STEPS}.switch:SWITCH",
@@ -60,7 +60,7 @@ def step_kinds() -> Mapping[str, StepKind]:
 @functools.cache
 def tool_kinds() -> Mapping[str, ToolKind[Any]]:
     """All kinds of tools, by keyword. Raises as `step_kinds` does."""
-    from agent_tasks.steps.tool_kinds import BUILT_IN_TOOLS
+    from agent_tasks.steps.file.tool_kinds import BUILT_IN_TOOLS
 
     kinds: dict[str, ToolKind[Any]] = {kind.keyword: kind for kind in BUILT_IN_TOOLS}
     _add_foreign(kinds, TOOL_KINDS)
@@ -70,7 +70,7 @@ def tool_kinds() -> Mapping[str, ToolKind[Any]]:
 @functools.cache
 def sink_kinds() -> Mapping[str, SinkKind[Any]]:
     """All kinds of sinks, by keyword. Raises as `step_kinds` does."""
-    from agent_tasks.steps.sinks import BUILT_IN_SINKS
+    from agent_tasks.steps.file.sinks import BUILT_IN_SINKS
 
     kinds: dict[str, SinkKind[Any]] = {kind.keyword: kind for kind in BUILT_IN_SINKS}
     _add_foreign(kinds, SINK_KINDS)

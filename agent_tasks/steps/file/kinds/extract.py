@@ -13,13 +13,13 @@ from agent_tasks.pipeline.prompts import Prompt
 from agent_tasks.pipeline.vision import IN_PARTS, VisionSection
 from agent_tasks.steps.answer_types import AnswerType
 from agent_tasks.steps.answers import Answer
-from agent_tasks.steps.file_agents import FileAgent
-from agent_tasks.steps.file_sections import StepId, StepSection
-from agent_tasks.steps.loading import LoadContext
-from agent_tasks.steps.plan import Step
-from agent_tasks.steps.running import StepContext
+from agent_tasks.steps.file.agents import FileAgent
+from agent_tasks.steps.file.loading import LoadContext
+from agent_tasks.steps.file.plan import Step
+from agent_tasks.steps.file.running import StepContext
+from agent_tasks.steps.file.sections import StepId, StepSection
+from agent_tasks.steps.file.templates import Template
 from agent_tasks.steps.scans import told as of_images
-from agent_tasks.steps.templates import Template
 from agent_tasks.steps.tokens import estimate_tokens
 
 DEFAULT_PROMPT = (

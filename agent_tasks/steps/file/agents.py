@@ -18,10 +18,10 @@ from agent_tasks.operations import operation_key
 from agent_tasks.pipeline.output_schema import FieldName, FieldSpec, OutputSchema, json_schema_format
 from agent_tasks.steps.agent import Agent
 from agent_tasks.steps.answer_types import AnswerType, answer_type
-from agent_tasks.steps.corpus_search import CorpusSearch
-from agent_tasks.steps.file_sections import FileSection, RawTools
-from agent_tasks.steps.templates import Template
-from agent_tasks.steps.types import FIELDS, TEXT, ValueType, of_fields, of_schema
+from agent_tasks.steps.file.corpus_search import CorpusSearch
+from agent_tasks.steps.file.sections import FileSection, RawTools
+from agent_tasks.steps.file.templates import Template
+from agent_tasks.steps.file.types import FIELDS, TEXT, ValueType, of_fields, of_schema
 from agent_tasks.tools import ToolSet, load_object
 from agent_tasks.tools.answers import json_of
 

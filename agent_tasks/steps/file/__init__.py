@@ -1,0 +1,1 @@
+"""The engine of pipeline files with steps: loaded, checked, drawn, and carried out for each document."""
