@@ -58,13 +58,14 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(finalize=_put_out, **options)
-        self.filters[_ROUND] = (
-            _round_begins  # a filter is called straight away, a function by way of the sandbox
-        )
+        # A filter, since those are called straight away, and functions by way of the sandbox.
+        self.filters[_ROUND] = _round_begins
 
     def counted(self, tree: nodes.Template) -> nodes.Template:
         """Return a parsed template, changed so that each round of its loops and macros is counted."""
-        for node in (*tree.find_all(nodes.For), *tree.find_all(nodes.Macro), *tree.find_all(nodes.CallBlock)):
+        repeated: list[nodes.For | nodes.Macro | nodes.CallBlock] = [*tree.find_all(nodes.For)]
+        repeated += [*tree.find_all(nodes.Macro), *tree.find_all(nodes.CallBlock)]
+        for node in repeated:
             literal = sum(len(data.data) for data in node.find_all(nodes.TemplateData))
             counting = nodes.Filter(nodes.Const(literal), _ROUND, [], [], None, None)
             node.body.insert(0, nodes.ExprStmt(counting, lineno=node.lineno))

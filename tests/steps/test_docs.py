@@ -136,8 +136,10 @@ async def test_a_tool_of_ones_own_works(
     entry_points: dict[str, list[_EntryPoint]], bench: Callable[..., Bench]
 ) -> None:
     before = (
-        "import json\nfrom agent_tasks.steps.file.sections import FileSection\n"
-        "from agent_tasks.steps.file.tool_kinds import ToolKind\nfrom agent_tasks.tools import function_tool\n"
+        "import json\n"
+        "from agent_tasks.steps.file.sections import FileSection\n"
+        "from agent_tasks.steps.file.tool_kinds import ToolKind\n"
+        "from agent_tasks.tools import function_tool\n"
     )
     names: dict[str, Any] = {}
     exec(before + _blocks("python")[2], names)  # noqa: S102 - the page of this repository
