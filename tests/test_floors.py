@@ -44,6 +44,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "pipeline.parts",
         "pipeline.topics",
         "pipeline.vision",
+        "pipeline.prompt_bounds",
         "pipeline.prompts",
         "pipeline.yaml_source",
         "pipeline.schema",

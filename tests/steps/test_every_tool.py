@@ -20,7 +20,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from agent_tasks.steps import Agent, CodeInterpreter, tool_kinds
+from agent_tasks.steps import Agent, CodeInterpreter
+from agent_tasks.steps.file import tool_kinds
 from agent_tasks.tools import (
     AzureAISearchTool,
     BingCustomSearchTool,
