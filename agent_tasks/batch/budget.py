@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from agent_tasks.backends.base import TokenCount
+from agent_tasks.backends.usage import TokenCount
 from agent_tasks.batch.circuit_breaker import BudgetReachedError
 from agent_tasks.errors import PriceUnknownError
 from agent_tasks.journal import OperationState

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from agent_tasks.batch.context import Batch
@@ -24,6 +24,13 @@ from agent_tasks.batch.records import (
     Failure,
 )
 from agent_tasks.batch.releases import Releases
+from agent_tasks.batch.unchanged import (
+    attached_rows,
+    count_attached,
+    count_document,
+    is_by_other,
+    undecided_row,
+)
 from agent_tasks.confidence import signs_of
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.documents.attachments import AttachedFile, attached_files, unread_attachments
@@ -54,9 +61,6 @@ from agent_tasks.steps.tokens import estimate_tokens
 from agent_tasks.tools import ToolSet
 
 logger = get_logger("agent_tasks.batch.processing")
-
-LOOKED_AT_TOGETHER = 500
-"""Documents whose rows are looked up in one statement."""
 
 
 async def process_documents(batch: Batch, files: Sequence[DocumentFile]) -> list[DocumentStatus | None]:
@@ -122,8 +126,8 @@ async def _process_document(
         raise
     if known is None and row.status is not DocumentStatus.WAITING:
         releases.add(batch.owner_of(file.name), held)
-    by_other = known is not None and _by_other(batch, known)
-    _count(batch, row, reused=known is not None, by_other=by_other)
+    by_other = known is not None and is_by_other(batch, known)
+    count_document(batch, row, reused=known is not None, by_other=by_other)
     return row.status
 
 
@@ -133,9 +137,9 @@ async def _settle(
     """The document's row, committed, and the record of it if it was there before."""
     work = _DocumentWork(batch, file, is_new=is_new)
     known = await work.known()
-    row = await _undecided_row(batch, known) if known is not None else None
-    if row is not None and (attached := await _attached_rows(batch, row)) is not None:
-        _count_attached(batch, attached)
+    row = await undecided_row(batch, known) if known is not None else None
+    if row is not None and (attached := await attached_rows(batch, row)) is not None:
+        count_attached(batch, attached)
         return row, known
     row = await work.new_row()
     # Before its own row: where that is committed, those of its attachments are there too.
@@ -167,30 +171,9 @@ async def _settle_attached(batch: Batch, file: AttachedFile, held: str | None) -
     """Bring a document that is attached to another one to its state, and count it."""
     batch.tally.total += 1
     row, known = await _settle(batch, file, held)
-    _count(batch, row, reused=known is not None, by_other=known is not None and _by_other(batch, known))
-
-
-async def _attached_rows(
-    batch: Batch, row: DocumentRow, *, by_other: bool = False
-) -> list[tuple[DocumentRecord, DocumentRow]] | None:
-    """The rows of all that is attached to a document; None if one has to be worked on again."""
-    found: list[tuple[DocumentRecord, DocumentRow]] = []
-    for name in row.attachments:
-        record = await batch.ws.journal.documents.get(batch.ws.scope, batch.key, name)
-        if record is None or record.fingerprint != batch.fingerprint_of(record.status):
-            return None
-        attached = record.read(DocumentRow) if by_other else await _undecided_row(batch, record)
-        below = await _attached_rows(batch, attached, by_other=by_other) if attached is not None else None
-        if attached is None or below is None:
-            return None
-        found += [(record, attached), *below]
-    return found
-
-
-def _count_attached(batch: Batch, attached: Sequence[tuple[DocumentRecord, DocumentRow]]) -> None:
-    batch.tally.total += len(attached)
-    for record, row in attached:
-        _count(batch, row, reused=True, by_other=_by_other(batch, record))
+    count_document(
+        batch, row, reused=known is not None, by_other=known is not None and is_by_other(batch, known)
+    )
 
 
 async def _take_time_from_before(batch: Batch, row: DocumentRow) -> None:
@@ -200,100 +183,6 @@ async def _take_time_from_before(batch: Batch, row: DocumentRow) -> None:
         earlier = before.read(DocumentRow)
         if earlier.model_copy(update={"seconds": row.seconds}) == row:
             row.seconds = earlier.seconds
-
-
-async def settle_known(batch: Batch, files: Sequence[DocumentFile]) -> list[DocumentFile]:
-    """Count the documents whose rows still hold, and those that other workers have settled in this run.
-
-    Returns:
-        Those that have to be worked on.
-
-    Raises:
-        JournalError: The journal cannot be read.
-    """
-    journal, scope = batch.ws.journal, batch.ws.scope
-    names = [file.name for file in files]
-    records = {
-        record.name: record
-        for record in await journal.documents.since(scope, batch.key, names, 0.0)
-        if record.fingerprint == batch.fingerprint_of(record.status)
-    }
-    earlier = [file for file in files if file.name in records and not _by_other(batch, records[file.name])]
-    hashes = await asyncio.to_thread(_hashes, earlier, batch.pipeline.limits.max_document_bytes)
-    rows: dict[str, DocumentRow] = {}
-    for file in earlier:
-        if hashes.get(file.name) == records[file.name].content_hash:
-            row = _row_that_holds(batch, records[file.name])
-            rows |= {file.name: row} if row is not None else {}
-    decided = await _decided(batch, rows.values())
-    left = []
-    for file in files:
-        record = records.get(file.name)
-        row = rows.get(file.name) if file.name not in decided else None
-        if record is not None and _by_other(batch, record):
-            row = record.read(DocumentRow)
-        attached = None
-        if record is not None and row is not None:
-            attached = await _attached_rows(batch, row, by_other=_by_other(batch, record))
-        if record is not None and row is not None and attached is not None:
-            _count(batch, row, reused=True, by_other=_by_other(batch, record))
-            _count_attached(batch, attached)
-        else:
-            left.append(file)
-    return left
-
-
-def _hashes(files: Sequence[DocumentFile], max_bytes: int) -> dict[str, str]:
-    """The content hash of each file that can be read."""
-    found = {}
-    for file in files:
-        with suppress(DocumentError):
-            found[file.name] = content_hash(file.read(max_bytes))
-    return found
-
-
-def _by_other(batch: Batch, record: DocumentRecord) -> bool:
-    """Whether another worker has settled the document since the run began; this one counts its own itself."""
-    return batch.ws.journal.is_shared and record.updated_at >= batch.started
-
-
-def _row_that_holds(batch: Batch, record: DocumentRecord) -> DocumentRow | None:
-    """The row of an unchanged document, unless it has to be worked on again."""
-    row = record.read(DocumentRow)
-    if row.decision is not None and row.decision.kind is not ReviewKind.SEND_BACK:
-        return row  # a person has looked at what could not be read
-    # A failure that may pass is tried again, and so is one that cost nothing; but once in each run.
-    # What could not be read may be read now, if the remedy was taken; the same turns come from the journal.
-    again = (
-        row.decision is not None
-        or bool(row.unread)
-        or (row.error is not None and (row.error.retryable or not row.readable))
-    )
-    return None if again and record.updated_at < batch.started else row
-
-
-async def _undecided_row(batch: Batch, record: DocumentRecord) -> DocumentRow | None:
-    """The row of an unchanged document, unless it has to be worked on again, or can be: a person decided."""
-    row = _row_that_holds(batch, record)
-    return None if row is None or await _decided(batch, [row]) else row
-
-
-async def _decided(batch: Batch, rows: Iterable[DocumentRow]) -> set[str]:
-    """The documents that wait no longer for all that they did: somebody, or a time limit, has decided.
-
-    Those that still wait cost nothing more than this one look.
-    """
-    awaited = {row.document: {one.key for one in row.waiting} for row in rows if row.waiting}
-    if not awaited:
-        return set()
-    keys = set().union(*awaited.values())
-    undecided = await batch.ws.journal.decisions.waiting(batch.ws.scope, keys)
-    return {name for name, wanted in awaited.items() if not wanted <= undecided}
-
-
-def _count(batch: Batch, row: DocumentRow, *, reused: bool, by_other: bool) -> None:
-    batch.tally.count_document(row, reused=reused, by_other=by_other)
-    observer().document_finished(row, reused=reused, by_other=by_other)
 
 
 class _DocumentWork:

@@ -16,7 +16,7 @@ from agent_tasks.batch.context import Batch, Origin
 from agent_tasks.batch.corpus import answer_over_all
 from agent_tasks.batch.history import PICTURE, draw, last_evaluation, last_runs
 from agent_tasks.batch.observer import observer
-from agent_tasks.batch.processing import LOOKED_AT_TOGETHER, process_documents, settle_known
+from agent_tasks.batch.processing import process_documents
 from agent_tasks.batch.records import (
     AllDocumentsFailedError,
     AnswerRow,
@@ -25,6 +25,7 @@ from agent_tasks.batch.records import (
     DocumentStatus,
     RunRecord,
 )
+from agent_tasks.batch.unchanged import LOOKED_AT_TOGETHER, settle_known
 from agent_tasks.batch.workers import Process, SharedRun, Work, joined, share_documents
 from agent_tasks.batch.writers import (
     Written,

@@ -16,8 +16,9 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from agent_tasks.batch.context import Batch
-from agent_tasks.batch.processing import LOOKED_AT_TOGETHER, process_documents, settle_known
+from agent_tasks.batch.processing import process_documents
 from agent_tasks.batch.records import BatchSummary, RunRecord
+from agent_tasks.batch.unchanged import LOOKED_AT_TOGETHER, settle_known
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.documents.discovery import DocumentFile
 from agent_tasks.errors import JournalError

@@ -33,8 +33,8 @@ from agent_tasks.backends.base import (
     TurnStarted,
     TurnText,
     TurnUpdate,
-    Usage,
 )
+from agent_tasks.backends.usage import Usage
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.errors import (
     AgentTasksError,

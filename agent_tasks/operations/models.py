@@ -14,9 +14,8 @@ from agent_tasks.backends.base import (
     ImageInput,
     RemoteFile,
     RemoteStore,
-    TokenCount,
-    Usage,
 )
+from agent_tasks.backends.usage import TokenCount, Usage
 from agent_tasks.pending import refuse_pending
 
 __all__ = [

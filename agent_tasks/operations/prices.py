@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from agent_tasks.backends.base import TokenCount, Usage
+from agent_tasks.backends.usage import TokenCount, Usage
 from agent_tasks.errors import ConfigurationError
 
 __all__ = ["NO_PRICES", "Cost", "ModelPrice", "Prices", "read_prices", "total_cost"]

@@ -13,7 +13,10 @@ from collections.abc import Callable, Sequence
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field
 
-from agent_tasks.backends.base import Citation, Usage
+from agent_tasks.backends.base import (
+    Citation,
+)
+from agent_tasks.backends.usage import Usage
 from agent_tasks.errors import AgentTasksError, ConfigurationError
 from agent_tasks.journal import NewTranscript, ToolCallRecord, ToolCallState, Transcript
 from agent_tasks.logs import get_logger

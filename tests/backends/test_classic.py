@@ -6,10 +6,14 @@ import asyncio
 
 import httpx
 
-from agent_tasks.backends.base import FoundTurn, Mark, Usage
+from agent_tasks.backends.base import (
+    FoundTurn,
+    Mark,
+)
 from agent_tasks.backends.classic import AgentsBackend
 from agent_tasks.backends.classic.answers import content_of, usage_of
 from agent_tasks.backends.marks import ATTEMPT_FIELD, KEY_FIELD
+from agent_tasks.backends.usage import Usage
 from agent_tasks.client import AsyncAgentsClient
 from agent_tasks.wire import RunCompletionUsage, ThreadMessage, ThreadRun
 from tests.conftest import ServiceFactory

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent_tasks.backends.base import TokenCount
+from agent_tasks.backends.usage import TokenCount
 from agent_tasks.errors import ConfigurationError
 from agent_tasks.operations import Cost, Usage, read_prices, total_cost
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent_tasks.backends.base import Usage
+from agent_tasks.backends.usage import Usage
 from agent_tasks.operations import RemoteAgent, ToolCallOutcome, TurnResult, TurnSpec
 from agent_tasks.prefect.turns import MAX_CALLS, MAX_TEXT_CHARS, described
 

@@ -37,8 +37,8 @@ from agent_tasks.backends.base import (
     TurnStatus,
     TurnText,
     TurnUpdate,
-    Usage,
 )
+from agent_tasks.backends.usage import Usage
 from agent_tasks.errors import BadRequestError, ConversationBusyError, NotFoundError
 
 

@@ -9,8 +9,8 @@ from agent_tasks.backends.base import (
     TurnNeedsApproval,
     TurnNeedsTools,
     TurnRef,
-    Usage,
 )
+from agent_tasks.backends.usage import Usage
 from agent_tasks.wire import (
     MessageTextContent,
     MessageTextFileCitationAnnotation,

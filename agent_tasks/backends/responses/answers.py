@@ -17,8 +17,8 @@ from agent_tasks.backends.base import (
     TurnNeedsTools,
     TurnRef,
     TurnStatus,
-    Usage,
 )
+from agent_tasks.backends.usage import Usage
 
 RUNNING = frozenset({"queued", "in_progress"})
 """Statuses of a response that has not ended."""

@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from agent_tasks.backends.base import JsonObject, TurnRef, Usage
+from agent_tasks.backends.base import (
+    JsonObject,
+    TurnRef,
+)
 from agent_tasks.backends.responses.answers import (
     CANCELLED_OUTPUT,
     RUNNING,
@@ -15,6 +18,7 @@ from agent_tasks.backends.responses.answers import (
     waiting_in,
 )
 from agent_tasks.backends.responses.service import ResponsesService, are_marked, of_attempt, round_of
+from agent_tasks.backends.usage import Usage
 from agent_tasks.errors import TransportError
 from agent_tasks.pauses import Pauses
 
