@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 
 FLOORS: dict[str, tuple[str, ...]] = {
     "ground": (
-        *("bounded", "callables", "crashpoints", "credentials", "detaching", "display", "errors"),
+        *("ahead", "bounded", "callables", "crashpoints", "credentials", "detaching", "display", "errors"),
         *(
             "field_types",
             "file_locks",

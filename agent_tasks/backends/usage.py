@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
-__all__ = ["TokenCount", "Usage"]
+__all__ = ["TokenCount", "Usage", "UsageSum"]
 
 
 class TokenCount(BaseModel):
@@ -56,3 +56,41 @@ class Usage(BaseModel):
             completion_tokens=self.completion_tokens,
         )
         return self.model_copy(update={"models": {name: used}})
+
+
+class UsageSum:
+    """The sum of many usages; models are made of it when it is asked for, which costs more than adding."""
+
+    __slots__ = ("_cached", "_completion", "_models", "_prompt", "_total")
+
+    def __init__(self) -> None:
+        self._prompt = self._cached = self._completion = self._total = 0
+        self._models: dict[str, list[int]] = {}
+
+    def add(self, usage: Usage) -> None:
+        """Add a usage."""
+        self._prompt += usage.prompt_tokens
+        self._cached += usage.cached_tokens
+        self._completion += usage.completion_tokens
+        self._total += usage.total_tokens
+        for name, used in usage.models.items():
+            counts = self._models.get(name)
+            if counts is None:
+                counts = self._models[name] = [0, 0, 0]
+            counts[0] += used.prompt_tokens
+            counts[1] += used.cached_tokens
+            counts[2] += used.completion_tokens
+
+    @property
+    def usage(self) -> Usage:
+        """The sum."""
+        return Usage(
+            prompt_tokens=self._prompt,
+            cached_tokens=self._cached,
+            completion_tokens=self._completion,
+            total_tokens=self._total,
+            models={
+                name: TokenCount(prompt_tokens=prompt, cached_tokens=cached, completion_tokens=completion)
+                for name, (prompt, cached, completion) in self._models.items()
+            },
+        )

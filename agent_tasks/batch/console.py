@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from itertools import islice
 from pathlib import Path
@@ -23,7 +24,14 @@ from rich.text import Text
 from typing_extensions import override
 
 from agent_tasks.batch.observer import Observer, observed_by
-from agent_tasks.batch.records import AnswerRow, BatchSummary, DocumentRow, DocumentStatus, counted
+from agent_tasks.batch.records import (
+    AnswerRow,
+    BatchSummary,
+    DocumentRow,
+    DocumentStatus,
+    RowInBrief,
+    counted,
+)
 from agent_tasks.batch.writers import read_results, summary_line
 from agent_tasks.display import duration, one_line
 from agent_tasks.operations import Cost, Usage, total_cost
@@ -75,7 +83,7 @@ class BatchConsole(Observer):
         self._usage = Usage()
         self._cost: Cost | None = None
         self._in_flight: dict[str, tuple[str, float]] = {}
-        self._finished: deque[tuple[DocumentRow, str]] = deque(maxlen=_SHOWN_FINISHED)
+        self._finished: deque[tuple[Callable[[], DocumentRow], str]] = deque(maxlen=_SHOWN_FINISHED)
 
     def __enter__(self) -> Self:
         self._observed = observed_by(self)
@@ -135,11 +143,22 @@ class BatchConsole(Observer):
         self._by_others += by_other
         by = "by another worker" if by_other else "unchanged" if reused else ""
         if self.live:
-            self._finished.append((row, by))
+            self._finished.append((lambda: row, by))
         elif reused and not by_other and self._reused > _SHOWN_UNCHANGED:
             self._left_out += 1
         elif not self.quiet:
             self.console.print(_described(row, by), soft_wrap=True)
+
+    @override
+    def document_unchanged(self, row: RowInBrief, whole: Callable[[], DocumentRow]) -> None:
+        self._counts[row.status] += 1
+        self._reused += 1
+        if self.live:
+            self._finished.append((whole, "unchanged"))  # read when it is drawn: most never are
+        elif self._reused > _SHOWN_UNCHANGED:
+            self._left_out += 1
+        elif not self.quiet:
+            self.console.print(_described(whole(), "unchanged"), soft_wrap=True)
 
     @override
     def answer_finished(self, row: AnswerRow, *, reused: bool) -> None:
@@ -194,7 +213,9 @@ class BatchConsole(Observer):
                 Text(duration(time.monotonic() - since), style="dim"),
             )
         title = Text.assemble((one_line(self._pipeline), "bold"), ("  " + one_line(self._folder), "dim"))
-        recent = [_shortened(_described(*one), self.console.width) for one in list(self._finished)]
+        recent = [
+            _shortened(_described(whole(), by), self.console.width) for whole, by in list(self._finished)
+        ]
         return Group(title, bar, counts + spent, *recent, flying)
 
 

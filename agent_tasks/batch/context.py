@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from agent_tasks.batch.budget import Budget
 from agent_tasks.batch.circuit_breaker import BudgetReachedError, CircuitBreaker
 from agent_tasks.batch.observer import observer
-from agent_tasks.batch.records import MAX_LISTED, DocumentRow, DocumentStatus
+from agent_tasks.batch.records import MAX_LISTED, DocumentRow, DocumentStatus, RowInBrief
 from agent_tasks.errors import (
     AgentTasksError,
     ConfigurationError,
@@ -77,7 +77,7 @@ class Tally:
     """When the latest documents were finished (likewise), those of an earlier run left out."""
     reasons: dict[str, list[str]] = field(default_factory=dict)
 
-    def count_document(self, row: DocumentRow, *, reused: bool, by_other: bool) -> None:
+    def count_document(self, row: DocumentRow | RowInBrief, *, reused: bool, by_other: bool) -> None:
         """Count a document that has its state: by this worker now, by another one, or by an earlier run."""
         self.finished += 1
         self.by_status[row.status] += 1

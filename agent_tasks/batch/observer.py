@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from typing_extensions import override
+
 if TYPE_CHECKING:
-    from agent_tasks.batch.records import AnswerRow, BatchSummary, DocumentRow
+    from agent_tasks.batch.records import AnswerRow, BatchSummary, DocumentRow, RowInBrief
     from agent_tasks.operations import Cost, Usage
 
 
@@ -33,6 +35,10 @@ class Observer:
     def document_finished(self, row: DocumentRow, *, reused: bool, by_other: bool = False) -> None:
         """A document has its state; `reused` if not by this worker now, `by_other` if by another one now."""
 
+    def document_unchanged(self, row: RowInBrief, whole: Callable[[], DocumentRow]) -> None:
+        """A document is as an earlier run left it; `whole` reads all of its row, which takes longest."""
+        self.document_finished(whole(), reused=True)
+
     def answer_finished(self, row: AnswerRow, *, reused: bool) -> None:
         """A question has its answer."""
 
@@ -41,7 +47,15 @@ class Observer:
 
 
 _current: ContextVar[Observer | None] = ContextVar("agent_tasks_observer", default=None)
-_SILENT = Observer()
+
+
+class _Silent(Observer):
+    @override
+    def document_unchanged(self, row: RowInBrief, whole: Callable[[], DocumentRow]) -> None:
+        pass
+
+
+_SILENT = _Silent()
 
 
 def observer() -> Observer:

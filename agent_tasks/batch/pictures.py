@@ -57,6 +57,8 @@ class Pictures:
         if row.attachments and row.parent is not None:
             self._parents[row.document] = row.parent
         wanted = self._wanted(row)
+        if not wanted:
+            return row
         missing = {name: place for name, place in wanted.items() if not self._is_there(name)}
         if missing:
             await self._make(row, missing)
@@ -87,13 +89,13 @@ class Pictures:
     def _wanted(self, row: DocumentRow) -> dict[str, Place]:
         """Return what is to be shown of a document, by the names of the pictures."""
         found: dict[str, Place] = {}
-        if not has_pictures(row.document):
+        places = [place for entry in row.grounding for place in _shown(entry)]
+        if not places or not has_pictures(row.document):
             return found
         most = min(self._left, self._batch.pipeline.limits.max_document_pictures)
-        for entry in row.grounding:
-            for place in _shown(entry):
-                if len(found) < most:
-                    found[_name(row, place)] = place
+        for place in places:
+            if len(found) < most:
+                found[_name(row, place)] = place
         return found
 
     async def _make(self, row: DocumentRow, missing: dict[str, Place]) -> None:

@@ -200,6 +200,23 @@ class DocumentRow(_Record):
         self.ids[turn.step] = result.turn_id
 
 
+class RowInBrief(BaseModel):
+    """What is asked of the row of an unchanged document; all else in it is passed over, which is quick."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    document: str
+    status: DocumentStatus
+    attachments: list[str] = Field(default_factory=list)
+    reasons: list[str] = Field(default_factory=list)
+    waiting: list[AwaitedDecision] = Field(default_factory=list)
+    unread: list[str] = Field(default_factory=list)
+    decision: PersonDecision | None = None
+    error: Failure | None = None
+    turns: int = 0
+    readable: bool = True
+
+
 class SourceCitation(Citation):
     """A citation of the analyst, and where in the document it stands."""
 

@@ -25,7 +25,7 @@ from agent_tasks.batch.records import (
     DocumentStatus,
     RunRecord,
 )
-from agent_tasks.batch.unchanged import LOOKED_AT_TOGETHER, settle_known
+from agent_tasks.batch.unchanged import unsettled
 from agent_tasks.batch.workers import Process, SharedRun, Work, joined, share_documents
 from agent_tasks.batch.writers import (
     Written,
@@ -373,13 +373,18 @@ async def _chunks(
     size, digits = batch.pipeline.limits.chunk_size, len(str(len(files)))
     waiting: list[DocumentFile] = []
     before = 0
-    for start in range(0, len(files), LOOKED_AT_TOGETHER):
-        waiting += await settle_known(batch, files[start : start + LOOKED_AT_TOGETHER])
-        is_last = start + LOOKED_AT_TOGETHER >= len(files)
-        while len(waiting) >= size or (is_last and waiting):
+
+    def label(part: Sequence[DocumentFile]) -> str:
+        return f"{before + 1:0{digits}}-{before + len(part):0{digits}}"
+
+    async for left in unsettled(batch, files):
+        waiting += left
+        while len(waiting) >= size:
             part, waiting = waiting[:size], waiting[size:]
-            yield f"{before + 1:0{digits}}-{before + len(part):0{digits}}", part
+            yield label(part), part
             before += len(part)
+    if waiting:
+        yield label(waiting), waiting
 
 
 async def _forget_removed(batch: Batch, present: set[str]) -> None:

@@ -6,12 +6,20 @@ A small batch is told document by document; a large one by milestones and by wha
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from typing_extensions import override
 
 from agent_tasks.batch.markdown import plain_address
 from agent_tasks.batch.observer import Observer
-from agent_tasks.batch.records import MAX_LISTED, AnswerRow, BatchSummary, DocumentRow, DocumentStatus
+from agent_tasks.batch.records import (
+    MAX_LISTED,
+    AnswerRow,
+    BatchSummary,
+    DocumentRow,
+    DocumentStatus,
+    RowInBrief,
+)
 from agent_tasks.batch.writers import summary_line
 from agent_tasks.display import visible
 from agent_tasks.logs import PLAIN
@@ -99,9 +107,18 @@ class RunLog(Observer):
             self._told += 1
             state = row.status.value.replace("_", " ")
             self._logger.warning("%s: %s, %s", _plain(row.document), state, _plain(summary_line(row)))
+        self._tell_milestone()
+        self._inner.document_finished(row, reused=reused, by_other=by_other)
+
+    @override
+    def document_unchanged(self, row: RowInBrief, whole: Callable[[], DocumentRow]) -> None:
+        self._finished += 1
+        self._tell_milestone()
+        self._inner.document_unchanged(row, whole)
+
+    def _tell_milestone(self) -> None:
         if self._total > SMALL_BATCH and self._finished % (self._total // _MILESTONES) == 0:
             self._logger.info("%d of %d documents", self._finished, self._total)
-        self._inner.document_finished(row, reused=reused, by_other=by_other)
 
     @override
     def answer_finished(self, row: AnswerRow, *, reused: bool) -> None:

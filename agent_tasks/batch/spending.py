@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from agent_tasks.batch.records import AnswerRow, DocumentRow
-from agent_tasks.operations import Cost, Prices, Usage
+from agent_tasks.operations import Cost, Prices, Usage, UsageSum
 
 __all__ = ["Spending", "Spent", "priced"]
 
@@ -20,46 +20,53 @@ _OTHERS = "not recorded"
 class Spent:
     """What turns have cost together."""
 
-    usage: Usage = field(default_factory=Usage)
     seconds: float = 0.0
     turns: int = 0
     repeated: int = 0
     """Attempts after the first of their turns."""
     throttled: int = 0
     """Attempts that the service ended because too much was asked of it."""
+    _sum: UsageSum = field(default_factory=UsageSum)
+
+    @property
+    def usage(self) -> Usage:
+        """Their tokens."""
+        return self._sum.usage
 
     def add(
         self, usage: Usage, *, seconds: float = 0.0, turns: int = 1, repeated: int = 0, throttled: int = 0
     ) -> None:
         """Add turns."""
-        self.usage = self.usage + usage
+        self._sum.add(usage)
         self.throttled += throttled
         self.seconds += seconds
         self.turns += turns
         self.repeated += repeated
 
 
-@dataclass
 class Spending:
     """What all rows and answers of a batch have cost, each of the three ways."""
 
-    steps: dict[str, Spent] = field(default_factory=dict)
-    agents: dict[str, Spent] = field(default_factory=dict)
-    total: Spent = field(default_factory=Spent)
+    def __init__(self) -> None:
+        self._turns: dict[tuple[str, str], Spent] = {}
+        """Of documents, by step and agent; each is added once, the three ways are worked out at the end."""
+        self._questions: dict[str, Spent] = {}
+        self._asked: dict[str, Spent] = {}
+        """Of questions, by agent."""
 
     def add_row(self, row: DocumentRow) -> None:
         """Add a document."""
         step_of = {turn: record.step for record in row.steps.values() for turn in record.turns}
         for turn, usage in row.step_usage.items():
             who = row.answered_by.get(turn)
-            seconds = who.seconds if who is not None else 0.0
-            repeated, throttled = (who.attempts - 1, who.throttled) if who is not None else (0, 0)
-            agent = who.agent if who is not None else _OTHERS
-            for there, name in ((self.steps, step_of.get(turn, turn)), (self.agents, agent)):
-                there.setdefault(name, Spent()).add(
-                    usage, seconds=seconds, repeated=repeated, throttled=throttled
-                )
-            self.total.add(usage, seconds=seconds, repeated=repeated, throttled=throttled)
+            place = step_of.get(turn, turn), who.agent if who is not None else _OTHERS
+            spent = self._turns.get(place)
+            if spent is None:
+                spent = self._turns[place] = Spent()
+            if who is None:
+                spent.add(usage)
+            else:
+                spent.add(usage, seconds=who.seconds, repeated=who.attempts - 1, throttled=who.throttled)
 
     def add_answers(self, answers: Iterable[AnswerRow]) -> None:
         """Add answers to questions about all documents."""
@@ -67,18 +74,30 @@ class Spending:
             if not answer.turns:
                 continue
             turns, seconds = answer.turns, answer.seconds
-            self.steps.setdefault(f"question {answer.id}", Spent()).add(
+            self._questions.setdefault(f"question {answer.id}", Spent()).add(
                 answer.usage, seconds=seconds, turns=turns
             )
             by_agent = answer.agents or {_OTHERS: answer.usage}
             if len(by_agent) > 1:  # turns and time are kept for all of them together
                 turns, seconds = 0, 0.0
             for agent, usage in by_agent.items():
-                self.agents.setdefault(agent, Spent()).add(usage, seconds=seconds, turns=turns)
-            self.total.add(answer.usage, seconds=answer.seconds, turns=answer.turns)
+                self._asked.setdefault(agent, Spent()).add(usage, seconds=seconds, turns=turns)
+
+    @property
+    def steps(self) -> dict[str, Spent]:
+        """By step, and by question."""
+        turns = [(step, spent) for (step, _), spent in self._turns.items()]
+        return _merged([*turns, *self._questions.items()])
+
+    @property
+    def agents(self) -> dict[str, Spent]:
+        """By agent."""
+        turns = [(agent, spent) for (_, agent), spent in self._turns.items()]
+        return _merged([*turns, *self._asked.items()])
 
     def models(self) -> dict[str, Usage]:
         """Tokens by the model deployment that answered."""
+        total = sum((spent.usage for spent in self.steps.values()), start=Usage())
         return {
             name: Usage(
                 prompt_tokens=used.prompt_tokens,
@@ -87,8 +106,19 @@ class Spending:
                 total_tokens=used.prompt_tokens + used.completion_tokens,
                 models={name: used},
             )
-            for name, used in self.total.usage.models.items()
+            for name, used in total.models.items()
         }
+
+
+def _merged(parts: Iterable[tuple[str, Spent]]) -> dict[str, Spent]:
+    """What has the same name, together."""
+    merged: dict[str, Spent] = {}
+    for name, spent in parts:
+        merged.setdefault(name, Spent()).add(
+            spent.usage, seconds=spent.seconds, turns=spent.turns, repeated=spent.repeated,
+            throttled=spent.throttled,
+        )  # fmt: skip
+    return merged
 
 
 def priced(row: DocumentRow, prices: Prices) -> DocumentRow:

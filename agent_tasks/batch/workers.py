@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 from agent_tasks.batch.context import Batch
 from agent_tasks.batch.processing import process_documents
 from agent_tasks.batch.records import BatchSummary, RunRecord
-from agent_tasks.batch.unchanged import LOOKED_AT_TOGETHER, settle_known
+from agent_tasks.batch.unchanged import settle_known, unsettled
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.documents.discovery import DocumentFile
 from agent_tasks.errors import JournalError
@@ -181,9 +181,7 @@ async def share_documents(
     size = max(1, min(limits.chunk_size, limits.concurrency))
     order = random.Random(batch.ws.journal.worker)  # noqa: S311 - workers should not meet, that is all
     # What has not changed needs no lease; what nobody has settled is looked at again when it is taken.
-    left: list[DocumentFile] = []
-    for start in range(0, len(files), LOOKED_AT_TOGETHER):
-        left += await settle_known(batch, files[start : start + LOOKED_AT_TOGETHER])
+    left = [file async for part in unsettled(batch, files) for file in part]
     batch.guard = lambda name: _document_lease(batch, name).key
     pauses = Pauses(_FIRST_PAUSE, _LONGEST_PAUSE)
     while True:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import secrets
@@ -28,7 +29,7 @@ from agent_tasks.batch.spending import Spending, priced
 from agent_tasks.display import in_json
 from agent_tasks.errors import ConfigurationError
 from agent_tasks.logs import get_logger
-from agent_tasks.operations import Usage
+from agent_tasks.operations import Usage, UsageSum
 from agent_tasks.pipeline.loader import ShortPipeline
 from agent_tasks.steps.file.graph import to_svg
 from agent_tasks.steps.file.sinks import Results
@@ -43,6 +44,8 @@ _WITH_EVIDENCE = (DocumentStatus.DONE, DocumentStatus.NEEDS_REVIEW, DocumentStat
 PICTURE = "pipeline.svg"
 """The picture of a pipeline with steps, beside the report."""
 
+_AT_A_TIME = 50  # rows that are written before others have their turn
+
 MAX_COLUMNS = 6
 """Fields in the report's table of documents."""
 
@@ -52,7 +55,7 @@ class Written:
     """What was met while the results were written."""
 
     counts: dict[DocumentStatus, int] = field(default_factory=lambda: dict.fromkeys(DocumentStatus, 0))
-    usage: Usage = field(default_factory=Usage)
+    tokens: UsageSum = field(default_factory=UsageSum)
     spending: Spending = field(default_factory=Spending)
     samples: dict[DocumentStatus, list[DocumentRow]] = field(
         default_factory=lambda: {status: [] for status in DocumentStatus}
@@ -60,6 +63,11 @@ class Written:
     """The first rows of each state."""
     problem: str | None = None
     """What the results lack, for the report."""
+
+    @property
+    def usage(self) -> Usage:
+        """What all rows have cost."""
+        return self.tokens.usage
 
 
 def prepare_folder(out: Path, *, documents: Path) -> Path:
@@ -88,15 +96,17 @@ async def write_results(batch: Batch) -> Written:
     Rows of a former pipeline, which are there still if the batch was stopped, are left out.
     """
     written = Written()
-    pictures = Pictures(batch)
+    pictures, count = Pictures(batch), itertools.count(1)
     with replacing(batch.out / "results.jsonl") as file:
         async for record in batch.ws.journal.documents.of(batch.ws.scope, batch.key):
             if record.fingerprint != batch.fingerprint_of(record.status):
                 continue
+            if next(count) % _AT_A_TIME == 0:
+                await asyncio.sleep(0)  # the next page comes in meanwhile
             row = priced(await pictures.of(record.read(DocumentRow)), batch.ws.prices)
             file.write(in_json(row.model_dump_json()) + "\n")
             written.counts[row.status] += 1
-            written.usage = written.usage + row.usage
+            written.tokens.add(row.usage)
             written.spending.add_row(row)
             if len(written.samples[row.status]) < MAX_REPORTED:
                 written.samples[row.status].append(row)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 import re
 import stat
@@ -45,13 +46,25 @@ class DocumentFile:
         try:
             # It may have become a pipe since it was found, which would be waited for without end.
             descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            with open(descriptor, "rb") as file:
-                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            with open(descriptor, "rb", buffering=0) as file:
+                found = os.fstat(descriptor)
+                if not stat.S_ISREG(found.st_mode):
                     raise UnsupportedDocumentError(f"{self.name} is not a regular file.", document=self.name)
-                content = file.read(max_bytes + 1)
+                content = _content(file, found.st_size, max_bytes + 1)
         except OSError as error:
             raise _unreadable(self.name, self.name, error) from error
         return require_size(self.name, content, max_bytes)
+
+
+def _content(file: io.FileIO, size: int, most: int) -> bytes:
+    """All that is in a file, at most so many bytes.
+
+    What is asked for is about its size: room for the most that is allowed costs more than reading a page.
+    """
+    content = b""
+    while len(content) < most and (more := file.read(min(size + 1, most - len(content)))):
+        content += more
+    return content
 
 
 def discover(
@@ -78,10 +91,11 @@ def discover(
         raise ConfigurationError(f"{folder} cannot be read: {error}.") from error
     if not is_folder:
         raise ConfigurationError(f"{folder} is not a folder; give the folder that holds the documents.")
-    excluded = {path.resolve() for path in exclude}
+    excluded = {str(path.resolve()) for path in exclude}
     found = _walk(root, excluded, ignore)
     return sorted(
-        (_checked(document, root, suffixes) for document in found), key=lambda document: document.name
+        (_checked(document, root, suffixes, is_regular=is_regular) for document, is_regular in found),
+        key=lambda document: document.name,
     )
 
 
@@ -98,7 +112,8 @@ def located(folder: Path, name: str) -> DocumentFile:
     return _checked(document, root, (document.path.suffix.lower(),))
 
 
-def _walk(root: Path, excluded: set[Path], ignore: tuple[str, ...]) -> Iterator[DocumentFile]:
+def _walk(root: Path, excluded: set[str], ignore: tuple[str, ...]) -> Iterator[tuple[DocumentFile, bool]]:
+    """Yield what is in a folder, each with whether it is known to be a regular file and no link to one."""
     todo = [(root, "")]
     while todo:
         here, below = todo.pop()
@@ -108,12 +123,12 @@ def _walk(root: Path, excluded: set[Path], ignore: tuple[str, ...]) -> Iterator[
             if here == root:
                 raise ConfigurationError(f"folder {here} cannot be read: {error.strerror}.") from error
             name = _display(below.removesuffix("/"))
-            yield DocumentFile(name, here, _unreadable(name, f"the folder {name}", error))
+            yield DocumentFile(name, here, _unreadable(name, f"the folder {name}", error)), False
             continue
         for entry in entries:
-            path = here / entry.name
-            if entry.name.startswith(".") or path in excluded:
+            if entry.name.startswith(".") or entry.path in excluded:
                 continue
+            path = here / entry.name
             name = _display(below + entry.name)
             is_folder = _is_folder(entry)
             if _is_ignored(name, ignore, is_folder=is_folder):
@@ -121,12 +136,20 @@ def _walk(root: Path, excluded: set[Path], ignore: tuple[str, ...]) -> Iterator[
             if is_folder:
                 todo.append((path, f"{below}{entry.name}/"))
             else:
-                yield DocumentFile(name, path, _too_long(name, below + entry.name))
+                document = DocumentFile(name, path, _too_long(name, below + entry.name))
+                yield document, _is_regular(entry)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
+
+
+def _is_regular(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file(follow_symlinks=False)  # the folder says so: the file is not asked
     except OSError:
         return False
 
@@ -174,14 +197,18 @@ def _unreadable(name: str, what: str, error: OSError) -> UnreadableDocumentError
     return UnreadableDocumentError(f"{what} cannot be read: {error.strerror or error}.", document=name)
 
 
-def _checked(document: DocumentFile, root: Path, suffixes: tuple[str, ...]) -> DocumentFile:
+def _checked(
+    document: DocumentFile, root: Path, suffixes: tuple[str, ...], *, is_regular: bool = False
+) -> DocumentFile:
     if document.problem is not None:
         return document
-    problem = _problem(document, root, suffixes)
+    problem = None if is_regular else _not_a_file(document, root)
+    problem = problem or _other_ending(document, suffixes)
     return document if problem is None else DocumentFile(document.name, document.path, problem)
 
 
-def _problem(document: DocumentFile, root: Path, suffixes: tuple[str, ...]) -> DocumentError | None:
+def _not_a_file(document: DocumentFile, root: Path) -> DocumentError | None:
+    """Why a document is no file that can be read."""
     name = document.name
     try:
         mode = document.path.lstat().st_mode
@@ -203,10 +230,15 @@ def _problem(document: DocumentFile, root: Path, suffixes: tuple[str, ...]) -> D
             return UnsupportedDocumentError(f"{name} is a link to a folder.", document=name)
     if not stat.S_ISREG(mode):
         return UnsupportedDocumentError(f"{name} is not a regular file.", document=name)
+    return None
+
+
+def _other_ending(document: DocumentFile, suffixes: tuple[str, ...]) -> DocumentError | None:
+    """Why a document is not read by its name."""
     if document.path.suffix.lower() not in suffixes:
         return UnsupportedDocumentError(
-            f"{name} has an unsupported ending; supported are {' '.join(suffixes)} "
+            f"{document.name} has an unsupported ending; supported are {' '.join(suffixes)} "
             "(documents.suffixes; documents.ignore leaves files out).",
-            document=name,
+            document=document.name,
         )
     return None

@@ -26,6 +26,7 @@ from agent_tasks.journal.records import (
     Review,
     ReviewKind,
     Run,
+    StoredDocument,
     ToolCallRecord,
     ToolCallState,
 )
@@ -62,6 +63,7 @@ __all__ = [
     "ReviewKind",
     "ReviewOutcome",
     "Run",
+    "StoredDocument",
     "ToolCallRecord",
     "ToolCallState",
     "Transcript",

@@ -88,6 +88,11 @@ class Written:
                 f"{this_version()}: {_told(error)}. {self._remedy()}"
             ) from None
 
+    @property
+    def is_of_this_version(self) -> bool:
+        """Whether this version wrote it."""
+        return self.version == this_version()
+
     def _remedy(self) -> str:
         if self.version is None:
             return f"A version before schema 0003 wrote it. Use that one, or {OTHER_JOURNAL}."

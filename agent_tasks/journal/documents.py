@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
+from functools import partial
 
 import sqlalchemy as sa
 
+from agent_tasks.ahead import one_ahead
 from agent_tasks.journal.outcomes import Outcomes
-from agent_tasks.journal.records import DocumentRecord
-from agent_tasks.journal.rows import document_of
+from agent_tasks.journal.records import DocumentRecord, StoredDocument
+from agent_tasks.journal.rows import document_of, stored_document_of
 from agent_tasks.journal.schema import documents, reviews
 
 __all__ = ["Documents"]
+
+_AS_STORED = sa.select(
+    documents.c.name,
+    documents.c.content_hash,
+    documents.c.fingerprint,
+    documents.c.status,
+    sa.cast(documents.c.body, sa.Text).label("body"),
+    documents.c.updated_at,
+    documents.c.format,
+    documents.c.version,
+)
 
 
 class Documents(Outcomes):
@@ -22,18 +35,13 @@ class Documents(Outcomes):
         found = await self._database.rows(documents.select().where(*_key(scope, batch, name)), document_of)
         return found[0] if found else None
 
-    async def since(
-        self, scope: str, batch: str, names: Collection[str], since: float
-    ) -> list[DocumentRecord]:
-        """Those of the named documents whose outcome was committed at `since` or later."""
+    async def named(self, scope: str, batch: str, names: Collection[str]) -> list[StoredDocument]:
+        """Those of the named documents that have an outcome, in no order."""
         return await self._database.rows(
-            documents.select().where(
-                documents.c.scope == scope,
-                documents.c.batch == batch,
-                documents.c.name.in_(names),
-                documents.c.updated_at >= since,
+            _AS_STORED.where(
+                documents.c.scope == scope, documents.c.batch == batch, documents.c.name.in_(names)
             ),
-            document_of,
+            stored_document_of,
         )
 
     async def known(self, scope: str, batch: str, names: Collection[str]) -> set[str]:
@@ -90,28 +98,25 @@ class Documents(Outcomes):
         query = documents.delete().where(*_key(scope, batch, name))
         await self._database.write(lambda connection: connection.execute(query), alone=True)
 
-    async def of(self, scope: str, batch: str, *, page_size: int = 500) -> AsyncIterator[DocumentRecord]:
-        """The documents of a batch by name, read in pages so that memory does not grow with their number."""
-        after = ""
-        by_name = self._database.statements.by_name(documents.c.name)
-        while True:
-            page = await self._database.rows(
-                documents.select()
-                .where(documents.c.scope == scope, documents.c.batch == batch, by_name > after)
-                .order_by(by_name)
-                .limit(page_size),
-                document_of,
-            )
-            for record in page:
-                yield record
-            if len(page) < page_size:
-                return
-            after = page[-1].name
+    async def of(self, scope: str, batch: str, *, page_size: int = 500) -> AsyncIterator[StoredDocument]:
+        """The documents of a batch by name, in the order of its characters' numbers.
 
-    async def names(self, scope: str, batch: str, *, before: float) -> list[str]:
-        """The names of a batch's documents whose outcome was committed earlier than `before`."""
+        Their rows are read in pages, the next while one is used: of all of them only the names are held. A
+        server that sorts by a language would have to sort them anew for each page.
+        """
+        names = sorted(await self.names(scope, batch))
+        starts = range(0, len(names), page_size)
+        pages = (partial(self.named, scope, batch, names[start : start + page_size]) for start in starts)
+        async for page in one_ahead(pages):
+            for record in sorted(page, key=lambda record: record.name):
+                yield record
+
+    async def names(self, scope: str, batch: str, *, before: float | None = None) -> list[str]:
+        """The names of a batch's documents; with `before`, whose outcome was committed earlier."""
         query = sa.select(documents.c.name).where(
-            documents.c.scope == scope, documents.c.batch == batch, documents.c.updated_at < before
+            documents.c.scope == scope,
+            documents.c.batch == batch,
+            documents.c.updated_at < before if before is not None else sa.true(),
         )
         return await self._database.read(lambda connection: list(connection.execute(query).scalars()))
 

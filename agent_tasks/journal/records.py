@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
+import json
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from agent_tasks.journal.bodies import Written
 
@@ -280,6 +281,36 @@ class DocumentRecord:
     def read(self, model: type[_Model]) -> _Model:
         """The body as a model. Raises JournalVersionError where it is not one."""
         return self.written.read(model, self.body)
+
+
+@dataclass(frozen=True)
+class StoredDocument:
+    """A row of `documents` where many are read: its JSON is as it is stored until somebody reads it."""
+
+    name: str
+    content_hash: str
+    fingerprint: str
+    status: str
+    text: str = field(repr=False)
+    """The body, as JSON."""
+    updated_at: float = field(compare=False)
+    """When it was committed (seconds since the epoch)."""
+    version: str | None = field(compare=False)
+    """The version that wrote it; None of one before schema 0003."""
+    journal: str = field(compare=False)
+    """The journal's address, fit for messages."""
+
+    @property
+    def written(self) -> Written:
+        """Where it is, and who wrote it."""
+        return Written(f"document {self.name}", self.journal, self.version)
+
+    def read(self, model: type[_Model]) -> _Model:
+        """The body as a model. Raises JournalVersionError where it is not one."""
+        try:
+            return model.model_validate_json(self.text)
+        except ValidationError:  # Python's JSON takes more than this one, and `written` says what is wrong
+            return self.written.read(model, json.loads(self.text))
 
 
 @dataclass(frozen=True)

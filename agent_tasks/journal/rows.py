@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent_tasks.journal.bodies import Row, Written
+from agent_tasks.journal.bodies import FORMAT, Row, Written
 from agent_tasks.journal.records import (
     AnswerRecord,
     AtLimit,
@@ -18,6 +18,7 @@ from agent_tasks.journal.records import (
     Review,
     ReviewKind,
     Run,
+    StoredDocument,
     ToolCallRecord,
     ToolCallState,
 )
@@ -83,6 +84,14 @@ def document_of(row: Row, address: str) -> DocumentRecord:
         updated_at=row["updated_at"],
         written=Written.of(row, f"document {row['name']}", address),
     )
+
+
+def stored_document_of(row: Row, address: str) -> StoredDocument:
+    """A row of `documents`, with its body as text: what `Documents.named` selects, in that order."""
+    name, content_hash, fingerprint, status, text, updated_at, number, version = row.values()
+    if number > FORMAT:
+        Written.of(row, f"document {name}", address)  # says so
+    return StoredDocument(name, content_hash, fingerprint, status, text, updated_at, version, address)
 
 
 def answer_of(row: Row, address: str) -> AnswerRecord:

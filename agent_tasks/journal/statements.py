@@ -55,9 +55,6 @@ class Statements:
     """
 
     insert: Callable[[sa.Table], Any] = staticmethod(sqlite.insert)
-    by_name: Callable[[sa.ColumnElement[str]], sa.ColumnElement[str]] = staticmethod(lambda column: column)
-    """A text column in the order of its characters' numbers, whatever language the database sorts in."""
-
     merged: Callable[[sa.ColumnElement[Any], sa.ColumnElement[Any]], sa.ColumnElement[Any]] = staticmethod(
         sa.func.json_patch
     )
@@ -271,7 +268,6 @@ class PostgresqlStatements(Statements):
     """PostgreSQL's words: several statements in one."""
 
     insert = staticmethod(postgresql.insert)
-    by_name = staticmethod(lambda column: column.collate("C"))
     merged = staticmethod(
         lambda column, other: (column.cast(postgresql.JSONB).op("||")(other.cast(postgresql.JSONB))).cast(
             sa.JSON

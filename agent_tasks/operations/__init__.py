@@ -36,6 +36,7 @@ from agent_tasks.operations.models import (
     TurnResult,
     TurnSpec,
     Usage,
+    UsageSum,
 )
 from agent_tasks.operations.prices import NO_PRICES, Cost, ModelPrice, Prices, read_prices, total_cost
 from agent_tasks.operations.transcript_rules import TranscriptRules
@@ -64,6 +65,7 @@ __all__ = [
     "TurnResult",
     "TurnSpec",
     "Usage",
+    "UsageSum",
     "Workspace",
     "agent_key",
     "answer_call",

@@ -15,7 +15,7 @@ from agent_tasks.backends.base import (
     RemoteFile,
     RemoteStore,
 )
-from agent_tasks.backends.usage import TokenCount, Usage
+from agent_tasks.backends.usage import TokenCount, Usage, UsageSum
 from agent_tasks.pending import refuse_pending
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "TurnResult",
     "TurnSpec",
     "Usage",
+    "UsageSum",
 ]
 
 

@@ -2,13 +2,22 @@
 
 import io
 import json
+import logging
 from pathlib import Path
 
 from rich.console import Console
 
 from agent_tasks.batch.console import BatchConsole
 from agent_tasks.batch.observer import observer
-from agent_tasks.batch.records import AnswerRow, BatchSummary, DocumentRow, DocumentStatus, Failure
+from agent_tasks.batch.records import (
+    AnswerRow,
+    BatchSummary,
+    DocumentRow,
+    DocumentStatus,
+    Failure,
+    RowInBrief,
+)
+from agent_tasks.batch.run_log import RunLog
 from agent_tasks.operations import Usage
 
 FIELDS = {"supplier": "Hexley", "total": 12.5, "tags": ["x", "y"]}
@@ -56,7 +65,7 @@ def _show(console: Console, folder: Path, *, quiet: bool = False) -> None:
         for answer in answers:
             watcher.answer_finished(answer, reused=False)
         watcher.batch_finished(summary)
-    assert type(observer()).__name__ == "Observer"
+    assert type(observer()).__name__ == "_Silent"
 
 
 def test_lines_where_there_is_no_terminal(tmp_path: Path) -> None:
@@ -124,3 +133,28 @@ def test_of_many_unchanged_documents_the_first_have_lines_and_the_others_are_cou
     assert len([line for line in lines if "(unchanged)" in line]) == 20
     assert any(line.startswith("done         new.txt") for line in lines)
     assert lines[-2:] == ["and 982 more unchanged", "results ..."]
+
+
+def test_rows_of_unchanged_documents_are_read_only_if_they_are_shown() -> None:
+    out, read = io.StringIO(), []
+    brief = RowInBrief(document="a.txt", status=DocumentStatus.DONE)
+
+    def whole() -> DocumentRow:
+        read.append(1)
+        return _row("a.txt", DocumentStatus.DONE)
+
+    observer().document_unchanged(brief, whole)  # nobody watches
+    assert not read
+    with BatchConsole(console=Console(file=out, width=100)):
+        watcher = RunLog(logging.getLogger("tests"), observer())
+        watcher.batch_started("papers", "docs", 1002)
+        for _ in range(1002):
+            watcher.document_unchanged(brief, whole)
+        watcher.phase_started("results")
+    assert len(read) == out.getvalue().count("(unchanged)") == 20
+    assert "and 982 more unchanged" in out.getvalue()
+    with BatchConsole(console=Console(file=out, width=100, force_terminal=True)) as console:
+        observer().batch_started("papers", "docs", 1002)
+        for _ in range(1002):
+            observer().document_unchanged(brief, whole)
+        assert len(console._finished) <= 10

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent_tasks.batch.records import Review
+from agent_tasks.batch.records import DocumentRow, Review, RowInBrief
 from agent_tasks.pipeline.output_schema import parse_answer
 
 
@@ -33,3 +33,11 @@ def test_a_reviewer_is_asked_for_what_its_row_has(strict: bool) -> None:
 def test_what_a_reviewer_adds_of_its_own_is_left_out() -> None:
     values, problems = parse_answer(Review, '{"approved": false, "problems": ["total"], "mood": "stern"}')
     assert (values, problems) == ({"approved": False, "problems": ["total"]}, [])
+
+
+def test_a_row_in_brief_has_fields_of_the_whole_one() -> None:
+    """An unchanged document is judged by them: one of another name would always be at its default."""
+    for name, field in RowInBrief.model_fields.items():
+        whole = DocumentRow.model_fields[name]
+        assert field.annotation == whole.annotation, name
+        assert field.get_default(call_default_factory=True) == whole.get_default(call_default_factory=True)

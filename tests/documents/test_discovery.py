@@ -1,10 +1,12 @@
 """Which files of a folder are documents."""
 
+import io
 import os
 from pathlib import Path
 
 import pytest
 
+from agent_tasks.documents import discovery
 from agent_tasks.documents.discovery import DocumentFile, discover
 from agent_tasks.errors import (
     ConfigurationError,
@@ -175,3 +177,11 @@ def test_a_file_that_became_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(file.path)
     with pytest.raises(UnsupportedDocumentError, match="not a regular file"):
         file.read(5)
+
+
+def test_a_file_that_says_another_size_is_read_to_its_end() -> None:
+    """One that grows while it is read, or one of a file system that knows no sizes."""
+    content = bytes(range(256)) * 4
+    for size in (0, 1, 7, 1023, 1024, 5000):
+        assert discovery._content(io.BytesIO(content), size, 2000) == content  # type: ignore[arg-type]
+        assert discovery._content(io.BytesIO(content), size, 600) == content[:600]  # type: ignore[arg-type]

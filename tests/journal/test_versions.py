@@ -170,6 +170,39 @@ async def test_a_batch_stops_at_a_row_of_a_newer_version(bench: Callable[..., Be
     assert batch.turns() == turns
 
 
+async def test_a_batch_whose_row_was_changed_by_hand_says_so(bench: Callable[..., Bench]) -> None:
+    """A row of this version is read as a whole when results are written."""
+    batch = bench()
+    batch.write("a.txt", "Paper P-1 of 2026-03-01, total 10.5")
+    await batch.run()
+    results = (batch.out / "results.jsonl").read_bytes()
+    with closing(sqlite3.connect(batch.folder / "journal.db")) as database, database:
+        database.execute("UPDATE documents SET body = json_set(body, '$.mood', 'good')")
+    with pytest.raises(JournalVersionError, match=r"document a\.txt .*journal\.db.*mood.*changed by hand"):
+        await batch.run()
+    assert (batch.out / "results.jsonl").read_bytes() == results
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        0.1, 1e-7, 1e22, 1.7976931348623157e308, -0.0, 5e-324, 123456789.123456789, 2**70, -(2**63), True,
+        None, "", "\ud800", "a\u2028b\x85", "☃ \U0001f600", "NUL \0", {"b": [1, {"a": []}], "a": {}},
+    ],
+)  # fmt: skip
+async def test_what_is_stored_is_read_as_it_was_written(sqlite_address: str, value: Any) -> None:
+    """Many rows are read by another parser of JSON than one: values and their kinds stay the same."""
+    body = {"document": "a.txt", "status": "done", "fields": {"value": value}}
+    async with Journal(sqlite_address) as journal:
+        await journal.documents.put(SCOPE, "b", DocumentRecord("a.txt", "h", "f", "done", body))
+        (stored,) = [found async for found in journal.documents.of(SCOPE, "b")]
+        whole = await journal.documents.get(SCOPE, "b", "a.txt")
+    assert whole is not None
+    read, expected = stored.read(DocumentRow), whole.read(DocumentRow)
+    assert read == expected
+    assert repr(read.fields) == repr(expected.fields) == repr({"value": value})
+
+
 async def test_a_turn_of_a_newer_version_is_not_paid_for_again(
     service: ServiceFactory, tmp_path: Path
 ) -> None:
