@@ -1,7 +1,8 @@
-"""`agent-tasks run` as a person uses it: interrupted, then again to its end."""
+"""`agent-tasks run` as a person uses it: interrupted, again to its end, once more, and `agent-tasks stop`."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -9,16 +10,21 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent_tasks.journal import Journal
+from agent_tasks.local.supervisor import read_record
 from tests.batch.support import PIPELINE, RULES, TOOLS
 from tests.local.conftest import processes_of, until
 from tests.support.caches import shared_cache
-from tests.support.service import write_rules
+from tests.support.service import start_in_thread, write_rules
 
+MAIN = [sys.executable, "-c", "from agent_tasks.cli import main; main()"]
+RUN = ("run", "documents", "--pipeline", "pipeline.yaml", "--out", "out")
 SLOW_PAPER: dict[str, Any] = {
     "name": "slow",
     "when": {"schema": "paper", "message": "takes its time", "call": 1},
@@ -27,43 +33,92 @@ SLOW_PAPER: dict[str, Any] = {
 }
 
 
-def flow_states(folder: Path) -> list[str]:
-    with sqlite3.connect(folder / "state" / "prefect" / "prefect.db") as database:
-        return [name for (name,) in database.execute("select state_name from flow_run order by created")]
+class Terminal:
+    """A folder with documents, in which a person gives commands, one after the other."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.state = folder / "state"
+        (folder / "documents").mkdir()
+        (folder / "documents" / "a.txt").write_text("Paper P-1 of 2026-03-01, total 10.5")
+        (folder / "documents" / "b.txt").write_text("Paper P-2 of 2026-03-02, total 20, takes its time")
+        (folder / "documents" / "c.txt").write_text("Paper P-4, unclear")
+        (folder / "pipeline.yaml").write_text(PIPELINE)
+        (folder / "paper_tools.py").write_text(TOOLS)
+        self.model = write_rules(folder, {**RULES, "rules": [SLOW_PAPER, *RULES["rules"]]})
+        clean = {
+            name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "PROJECT_"))
+        }
+        self.environment = clean | {
+            "AGENT_TASKS_STATE_DIR": str(self.state),
+            "AGENT_TASKS_LOCAL_MODEL": self.model,
+            "AGENT_TASKS_KEEP_SERVERS": "90",
+            "HOME": str(folder),
+            **shared_cache(),
+        }
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*MAIN, *words], env=self.environment, cwd=self.folder, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    def command(self, *words: str, code: int = 0) -> tuple[str, str]:
+        """Carry a command out; what it printed, and what it said beside that."""
+        process = self.start(*words)
+        shown, said = process.communicate(timeout=150)
+        assert process.returncode == code, shown + said
+        return shown, said
+
+    def flow_states(self) -> list[str]:
+        with closing(sqlite3.connect(self.state / "prefect" / "prefect.db")) as database:
+            rows = database.execute("select state_name from flow_run order by created").fetchall()
+        return [name for (name,) in rows]
+
+    def server_pids(self) -> list[int]:
+        records = [read_record(self.state / "run" / f"{name}.json") for name in ("prefect", "service")]
+        return [record.pid for record in records if record is not None]
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_interrupted_run_cleans_up_and_the_next_one_finishes(tmp_path: Path) -> None:
-    (tmp_path / "documents").mkdir()
-    (tmp_path / "documents" / "a.txt").write_text("Paper P-1 of 2026-03-01, total 10.5")
-    (tmp_path / "documents" / "b.txt").write_text("Paper P-2 of 2026-03-02, total 20, takes its time")
-    (tmp_path / "documents" / "c.txt").write_text("Paper P-4, unclear")
-    (tmp_path / "pipeline.yaml").write_text(PIPELINE)
-    (tmp_path / "paper_tools.py").write_text(TOOLS)
-    model = write_rules(tmp_path, {**RULES, "rules": [SLOW_PAPER, *RULES["rules"]]})
-    clean = {
-        name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "PROJECT_"))
-    }
-    environment = clean | {
-        "AGENT_TASKS_STATE_DIR": str(tmp_path / "state"),
-        "AGENT_TASKS_LOCAL_MODEL": model,
-        "HOME": str(tmp_path),
-        **shared_cache(),
-    }
+@pytest.mark.timeout(400)
+def test_an_interrupted_run_cleans_up_the_next_one_finishes_and_servers_stay_until_they_are_stopped(
+    tmp_path: Path,
+) -> None:
+    terminal = Terminal(tmp_path)
+    try:
+        _interrupt(terminal)
+        assert until(lambda: processes_of(terminal.state) == [], seconds=3)
+        assert terminal.flow_states() == ["Cancelled"]
+        _check_what_is_left(terminal)
 
-    def start(*options: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", "from agent_tasks.cli import main; main()", "run", "documents"]
-        return subprocess.Popen(
-            [*command, "--pipeline", "pipeline.yaml", "--out", "out", *options],
-            env=environment,
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        shown, noise = terminal.command(*RUN, "--quiet", "--fail-on", "needs_review", code=1)
+        assert noise == "", shown
+        assert "2 done, 1 needs review, 0 failed" in shown
+        rows = [json.loads(line) for line in (tmp_path / "out" / "results.jsonl").read_text().splitlines()]
+        assert [row["status"] for row in rows] == ["done", "done", "needs_review"]
+        assert terminal.flow_states() == ["Cancelled", "NotAllDone"]
+        assert not (tmp_path / ".prefect").exists()
 
-    first = start()
+        pids = terminal.server_pids()
+        assert len(pids) == 2
+        _, said = terminal.command(*RUN)
+        assert "Warning" not in said
+        assert "stay for 1.5 minutes" in said
+        assert "To end them: agent-tasks stop" in said
+        assert terminal.server_pids() == pids
+    finally:
+        _, said = terminal.command("stop")
+    assert "The Prefect server has ended." in said
+    assert "The local Agents service has ended." in said
+    assert processes_of(terminal.state) == []
+    _, said = terminal.command("stop")
+    assert "No local server" in said
+
+
+def _interrupt(terminal: Terminal) -> None:
+    """Start a run, and press Ctrl-C when the first document is done and the second under way."""
+    first = terminal.start(*RUN)
     assert first.stdout is not None
     lines = []
     while "a.txt" not in "".join(lines[-1:]):
@@ -78,15 +133,29 @@ def test_interrupted_run_cleans_up_and_the_next_one_finishes(tmp_path: Path) -> 
     assert "Stopping" in noise
     assert "Traceback" not in noise
     assert "ERROR" not in noise
-    assert until(lambda: processes_of(tmp_path / "state") == [], seconds=3)
-    assert flow_states(tmp_path) == ["Cancelled"]
 
-    second = start("--quiet", "--fail-on", "needs_review")
-    shown, noise = second.communicate(timeout=150)
-    assert (second.returncode, noise) == (1, ""), shown
-    assert "2 done, 1 needs review, 0 failed" in shown
-    rows = [json.loads(line) for line in (tmp_path / "out" / "results.jsonl").read_text().splitlines()]
-    assert [row["status"] for row in rows] == ["done", "done", "needs_review"]
-    assert flow_states(tmp_path) == ["Cancelled", "NotAllDone"]
-    assert not (tmp_path / ".prefect").exists()
-    assert processes_of(tmp_path / "state") == []
+
+def _check_what_is_left(terminal: Terminal) -> None:
+    """No turn is active, each was cancelled once, and the journal knows all that the service still has."""
+    service = start_in_thread(terminal.state / "service", terminal.model)
+    try:
+        cancelled = [row["path"] for row in service.requests("runs.cancel")]
+        assert len(set(cancelled)) == len(cancelled) >= 1
+        assert {run["status"] for run in service.runs()} <= {"completed", "cancelled"}
+        with service.http() as http:
+            left = {
+                one["id"] for path in ("/assistants", "/threads") for one in http.get(path).json()["data"]
+            }
+    finally:
+        service.stop()
+
+    async def look() -> tuple[list[Any], set[str | None]]:
+        async with Journal(f"sqlite+aiosqlite:///{terminal.state}/journal.db") as journal:
+            unsettled = await journal.operations.unsettled(scope)
+            return list(unsettled), {one.remote_id for one in await journal.resources.live(scope)}
+
+    with closing(sqlite3.connect(terminal.state / "journal.db")) as database:
+        ((scope,),) = database.execute("select distinct scope from operations").fetchall()
+    unsettled, known = asyncio.run(look())
+    assert unsettled == []
+    assert left <= known

@@ -1,4 +1,7 @@
-"""A flow run that is cancelled on the server, and a command that is interrupted in the terminal."""
+"""A flow run that is cancelled on the server, or whose process is told to end.
+
+What Ctrl-C in the terminal leaves is in tests/cli/test_run.py.
+"""
 
 from __future__ import annotations
 
@@ -110,33 +113,6 @@ async def test_a_run_of_the_terminal_is_cancelled_on_the_server(
     async with Journal(batch.journal_url) as journal:
         assert await journal.operations.unsettled(batch.service.endpoint) == []
         assert await journal.resources.live(batch.service.endpoint) == []
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-@pytest.mark.usefixtures("prefect_server")
-async def test_a_command_interrupted_by_ctrl_c_leaves_no_active_turn(bench: Callable[..., Bench]) -> None:
-    from prefect.settings import PREFECT_API_URL
-
-    batch = bench(rules=SLOW)
-    batch.write("a.txt", "Paper 1")
-    batch.pipeline_file.write_text(batch.pipeline)
-    process = _command(batch, str(PREFECT_API_URL.value()))
-    try:
-        await eventually(lambda: len(_active(batch)) == 1, seconds=60)
-        process.send_signal(signal.SIGINT)
-        await eventually(lambda: not _active(batch), seconds=SECONDS)
-        shown, _ = process.communicate(timeout=ENDS_WITHIN)
-    finally:
-        process.kill()
-    assert process.returncode == 128 + signal.SIGINT, shown
-    assert len(batch.service.requests("runs.cancel")) == 1
-    async with Journal(batch.journal_url) as journal:
-        assert await journal.operations.unsettled(batch.service.endpoint) == []
-        known = {one.remote_id for one in await journal.resources.live(batch.service.endpoint)}
-    with batch.service.http() as http:
-        left = {one["id"] for path in ("/assistants", "/threads") for one in http.get(path).json()["data"]}
-    assert left <= known
 
 
 SLOWLY: dict[str, Any] = {**RULES, "rules": [{**rule, "delay": 6} for rule in RULES["rules"]]}
