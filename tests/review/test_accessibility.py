@@ -24,14 +24,20 @@ from tests.batch.support import Bench
 from tests.batch.test_waiting import LETTERS
 from tests.review.browser import TOO_WIDE, chromium, desk_open
 from tests.review.support import desk_of
-from tests.support.axe import GRAVE, findings, needs_axe
+from tests.support.axe import COLOURS, GRAVE, findings, needs_axe
 from tests.support.chromium import needs_chromium
 from tests.support.pdf_files import pdf
 
 playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = [needs_chromium, needs_axe, pytest.mark.timeout(300)]
 
-LOOKS = [("light", 1440), ("dark", 420), ("dark", 1440), ("light", 420)]
+LOOKS = [
+    ("light", 1440, ()),
+    ("dark", 420, ()),
+    ("dark", 1440, COLOURS),
+    ("light", 420, COLOURS),
+]
+"""Colours, width, and the rules that are checked: all of them in each width, those of colours everywhere."""
 SHOTS = "AGENT_TASKS_TEST_SCREENSHOTS"
 """A folder for pictures of all pages, to be looked at."""
 
@@ -114,12 +120,12 @@ def pages(root: str, keys: dict[str, str]) -> dict[str, str]:
 def check(page: Any, where: str, problems: list[str], looks: int = len(LOOKS)) -> None:
     """The page as it stands, in both widths and colours; one of a few words in two of the four."""
     shots = os.environ.get(SHOTS)
-    for scheme, width in LOOKS[:looks]:
+    for scheme, width, rules in LOOKS[:looks]:
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         page.set_viewport_size({"width": width, "height": 900})
         if shots:
             page.screenshot(path=Path(shots) / f"{where.replace(' ', '-')}-{scheme}-{width}.png")
-        said = findings(page)
+        said = findings(page, *rules)
         if page.evaluate(TOO_WIDE) > 0:
             said.append("serious: wider than the window")
         problems += [f"{where}, {scheme}, {width}: {one}" for one in said if one.startswith(GRAVE)]

@@ -160,7 +160,7 @@ def _is_browser(pid: int) -> bool:
 
 
 @needs_chromium
-def test_it_opens_clicks_and_reads(browse: Any, shop: Site) -> None:
+def test_it_opens_clicks_and_reads_and_its_questions_are_counted(browse: Any, shop: Site) -> None:
     turns, details = browse(
         ("open", {"url": f"http://127.0.0.1:{shop.port}/"}), ("click", {"element": 1}), done()
     )
@@ -186,6 +186,11 @@ def test_it_opens_clicks_and_reads(browse: Any, shop: Site) -> None:
     ]
     assert details["steps"][2]["next_step"].startswith('done {"result": "The element was clicked.')
     assert "Oak boards cost 40 euros" in turns.answer_text()
+    origin = str(turns.client.base_url).partition("/api/")[0]
+    rows = httpx.get(f"{origin}/_emulator/generations").json()["data"]
+    assert len(rows) == 5  # the model of the agent twice, that of the browser thrice
+    for kind in ("prompt_tokens", "completion_tokens"):
+        assert turns.run["usage"][kind] == sum(row[kind] for row in rows)
     assert wait_for(lambda: not browsers())
 
 
@@ -214,31 +219,24 @@ def test_it_types_submits_and_chooses(browse: Any, shop: Site) -> None:
 
 
 @needs_chromium
-def test_its_questions_are_counted(browse: Any, shop: Site) -> None:
-    turns, _ = browse(("open", {"url": f"http://127.0.0.1:{shop.port}/"}), done())
-    origin = str(turns.client.base_url).partition("/api/")[0]
-    rows = httpx.get(f"{origin}/_emulator/generations").json()["data"]
-    assert len(rows) == 4
-    for kind in ("prompt_tokens", "completion_tokens"):
-        assert turns.run["usage"][kind] == sum(row[kind] for row in rows)
-
-
-@needs_chromium
-@pytest.mark.parametrize(
-    "address",
-    [
+def test_other_addresses_are_not_opened(browse: Any, shop: Site) -> None:
+    addresses = (
         "file:///etc/passwd",
-        "http://localhost:{port}/",
+        f"http://localhost:{shop.port}/",
         "http://example.com/",
         "chrome://version",
         "javascript:1",
-    ],
-)
-def test_other_addresses_are_not_opened(browse: Any, shop: Site, address: str) -> None:
-    url = address.format(port=shop.port)
-    _, details = browse(("open", {"url": url}), done(), allowed_hosts=("127.0.0.1",))
-    assert details["output"].startswith("Failed: ")
-    assert "is not allowed: the browser may open http and https addresses of 127.0.0.1." in details["output"]
+    )
+    opening = [("open", {"url": address}) for address in addresses]
+    between = "-- and then --"
+    end = done("{{ tool_results | join('" + between + "') }}")
+    _, details = browse(*opening, end, allowed_hosts=("127.0.0.1",))  # a browser takes seconds to start
+    results = details["output"].split(between)
+    assert len(results) == len(addresses)
+    refused = "is not allowed: the browser may open http and https addresses of 127.0.0.1."
+    for address, result in zip(addresses, results, strict=True):
+        assert result.startswith("Failed: "), address
+        assert refused in result, address
     assert shop.asked == []
 
 

@@ -23,11 +23,22 @@ needs_axe = pytest.mark.skipif(
 )
 
 
-def findings(page: Any) -> list[str]:
-    """What axe-core finds on the page that a browser shows: impact, rule and elements, one line each."""
+COLOURS = ("color-contrast", "link-in-text-block")
+"""Rules whose findings depend on the colours of a page; all others on its elements, and on what is shown."""
+
+
+def findings(page: Any, *rules: str) -> list[str]:
+    """What axe-core finds on the page that a browser shows: impact, rule and elements, one line each.
+
+    Args:
+        page: a page of Playwright's.
+        rules: ids of the rules that are checked; none: all.
+    """
     assert _SCRIPT.exists(), f"{_SCRIPT} is missing: run `make axe`"
-    page.evaluate(_SCRIPT.read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    if page.evaluate("typeof axe") == "undefined":  # once for each document
+        page.evaluate(_SCRIPT.read_text(encoding="utf-8"))
+    wanted = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}
+    found = page.evaluate("wanted => axe.run(document, wanted)", wanted)
     return [
         f"{one['impact']} {one['id']} ({one['help']}): {[node['html'][:160] for node in one['nodes'][:3]]}"
         for one in found["violations"]
