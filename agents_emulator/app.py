@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -75,8 +76,7 @@ def create_app(data_dir: Path, model: ChatModel, config: ServiceConfig | None = 
             await service.stop()
 
     # A slash too many is an unknown path (404), not a redirection.
-    routes = [operation.route() for operation in (*OPERATIONS, *SUCCESSOR_OPERATIONS)]
-    operations = Router(routes, redirect_slashes=False)
+    operations = Router(_routes(), redirect_slashes=False)
     app: Starlette = Starlette(
         routes=[
             Mount("/api/projects/{project}", app=operations),
@@ -98,6 +98,12 @@ def create_app(data_dir: Path, model: ChatModel, config: ServiceConfig | None = 
     app.router.redirect_slashes = False
     app.state.limits = config.limits
     return app
+
+
+@functools.cache
+def _routes() -> tuple[Route, ...]:
+    """The routes of all operations, the same for each service of a process."""
+    return tuple(operation.route() for operation in (*OPERATIONS, *SUCCESSOR_OPERATIONS))
 
 
 OwnPage = Callable[[Service, Request], Awaitable[Record]]

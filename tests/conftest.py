@@ -18,6 +18,7 @@ from agent_tasks.journal import opening
 from agent_tasks.local.database_template import DatabaseTemplate
 from agent_tasks.testing import preload
 from agents_emulator.models import ChatModel
+from agents_emulator.models.scripted import ScriptedModel
 from agents_emulator.service import ServiceConfig
 from tests.support.answers import ANSWERS
 from tests.support.azurite import azurite, queue_prefix
@@ -47,6 +48,8 @@ def pytest_collection_finish() -> None:
 
 # Tests make thousands of clients, nearly all for addresses without TLS; each would read all certificates.
 httpx._transports.default.create_ssl_context = functools.cache(httpx.create_ssl_context)  # type: ignore[attr-defined]
+# They ask the same few addresses, which httpx takes apart anew for each request.
+httpx._urls.urlparse = functools.lru_cache(1000)(httpx._urls.urlparse)  # type: ignore[attr-defined]
 
 
 opening._upgrade = MigratedOnce(opening._upgrade)
@@ -100,13 +103,11 @@ _LONGEST = (  # more than half a minute each, as `make test --durations=0` tells
     "tests/cli/test_run.py",
     "tests/prefect/test_interrupted_scripts.py",
     "tests/review/test_accessibility.py",
-    "tests/cli/test_stop.py",
     "conformance",
     "gate",
     "dashboard",
     "chromium",
     "tests/durability/test_team.py",
-    "tests/security/test_pages.py",
     "own server",
     "tests/local/test_prefect_server.py",
     "tests/batch/test_run.py",
@@ -241,13 +242,15 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceFactory
         data_dir: Path | None = None,
     ) -> RunningService:
         folder = tmp_path_factory.mktemp("service")
-        chosen = model if model is not None else write_rules(folder, HELLO if rules is None else rules)
+        said = HELLO if rules is None else rules
         running: RunningService
         if process:
+            chosen = write_rules(folder, said) if model is None else model
             assert isinstance(chosen, str), "a process takes a model specification"
             running = start_process(data_dir or folder / "data", chosen, options)
         else:
-            running = start_in_thread(data_dir or folder / "data", chosen, config)
+            playing = ScriptedModel.from_data(dict(said)) if model is None else model  # no file to be parsed
+            running = start_in_thread(data_dir or folder / "data", playing, config)
         started.append(running)
         return running
 

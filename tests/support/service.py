@@ -47,11 +47,14 @@ HELLO: dict[str, Any] = {"default": {"reply": {"text": "Hello from the scripted 
 
 Rules = Mapping[str, Any]
 
+_DUMPER: Any = yaml.CSafeDumper if yaml.__with_libyaml__ else yaml.SafeDumper
+"""libyaml's writes rules in a tenth of the time."""
+
 
 def write_rules(folder: Path, rules: Rules) -> str:
     """Write rules of the scripted model into a file; returns the model specification that names it."""
     path = folder / "rules.yaml"
-    path.write_text(yaml.safe_dump(dict(rules)), encoding="utf-8")
+    path.write_text(yaml.dump(dict(rules), Dumper=_DUMPER), encoding="utf-8")
     return f"scripted:{path}"
 
 
