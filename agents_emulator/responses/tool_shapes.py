@@ -119,6 +119,13 @@ def _mcp(tool: Record, made: EngineTools, where: str) -> Record:
     }
 
 
+def _agent_to_agent(tool: Record, made: EngineTools, where: str) -> Record:
+    keys = ("base_url", "agent_card_path", "project_connection_id", "send_credentials_for_agent_card")
+    if not tool.get("base_url") and not tool.get("project_connection_id"):
+        raise missing_parameter(f"{where}.base_url")
+    return {"type": tool["type"], tool["type"]: {key: tool[key] for key in keys if key in tool}}
+
+
 def _nested(tool: Record, made: EngineTools) -> Record:
     """Return a tool that is nested in both wires."""
     kind = _NAMES.get(tool["type"], tool["type"])
@@ -137,6 +144,8 @@ _CONVERSIONS = {
     "file_search": _file_search,
     "code_interpreter": _code_interpreter,
     "mcp": _mcp,
+    "a2a": _agent_to_agent,
+    "a2a_preview": _agent_to_agent,
 }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from agents_emulator.models.base import ToolSpec
 from agents_emulator.store import Record
+from agents_emulator.tools.agent_to_agent import AgentToAgent, AgentToAgentPreview
 from agents_emulator.tools.azure_function import AzureFunction
 from agents_emulator.tools.base import Tool, ToolServices, ToolSetupError
 from agents_emulator.tools.browser import BrowserAutomation
@@ -29,6 +30,7 @@ TOOLS: dict[str, type[Tool]] = {
     for tool in (
         *(CodeInterpreter, OpenApi, ConnectedAgent, AzureFunction, McpServer, ComputerUse, BrowserAutomation),
         *(AzureAISearch, BingGrounding, BingCustomSearch, Sharepoint, Fabric, DeepResearch, WebSearch),
+        *(AgentToAgent, AgentToAgentPreview),
     )
 }
 """Tools that the service executes, or (computer use) asks for in their own way."""

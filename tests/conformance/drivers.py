@@ -28,6 +28,7 @@ from tests.conformance.checks import Finding
 from tests.conformance.rules import RULES, STORAGE, browsing, stock_level
 from tests.conformance.tool_scenarios import QUEUE_NAMES, QUEUES, Surroundings
 from tests.emulator.tools.test_openapi import serve
+from tests.support.a2a_server import OtherAgent
 from tests.support.azurite import STATE_DIR
 from tests.support.queue_function import FakeFunction
 from tests.support.service import start_in_thread, write_rules
@@ -107,6 +108,7 @@ class Drivers:
         return Surroundings(
             openapi=self._stack.enter_context(serve(app)),
             mcp=f"{self._stack.enter_context(serve(mcp))}/mcp",
+            a2a=self._stack.enter_context(serve(OtherAgent("1.0").app)),
         )
 
     @functools.cache  # noqa: B019

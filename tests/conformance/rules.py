@@ -35,6 +35,10 @@ TOOL_CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "deep_research": ("deep_research", {"query": "the price of oak"}),
     "browser_automation": ("browser_automation", {"query": "look up the price of oak"}),
     **{
+        kind: ("price_list", {"message": {"parts": [{"kind": "text", "text": "What does oak cost?"}]}})
+        for kind in ("a2a", "a2a_preview")
+    },
+    **{
         kind: (kind, {"query": "the price of oak boards"})
         for kind in (
             "azure_ai_search",
@@ -64,6 +68,8 @@ TOOL_ANSWERS: dict[str, str] = {
     "sharepoint_grounding": "40 euros",
     "fabric_dataagent": "40 euros",
     "web_search": "40 euros",
+    "a2a": "40 euros",
+    "a2a_preview": "40 euros",
 }
 """What the answer then holds: it could only come from the tool."""
 

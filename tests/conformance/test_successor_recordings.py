@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from agents_emulator.service import ServiceConfig
-from agents_emulator.tools.settings import StorageAccount, ToolSettings
+from agents_emulator.tools.settings import Connection, StorageAccount, ToolSettings
 from tests.conformance.successor.catalogue import NOT_SERVED, RECORDINGS
-from tests.emulator.helpers import Json, needs_recordings, recording
+from tests.emulator.helpers import Json, needs_recordings, parse_events, recording
 from tests.emulator.responses import (
     test_conversations,
     test_files_and_stores,
@@ -27,6 +27,8 @@ from tests.emulator.responses import (
     test_response_tools,
 )
 from tests.emulator.responses.helpers import RULES, Wire, calls_of, outputs, wire
+from tests.emulator.tools.test_openapi import serve
+from tests.support.a2a_server import OtherAgent
 from tests.support.azurite import StorageAddresses
 from tests.support.jails import needs_jail
 from tests.support.queue_function import FakeFunction
@@ -47,6 +49,7 @@ OF_THE_PREVIEW = {
 """Keys that come and go between recordings, and that the local service leaves out."""
 _KINDS = {"object", "type", "status", "role"}
 _ID = re.compile(r"^(resp|conv|msg|fc|fco|ci|cntr|cfile|ws)_\w+$")
+_ASKED = {"parts": [{"kind": "text", "text": "What can the secondary agent do?"}]}
 _PLAYED: list[Json] = [
     {
         "when": {"message": "15 plus 27", "tool_results": False},
@@ -68,6 +71,11 @@ _PLAYED: list[Json] = [
         "reply": {"tool_calls": [{"name": "queue_trigger", "arguments": {"location": "Seattle"}}]},
     },
     {"when": {"message": "in Seattle"}, "reply": {"text": "It is sunny."}},
+    {
+        "when": {"message": "the secondary agent do", "tool_results": False},
+        "reply": {"tool_calls": [{"name": "a2a2", "arguments": {"message": _ASKED}}]},
+    },
+    {"when": {"message": "the secondary agent do"}, "reply": {"text": "It knows prices."}},
     {"when": {"message": "very long story"}, "delay": 60, "reply": {"text": "Once upon a time."}},
 ]
 
@@ -362,10 +370,29 @@ def test_azure_function(service: Any, azurite: StorageAddresses) -> None:
         assert gone == {**deleted["ResponseBody"], "version": reference["version"]}
 
 
+@covers("v1_a2a_stream.json")
+def test_an_agent_of_others(service: Any) -> None:
+    [entry] = entries("v1_a2a_stream.json")
+    theirs = parse_events("".join(entry["ResponseBody"]))
+    other = OtherAgent()
+    # The recorded name of the function may be that of the connection, as it is here.
+    signed = Connection(value="s", header="x-key", hosts=("127.0.0.1",))
+    settings = ToolSettings(connections={"connections/a2a2": signed})
+    running = service(rules={"rules": _PLAYED}, config=ServiceConfig(tools=settings))
+    with serve(other.app) as origin, wire(running) as client:
+        tool = {"type": "a2a_preview", "base_url": origin, "project_connection_id": "connections/a2a2"}
+        client.agent("MyAgent", tools=[tool])
+        events = client.stream(**entry["RequestBody"])
+    about_calls = [event for event in events if event[0].startswith("response.output_item")][: len(theirs)]
+    assert [name for name, _ in about_calls] == [name for name, _ in theirs]
+    for (_, recorded), (_, mine) in zip(theirs, about_calls, strict=True):
+        agrees(recorded, mine)
+    assert json.loads(about_calls[1][1]["item"]["arguments"]) == {"message": _ASKED}
+    assert other.received[-1][0]["params"]["message"]["parts"] == _ASKED["parts"]
+
+
 def test_what_is_not_served_says_so(api: Wire) -> None:
     assert set(NOT_SERVED) < set(RECORDINGS)
-    answer = api.respond(input="hello", tools=[{"type": "a2a", "a2a_version": "1.0", "base_url": "http://x"}])
-    assert answer["error"]["code"] == "unsupported_tool"
     workflow = {"definition": {"kind": "workflow", "workflow": "x"}}
     error = api.call("POST", "/agents/flow/versions", workflow, status=400, **{"api-version": "v1"})["error"]
     assert "none of kind 'workflow'" in error["details"][0]["message"]

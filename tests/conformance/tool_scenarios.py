@@ -57,6 +57,8 @@ class Surroundings:
     """Origin of an HTTP server with prices."""
     mcp: str
     """Address of an MCP server that adds."""
+    a2a: str
+    """Origin of an agent that is asked by A2A, and knows a price."""
 
     FILE = "surroundings.json"
 

@@ -101,6 +101,8 @@ class Tools:
             "fabric_dataagent_preview": {kind: {"project_connections": [connection]}},
             "browser_automation": {kind: {"connection": connection}},
             "browser_automation_preview": {kind: {"connection": connection}},
+            "a2a": {"base_url": around.a2a, "a2a_version": "1.0"},
+            "a2a_preview": {"base_url": around.a2a},
         }
         assert engine in TOOL_ANSWERS, kind
         return {"type": kind, **details.get(kind, {})}
