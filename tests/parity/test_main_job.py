@@ -1,7 +1,7 @@
 """The main job of `make run` on both services: by the same command, and with the real small model.
 
-`make parity` runs it. The command has the scripted model; the small one, which takes seconds for each
-document, is asked in this process, about one of them.
+`make parity` runs it: the command with the scripted model and with the small one, which takes seconds for
+each document; the small one is also asked in this process, about one of them, where its turns may take long.
 """
 
 from __future__ import annotations
@@ -36,15 +36,16 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 PIPELINE = EXAMPLES / "pipeline.yaml"
 ONE = "credit-note-hexley-cn-94.txt"
 KINDS = (ServiceKind.CLASSIC, ServiceKind.RESPONSES)
+needs_weights = pytest.mark.skipif(weights_path() is None, reason="the weights are not installed: make setup")
 
 
-def job(service: str, folder: Path) -> list[Any]:
+def job(service: str, folder: Path, model: str) -> list[Any]:
     """Run the command of `make run`; returns its rows."""
     own = ("PREFECT_", "PROJECT_", "OPENAI_", "AGENT_TASKS_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(own)} | {
         "AGENT_TASKS_SERVICE": service,
         "AGENT_TASKS_STATE_DIR": str(folder / "state"),
-        "AGENT_TASKS_LOCAL_MODEL": write_rules(folder, main_rules()),
+        "AGENT_TASKS_LOCAL_MODEL": model,
         "AGENT_TASKS_START_TIMEOUT": "600",
         "AGENT_TASKS_KEEP_SERVERS": "0",
         **shared_cache(),
@@ -65,6 +66,13 @@ def job(service: str, folder: Path) -> list[Any]:
     return rows_of(folder)
 
 
+def answers_in(folder: Path) -> str:
+    """The questions of a run with their answers, as its report has them, without marks."""
+    report = (folder / "out" / "report.md").read_text(encoding="utf-8")
+    told: str = without_ids(report.partition("## Questions")[2].partition("\n## ")[0])
+    return told
+
+
 def rows_of(folder: Path) -> list[Any]:
     lines = (folder / "out" / "results.jsonl").read_text(encoding="utf-8").splitlines()
     return [without_ids(json.loads(line)) for line in lines]
@@ -73,14 +81,29 @@ def rows_of(folder: Path) -> list[Any]:
 def test_the_command_has_the_same_results_on_the_successor(tmp_path: Path) -> None:
     rows = {}
     for kind in KINDS:
-        (tmp_path / kind).mkdir()
-        rows[kind] = job(kind, tmp_path / kind)
+        (folder := tmp_path / kind).mkdir()
+        rows[kind] = job(kind, folder, write_rules(folder, main_rules()))
     statuses = [row["status"] for row in rows[ServiceKind.CLASSIC]]
     assert statuses.count("done") >= 12
     assert rows[ServiceKind.RESPONSES] == rows[ServiceKind.CLASSIC]
 
 
-@pytest.mark.skipif(weights_path() is None, reason="the weights are not installed: make setup")
+@needs_weights
+@pytest.mark.timeout(5400)  # minutes on a machine that has nothing else to do
+def test_the_command_has_the_same_results_with_the_small_model(tmp_path: Path) -> None:
+    rows, answers = {}, {}
+    for kind in KINDS:
+        (folder := tmp_path / kind).mkdir()
+        rows[kind] = job(kind, folder, "smollm2")
+        answers[kind] = answers_in(folder)
+    assert len(rows[ServiceKind.CLASSIC]) >= len(list((EXAMPLES / "documents").iterdir()))
+    assert sum(bool(row["fields"]) for row in rows[ServiceKind.CLASSIC]) >= 15
+    assert rows[ServiceKind.RESPONSES] == rows[ServiceKind.CLASSIC]
+    assert answers[ServiceKind.CLASSIC].count("### ") == 3
+    assert answers[ServiceKind.RESPONSES] == answers[ServiceKind.CLASSIC]
+
+
+@needs_weights
 async def test_the_small_model_gives_the_same_results_on_the_successor(
     service: ServiceFactory, tmp_path: Path
 ) -> None:
