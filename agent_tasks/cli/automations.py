@@ -51,7 +51,9 @@ def apply(
     again: it resumes. Applying them again changes nothing.
 
     With --notify the server tells people of runs that failed or crashed, that
-    left documents to them (NotAllDone), and that are late.
+    left documents to them (NotAllDone), and that are late; of budgets that come
+    to their end or are used up; and of what the flow `watch` finds: documents
+    that wait long for a person, calls that wait long in a queue.
 
     Silence has to be well above PREFECT_FLOWS_HEARTBEAT_FREQUENCY of the
     workers (180 seconds if not set, 30 at least).
@@ -81,6 +83,7 @@ async def _apply(flows: list[str] | None, silent: float, restarts: int, notify: 
         apply_automations,
         crash_silent_runs,
         find_block,
+        notify_of_news,
         notify_of_runs,
         restart_crashed_runs,
     )
@@ -89,7 +92,8 @@ async def _apply(flows: list[str] | None, silent: float, restarts: int, notify: 
     wanted = [crash_silent_runs(watched, silent), restart_crashed_runs(watched, restarts)]
     async with get_client() as client:
         if notify is not None:
-            wanted += notify_of_runs(await find_block(client, notify), watched)
+            told = await find_block(client, notify)
+            wanted += [*notify_of_runs(told, watched), *notify_of_news(told)]
         for applied in await apply_automations(client, wanted):
             say(f"{applied.outcome:<10} {applied.name}")
     return ExitCode.OK

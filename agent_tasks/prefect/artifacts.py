@@ -30,6 +30,7 @@ from agent_tasks.batch.writers import read_results, summary_line
 from agent_tasks.display import duration, visible
 from agent_tasks.logs import get_logger
 from agent_tasks.pipeline.loader import Pipeline, ShortPipeline
+from agent_tasks.prefect.events import BudgetNews
 from agent_tasks.steps.file.graph import to_svg, to_text
 
 logger = get_logger("agent_tasks.prefect.artifacts")
@@ -63,6 +64,7 @@ class ProgressArtifact:
 
     def __init__(self) -> None:
         self.batch: Batch | None = None
+        self._budget = BudgetNews()
 
     def watch(self, batch: Batch) -> None:
         """Show this batch."""
@@ -87,8 +89,12 @@ class ProgressArtifact:
                 if self.batch is not None and (text := _described(self.batch)) != told:
                     artifact = await _tell(self.batch, artifact, text)
                     told = text
+                if self.batch is not None:
+                    self._budget.look(self.batch)
                 await asyncio.sleep(UPDATE_SECONDS)
         finally:
+            if self.batch is not None:
+                self._budget.look(self.batch)
             if self.batch is not None and (text := _described(self.batch)) != told:
                 await _tell(self.batch, artifact, text)
 

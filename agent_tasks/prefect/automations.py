@@ -7,7 +7,8 @@ automations end that, for the flows that are named:
 - *restart*: a crashed flow run of a deployment is scheduled again, as the same flow run, and a worker takes
   it up. The journal makes that safe: what was done is not done again, what was begun is followed to its end.
 
-Others tell people of runs that they should know of: `notify_of_runs`.
+Others tell people of runs that they should know of (`notify_of_runs`), of budgets, and of what has waited for
+long (`notify_of_news`).
 
 The restart is bounded by the run's own count of runs. One crash may be told twice (two events): the restart
 fires once for each flow run and count.
@@ -30,6 +31,7 @@ from prefect.exceptions import ObjectNotFound
 
 from agent_tasks.batch.outcome_rules import NOT_ALL_DONE
 from agent_tasks.errors import ConfigurationError
+from agent_tasks.prefect.events import BUDGET_NEAR, BUDGET_REACHED, QUEUE_OLD, WAITING_LONG
 
 __all__ = [
     "FLOWS",
@@ -40,6 +42,7 @@ __all__ = [
     "apply_automations",
     "crash_silent_runs",
     "find_block",
+    "notify_of_news",
     "notify_of_runs",
     "restart_crashed_runs",
 ]
@@ -54,8 +57,9 @@ RESTARTS = 3
 """How often a flow run is started again."""
 
 _HEARTBEAT = "prefect.flow-run.heartbeat"
-_RUN = "prefect.resource.id"
+_RESOURCE = "prefect.resource.id"
 _COUNT = "prefect.run-count"
+_DAY = timedelta(days=1)
 _ONCE = timedelta(days=7)  # within which the same crash is not acted on again
 
 
@@ -89,9 +93,9 @@ def crash_silent_runs(flows: Sequence[str] = FLOWS, silent_seconds: float = SILE
         trigger=EventTrigger(
             after={_HEARTBEAT},
             expect={"prefect.flow-run.*"},  # any news of the run: it ended, it waits, it lives
-            match=ResourceSpecification({_RUN: ["prefect.flow-run.*"]}),
+            match=ResourceSpecification({_RESOURCE: ["prefect.flow-run.*"]}),
             match_related=_of(flows),
-            for_each={_RUN},
+            for_each={_RESOURCE},
             posture=Posture.Proactive,
             threshold=1,
             within=timedelta(seconds=silent_seconds),
@@ -118,10 +122,10 @@ def restart_crashed_runs(flows: Sequence[str] = FLOWS, restarts: int = RESTARTS)
         trigger=EventTrigger(
             expect={"prefect.flow-run.Crashed"},
             match=ResourceSpecification(
-                {_RUN: ["prefect.flow-run.*"], _COUNT: [str(count) for count in range(1, restarts + 1)]}
+                {_RESOURCE: ["prefect.flow-run.*"], _COUNT: [str(count) for count in range(1, restarts + 1)]}
             ),
             match_related=[*_of(flows), _ANY_DEPLOYMENT],
-            for_each={_RUN, _COUNT},
+            for_each={_RESOURCE, _COUNT},
             posture=Posture.Reactive,
             threshold=1,
             within=_ONCE,
@@ -149,9 +153,9 @@ def notify_of_runs(block: UUID, flows: Sequence[str] = FLOWS) -> list[Automation
             description=description,
             trigger=EventTrigger(
                 expect={f"prefect.flow-run.{state}" for state in states},
-                match=ResourceSpecification({_RUN: ["prefect.flow-run.*"]}),
+                match=ResourceSpecification({_RESOURCE: ["prefect.flow-run.*"]}),
                 match_related=_of(flows),
-                for_each={_RUN},
+                for_each={_RESOURCE},
                 posture=Posture.Reactive,
                 threshold=1,
                 within=timedelta(0),
@@ -170,6 +174,56 @@ def notify_of_runs(block: UUID, flows: Sequence[str] = FLOWS) -> list[Automation
     ]
 
 
+def notify_of_news(block: UUID) -> list[AutomationCore]:
+    """The automations that tell people of budgets, and of what has waited for long; once a day for each.
+
+    Args:
+        block: id of a notification block (`find_block`).
+    """
+    return [
+        AutomationCore(
+            name=f"agent-tasks: tell of {what}",
+            description=description,
+            trigger=EventTrigger(
+                expect=set(events),
+                match=ResourceSpecification({_RESOURCE: ["agent-tasks.*"]}),
+                for_each={_RESOURCE, "prefect.resource.name"},
+                posture=Posture.Reactive,
+                threshold=1,
+                within=_DAY,
+            ),
+            actions=[SendNotification(block_document_id=block, subject=subject, body=_NEWS)],
+        )
+        for what, events, subject, description in (
+            (
+                "budgets that come to their end",
+                (BUDGET_NEAR,),
+                "A budget comes to its end",
+                "Four fifths of a pipeline's budget are spent.",
+            ),
+            (
+                "budgets that are used up",
+                (BUDGET_REACHED,),
+                "A budget is used up",
+                "A run was stopped since its pipeline's budget is used up.",
+            ),
+            (
+                "what waits long for people",
+                (WAITING_LONG,),
+                "Documents wait for people",
+                "The flow `watch` has found documents or questions that wait for long.",
+            ),
+            (
+                "queues that nobody empties",
+                (QUEUE_OLD,),
+                "Calls of tools wait",
+                "The flow `watch` has found calls in queues that no Function App takes.",
+            ),
+        )
+    ]
+
+
+_NEWS = "{{ event.payload.said }}"
 _SUBJECT = "Flow runs:"
 _BODY = (
     "{{ flow.name }}, run {{ flow_run.name }}: {{ flow_run.state.name }}"

@@ -13,6 +13,7 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 
+from agent_tasks.batch.circuit_breaker import BudgetReachedError
 from agent_tasks.batch.context import Batch, batch_owner
 from agent_tasks.batch.observer import observed_by, observer
 from agent_tasks.batch.outcome_rules import NOT_ALL_DONE, OutcomeRule, TooManyNotDoneError, met, outcome_rules
@@ -30,6 +31,7 @@ from agent_tasks.prefect.batch_hooks import cancel_and_release, cancel_turns, no
 from agent_tasks.prefect.batch_tasks import PREFECT_STEPS
 from agent_tasks.prefect.blocks import AgentsProject, load_project
 from agent_tasks.prefect.cancellation_watch import Stop, is_cancelled, told_to_stop
+from agent_tasks.prefect.events import tell_of_the_budget
 from agent_tasks.prefect.hooks import end_owner
 from agent_tasks.prefect.project_flow import closed
 
@@ -85,7 +87,8 @@ async def document_batch(
         PipelineError: The pipeline file is not valid.
         ConfigurationError: Something that concerns all documents is wrong.
         JournalError: The journal cannot be used, or another process works on this batch.
-        BatchStoppedError: The service failed too often in a row.
+        BatchStoppedError: The service failed too often in a row, or the budget is used up
+            (BudgetReachedError).
     """
     with hearing_sigterm():
         rules = outcome_rules(fail_on, "fail_on"), outcome_rules(warn_on, "warn_on")
@@ -119,6 +122,9 @@ async def _run(
                 with observed_by(RunLog(get_run_logger(), observer())):
                     async with progress.shown():
                         summary = await run_batch(ws, plan, documents, out, steps=PREFECT_STEPS, watch=watch)
+            except BudgetReachedError as error:
+                tell_of_the_budget(plan.name, batch_owner(plan.name, Path(documents)), error)
+                raise
             except AllDocumentsFailedError as error:
                 await publish_artifacts(batches[0], error.summary, desk_url=desk)
                 return Failed(message=error.summary.headline(), data=error)

@@ -62,8 +62,8 @@ def test_a_schedule_starts_a_run_by_itself_and_who_waits_for_it_takes_no_process
         "schedules": [{"cron": "* * * * *", "timezone": "UTC", "active": True}],
         "parameters": ground.parameters("scheduled"),
     }
-    sweeping, pruning = yaml.safe_load(MAINTENANCE.read_text())["deployments"]
-    assert all(one["schedules"][0]["active"] for one in (sweeping, pruning))
+    sweeping, pruning, watching = yaml.safe_load(MAINTENANCE.read_text())["deployments"]
+    assert all(one["schedules"][0]["active"] for one in (sweeping, pruning, watching))
     pruning["schedules"] = [{"cron": "* * * * *", "timezone": "UTC", "active": True}]
     published["deployments"] += [sweeping, pruning]
     file = ground.folder / "prefect.yaml"

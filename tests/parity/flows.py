@@ -34,6 +34,7 @@ WITHOUT = {
     "examples/python/tools.py": "an agent as a tool of another one: the successor has no connected agents "
     "(refused with the remedy)",
     "flows/prune.py": "nothing is sent to a service: it works on the journal alone",
+    "flows/watch.py": "nothing is sent to a service: it looks at the journal and at queues",
 }
 """Programs that do not run on both, and why."""
 
