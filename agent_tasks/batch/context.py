@@ -131,6 +131,12 @@ def batch_owner(pipeline: str, folder: Path) -> str:
     return f"{pipeline}:{batch_key(pipeline, folder)[:12]}"
 
 
+def owner_of_part(owner: str, what: str) -> str:
+    """Owner of what is made for a document or question of a batch; the ledger holds 300 characters."""
+    whole = f"{owner}/{what}"
+    return whole if len(whole) <= 250 else f"{whole[:200]}~{operation_key('owner', what=what)[:16]}"
+
+
 def review_key(batch: str, document: str) -> str:
     """The id of a document at the review desk; also the key of the lease under which somebody looks at it."""
     return operation_key("review", batch=batch, document=document)
@@ -234,8 +240,7 @@ class Batch:
             what: The document or question.
             of: Another batch's owner.
         """
-        owner = f"{of or self.owner}/{what}"
-        return owner if len(owner) <= 250 else f"{owner[:200]}~{operation_key('owner', what=what)[:16]}"
+        return owner_of_part(of or self.owner, what)
 
     async def release(self, owner: str) -> None:
         """Delete what belongs to an owner and its parts, except for what is retained or waits for a person.

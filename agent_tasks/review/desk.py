@@ -50,6 +50,8 @@ class Desk:
     scope: str
     default_model: str | None = None
     """The model of agents that name none: a part of what identifies a pipeline."""
+    shows_content: bool = True
+    """Whether what was said in turns is shown (`AGENT_TASKS_SHOW_CONTENT`)."""
     _pipelines: dict[str, tuple[int, Pipeline]] = field(default_factory=dict)
     _rows: dict[tuple[str, str], tuple[dict[str, Any], DocumentRow]] = field(default_factory=dict)
 
@@ -149,7 +151,7 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
     model = default_model(settings)
     if settings.project_endpoint:
         async with open_workspace(settings) as ws:
-            yield Desk(ws.journal, ws.scope, model)
+            yield Desk(ws.journal, ws.scope, model, settings.show_content)
     else:
         async with Journal(settings.journal_url.get_secret_value()) as journal:
-            yield Desk(journal, local_scope(settings), model)
+            yield Desk(journal, local_scope(settings), model, settings.show_content)

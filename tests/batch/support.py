@@ -12,6 +12,7 @@ from typing import Any
 from agent_tasks.batch.records import BatchSummary
 from agent_tasks.batch.run import run_batch
 from agent_tasks.operations import Workspace
+from agent_tasks.operations.transcript_rules import NO_TRANSCRIPTS, TranscriptRules
 from agent_tasks.pipeline.loader import load_pipeline
 from tests.support.service import RunningService
 
@@ -126,6 +127,7 @@ class Bench:
     folder: Path
     pipeline: str = PIPELINE
     tools: str = TOOLS
+    transcripts: TranscriptRules = NO_TRANSCRIPTS
     documents: Path = field(init=False)
     out: Path = field(init=False)
     pipeline_file: Path = field(init=False)
@@ -149,6 +151,7 @@ class Bench:
     @asynccontextmanager
     async def workspace(self) -> AsyncIterator[Workspace]:
         async with Workspace.open(self.service.endpoint, None, self.journal_url, scope="test") as ws:
+            ws.transcripts = self.transcripts
             yield ws
 
     async def run(self) -> BatchSummary:

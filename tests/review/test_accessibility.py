@@ -19,7 +19,9 @@ from agent_tasks import review
 from agent_tasks.batch.run import run_batch
 from agent_tasks.errors import WaitingForPersonError
 from agent_tasks.operations import ask_person
+from agent_tasks.operations.transcript_rules import TranscriptRules
 from agent_tasks.pipeline.loader import load_pipeline
+from agent_tasks.review.turns import turns_of
 from tests.batch.support import Bench
 from tests.batch.test_waiting import LETTERS
 from tests.review.browser import TOO_WIDE, chromium, desk_open
@@ -66,6 +68,7 @@ def sheet() -> bytes:
 
 async def filled(batch: Bench) -> dict[str, str]:
     """Documents of each kind, decided on and not; a question of a step; ids by name."""
+    batch.transcripts = TranscriptRules(days=14)
     batch.write("paper.pdf", pdf(["Paper P-4 is unclear", "The sum is 44.00"]))
     batch.write("mail.eml", mail())
     batch.write("sheet.xlsx", sheet())
@@ -85,13 +88,15 @@ async def filled(batch: Bench) -> dict[str, str]:
     async with desk_of(batch) as desk:
         [question] = await review.list_questions(desk)
         items = {item.document: item for item in await review.list_items(desk)}
+        [*_, (turn, _)] = await turns_of(desk, items["text.txt"])
         await review.leave(desk, items["done.txt"], by="Bob", note="Ask Cleo.")
         await review.correct(desk, items["done.txt"], {"total": "44.00"}, by="Ann", note="As it says.")
         back = items["back.txt"]
         made = await review.reject(desk, back, by="Ann")
         await review.undo(desk, made, by="Bob")
         await review.send_back(desk, back, "extract", by="Ann", note=LONG)
-    return {"question": question.key, **{name: item.key for name, item in items.items()}}
+    turn_of = {"turn": f"{items['text.txt'].key}/turns/{turn.key}"}
+    return {"question": question.key, **{name: item.key for name, item in items.items()}, **turn_of}
 
 
 @contextmanager

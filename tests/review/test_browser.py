@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from agent_tasks.operations.transcript_rules import TranscriptRules
 from tests.batch.support import Bench
 from tests.review.browser import TOO_WIDE, chromium, desk_open, press
 from tests.review.support import unclear
@@ -30,6 +31,7 @@ def test_a_clerk_at_the_desk(
     assert callable(bench)
     batch: Bench = bench()
     batch.write("invoice.pdf", pdf(["Paper P-4 is unclear", "The sum is 44.00"]))
+    batch.transcripts = TranscriptRules(days=14)
     batch.write("hostile.txt", f"Paper P-4 is unclear {SCRIPT}")
     asyncio.run(unclear(batch))
     with (
@@ -79,6 +81,18 @@ def test_a_clerk_at_the_desk(
         page.wait_for_selector("mark")
         assert page.title().startswith("hostile.txt")
         assert page.locator(".text img, .text script").count() == 0
+        page.click(".said-turns a >> text=extract")
+        page.wait_for_selector("text=Prompt")
+        said = page.inner_text("main")
+        assert "Paper P-4 is unclear <img src=/gone" in said
+        assert '"total": 999.0' in said
+        assert page.title().startswith("extract of hostile.txt")
+        assert page.locator("main img, main script").count() == 0
+        page.screenshot(path=tmp_path / "turn.png")
+        page.set_viewport_size({"width": 420, "height": 900})
+        assert page.evaluate(TOO_WIDE) <= 0
+        page.set_viewport_size(WIDE)
+        page.click("#document")
         press(page, "s")
         page.keyboard.type("Look at the sum.")
         press(page, "Escape")

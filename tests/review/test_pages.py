@@ -11,6 +11,7 @@ import pytest
 
 from agent_tasks import review
 from agent_tasks.errors import ConfigurationError
+from agent_tasks.operations.transcript_rules import TranscriptRules
 from agent_tasks.review.web.access import COOKIE, LEAST_TOKEN, Access, access_of
 from tests.batch.support import Bench
 from tests.batch.test_waiting import LETTERS
@@ -202,3 +203,37 @@ def test_elsewhere_it_is_refused_without_sign_in_and_tls(
             "0.0.0.0", person="Ann", people=people, names=names,  # noqa: S104
             has_tls=bool(given.get("has_tls")), is_behind_proxy=False,
         )  # fmt: skip
+
+
+async def test_what_was_said_about_a_document_is_shown_as_text_to_those_who_are_signed_in(
+    bench: MakeBench,
+) -> None:
+    batch = bench()
+    batch.transcripts = TranscriptRules(days=14)
+    batch.write("b.txt", f"Paper P-4 is unclear: <b>44.00</b> password=hunter22 {'x' * 30_000}")
+    batch.write("c.txt", "Paper P-4 is unclear, 45.00")
+    await batch.run()
+    async with desk_of(batch) as desk, browser_of(desk) as ann:
+        items = {item.document: item.key for item in await review.list_items(desk)}
+        page = await ann.get(f"/items/{items['b.txt']}")
+        extract, *_ = re.findall(r'href="(/items/[0-9a-f]+/turns/[0-9a-f]+)"', page)
+        said = await ann.get(extract)
+        assert "Paper P-4 is unclear: &lt;b&gt;44.00&lt;/b&gt; password=" in said
+        assert "hunter22" not in said
+        assert "... (the rest is not shown)" in said
+        assert "x" * 20_001 not in said
+        assert "&#34;total&#34;: 999.0" in said
+        # A turn is found beside its own document only, and by nobody who is not signed in.
+        turn = extract.rpartition("/")[2]
+        for path in (f"/items/{items['c.txt']}/turns/{turn}", f"/items/{items['b.txt']}/turns/{turn[:12]}"):
+            assert "Nothing is kept of a turn" in (await ann.http.get(path)).text
+        ann.http.cookies.clear()
+        stranger = await ann.http.get(extract)
+        assert stranger.status_code == 401
+        assert "44.00" not in stranger.text
+    async with desk_of(batch) as desk, browser_of(desk) as ann:
+        desk.shows_content = False
+        hidden = await ann.get(extract)
+        assert "What was said is not shown" in hidden
+        assert "44.00" not in hidden
+        assert "999.0" not in hidden

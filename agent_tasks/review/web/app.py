@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from agent_tasks.display import moment
+from agent_tasks.display import duration, moment
 from agent_tasks.documents.content import DocumentContent
 from agent_tasks.documents.reading_pool import shared_pool
 from agent_tasks.errors import AgentTasksError, ConfigurationError, DecisionError, DocumentError
@@ -26,10 +26,11 @@ from agent_tasks.journal import DecisionRecord, DecisionState, Lease, Review, Re
 from agent_tasks.review import decisions, questions
 from agent_tasks.review.desk import Desk
 from agent_tasks.review.items import Filter, Item, find_item, history, item_key, list_items
+from agent_tasks.review.turns import find_turn, turns_of
 from agent_tasks.review.values import Shape, shape_of
 from agent_tasks.review.web.access import COOKIE, HEADERS, Access, Person
 from agent_tasks.review.web.publisher import Publisher
-from agent_tasks.review.web.views import full_page, left_out, pages_of, text_of, values_of
+from agent_tasks.review.web.views import full_page, left_out, pages_of, said_in_turn, text_of, values_of
 from agent_tasks.settings import Settings
 
 __all__ = ["create_app"]
@@ -40,6 +41,8 @@ PAGE = 100
 """Documents on a page of the queue."""
 MAX_QUESTIONS = 200
 """Of flows, that the queue shows."""
+MAX_CALLS = 100
+"""Calls of tools, and citations, of a turn that its page shows."""
 _FILTERS = ("pipeline", "reason", "field", "hours")
 _OPEN = ("/static/", "/enter", "/sign-in")  # what nobody has to be signed in for
 _SAID = {
@@ -73,6 +76,7 @@ def create_app(desk: Desk, access: Access) -> Starlette:
             Route("/sign-out", pages.signed_in(pages.sign_out), methods=["POST"]),
             Route("/items/{key}", pages.signed_in(pages.item)),
             Route("/items/{key}/pages/{page:int}.png", pages.signed_in(pages.picture)),
+            Route("/items/{key}/turns/{turn}", pages.signed_in(pages.turn)),
             Route("/items/{key}/decide", pages.signed_in(pages.decide), methods=["POST"]),
             Route("/items/{key}/hold", pages.signed_in(pages.hold), methods=["POST"]),
             Route("/questions/{key}", pages.signed_in(pages.question)),
@@ -98,7 +102,7 @@ class _Pages:
             loader=jinja2.FileSystemLoader(_HERE / "templates"), autoescape=True, trim_blocks=True,
             lstrip_blocks=True, undefined=jinja2.StrictUndefined,
         )  # fmt: skip
-        self._templates.filters.update(moment=moment, age=_age)
+        self._templates.filters.update(moment=moment, age=_age, took=duration, said=said_in_turn)
 
     # --- what stands before every request -----------------------------------------------------------------
 
@@ -254,6 +258,7 @@ class _Pages:
             holder=holder,
             problems=problems,
             past=await history(self.desk, item),
+            turns=await turns_of(self.desk, item),
             said=_SAID,
             following=following[0] if following else None,
             left=len(following),
@@ -277,6 +282,21 @@ class _Pages:
         except (DocumentError, ConfigurationError) as error:
             trouble.append(str(error))
         return shape, content, list(dict.fromkeys(trouble))
+
+    async def turn(self, request: Request, person: Person) -> Response:
+        """What was said in a turn about a document."""
+        item = await find_item(self.desk, request.path_params["key"])
+        kept, body = await find_turn(self.desk, item, request.path_params["turn"])
+        return self._page(
+            "turn.html",
+            person=person,
+            item=item,
+            kept=kept,
+            body=body,
+            shows_content=self.desk.shows_content,
+            query=_query(_chosen(request.query_params)),
+            most=MAX_CALLS,
+        )
 
     async def picture(self, request: Request, person: Person) -> Response:
         """A page of a document."""

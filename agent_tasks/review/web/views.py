@@ -12,13 +12,27 @@ from agent_tasks.batch.records import DocumentRow
 from agent_tasks.documents.content import Box, DocumentContent, Place
 from agent_tasks.documents.grounding import FieldGrounding, GroundingStatus
 from agent_tasks.documents.place_pictures import has_pictures
+from agent_tasks.redaction import redacted
 from agent_tasks.review.values import Shape
 
-__all__ = ["Frame", "Mark", "Page", "Value", "full_page", "left_out", "pages_of", "text_of", "values_of"]
+__all__ = [
+    "Frame",
+    "Mark",
+    "Page",
+    "Value",
+    "full_page",
+    "left_out",
+    "pages_of",
+    "said_in_turn",
+    "text_of",
+    "values_of",
+]
 
 MAX_PAGES = 60
 MAX_TEXT = 300_000
 """Characters of a document's text that a page shows."""
+MAX_SAID = 20_000
+"""Characters of a text of a turn that its page shows."""
 
 _LONG = 60  # characters from which a value has a field of several lines
 
@@ -203,3 +217,9 @@ def text_of(row: DocumentRow, content: DocumentContent, values: list[Value]) -> 
         at = end
     plain(end_of_text)
     return pieces
+
+
+def said_in_turn(text: str) -> str:
+    """A text of a turn as its page shows it: without secrets, and not endless."""
+    shown = redacted(text[: 2 * MAX_SAID])
+    return shown if len(shown) <= MAX_SAID else f"{shown[:MAX_SAID]}... (the rest is not shown)"
