@@ -15,6 +15,7 @@ from agent_tasks.batch.budget import Budget
 from agent_tasks.batch.circuit_breaker import BudgetReachedError, CircuitBreaker
 from agent_tasks.batch.observer import observer
 from agent_tasks.batch.records import MAX_LISTED, DocumentRow, DocumentStatus, RowInBrief
+from agent_tasks.client import Resent
 from agent_tasks.errors import (
     AgentTasksError,
     ConfigurationError,
@@ -70,12 +71,24 @@ class Tally:
     """Attempts after the first of their turns."""
     throttled: int = 0
     """Attempts that the service ended because too much was asked of it."""
+    resent: Resent = field(default_factory=Resent)
+    """Requests that the client sent again by itself, of turns and of all else."""
     usage: Usage = field(default_factory=Usage)
     in_flight: dict[str, tuple[str, float]] = field(default_factory=dict)
     """Documents that are worked on: the step, and since when (seconds of the monotonic clock)."""
     ends: deque[float] = field(default_factory=lambda: deque(maxlen=_LOOKED_BACK))
     """When the latest documents were finished (likewise), those of an earlier run left out."""
     reasons: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def asked_again(self) -> int:
+        """What was asked of the service again, attempts and requests."""
+        return self.repeated + self.resent.requests
+
+    @property
+    def all_throttled(self) -> int:
+        """Of that, what was throttled before."""
+        return self.throttled + self.resent.throttled
 
     def count_document(self, row: DocumentRow | RowInBrief, *, reused: bool, by_other: bool) -> None:
         """Count a document that has its state: by this worker now, by another one, or by an earlier run."""

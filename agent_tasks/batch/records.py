@@ -131,7 +131,11 @@ class AnsweredBy(_Record):
     attempts: int = 1
     """How often the service was asked; 1 unless it was throttled, failed or expired."""
     throttled: int = 0
-    """How often it was throttled."""
+    """How many of these were throttled."""
+    resent: int = 0
+    """How many requests the client has sent again by itself meanwhile, after 429, 5xx or Retry-After."""
+    resent_throttled: int = 0
+    """How many of them were throttled (429)."""
 
 
 class DocumentRow(_Record):
@@ -194,7 +198,7 @@ class DocumentRow(_Record):
         self.step_usage[turn.step] = self.step_usage.get(turn.step, Usage()) + result.usage
         self.answered_by[turn.step] = AnsweredBy(
             agent=turn.agent, model=turn.model, seconds=turn.seconds, attempts=turn.attempts,
-            throttled=result.throttled,
+            throttled=result.throttled, resent=result.resent, resent_throttled=result.resent_throttled,
         )  # fmt: skip
         self.tool_calls += shortened(result.tool_calls)
         self.ids[turn.step] = result.turn_id
@@ -282,9 +286,10 @@ class BatchSummary(_Record):
     cost_total: Cost | None = None
     """The same in money, by the prices of today."""
     repeated: int = 0
-    """Attempts that were made now because an earlier one was throttled, failed or expired."""
+    """What was asked again now: attempts at turns after one that was throttled, failed or expired, and
+    requests that the client sent again by itself."""
     throttled: int = 0
-    """Of the attempts before them, those that were throttled."""
+    """Of what went before them, what was throttled."""
     budget: str | None = None
     """What is spent of the pipeline's budget, such as `4.21 of 5.00 USD`; None: it has none."""
     seconds: float = 0.0

@@ -36,6 +36,7 @@ from agent_tasks.batch.writers import (
     write_report,
     write_results,
 )
+from agent_tasks.client import Resent, counting_resent
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.documents.discovery import DocumentFile, discover
 from agent_tasks.errors import AgentTasksError, DocumentError, JournalError
@@ -142,8 +143,8 @@ async def run_batch(
             (BudgetReachedError).
         AllDocumentsFailedError: There were documents and none gave a result; the results are written.
     """
-    with _old_objects_left_alone():
-        return await _run_batch(ws, pipeline, Path(documents), Path(out), steps, watch, origin)
+    with _old_objects_left_alone(), counting_resent() as resent:
+        return await _run_batch(ws, pipeline, Path(documents), Path(out), steps, watch, origin, resent)
 
 
 async def _run_batch(
@@ -154,6 +155,7 @@ async def _run_batch(
     steps: Steps,
     watch: Callable[[Batch], None] | None,
     origin: Origin | None,
+    resent: Resent,
 ) -> BatchSummary:
     started = time.monotonic()
     prepare_folder(out, documents=folder)
@@ -165,7 +167,7 @@ async def _run_batch(
         await batch.budget.look()
     if origin is not None:
         files = [file for file in files if await _is_unchanged(batch, origin, file)]
-    batch.tally.total = len(files)
+    batch.tally.total, batch.tally.resent = len(files), resent
     await ws.journal.batches.note(ws.scope, _where(batch))
     if watch is not None:
         watch(batch)
@@ -312,8 +314,8 @@ def _summary(batch: Batch, answers: list[AnswerRow], warnings: list[str]) -> Bat
         turns=batch.tally.turns,
         turns_reused=batch.tally.turns_reused,
         usage=batch.tally.usage,
-        repeated=batch.tally.repeated,
-        throttled=batch.tally.throttled,
+        repeated=batch.tally.asked_again,
+        throttled=batch.tally.all_throttled,
         budget=batch.budget.text() if batch.budget is not None else None,
         reasons=batch.tally.reasons,
         results=str(batch.out / "results.jsonl"),

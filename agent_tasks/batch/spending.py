@@ -23,9 +23,9 @@ class Spent:
     seconds: float = 0.0
     turns: int = 0
     repeated: int = 0
-    """Attempts after the first of their turns."""
+    """Attempts after the first of their turns, and requests that the client sent again by itself."""
     throttled: int = 0
-    """Attempts that the service ended because too much was asked of it."""
+    """Those of them that came after too much was asked of the service."""
     _sum: UsageSum = field(default_factory=UsageSum)
 
     @property
@@ -66,7 +66,12 @@ class Spending:
             if who is None:
                 spent.add(usage)
             else:
-                spent.add(usage, seconds=who.seconds, repeated=who.attempts - 1, throttled=who.throttled)
+                spent.add(
+                    usage,
+                    seconds=who.seconds,
+                    repeated=who.attempts - 1 + who.resent,
+                    throttled=who.throttled + who.resent_throttled,
+                )
 
     def add_answers(self, answers: Iterable[AnswerRow]) -> None:
         """Add answers to questions about all documents."""

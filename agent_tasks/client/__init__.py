@@ -16,6 +16,7 @@ from agent_tasks.client._sync.run_streams import RunStream
 from agent_tasks.client.functions import CallableTools
 from agent_tasks.client.gate import Gate, current_gate, guarded_by
 from agent_tasks.client.instrumentation import Instrumentation, OperationObserver, set_instrumentation
+from agent_tasks.client.resending import Resent, counting_resent
 from agent_tasks.wire import StreamEvent
 
 __all__ = [
@@ -32,11 +33,13 @@ __all__ = [
     "Gate",
     "Instrumentation",
     "OperationObserver",
+    "Resent",
     "ResponsesClient",
     "RetryPolicy",
     "RunStream",
     "StreamEvent",
     "Timeouts",
+    "counting_resent",
     "current_gate",
     "ended_error",
     "failure",

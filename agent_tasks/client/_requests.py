@@ -23,7 +23,14 @@ from tenacity.stop import stop_base
 from agent_tasks.bounded import TooLargeError
 from agent_tasks.client._options import RetryPolicy
 from agent_tasks.client._uploads import Upload
-from agent_tasks.errors import AgentTasksError, InvalidAnswerError, ServiceError, TransportError
+from agent_tasks.client.resending import count_resent
+from agent_tasks.errors import (
+    AgentTasksError,
+    InvalidAnswerError,
+    RateLimitedError,
+    ServiceError,
+    TransportError,
+)
 
 # Raised by httpx before any byte of the request has left.
 _NOT_SENT = (
@@ -129,4 +136,6 @@ class RetryWait:
         error = state.outcome.exception() if state.outcome is not None else None
         asked = error.retry_after if isinstance(error, AgentTasksError) else None
         # Spread, so that many workers which were told the same time do not come back together.
-        return self._own(state) if asked is None else asked + self._spread(state)
+        pause = self._own(state) if asked is None else asked + self._spread(state)
+        count_resent(pause, throttled=isinstance(error, RateLimitedError))
+        return pause

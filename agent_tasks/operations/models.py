@@ -134,6 +134,10 @@ class TurnResult(_Model):
     """How many turns the service was asked for until this one (1 unless some failed)."""
     throttled: int = 0
     """How many of the attempts before it were throttled."""
+    resent: int = 0
+    """How many requests of its the client has sent again by itself, such as after 429, 5xx or Retry-After."""
+    resent_throttled: int = 0
+    """How many of them because too much was asked of the service (429)."""
     seconds: float = 0.0
     """How long it took the worker that had the answer, all its attempts together."""
     reused: bool = False

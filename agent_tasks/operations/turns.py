@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from agent_tasks.backends.base import Citation, TurnEnded
+from agent_tasks.client import Resent, counting_resent
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.detaching import is_detaching
 from agent_tasks.errors import AgentTasksError
@@ -138,11 +139,14 @@ async def _carried_out(
     began = time.monotonic()
     attempts = Attempts(ws, turn, held, tools=tools, on_text=on_text)
     agent = turn.agent
-    with agent_span(agent.id, agent.name, prompt=turn.prompt, step=turn.step, owner=turn.owner) as span:
+    with (
+        counting_resent() as resent,
+        agent_span(agent.id, agent.name, prompt=turn.prompt, step=turn.step, owner=turn.owner) as span,
+    ):
         try:
             async with asyncio.timeout(turn.deadline):
                 ended = await attempts.to_an_answer()
-                result = await _committed(ws, turn, attempts, ended, began, may_call=bool(tools))
+                result = await _committed(ws, turn, attempts, ended, began, resent, may_call=bool(tools))
         except TimeoutError:
             given_up = await attempts.give_up()
             await keep_failure(ws, turn, attempts.operation.key, given_up, attempts.usage)
@@ -168,7 +172,14 @@ async def _carried_out(
 
 
 async def _committed(
-    ws: Workspace, turn: TurnSpec, attempts: Attempts, ended: TurnEnded, began: float, *, may_call: bool
+    ws: Workspace,
+    turn: TurnSpec,
+    attempts: Attempts,
+    ended: TurnEnded,
+    began: float,
+    resent: Resent,
+    *,
+    may_call: bool,
 ) -> TurnResult:
     """The result of the attempt that gave the answer, committed."""
     key = attempts.operation.key
@@ -192,6 +203,8 @@ async def _committed(
         ],
         attempts=attempts.operation.attempt,
         throttled=attempts.failures.throttled,
+        resent=resent.requests,
+        resent_throttled=resent.throttled,
         seconds=round(time.monotonic() - began, 2),
     )
     crash_point("turn.ended")

@@ -106,8 +106,10 @@ def _described(batch: Batch) -> str:
     counts = ", ".join(counted(count, status) for status, count in tally.by_status.items() if count)
     if batch.budget is not None:
         money += f" (budget: {batch.budget.text()})"
-    if tally.repeated:
-        money += f"; tried again {tally.repeated:,} times, {tally.throttled:,} of them throttled"
+    if tally.asked_again:
+        waited = f", {duration(tally.resent.seconds)} waited for that" if tally.resent.requests else ""
+        again = f"{tally.asked_again:,} times, {tally.all_throttled:,} of them throttled{waited}"
+        money += f"; tried again {again}"
     return (
         f"{tally.finished} of {tally.total} documents ({counts or 'none finished yet'}); "
         f"{tally.turns} turns, {tally.usage.total_tokens:,} tokens{money}"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
+
+import httpx
 
 from agent_tasks.batch.records import BatchSummary
 from agent_tasks.batch.run import run_batch
 from agent_tasks.operations import read_prices
 from agent_tasks.pipeline.loader import load_pipeline
-from tests.batch.support import Bench
+from tests.batch.support import SMALL, Bench
 
 MakeBench = Callable[..., Bench]
 
@@ -114,3 +117,20 @@ steps:
     assert set(row["step_usage"]["one"]["models"]) == {"small", "big"}
     assert row["step_usage"]["one"] == row["usage"]
     assert Decimal(row["cost"]["amounts"]["USD"]) == _amount(row["usage"])
+
+
+async def test_what_the_client_sends_again_by_itself_is_counted(bench: MakeBench) -> None:
+    batch = bench(pipeline=SMALL)
+    batch.write("1.txt", "Paper P-1 of 2026-03-01, total 10.5")
+    throttled = {"status": 429, "retry_after": 0}
+    rules = [
+        {"when": {"method": "POST", "path": "/assistants"}, "then": throttled, "count": 1},
+        {"when": {"operation": "runs.create_thread_and_run"}, "then": throttled, "count": 2},
+    ]
+    async with httpx.AsyncClient(base_url=batch.service.origin) as http:
+        (await http.put("/_emulator/faults", json={"rules": rules})).raise_for_status()
+    summary = await batch.run()
+    answered = batch.rows()["1.txt"]["answered_by"]["extract"]
+    assert (answered["attempts"], answered["resent"], answered["resent_throttled"]) == (1, 2, 2)
+    assert (summary.repeated, summary.throttled) == (3, 3)  # the agent's too
+    assert re.search(r"\| extract \| \d \| 2 \| 2 \|", (batch.out / "report.md").read_text())

@@ -15,6 +15,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 
 from agent_tasks.batch.context import Batch, Tally, batch_key
 from agent_tasks.batch.records import DocumentStatus
+from agent_tasks.client import Resent
 from agent_tasks.operations import NO_PRICES, Usage
 from agent_tasks.prefect.artifacts import _described
 from agent_tasks.prefect.blocks import AgentsProject
@@ -105,11 +106,12 @@ async def test_each_question_of_an_operator_has_its_answer(
 
 def _batch(tally: Tally) -> Batch:
     workspace = SimpleNamespace(prices=NO_PRICES)
-    return cast("Batch", SimpleNamespace(tally=tally, ws=workspace))
+    return cast("Batch", SimpleNamespace(tally=tally, ws=workspace, budget=None))
 
 
 def test_a_run_says_what_it_works_on_how_fast_and_how_long_still() -> None:
     tally = Tally(total=100, finished=40, turns=80, repeated=3, throttled=2, usage=Usage(total_tokens=12_000))
+    tally.resent = Resent(requests=4, throttled=1, seconds=75)
     tally.by_status[DocumentStatus.DONE] = 40
     now = time.monotonic()
     tally.ends.extend(now - 60 + 3 * number for number in range(21))  # one each three seconds
@@ -117,7 +119,7 @@ def test_a_run_says_what_it_works_on_how_fast_and_how_long_still() -> None:
         tally.in_flight[f"{number}.txt"] = "extract", now - 20 + number
     text = _described(_batch(tally))
     assert "40 of 100 documents (40 done); 80 turns, 12,000 tokens" in text
-    assert "tried again 3 times, 2 of them throttled" in text
+    assert "tried again 7 times, 3 of them throttled, 1 min 15 s waited for that" in text
     assert re.search(r"(19\.\d|20(\.\d)?) documents a minute, about 3 min \d+ s left", text), text
     assert re.search(r"Running now: 0\.txt \(extract, 2\d s\), .*4\.txt \(.*, and 2 more$", text), text
 
