@@ -37,7 +37,7 @@ WAITING_LONG = "agent-tasks.waiting.long"
 """Something has waited for a person for long."""
 
 
-def tell(event: str, resource: str, name: str, said: str, **facts: Any) -> None:
+def tell(event: str, resource: str, name: str, said: str, **numbers: Any) -> None:
     """Send an event; a server that can't be told fails nothing.
 
     Args:
@@ -45,13 +45,13 @@ def tell(event: str, resource: str, name: str, said: str, **facts: Any) -> None:
         resource: what it is about: the id of a resource.
         name: that for people.
         said: what has happened, in words for people; on one line, since texts from outside may be in it.
-        facts: the same in numbers.
+        numbers: the same in numbers.
     """
     try:
         emit_event(
             event,
             {"prefect.resource.id": resource, "prefect.resource.name": one_line(name)},
-            payload={"said": one_line(said), **facts},
+            payload={"said": one_line(said), **numbers},
         )
     except Exception as error:  # what it is about goes on
         logger.warning("The Prefect server was not told of %s: %s", event, error)
