@@ -26,6 +26,7 @@ __all__ = ["init_folder"]
 PIPELINE, TRUTH, FIRST = "pipeline.yaml", "truth.jsonl", "first"
 FIRST_DOCUMENTS = 10
 _SAMPLE, _SMALL_SAMPLE = 6_000, 700  # characters of a sample that a model is shown; the small one reads few
+_SMALL_ANSWER = 700  # tokens of its proposal
 _INSTRUCTIONS = (
     "You plan how documents are read by programs. You see samples. Say which kinds of documents they are, "
     "and which values a program should copy from each kind: those that matter to the person who works with "
@@ -76,7 +77,7 @@ def init_folder(documents: Path, *, out: Path, samples: int, run: bool) -> ExitC
         run: Whether the first documents are worked on.
 
     Raises:
-        ConfigurationError: A folder is not usable, or what the model proposes is not; nothing was written.
+        ConfigurationError: A folder is not usable; nothing was written.
     """
     from agent_tasks.cli.interrupts import run_interruptible
     from agent_tasks.local.servers import use_prefect_environment
@@ -99,11 +100,13 @@ async def _init(settings: Settings, folder: Path, places: _Places, samples: int,
         is_small = not settings.service_endpoint and settings.local_model_name.startswith("smollm2")
         chosen = _spread(found, samples)
         texts = await _read(chosen, _SMALL_SAMPLE if is_small else _SAMPLE)
-        proposal = await _proposed(ws, texts, model)
+        proposal, left_out = await _proposed(ws, texts, model, is_small=is_small)
         name = _slug(folder)
-        text = _pipeline_text(proposal, name, list(texts), model or settings.local_model_name)
+        asked = model or settings.local_model_name
+        text, proposal = _pipeline_text(proposal, name, list(texts), asked, left_out)
         await asyncio.to_thread(_write, places.pipeline, text)
         say(f"Written: {places.pipeline}")
+        run = _say_what_was_found(places, proposal, left_out, run=run)
         if is_small:
             say(_WEAK, style="yellow")
         first = found[:FIRST_DOCUMENTS]
@@ -163,27 +166,31 @@ async def _read(chosen: Sequence[DocumentFile], most: int) -> dict[str, str]:
     return texts
 
 
-async def _proposed(ws: Workspace, texts: dict[str, str], model: str | None) -> Proposal:
-    from agent_tasks.errors import AnswerInvalidError
+async def _proposed(
+    ws: Workspace, texts: dict[str, str], model: str | None, *, is_small: bool
+) -> tuple[Proposal, list[str]]:
+    """What the model proposes, as far as it can be used, and what of it can't, in words."""
+    from agent_tasks.errors import AnswerInvalidError, RunIncompleteError
     from agent_tasks.operations import content_hash, release_owner
-    from agent_tasks.pipeline.proposal import Proposal
+    from agent_tasks.pipeline.proposal import BLANK, Proposal, ShortProposal, usable
     from agent_tasks.steps import Agent
     from agent_tasks.steps.session import Session
 
-    planner = Agent("planner", instructions=_INSTRUCTIONS, answer=Proposal)
+    kind = ShortProposal if is_small else Proposal
+    most = _SMALL_ANSWER if is_small else None
+    planner = Agent("planner", instructions=_INSTRUCTIONS, answer=kind, max_completion_tokens=most)
     shown = "\n\n".join(f"Document {name}:\n{text}" for name, text in texts.items())
     session = Session(ws, owner="init", run=content_hash(shown)[:16], model=model)
     try:
-        return (await planner.ask(shown, session=session)).value
+        found, left_out = usable((await planner.ask(shown, session=session)).value)
     except AnswerInvalidError as error:
-        raise ConfigurationError(
-            f"What the model proposes is no proposal of fields: {'; '.join(error.problems[:3])}. Nothing was "
-            "written. Try again with a larger model (MODEL_DEPLOYMENT_NAME), or write the file yourself: "
-            "docs/pipeline.md."
-        ) from error
+        return BLANK, [f"all of it, since it is no proposal of fields: {'; '.join(error.problems[:3])}"]
+    except RunIncompleteError:
+        return BLANK, ["all of it, since it came to no end"]
     finally:
         await session.end()
         await release_owner(ws, session.root)
+    return (found, left_out) if found is not None else (BLANK, [*left_out, "the rest, which names no field"])
 
 
 def _slug(folder: Path) -> str:
@@ -191,26 +198,49 @@ def _slug(folder: Path) -> str:
     return name or "documents"
 
 
-def _pipeline_text(proposal: Proposal, name: str, samples: list[str], model: str) -> str:
-    """The file, which is read once before it is written: what is proposed has to be a pipeline."""
+def _pipeline_text(
+    proposal: Proposal, name: str, samples: list[str], model: str, left_out: list[str]
+) -> tuple[str, Proposal]:
+    """The file, which is read once before it is written: what is proposed has to be a pipeline.
+
+    Returns:
+        The text and what is in it: the proposal, or none where it is no pipeline (which `left_out` is told).
+    """
     import tempfile
 
     from agent_tasks.errors import PipelineError
     from agent_tasks.pipeline.loader import load_pipeline
-    from agent_tasks.pipeline.proposal import written
+    from agent_tasks.pipeline.proposal import BLANK, written
 
-    text = written(proposal, name=name, samples=samples, model=model)
+    text = written(proposal, name=name, samples=samples, model=model, left_out=left_out)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / PIPELINE
         path.write_text(text, encoding="utf-8")
         try:
             load_pipeline(path, default_model=model)
         except PipelineError as error:
-            raise ConfigurationError(
-                f"What the model proposes is no pipeline: {error}. Nothing was written. Try again, or write "
-                "the file yourself: docs/pipeline.md."
-            ) from error
-    return text
+            if proposal is BLANK:
+                raise
+            left_out.append(f"all fields, since they are no pipeline: {error.message}")
+            return _pipeline_text(BLANK, name, samples, model, left_out)
+    return text, proposal
+
+
+def _say_what_was_found(places: _Places, proposal: Proposal, left_out: list[str], *, run: bool) -> bool:
+    """Say what the model did not find; returns whether the first documents are worth working on."""
+    from agent_tasks.pipeline.proposal import BLANK
+
+    if left_out:
+        more = f", and {len(left_out) - 3} more" if len(left_out) > 3 else ""
+        say(f"Of the model's answer this is not taken: {'; '.join(left_out[:3])}{more}.", style="yellow")
+    if proposal is not BLANK:
+        return run
+    say(
+        f"The model did not find which values your documents have. {places.pipeline} is valid, and has a "
+        "field `title` alone: write yours in its place. No document was worked on.",
+        style="yellow",
+    )
+    return False
 
 
 def _write(path: Path, text: str) -> None:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent_tasks.display import one_line
-from agent_tasks.errors import ConfigurationError
 
-__all__ = ["Proposal", "ProposedField", "ProposedKind", "written"]
+__all__ = ["BLANK", "Proposal", "ProposedField", "ProposedKind", "ShortProposal", "usable", "written"]
 
 MAX_FIELDS = 40
 MAX_KINDS = 12
 _MAX_DESCRIPTION = 200
+_MAX_SAID = 10
 
 FieldType = Literal["string", "integer", "number", "boolean", "date"]
 
@@ -50,43 +50,82 @@ class Proposal(_Proposed):
     kinds: list[ProposedKind]
 
     def fields(self) -> dict[str, tuple[ProposedField, list[str]]]:
-        """The fields of all kinds by their names as a file may have them, with the kinds that have them.
-
-        Raises:
-            ConfigurationError: It is no proposal: there are none or too many, or names that are none.
-        """
+        """The fields of all kinds by their names as a file may have them, with the kinds that have them."""
         found: dict[str, tuple[ProposedField, list[str]]] = {}
-        problems = list(self._problems())
         for kind in self.kinds:
             for field in kind.fields:
                 name = _name(field.name)
-                if name is None:
-                    problems.append(f"{field.name[:40]!r} is no name of a field")
-                    continue
-                known, kinds = found.setdefault(name, (field, []))
-                if (known.type, known.list) != (field.type, field.list):
-                    problems.append(f"{name} is a {known.type} in one kind, and a {field.type} in another")
-                kinds.append(kind.name)
-        if not found and not problems:
-            problems.append("it names no field")
-        if len(found) > MAX_FIELDS:
-            problems.append(f"it names {len(found)} fields; at most {MAX_FIELDS} are taken")
-        if problems:
-            raise ConfigurationError(
-                f"What the model proposes can't be used: {'; '.join(problems[:5])}. Nothing was written. Try "
-                "again with a larger model (MODEL_DEPLOYMENT_NAME), or write the file yourself: "
-                "docs/pipeline.md."
-            )
+                if name is not None:
+                    found.setdefault(name, (field, []))[1].append(kind.name)
         return found
 
-    def _problems(self) -> Iterator[str]:
-        names = [_name(kind.name) for kind in self.kinds]
-        if not names:
-            yield "it names no kind of documents"
-        if len(names) > MAX_KINDS:
-            yield f"it names {len(names)} kinds of documents; at most {MAX_KINDS} are taken"
-        if None in names or len(set(names)) < len(names):
-            yield "its kinds have no names, or the same"
+
+class _ShortField(ProposedField):
+    name: str = Field(max_length=30, description="Short name, such as invoice_number.")
+    description: str = Field("", max_length=40, description="What it is, in a few words.")
+
+
+class _ShortKind(ProposedKind):
+    name: str = Field(max_length=30, description="One word, such as invoice.")
+    description: str = Field("", max_length=40, description="What such a document is, in a few words.")
+    fields: list[_ShortField] = Field(max_length=5)  # type: ignore[assignment]
+
+
+class ShortProposal(Proposal):
+    """A proposal of a model that does not come to an end by itself."""
+
+    description: str = Field("", max_length=120, description="What these documents are, in one sentence.")
+    kinds: list[_ShortKind] = Field(max_length=2)  # type: ignore[assignment]
+
+
+BLANK = Proposal(
+    kinds=[
+        ProposedKind(
+            name="document",
+            fields=[ProposedField(name="title", description="What the document is called, or is about")],
+        )
+    ]
+)
+"""Stands for a proposal where there is none: a file has to have a field."""
+
+
+def usable(proposal: Proposal) -> tuple[Proposal | None, list[str]]:
+    """What a pipeline file can take of a proposal.
+
+    Returns:
+        That, or None if it names no field that a file may have; and what is left out or changed, in words.
+    """
+    left_out: list[str] = []
+    kinds: list[ProposedKind] = []
+    known: dict[str, ProposedField] = {}
+    for kind in proposal.kinds:
+        name = _name(kind.name)
+        if name is None or name in {_name(one.name) for one in kinds}:
+            left_out.append(f"a kind whose name is none, or is another one's: {kind.name[:40]!r}")
+        elif len(kinds) >= MAX_KINDS:
+            left_out.append(f"the kind {name}: a file has at most {MAX_KINDS}")
+        else:
+            kinds.append(kind.model_copy(update={"fields": _usable_fields(kind, known, left_out)}))
+    return (proposal.model_copy(update={"kinds": kinds}) if known else None), left_out
+
+
+def _usable_fields(
+    kind: ProposedKind, known: dict[str, ProposedField], left_out: list[str]
+) -> list[ProposedField]:
+    """The fields of a kind that a file may have; `known` are those of all kinds so far."""
+    found: dict[str, ProposedField] = {}
+    for field in kind.fields:
+        name = _name(field.name)
+        if name is None:
+            left_out.append(f"{field.name[:40]!r}, which is no name of a field")
+        elif name not in known and len(known) >= MAX_FIELDS:
+            left_out.append(f"{name}: a file begun like this has at most {MAX_FIELDS} fields")
+        else:
+            first = known.setdefault(name, field)
+            if (first.type, first.list) != (field.type, field.list):
+                left_out.append(f"that {name} is a {field.type}: it is a {first.type} in another kind")
+            found.setdefault(name, field.model_copy(update={"type": first.type, "list": first.list}))
+    return list(found.values())
 
 
 def _name(text: str) -> str | None:
@@ -96,7 +135,9 @@ def _name(text: str) -> str | None:
     return name if re.fullmatch(r"[a-z][a-z0-9_]*", name) else None
 
 
-def written(proposal: Proposal, *, name: str, samples: Sequence[str], model: str) -> str:
+def written(
+    proposal: Proposal, *, name: str, samples: Sequence[str], model: str, left_out: Sequence[str] = ()
+) -> str:
     """The proposal as a commented pipeline file.
 
     Args:
@@ -104,9 +145,7 @@ def written(proposal: Proposal, *, name: str, samples: Sequence[str], model: str
         name: The pipeline's name.
         samples: The documents that it was made from.
         model: The model that made it.
-
-    Raises:
-        ConfigurationError: It is no proposal.
+        left_out: What of the model's answer is not in it, in words.
     """
     fields = proposal.fields()
     several = len(proposal.kinds) > 1
@@ -115,6 +154,7 @@ def written(proposal: Proposal, *, name: str, samples: Sequence[str], model: str
         f"# by the model {_comment(model)}. It is a proposal: read it, change what is wrong, then",
         "#   agent-tasks check THIS-FILE",
         "# What may stand in it: docs/pipeline.md.",
+        *_beginning(proposal, left_out),
         f"name: {name}",
         f"description: {_text(proposal.description)}",
         "",
@@ -157,6 +197,22 @@ def written(proposal: Proposal, *, name: str, samples: Sequence[str], model: str
         "",
     ]
     return "\n".join(lines)
+
+
+def _beginning(proposal: Proposal, left_out: Sequence[str]) -> list[str]:
+    """What is to be known of the proposal before all else."""
+    lines = []
+    if proposal is BLANK:
+        lines += [
+            "#",
+            "# THE MODEL FOUND NO FIELDS. The field `title` below only makes the file valid: write yours in",
+            "# its place, one for each value that you want of a document.",
+        ]
+    if left_out:
+        lines += ["#", "# Of the model's answer this is not taken:"]
+        lines += [f"# - {_comment(one)}" for one in left_out[:_MAX_SAID]]
+        lines += [f"# - and {len(left_out) - _MAX_SAID} more"] if len(left_out) > _MAX_SAID else []
+    return lines
 
 
 def _text(text: str, *, at_most: int = _MAX_DESCRIPTION) -> str:

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from agent_tasks.cli.app import app
-from agent_tasks.errors import ConfigurationError
+from agent_tasks.errors import ConfigurationError, RunIncompleteError
 from agent_tasks.evaluation import read_truth
 from agent_tasks.pipeline.loader import load_pipeline
 from agent_tasks.pipeline.proposal import Proposal, ProposedField, ProposedKind, written
@@ -106,21 +106,61 @@ def test_a_proposal_becomes_a_pipeline_that_has_run(
 @pytest.mark.parametrize(
     ("proposal", "told"),
     [
-        ("I am a banana.", "no proposal of fields"),
-        ({"description": "", "kinds": []}, "names no kind"),
-        ({"kinds": [{"name": "x", "fields": []}]}, "names no field"),
-        ({"kinds": [{"name": "x", "fields": [{"name": "!!!"}]}]}, "'!!!' is no name"),
-        ({"kinds": [{"name": "x", "fields": [{"name": f"f{n}"} for n in range(41)]}]}, "at most 40"),
+        ("I am a banana.", "all of it, since it is no proposal of fields"),
+        ({"description": "", "kinds": []}, "the rest, which names no field"),
+        ({"kinds": [{"name": "x", "fields": []}]}, "the rest, which names no field"),
+        ({"kinds": [{"name": "x", "fields": [{"name": "!!!"}]}]}, "'!!!', which is no name of a field"),
+        ({"kinds": [{"name": "?", "fields": [{"name": "a"}]}]}, "a kind whose name is none"),
     ],
 )
-def test_nonsense_ends_in_an_error_and_writes_nothing(
+def test_a_model_that_finds_nothing_leaves_a_valid_file_that_says_so(
     start: Callable[..., tuple[int, str]], tmp_path: Path, proposal: Any, told: str
 ) -> None:
     code, said = start(proposal, documents=1)
-    assert code == 2, said
+    assert code == 0, said
     assert told in said
-    assert "Nothing was written" in said
-    assert not (tmp_path / "made").exists()
+    assert "The model did not find which values your documents have" in said
+    assert "No document was worked on" in said
+    made = tmp_path / "made"
+    assert not (made / "first").exists()
+    text = (made / "pipeline.yaml").read_text()
+    assert "# THE MODEL FOUND NO FIELDS." in text
+    assert f"# - {told}" in text
+    checked = CliRunner().invoke(app, ["check", str(made / "pipeline.yaml")])
+    assert checked.exit_code == 0, checked.output
+    assert "fields: title" in checked.output
+    assert json.loads((made / "truth.jsonl").read_text())["fields"] == {"title": None}
+
+
+def test_what_can_be_used_of_a_poor_proposal_is_used(
+    start: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    bad = {"name": "Letter", "fields": [{"name": "Total", "type": "string"}, {"name": "!!!"}]}
+    many = {"name": "z", "fields": [{"name": f"f{number}"} for number in range(50)]}
+    code, said = start({"kinds": [INVOICE, bad, {**LETTER, "fields": []}, many]}, "--no-run", documents=1)
+    assert code == 0, said
+    assert "a kind whose name is none, or is another one's: 'letter'" in said
+    text = (tmp_path / "made" / "pipeline.yaml").read_text()
+    assert "# - that total is a string: it is a number in another kind" in text
+    assert "# - and 5 more" in text
+    pipeline = load_pipeline(tmp_path / "made" / "pipeline.yaml", default_model="m")
+    fields = pipeline.file.output.fields  # type: ignore[union-attr]
+    assert list(fields)[:4] == ["kind", "invoice_no", "total", "f0"]
+    assert len(fields) == 41
+    assert fields["total"].type == "number"
+
+
+def test_an_answer_without_an_end_leaves_a_valid_file(
+    start: Callable[..., tuple[int, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def cut_off(*_: object, **__: object) -> None:
+        raise RunIncompleteError("cut off", reason="max_completion_tokens")
+
+    monkeypatch.setattr("agent_tasks.steps.Agent.ask", cut_off)
+    code, said = start(PROPOSAL, documents=1)
+    assert code == 0, said
+    assert "all of it, since it came to no end" in said
+    assert load_pipeline(tmp_path / "made" / "pipeline.yaml", default_model="m").columns == ("title",)
 
 
 def test_a_folder_without_documents_is_told(start: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
