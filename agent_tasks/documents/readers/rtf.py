@@ -11,6 +11,7 @@ from agent_tasks.documents.content import DocumentContent, Place
 from agent_tasks.documents.limits import ReadingLimits
 from agent_tasks.documents.readers.docx.symbols import symbol
 from agent_tasks.documents.readers.packages import reading
+from agent_tasks.documents.readers.rtf_lists import RtfLists
 from agent_tasks.documents.readers.tables import Line
 from agent_tasks.documents.readers.text_builder import TextBuilder, cell_text, row_text
 from agent_tasks.errors import UnreadableDocumentError
@@ -27,8 +28,8 @@ _CHARACTERS = {
 _SKIPPED = frozenset((
     "aftncn", "aftnsep", "aftnsepc", "atndate", "atnid", "atnparent", "atnref", "atrfend", "atrfstart",
     "bkmkend", "bkmkstart", "colorschememapping", "colortbl", "datastore", "falt", "filetbl", "fldinst",
-    "ftncn", "ftnsep", "ftnsepc", "generator", "info", "latentstyles", "listoverridetable",
-    "listpicture", "listtable", "mmathPr", "nonesttables", "nonshppict", "objclass", "objdata",
+    "ftncn", "ftnsep", "ftnsepc", "generator", "info", "latentstyles", "listpicture", "mmathPr",
+    "nonesttables", "nonshppict", "objclass", "objdata",
     "objname", "panose", "pgptbl", "pict", "pnseclvl", "revtbl", "rsidtbl", "sp", "stylesheet",
     "template", "themedata", "upr", "wgrffmtfilter", "xmlnstbl",
 ))
@@ -44,6 +45,9 @@ _CODE_PAGES = {
     177: 1255, 178: 1256, 186: 1257, 204: 1251, 222: 874, 238: 1250, 254: 437,
 }
 # fmt: on
+_LISTS = frozenset(("listtable", "listoverridetable"))
+_OWN_LABELS = frozenset(("listtext", "pntext"))
+"""Groups with the number of a paragraph, as it was last shown."""
 _SYMBOL = 2
 _NAMES = {10000: "mac_roman", 936: "gb18030", 1361: "johab", 65001: "utf-8", 708: "iso8859_6"}
 
@@ -79,6 +83,11 @@ class _Group:
     opens: str | None = None
     """The note, header or box that begins with this group."""
     in_html: bool = False
+    lists: bool = False
+    """Whether it is of the tables of lists."""
+    list: int | None = None
+    """The list of its paragraphs."""
+    level: int = 0
 
 
 class _Flow:
@@ -92,24 +101,28 @@ class _Flow:
         self.nested: list[str] = []
         self.row: list[str] = []
         self.in_table = False
+        self.has_label = False
+        """Whether the paragraph has brought its number along."""
 
-    def paragraph(self) -> None:
-        text = self.taken()
+    def paragraph(self, label: str = "") -> None:
+        text = self.taken(label)
         if self.in_table:
             self.cell.append(text)
         else:
             self.lines.append(Line(text))
             self.put_beside()
 
-    def taken(self) -> str:
+    def taken(self, label: str = "") -> str:
         text = "".join(self.pieces)
         self.pieces.clear()
+        if label and text.strip():
+            text = f"{label} {text}"
         if any("\ud800" <= char <= "\udfff" for char in text):  # halves of characters beyond 16 bits
             text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         return text
 
-    def end_cell(self) -> None:
-        self.cell.append(self.taken())
+    def end_cell(self, label: str = "") -> None:
+        self.cell.append(self.taken(label))
         self.row.append(cell_text(self.cell))
         self.cell = []
 
@@ -136,6 +149,9 @@ class _Rtf:
     def __init__(self) -> None:
         self._groups = [_Group()]
         self._flows = [_Flow()]
+        self._lists = RtfLists()
+        self._document = self._groups[0]
+        """The outermost group, when it has been closed."""
         self._margins: dict[str, list[Line]] = {}
         self._fonts: dict[int, int] = {}
         self._defining: int | None = None
@@ -157,6 +173,9 @@ class _Rtf:
         self._flush()
         while len(self._flows) > 1:
             self._end_flow(replace(self._groups[-1], opens="text box"))
+        if self._flows[0].pieces and not self._flows[0].in_table:
+            self._groups.append(self._document)  # in which the last paragraph ends without a mark of its own
+            self._end_paragraph(None)
         body = self._flows[0].finish()
         above = [line for kind, lines in self._margins.items() if "header" in kind for line in lines]
         return (
@@ -192,6 +211,10 @@ class _Rtf:
             self._groups.append(replace(self._groups[-1], opens=None))
         elif len(self._groups) > 1:
             closed = self._groups.pop()
+            if len(self._groups) == 1:
+                self._document = closed
+            if closed.lists:
+                self._lists.end()
             if closed.opens is not None:
                 self._end_flow(closed)
 
@@ -231,17 +254,22 @@ class _Rtf:
         if self._to_skip:
             self._to_skip -= 1
             return
+        if group.lists:
+            self._lists.word(word, number)
+            return
         if word == "ud":
             self._groups[-1] = replace(group, skipped=len(self._groups) > 2 and self._groups[-3].skipped)
         elif word == "fonttbl":
             self._groups[-1] = replace(group, fonts=True)
-        elif word in _SKIPPED or (starred and word not in _STARRED):
-            self._groups[-1] = replace(group, skipped=True)
+        elif word in _SKIPPED or word in _LISTS or (starred and word not in _STARRED):
+            self._groups[-1] = replace(group, skipped=True, lists=word in _LISTS)
         elif group.skipped:
             return
         elif word in _MARGINS or word in ("footnote", "annotation", "atnauthor", "shptxt"):
             self._notes += word == "footnote"
             self._open(word)
+        elif word in _OWN_LABELS:
+            self._flows[-1].has_label = True
         elif word in _FORMATS:
             _FORMATS[word](self, number)
         elif word in _CHARACTERS:
@@ -274,23 +302,39 @@ class _Rtf:
 
     def _paragraph_formats(self, _: int | None) -> None:
         self._flows[-1].in_table = False
+        self._groups[-1] = replace(self._groups[-1], list=None, level=0)
+
+    def _set_list(self, number: int | None) -> None:
+        self._groups[-1] = replace(self._groups[-1], list=number or None)
+
+    def _set_level(self, number: int | None) -> None:
+        self._groups[-1] = replace(self._groups[-1], level=max(number or 0, 0))
+
+    def _label(self) -> str:
+        """Count a paragraph that ends; return its number, unless it has brought that along."""
+        group, flow = self._groups[-1], self._flows[-1]
+        has_label, flow.has_label = flow.has_label, False
+        label = self._lists.label(group.list, group.level) if group.list is not None else ""
+        return "" if has_label else label
 
     def _table(self, _: int | None) -> None:
         self._flows[-1].in_table = True
 
     def _end_paragraph(self, _: int | None) -> None:
         if not self._groups[-1].in_html:
-            self._flows[-1].paragraph()
+            self._flows[-1].paragraph(self._label())
 
     def _end_cell(self, _: int | None) -> None:
-        self._flows[-1].end_cell()
+        flow = self._flows[-1]
+        flow.end_cell(self._label() if flow.pieces else "")
 
     def _end_row(self, _: int | None) -> None:
         self._flows[-1].end_row()
 
     def _end_nested_cell(self, _: int | None) -> None:
         flow = self._flows[-1]
-        flow.nested.append(cell_text([*flow.cell, flow.taken()]))
+        label = self._label() if flow.pieces else ""
+        flow.nested.append(cell_text([*flow.cell, flow.taken(label)]))
         flow.cell = []
 
     def _end_nested_row(self, _: int | None) -> None:
@@ -309,6 +353,9 @@ class _Rtf:
             skipped = min(self._to_skip, len(text))
             self._to_skip -= skipped
             text = text[skipped:]
+        if self._groups[-1].lists:
+            self._lists.text(text.decode("latin-1"))
+            return
         self._raw += text
         if len(self._raw) > 4096 or not self._raw.isascii():
             return
@@ -317,6 +364,8 @@ class _Rtf:
     def _byte(self, byte: int) -> None:
         if self._to_skip:
             self._to_skip -= 1
+        elif self._groups[-1].lists:
+            self._lists.text(chr(byte))
         else:
             self._raw.append(byte)
 
@@ -335,7 +384,9 @@ class _Rtf:
     def _unicode(self, number: int) -> None:
         self._flush()
         code = number % 0x10000 if number < 0x10000 else number
-        if 0 < code < 0x110000:
+        if 0 < code < 0x110000 and self._groups[-1].lists:
+            self._lists.text(chr(code))
+        elif 0 < code < 0x110000:
             self._write(symbol(code, "Symbol") if 0xF000 <= code <= 0xF0FF else chr(code))
         self._to_skip = self._groups[-1].fallback
 
@@ -386,6 +437,8 @@ _FORMATS: dict[str, Callable[[_Rtf, int | None], None]] = {
     "htmlrtf": _Rtf._html,
     "pard": _Rtf._paragraph_formats,
     "intbl": _Rtf._table,
+    "ls": _Rtf._set_list,
+    "ilvl": _Rtf._set_level,
     "par": _Rtf._end_paragraph,
     "sect": _Rtf._end_paragraph,
     "page": _Rtf._end_paragraph,

@@ -51,6 +51,30 @@ def test_what_word_shows_is_read(body: str, wanted: str, recall: Recall) -> None
     recall("rtf", wanted, text(body))
 
 
+LISTS = (
+    r"{\*\listtable{\list\listtemplateid7\listhybrid"
+    r"{\listlevel\levelnfc0\levelnfcn0\levelstartat3{\leveltext\leveltemplateid1\'02\'00.;}{\levelnumbers\'01;}\fi-360}"
+    r"{\listlevel\levelnfc4\levelstartat1{\leveltext\'04\'00-\'01\u41 ?;}{\levelnumbers\'01\'03;}}{\listname ;}\listid42}}"
+    r"{\*\listoverridetable{\listoverride\listid42\listoverridecount0\ls1}"
+    r"{\listoverride\listid42\listoverridecount1{\lfolevel\listoverridestartat\levelstartat7}\ls2}}"
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "wanted"),
+    [
+        (r"\pard\ls1 Rent\par Heating\par\ilvl1 Gas\par Oil\par\pard plain\par\pard\ls1 Term", "3. Rent\n4. Heating\n4-a) Gas\n4-b) Oil\nplain\n5. Term"),
+        (r"{\pard\ls1 Rent\par}{\pard{\listtext\pard\plain 4)\tab}\ls1 Heating\par}{\pard\ls1 Term\par}", "3. Rent\n4)\tHeating\n5. Term"),
+        (r"\trowd\pard\intbl\ls1 Item\cell\pard\intbl Price\cell\row\pard end", "3. Item | Price\nend"),
+        (r"\pard\ls1 Rent\par\pard\ls2 Heating\par Term\par", "3. Rent\n7. Heating\n8. Term"),
+        (r"\pard\ls9 no such list\par\pard\ls1\ilvl12 no such level", "no such list\nno such level"),
+    ],
+)  # fmt: skip
+def test_paragraphs_of_lists_have_their_numbers(body: str, wanted: str, recall: Recall) -> None:
+    assert text(LISTS + body) == wanted
+    recall("rtf", wanted, text(LISTS + body))
+
+
 def test_notes_and_headers_have_their_places() -> None:
     content = read_document(rb"{\rtf1{\header Acme\par}x{\footnote Net.}}", "a.rtf")
     assert [section.place for section in content.sections] == [Place(part="header"), Place(part="footnote 1")]

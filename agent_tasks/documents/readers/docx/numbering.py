@@ -112,6 +112,14 @@ class Numbering:
         elif self._open_abstract is not None:
             self._open_abstract.levels[number] = self._level
 
+    def define(self, name: str, abstract: AbstractList) -> None:
+        """Add a definition."""
+        self._abstract[name] = abstract
+
+    def use(self, name: str, of_paragraphs: NumberedList) -> None:
+        """Add a list that paragraphs name."""
+        self._lists[name] = of_paragraphs
+
     # --- counting ---
 
     def label(self, numbering: str | None, level: int | None, style: str | None, styles: Styles) -> str:
