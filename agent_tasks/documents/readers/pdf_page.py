@@ -32,12 +32,17 @@ _OLD_TEX = str.maketrans(
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
 _HALVES = re.compile("[\ud800-\udfff]")
 """What PDFium has for a character beyond 16 bits: two, with one box."""
-_ODD = re.compile("[\ud800-\udfff\x01-\x08\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufb00-\ufb06\ufffe]")
+_NO_BLANK = "\ufdd0"
+"""In place of a blank that PDFium has put within a word."""
+_LETTER_ALONE = re.compile(r"(?<!\S)\w(?!\S)")
+_BETWEEN_LETTERS = re.compile(r"(?<=[!-~\w])[ \r\n]+(?=[!-~\w])")
+_ODD = re.compile("[\ufdd0\ud800-\udfff\x01-\x08\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufb00-\ufb06\ufffe]")
 """What `_written` changes."""
 TILTED = 4
 """Where the numbers of directions begin that are no quarters of a turn: one for each degree."""
 _QUARTER, _LEAST_TILT = math.pi / 2, 0.06  # of a quarter: scans that were recognised are a little askew
 _SAMPLED = 40  # blanks of a page that are looked at
+_TORN, _WITHIN = 0.5, 0.27  # letters alone, as a share of all; a gap within a word, in heights of its line
 _GAP, _WIDER = 0.095, 4.0  # of a word: heights of its line, and times its usual one
 _BEFORE_A_GAP = frozenset(".,;:)]}!?%\u2019\u201d")
 _AFTER_A_GAP = frozenset("([{\u2018\u201c$€£§")
@@ -112,16 +117,31 @@ class PageText:
         self._rectangle = ctypes.create_string_buffer(_RECTANGLE.size)
         self.text = _characters(self._handle)
         """A character for each that PDFium counts."""
-        self._has_alone = _ALONE.search(self.text) is not None
-        self._has_odd = _ODD.search(self.text) is not None
         self._lacks_blanks = _are_guessed(self._handle, self.text)
         self._size = frame.shown_size
         self._left, self._top = frame.left, frame.bottom + frame.height
+        if not frame.turns and _is_torn(self.text):
+            self.text, self._lacks_blanks = self._mended(), False
+        self._has_alone = _ALONE.search(self.text) is not None
+        self._has_odd = _ODD.search(self.text) is not None
 
     @property
     def whole_text(self) -> str:
         """The text, a character for each that the page shows."""
-        return _joined(self.text)
+        return _joined(self.text.replace(_NO_BLANK, ""))
+
+    def _mended(self) -> str:
+        """Return the text without blanks that PDFium puts within words of a font whose size it mistakes."""
+        characters = list(self.text)
+        for gap in _BETWEEN_LETTERS.finditer(self.text):
+            start, end = gap.span()
+            if pdfium.FPDFText_IsGenerated(self._handle, start) == 1:
+                before, after = self._shown(start - 1), self._shown(end)
+                height = before[3] - before[1]
+                is_level = before[1] < after[3] and after[1] < before[3]
+                if is_level and -_WITHIN * height < after[0] - before[2] < _WITHIN * height:
+                    characters[start:end] = _NO_BLANK * (end - start)
+        return "".join(characters)
 
     def on_page(self, word: Word) -> tuple[float, float]:
         """Return the middle of a word, in points of the page as it is shown."""
@@ -303,6 +323,13 @@ def _are_guessed(handle: Any, text: str) -> bool:
     return bool(guessed > 0.2 * len(sample))
 
 
+def _is_torn(text: str) -> bool:
+    """Whether most words are letters that stand alone."""
+    if text.count(" ") + text.count("\n") < 0.3 * len(text):  # as on nearly every page
+        return False
+    return len(_LETTER_ALONE.findall(text)) > _TORN * len(_WORD.findall(text))
+
+
 def _may_part(before: str, after: str) -> bool:
     """Whether a blank may stand between two characters; within a number, none is looked for."""
     if after.isalpha() or after in _AFTER_A_GAP:
@@ -314,7 +341,12 @@ def _written(text: str) -> str:
     """Return a word as it would be written elsewhere: no ligatures, signs of fonts, or control characters."""
     if text.isascii() and text.isprintable():
         return text
-    text = _HYPHENS.sub("-", _joined(text)).translate(_BULLETS).translate(_LIGATURES).translate(_OLD_TEX)
+    text = (
+        _HYPHENS.sub("-", _joined(text.replace(_NO_BLANK, "")))
+        .translate(_BULLETS)
+        .translate(_LIGATURES)
+        .translate(_OLD_TEX)
+    )
     return _CONTROLS.sub("\ufffd", text)
 
 

@@ -165,6 +165,21 @@ class TestOrder:
 
         assert read(drawn(draw)).text.split() == " ".join([*lines, "3750", "spouse"]).split()
 
+    def test_letters_of_a_font_whose_size_is_mistaken_stay_in_their_words(self) -> None:
+        lines = ["NOTICE of 12 hearings", "The public may attend"]
+
+        def draw(canvas: Canvas) -> None:
+            canvas.scale(10, 10)  # of size 1, so that any gap seems wide
+            canvas.setFont("Helvetica", 1)
+            for number, line in enumerate(lines):
+                x = 5.0
+                for letter in line:
+                    if letter != " ":
+                        canvas.drawString(x, 70 - 1.5 * number, letter)
+                    x += (canvas.stringWidth(letter) if letter != " " else 0.9) + 0.08
+
+        assert read(drawn(draw)).text.split() == " ".join(lines).split()
+
     @pytest.mark.parametrize("degrees", [20, 45, 70, -30, 160])
     @pytest.mark.parametrize("turn", [0, 90])
     def test_a_stamp_across_the_page_keeps_its_words_and_stays_out_of_the_lines(
