@@ -40,6 +40,7 @@ from tests.documents.other_programs import OtherPrograms
 
 _WORDS = re.compile(r"[\u2e80-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\u0e00-\u0eff]|[^\W_]+")
 """Scripts without blanks between words: character by character, since others end their lines elsewhere."""
+_TO_THE_LEFT = re.compile("[\u0590-\u08ff]")
 _LIMITS = ReadingLimits(max_seconds=60)
 _POOR = 0.95  # recall of a file, below which it is printed
 
@@ -127,7 +128,9 @@ def _agreed(others: list[Counter[str]]) -> Counter[str]:
 
 def _counted(text: str) -> Counter[str]:
     """Count words; where one may be broken is no part of it."""
-    return Counter(_WORDS.findall(unicodedata.normalize("NFKC", text).replace("\u00ad", "").lower()))
+    words = _WORDS.findall(unicodedata.normalize("NFKC", text).replace("\u00ad", "").lower())
+    # Some programs write what runs to the left as it stands on the page.
+    return Counter(min(word, word[::-1]) if _TO_THE_LEFT.match(word) else word for word in words)
 
 
 def _is_of_its_kind(content: bytes, suffix: str) -> bool:
