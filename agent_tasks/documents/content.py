@@ -90,10 +90,11 @@ class WordBoxes:
         """Append the boxes of the next words: of thousands, one call for each takes longer."""
         self.starts.extend(starts)
         self.ends.extend(ends)
-        edges = [edge for box in boxes for edge in box]
-        if edges and (min(edges) < 0.0 or max(edges) > 1.0):
-            edges = [min(max(edge, 0.0), 1.0) for edge in edges]
-        self.edges.extend([int(65_535 * edge + 0.5) for edge in edges])
+        edges = [int(65_535 * edge + 0.5) for box in boxes for edge in box]
+        try:
+            self.edges.extend(array("H", edges))
+        except OverflowError:  # some stand over the edge of the page
+            self.edges.extend(array("H", [min(max(edge, 0), 65_535) for edge in edges]))
 
     def between(self, start: int, end: int) -> Iterator[Box]:
         """Yield the boxes of the words that ``text[start:end]`` touches."""

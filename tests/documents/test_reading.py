@@ -127,3 +127,9 @@ class TestReadersOfOthers:
         assert [found.text[part.start : part.end] for part in found.sections] == ["\ufffdx"]
         assert found.words is not None
         assert list(found.words.ends) == [4, 7]
+
+
+def test_boxes_of_words_over_the_edge_end_there() -> None:
+    words = WordBoxes()
+    words.add_row([0, 2], [1, 3], [(0.0, 0.25, 0.5, 1.0), (-0.1, 0.0, 1.2, 1.0)])
+    assert list(words.edges) == [0, 16384, 32768, 65535, 0, 0, 65535, 65535]
