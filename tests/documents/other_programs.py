@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import re
 import shutil
 import subprocess
 import tempfile
@@ -127,11 +128,21 @@ def _by_libreoffice(documents: Sequence[tuple[bytes, str]], seconds: float) -> l
         return [_decoded(answer.read_bytes()) if answer.exists() else None for answer in answers]
 
 
+def _without_refresh(read: Program) -> Program:
+    """Return a program without the line in which it says where a page goes by itself: no page shows that."""
+    return lambda content, suffix: _REFRESH.sub("", read(content, suffix) or "") or None
+
+
+_REFRESH = re.compile(r"^\s*refresh ?\(\d+ sec\).*$", re.IGNORECASE | re.MULTILINE)
 _OFFICE: Program = lambda content, suffix: _by_libreoffice([(content, suffix)], _SECONDS)[0]  # noqa: E731
 _HTML: dict[str, Program] = {
     "pandoc": _by_pandoc,
-    "w3m": _of_file("w3m", "-dump", "-cols", "1000", "-O", "UTF-8", "-o", "display_image=false"),
-    "lynx": _of_file("lynx", "-dump", "-nolist", "-width=1000", "-display_charset=utf-8", "-force_html"),
+    "w3m": _without_refresh(
+        _of_file("w3m", "-dump", "-cols", "1000", "-O", "UTF-8", "-o", "display_image=false")
+    ),
+    "lynx": _without_refresh(
+        _of_file("lynx", "-dump", "-nolist", "-width=1000", "-display_charset=utf-8", "-force_html")
+    ),
 }
 _PROGRAMS: dict[str, dict[str, Program]] = {
     ".pdf": {
