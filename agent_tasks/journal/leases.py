@@ -16,14 +16,18 @@ from agent_tasks.journal.held import Held
 from agent_tasks.journal.records import Hold, Lease, NewLease
 from agent_tasks.journal.rows import lease_of
 from agent_tasks.journal.schema import leases
+from agent_tasks.journal.statements import LOCKED_LEASE
 from agent_tasks.journal.workers import Worker
 
-__all__ = ["Leases"]
+__all__ = ["Leases", "taken_over"]
 
-_LEASE = leases.select().where(
-    leases.c.scope == sa.bindparam("its_scope"), leases.c.key == sa.bindparam("its_key")
-)
-_LOCKED_LEASE = _LEASE.with_for_update()
+
+def taken_over(key: str) -> LeaseLostError:
+    """The error of a worker whose lease is another one's now."""
+    return LeaseLostError(
+        f"Another worker has taken over {key}; what this one did is not committed. "
+        "It was silent for longer than its lease."
+    )
 
 
 class Leases:
@@ -137,10 +141,7 @@ class Leases:
             LeaseLostError: it is not.
         """
         if not self.is_mine(connection, scope, key):
-            raise LeaseLostError(
-                f"Another worker has taken over {key}; what this one did is not committed. "
-                "It was silent for longer than its lease."
-            )
+            raise taken_over(key)
 
     def is_mine(self, connection: sa.Connection, scope: str, key: str) -> bool:
         """Whether a lease is this worker's; it stays so until the transaction ends."""
@@ -157,7 +158,7 @@ class Leases:
 
     def _locked(self, connection: sa.Connection, scope: str, key: str) -> Lease | None:
         statements = self._database.statements
-        rows = statements.carry_out(connection, _LOCKED_LEASE, {"its_scope": scope, "its_key": key}).rows
+        rows = statements.carry_out(connection, LOCKED_LEASE, {"its_scope": scope, "its_key": key}).rows
         return lease_of(rows[0]) if rows else None
 
     def _prolong(self, scope: str, keys: Sequence[str], until: float) -> sa.UpdateBase:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from agent_tasks.journal.bodies import as_written
 from agent_tasks.journal.database import Database
-from agent_tasks.journal.leases import Leases
+from agent_tasks.journal.leases import Leases, taken_over
 from agent_tasks.journal.records import AnswerRecord, DocumentRecord
 from agent_tasks.journal.workers import Worker
 
@@ -46,6 +46,9 @@ class Outcomes:
             "body": record.body, "updated_at": now, **as_written(),
         }  # fmt: skip
 
+        if before is None and held is not None:
+            return await self._database.write(lambda at: self._put_held(at, table, values, held), alone=True)
+
         def work(connection: sa.Connection) -> bool:
             if held is not None:
                 self._leases.require(connection, scope, held)
@@ -56,6 +59,14 @@ class Outcomes:
             return True
 
         return await self._database.write(work, alone=held is None and before is None)
+
+    def _put_held(
+        self, connection: sa.Connection, table: sa.Table, values: dict[str, Any], held: str
+    ) -> bool:
+        worker = self._worker.name
+        if not self._database.statements.put_held(connection, table, values, held, worker):
+            raise taken_over(held)
+        return True
 
     def _time_of(self, connection: sa.Connection, table: sa.Table, values: dict[str, Any]) -> float | None:
         """When the outcome was committed that is there; it stays until the transaction ends."""

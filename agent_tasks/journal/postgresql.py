@@ -8,7 +8,8 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.util import greenlet_spawn
 
 from agent_tasks.journal import database as settings
 from agent_tasks.journal.database import BUSY_TIMEOUT, Database
@@ -105,35 +106,38 @@ class PostgresqlDatabase(Database):
                 await asyncio.sleep(_RECONNECT_PAUSE)
 
     async def _do(self, work: Callable[[sa.Connection], T], *, alone: bool, patient: bool) -> T:
-        with translated(self.address):
-            connection = await self._connect(alone=alone, patient=patient)
-            try:
-                if alone:
-                    return await connection.run_sync(work)
-                async with connection.begin():
-                    return await connection.run_sync(work)
-            finally:
-                await connection.close()
+        """Do work on a connection; a server that restarts is waited for, and one that may be starting.
 
-    async def _connect(self, *, alone: bool, patient: bool) -> AsyncConnection:
-        """A connection; a server that restarts is waited for, and one that may be starting."""
+        All of it is one switch to SQLAlchemy's blocking half: each of them costs as much as a statement.
+        """
         loop = asyncio.get_running_loop()
-        began, warned = loop.time(), False
-        engine = self._committing if alone else self._engine
-        while True:
-            try:
-                return await engine.connect()
-            except Exception as error:
-                if not is_of_the_database(error) or not patient:
-                    raise
-                patience = settings.RECONNECT_SECONDS if self._was_open else OPEN_SECONDS
-                # Before it was open once, a wrong password or a missing database will not pass.
-                if not (self._was_open or is_silent(error)) or loop.time() - began >= patience:
-                    raise
-                if not warned:
-                    logger.warning("The journal %s does not answer; it is waited for.", self.address)
-                warned = True
-                await asyncio.sleep(_RECONNECT_PAUSE)
+        began, warned, is_connected = loop.time(), False, False
+        engine = (self._committing if alone else self._engine).sync_engine
+
+        def carried_out() -> T:
+            nonlocal is_connected
+            with engine.connect() as connection:
+                is_connected = True
+                if alone:
+                    return work(connection)
+                with connection.begin():
+                    return work(connection)
+
+        with translated(self.address):
+            while True:
+                try:
+                    return await greenlet_spawn(carried_out)
+                except Exception as error:
+                    if is_connected or not is_of_the_database(error) or not patient:
+                        raise
+                    patience = settings.RECONNECT_SECONDS if self._was_open else OPEN_SECONDS
+                    # Before it was open once, a wrong password or a missing database will not pass.
+                    if not (self._was_open or is_silent(error)) or loop.time() - began >= patience:
+                        raise
+                    if not warned:
+                        logger.warning("The journal %s does not answer; it is waited for.", self.address)
+                    warned = True
+                    await asyncio.sleep(_RECONNECT_PAUSE)
 
     async def close(self) -> None:
         """See `Database.close`."""

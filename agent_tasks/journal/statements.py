@@ -16,7 +16,7 @@ from agent_tasks.errors import LeaseLostError
 from agent_tasks.journal.plain import Outcome, Plain
 from agent_tasks.journal.records import UNSETTLED, Operation, OperationState, ToolCallState
 from agent_tasks.journal.rows import operation_of
-from agent_tasks.journal.schema import operations, resources, tool_calls
+from agent_tasks.journal.schema import leases, operations, resources, tool_calls
 
 _HERE = (operations.c.scope == sa.bindparam("its_scope"), operations.c.key == sa.bindparam("its_key"))
 # Not `in_`, whose list is put into the statement's text anew each time.
@@ -24,6 +24,12 @@ _UNSETTLED = sa.or_(*(operations.c.state == state for state in UNSETTLED))
 _HELD = (operations.c.worker == sa.bindparam("its_worker"), _UNSETTLED)
 _OPERATION = operations.select().where(*_HERE)
 _LOCKED_OPERATION = _OPERATION.with_for_update()
+LOCKED_LEASE = (
+    leases.select()
+    .where(leases.c.scope == sa.bindparam("its_scope"), leases.c.key == sa.bindparam("its_key"))
+    .with_for_update()
+)
+"""A lease, which stays as it is until the transaction ends."""
 
 
 _INTERRUPT = (
@@ -82,6 +88,21 @@ class Statements:
     def put(self, connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> None:
         """Insert a row, or put it in place of the one with its key."""
         self.carry_out(connection, self._put(table), values)
+
+    def put_held(
+        self, connection: sa.Connection, table: sa.Table, values: Mapping[str, Any], lease: str, worker: str
+    ) -> bool:
+        """Do the same if a lease of the row's scope is this worker's; one statement on a server.
+
+        Returns:
+            False, and nothing is changed, if it is not.
+        """
+        given = {"its_scope": values["scope"], "its_key": lease}
+        rows = self.carry_out(connection, LOCKED_LEASE, given).rows
+        if not rows or rows[0]["worker"] != worker:
+            return False
+        self.put(connection, table, values)
+        return True
 
     def _putting(self, table: sa.Table) -> Any:
         insert = self.insert(table)
@@ -264,6 +285,23 @@ def _named(made: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
+@cache
+def _put_held(table: sa.Table, columns: tuple[str, ...]) -> sa.Select[Any]:
+    held = (
+        sa.select(leases.c.key)
+        .where(leases.c.scope == sa.bindparam("its_scope"), leases.c.key == sa.bindparam("its_key"))
+        .where(leases.c.worker == sa.bindparam("its_worker"))
+        .with_for_update()
+        .cte("held")
+    )
+    row = sa.select(*(sa.bindparam(f"new_{name}", type_=table.c[name].type) for name in columns))
+    insert = postgresql.insert(table).from_select(columns, row.where(sa.exists(sa.select(held.c.key))))
+    key = [column.name for column in table.primary_key]
+    others = {name: insert.excluded[name] for name in columns if name not in key}
+    put = insert.on_conflict_do_update(index_elements=key, set_=others)
+    return sa.select(put.returning(table.c.scope).cte("put").c.scope)
+
+
 class PostgresqlStatements(Statements):
     """PostgreSQL's words: several statements in one."""
 
@@ -273,6 +311,16 @@ class PostgresqlStatements(Statements):
             sa.JSON
         )
     )
+
+    def put_held(
+        self, connection: sa.Connection, table: sa.Table, values: Mapping[str, Any], lease: str, worker: str
+    ) -> bool:
+        """See `Statements`."""
+        given = {
+            "its_scope": values["scope"], "its_key": lease, "its_worker": worker,
+            **{f"new_{name}": one for name, one in values.items()},
+        }  # fmt: skip
+        return connection.execute(_put_held(table, tuple(values)), given).first() is not None
 
     def insert_or_read(
         self, connection: sa.Connection, values: Mapping[str, Any]

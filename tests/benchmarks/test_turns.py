@@ -63,7 +63,11 @@ async def test_a_durable_turn_against_a_bare_one(journal_url: str, tmp_path: Pat
 async def test_a_durable_turn_of_the_successor_against_a_bare_one(
     journal_url: str, tmp_path: Path, figures: Figures
 ) -> None:
-    """The same on the Responses wire: a conversation, and a streamed response in it."""
+    """The same on the Responses wire: a conversation, and a streamed response in it.
+
+    Against one bare response, which leaves nothing to be found again, and against the two requests that a
+    turn consists of, made bare: what durability itself costs.
+    """
     with plain_service(tmp_path / "service") as endpoint:
         async with (
             Workspace.open(endpoint, None, journal_url, scope="bench", service=ServiceKind.RESPONSES) as ws,
@@ -80,17 +84,27 @@ async def test_a_durable_turn_of_the_successor_against_a_bare_one(
                     async for _ in events:
                         pass
 
+            async def both(number: int) -> None:
+                item = {"type": "message", "role": "user", "content": f"Paper P-{number}"}
+                made = await client.post("/conversations", {"items": [item]})
+                body = {"agent_reference": reference, "conversation": made["id"], "stream": True}
+                async with client.stream("POST", "/responses", body=body) as events:
+                    async for _ in events:
+                        pass
+
             async def durable(number: int) -> None:
                 prompt = f"Paper P-{number}"
                 await run_turn(ws, TurnSpec(step="ask", agent=agent, prompt=prompt, owner="bench"))
 
             await _processor(range(10), bare)
+            await _processor(range(10), both)
             await _processor(range(-10, 0), durable)
             log = ServiceLog(endpoint)
-            bare_ms, durable_ms, sent = [], [], 0
+            bare_ms, both_ms, durable_ms, sent = [], [], [], 0
             for number in range(ROUNDS):
                 turns = range(number * TURNS, (number + 1) * TURNS)
                 bare_ms.append(await _processor(turns, bare))
+                both_ms.append(await _processor(turns, both))
                 before = len(log.requests())
                 durable_ms.append(await _processor(turns, durable))
                 sent += len(log.requests()) - before
@@ -98,6 +112,7 @@ async def test_a_durable_turn_of_the_successor_against_a_bare_one(
     figures.add(
         "durable turn of the successor, processor ms", min(durable_ms), against=min(bare_ms), what="bare one"
     )
+    figures.add("  against its two requests, bare", min(durable_ms), against=min(both_ms), what="bare ones")
     figures.add("requests of a durable turn of the successor", sent / ROUNDS / TURNS, Goal(2.0))
 
 

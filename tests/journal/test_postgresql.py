@@ -213,6 +213,7 @@ async def test_a_state_change_is_one_statement(postgresql_address: str) -> None:
             journal.leases.take(SCOPE, [lease]),
             journal.documents.put(SCOPE, "b", DocumentRecord("a.txt", "h", "f", "done")),
             journal.documents.put(SCOPE, "b", DocumentRecord("a.txt", "h", "f", "failed")),
+            journal.documents.put(SCOPE, "b", DocumentRecord("a.txt", "h", "f", "done"), held="lease"),
             journal.leases.give_up(SCOPE, ["lease"]),
             journal.flow_runs.note("run", "o"),
         ):
