@@ -121,6 +121,10 @@ def _mcp(tool: Record, made: EngineTools, where: str) -> Record:
 
 def _agent_to_agent(tool: Record, made: EngineTools, where: str) -> Record:
     keys = ("base_url", "agent_card_path", "project_connection_id", "send_credentials_for_agent_card")
+    for key in keys[:3]:
+        if not isinstance(tool.get(key, ""), str):
+            name = f"{where}.{key}"
+            raise bad_request(f"Invalid '{name}': expected a string.", param=name, code="invalid_type")
     if not tool.get("base_url") and not tool.get("project_connection_id"):
         raise missing_parameter(f"{where}.base_url")
     return {"type": tool["type"], tool["type"]: {key: tool[key] for key in keys if key in tool}}

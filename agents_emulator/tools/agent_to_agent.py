@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 from typing_extensions import override
 
-from agent_tasks.bounded import ACCEPT_ENCODING, TooLargeError, bounded_json, read_at_most
+from agent_tasks.bounded import ACCEPT_ENCODING, bounded_json, read_at_most
 from agents_emulator.models.base import ToolSpec
 from agents_emulator.store import Record
 from agents_emulator.tools.base import (
@@ -91,10 +91,11 @@ class AgentToAgent(Tool):
 
     def __init__(self, definition: Record, run: Record, services: ToolServices) -> None:
         super().__init__(definition, run, services)
-        details: Record = definition.get(self.type) or {}
-        self._connection: str = details.get("project_connection_id") or ""
-        self._base_url: str = (details.get("base_url") or "").rstrip("/")
-        self._card_path: str = details.get("agent_card_path") or CARD_PATH
+        given = definition.get(self.type)
+        details: Record = given if isinstance(given, dict) else {}  # unchecked where validation is off
+        self._connection = str(details.get("project_connection_id") or "")
+        self._base_url = str(details.get("base_url") or "").rstrip("/")
+        self._card_path = str(details.get("agent_card_path") or CARD_PATH)
         self._with_card: bool = details.get("send_credentials_for_agent_card") is True
         self._card = _Card("", "agent", "", is_newer=False)
 
@@ -181,16 +182,16 @@ class AgentToAgent(Tool):
         if self._card.is_newer:
             headers["A2A-Version"] = "1.0"
         params: dict[str, str] = {}
-        if with_secret and self._connection:
-            self._sign(httpx.URL(url), headers, params)
         try:
+            if with_secret and self._connection:
+                self._sign(httpx.URL(url), headers, params)
             async with (
                 asyncio.timeout(settings.request_seconds),
                 httpx.AsyncClient(timeout=settings.request_seconds, trust_env=False) as client,
                 client.stream(method, url, json=body, headers=headers, params=params or None) as response,
             ):
                 content = await read_at_most(response, settings.response_bytes)
-        except (httpx.HTTPError, httpx.InvalidURL, TooLargeError, TimeoutError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, TimeoutError) as error:
             raise ToolError(f"{method} {url} failed: {error or type(error).__name__}") from error
         if response.status_code != httpx.codes.OK:
             said = content[:2000].decode("utf-8", "replace")

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import yaml
 
+from agent_tasks.client.certificates import trusted_certificates
 from agent_tasks.errors import AgentTasksError
 from tests.durability.crash_pipeline import CALLS, executions, pipeline
 from tests.support.service import ThreadService
@@ -52,7 +53,8 @@ def carry_out(case: Case, running: ThreadService, folder: Path) -> Case:
     before, asked = len(running.requests()), len(running.generations())
     if case.faults:
         rules = [{"count": 1, **fault} for fault in case.faults]
-        httpx.put(faults, content=yaml.safe_dump({"rules": rules})).raise_for_status()
+        plan = yaml.safe_dump({"rules": rules})
+        httpx.put(faults, content=plan, verify=trusted_certificates()).raise_for_status()
     label = f"case{folder.name}x"
     try:
         told = asyncio.run(pipeline(running.endpoint, str(folder), label))
@@ -62,7 +64,7 @@ def carry_out(case: Case, running: ThreadService, folder: Path) -> Case:
     case.outcome = {name: _without(value, label) for name, value in told.items()}
     if case.faults:
         case.acted = sum(bool(row["fault"]) for row in running.requests()[before:])
-        httpx.delete(faults).raise_for_status()
+        httpx.delete(faults, verify=trusted_certificates()).raise_for_status()
     case.runs = {name: executions(folder, name) for name in CALLS}
     case.paid = len(running.generations()) - asked
     case.log = running.requests()[before:]

@@ -33,6 +33,7 @@ from typing import Any
 import httpx
 import yaml
 
+from agent_tasks.client.certificates import trusted_certificates
 from agents_emulator.app import create_app
 from agents_emulator.models import ChatModel, load_model
 from agents_emulator.server import EmulatorServer, listen
@@ -72,7 +73,8 @@ class RunningService:
 
     def http(self, **options: Any) -> httpx.Client:
         """A plain client at the endpoint that sends `api-version=v1`."""
-        return httpx.Client(base_url=self.endpoint, params={"api-version": "v1"}, timeout=20, **options)
+        known = {"params": {"api-version": "v1"}, "timeout": 20, "verify": trusted_certificates()}
+        return httpx.Client(base_url=self.endpoint, **known, **options)
 
     def requests(self, operation: str | None = None) -> list[dict[str, Any]]:
         """Rows of the request log, of one operation if given (`agents.create`, `runs.create`, ...)."""
@@ -94,7 +96,12 @@ class RunningService:
         rows: list[dict[str, Any]] = []
         while True:
             after = rows[-1]["id"] if rows else 0
-            response = httpx.get(f"{self.origin}/_emulator/{page}", params={"after": after}, timeout=10)
+            response = httpx.get(
+                f"{self.origin}/_emulator/{page}",
+                params={"after": after},
+                timeout=10,
+                verify=trusted_certificates(),  # httpx reads them anew for each request
+            )
             response.raise_for_status()
             more: list[dict[str, Any]] = response.json()["data"]
             if not more:

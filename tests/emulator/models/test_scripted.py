@@ -37,6 +37,17 @@ def model(*rules: dict[str, Any], **more: Any) -> ScriptedModel:
     return ScriptedModel.from_data({"rules": list(rules), **more})
 
 
+async def test_expressions_are_compiled_when_the_rules_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`re` keeps 512 of those that it is given as texts: of more, each turn would compile all anew."""
+    call = {"name": "f", "arguments": {}}
+    rules = [{"when": {"message": f"^number {n}$"}, "reply": {"tool_calls": [call]}} for n in range(600)]
+    scripted = model(*rules)
+    with monkeypatch.context() as patch:
+        patch.setattr("re._compile", lambda *given: pytest.fail(f"compiled in a turn: {given}"))
+        _, finished = await answer(scripted, request("number 599"))
+    assert finished.tool_calls[0].name == "f"
+
+
 async def test_the_first_rule_whose_conditions_all_hold_answers() -> None:
     scripted = model(
         {"when": {"message": "invoice", "model": "^gpt-5"}, "reply": {"text": "wrong model"}},

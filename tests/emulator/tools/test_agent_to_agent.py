@@ -87,6 +87,11 @@ def test_a_task_that_fails_is_what_the_model_hears(service: ServiceFactory) -> N
     [
         ({"base_url": "http://127.0.0.1:9"}, "Error retrieving the agent card from http://127.0.0.1:9/.well"),
         ({"agent_card_path": "/moved"}, "answered 307"),
+        ({"base_url": "http://[::1"}, "Error retrieving the agent card from http://[::1/.well"),
+        (
+            {"base_url": "http://\\ud800", "project_connection_id": CONNECTION},
+            "Error retrieving the agent card from http://",
+        ),
         ({"project_connection_id": CONNECTION, "base_url": None}, "no base_url of http or https"),
     ],
 )
@@ -102,5 +107,6 @@ def test_an_agent_that_cannot_be_found_fails_the_response(
 
 def test_a_tool_that_names_nobody_is_refused(service: ServiceFactory) -> None:
     with wire(service(rules=rules("x"))) as client:
-        refused = client.respond(input="Hello", tools=[{"type": "a2a_preview"}], status=400)
-    assert refused["error"]["param"] == "tools[0].base_url"
+        for given in ({}, {"base_url": 7, "project_connection_id": "x"}):
+            refused = client.respond(input="Hello", tools=[{"type": "a2a_preview", **given}], status=400)
+            assert refused["error"]["param"] == "tools[0].base_url"
