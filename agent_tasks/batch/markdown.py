@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from agent_tasks.display import duration, moment, one_line
+from agent_tasks.display import duration, in_short, moment, one_line
 
 MAX_SHOWN = 300
 """Characters of a reason or a name on a page for operators."""
@@ -89,5 +89,6 @@ def environment(package: str) -> jinja2.Environment:
     made.filters["moment"] = moment
     made.filters["duration"] = duration
     made.filters["shortened"] = _shortened
+    made.filters["in_short"] = in_short
     made.filters["thousands"] = lambda number: f"{number:,}"
     return made

@@ -27,7 +27,7 @@ from agent_tasks.batch.markdown import escape, escape_cell, plain_address
 from agent_tasks.batch.operator_pages import OperatorPages
 from agent_tasks.batch.records import MAX_LISTED, BatchSummary, DocumentStatus, counted
 from agent_tasks.batch.writers import read_results, summary_line
-from agent_tasks.display import duration, visible
+from agent_tasks.display import duration, in_short, visible
 from agent_tasks.logs import get_logger
 from agent_tasks.pipeline.loader import Pipeline, ShortPipeline
 from agent_tasks.prefect.events import BudgetNews
@@ -41,8 +41,9 @@ UPDATE_SECONDS = 1.0
 MAX_REPORT_CHARS = 200_000
 MAX_PICTURE_BYTES = 150_000
 """Of a larger picture the outline says the same in less."""
-_MAX_CELL_CHARS = 300
-_MAX_NAME_CHARS = 60
+# A table shows its cells on one line, and at 1440 pixels about a hundred characters of a row.
+_MAX_RESULT_CHARS = 30
+_MAX_NAME_CHARS = 24
 _MAX_RUNNING = 5
 _MAX_NAME = 80
 _ORDER = (
@@ -219,12 +220,8 @@ def _desk_link(batch: Batch, desk_url: str | None) -> Callable[[str], str] | Non
     return lambda document: f"{desk_url}/items/{review_key(batch.key, document)}"
 
 
-def _in_short(name: str) -> str:
-    """A name without its middle if it is long: the table's other columns would be out of view."""
-    if len(name) <= _MAX_NAME_CHARS:
-        return name
-    kept = (_MAX_NAME_CHARS - 3) // 2
-    return f"{name[:kept]}...{name[-kept:]}"
+def _beginning(text: str) -> str:
+    return text if len(text) <= _MAX_RESULT_CHARS else f"{text[: _MAX_RESULT_CHARS - 3]}..."
 
 
 def _table(results: Path) -> list[dict[str, str]]:
@@ -233,12 +230,12 @@ def _table(results: Path) -> list[dict[str, str]]:
         if len(picked[row.status]) < MAX_LISTED:
             picked[row.status].append(
                 {
-                    "document": escape_cell(_in_short(row.document)),
+                    "document": escape_cell(in_short(row.document, _MAX_NAME_CHARS)),
                     "status": row.status.value.replace("_", " "),
-                    "result": escape_cell(summary_line(row)[:_MAX_CELL_CHARS]),
                     "time": duration(row.seconds),
                     "tokens": f"{row.usage.total_tokens:,}",
                     **({"money": row.cost.text()} if row.cost is not None else {}),
+                    "result": escape_cell(_beginning(summary_line(row))),
                 }
             )
     return [row for status in _ORDER for row in picked[status]][:MAX_LISTED]

@@ -39,11 +39,11 @@ ANSWERS: dict[str, tuple[str, str]] = {
     "How far is it?": ("progress", r"5 of 5 documents \(3 done, 1 needs review, 1 failed\)"),
     "What became of each document?": (
         "results",
-        r'"document": "1\.txt", "status": "done", "result": "number: ',
+        r'"document": "1\.txt", "status": "done", .*"result": "number: ',
     ),
     "What became of a document with a long name?": (
         "results",
-        r'"document": "a{28}\.\.\.a{24}\.txt", "status": "done"',
+        r'"document": "a{10}\.\.\.a{6}\.txt", "status": "done"',
     ),
     "What did each document cost?": (
         "results",
