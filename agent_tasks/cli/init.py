@@ -172,11 +172,11 @@ async def _proposed(
     """What the model proposes, as far as it can be used, and what of it can't, in words."""
     from agent_tasks.errors import AnswerInvalidError, RunIncompleteError
     from agent_tasks.operations import content_hash, release_owner
-    from agent_tasks.pipeline.proposal import BLANK, Proposal, ShortProposal, usable
+    from agent_tasks.pipeline.proposal import BLANK, Proposal, short_answers, usable
     from agent_tasks.steps import Agent
     from agent_tasks.steps.session import Session
 
-    kind = ShortProposal if is_small else Proposal
+    kind: Any = short_answers() if is_small else Proposal
     most = _SMALL_ANSWER if is_small else None
     planner = Agent("planner", instructions=_INSTRUCTIONS, answer=kind, max_completion_tokens=most)
     shown = "\n\n".join(f"Document {name}:\n{text}" for name, text in texts.items())

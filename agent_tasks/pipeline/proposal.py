@@ -6,13 +6,25 @@ import json
 import re
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent_tasks.display import one_line
+from agent_tasks.pipeline.output_schema import json_schema_format
+from agent_tasks.steps.answer_types import AnswerType, answer_type
 
-__all__ = ["BLANK", "Proposal", "ProposedField", "ProposedKind", "ShortProposal", "usable", "written"]
+__all__ = [
+    "BLANK",
+    "Proposal",
+    "ProposedField",
+    "ProposedKind",
+    "ShortProposal",
+    "short_answers",
+    "usable",
+    "written",
+]
 
 MAX_FIELDS = 40
 MAX_KINDS = 12
@@ -76,6 +88,13 @@ class ShortProposal(Proposal):
 
     description: str = Field("", max_length=120, description="What these documents are, in one sentence.")
     kinds: list[_ShortKind] = Field(max_length=2)  # type: ignore[assignment]
+
+
+def short_answers() -> AnswerType[ShortProposal]:
+    """Answers of the small local model, which is held to all bounds: strict answers leave those out."""
+    name = "Proposal"
+    told = json_schema_format(name, ShortProposal.model_json_schema(), strict=False)
+    return replace(answer_type(ShortProposal), name=name, response_format=told)
 
 
 BLANK = Proposal(

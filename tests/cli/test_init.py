@@ -14,7 +14,13 @@ from agent_tasks.cli.app import app
 from agent_tasks.errors import ConfigurationError, RunIncompleteError
 from agent_tasks.evaluation import read_truth
 from agent_tasks.pipeline.loader import load_pipeline
-from agent_tasks.pipeline.proposal import Proposal, ProposedField, ProposedKind, written
+from agent_tasks.pipeline.proposal import (
+    Proposal,
+    ProposedField,
+    ProposedKind,
+    short_answers,
+    written,
+)
 from tests.conftest import ServiceFactory
 
 INVOICE = {
@@ -194,3 +200,13 @@ def test_texts_of_a_model_are_texts_in_the_file(tmp_path: Path) -> None:
     pipeline = load_pipeline(file, default_model="m")
     assert "- y: !!python/object" in pipeline.file.description
     assert list(pipeline.file.output.fields) == ["kind", "strae_1", "x"]  # type: ignore[union-attr]
+
+
+def test_the_small_model_is_held_to_bounds_in_which_it_comes_to_an_end() -> None:
+    told = json.dumps(short_answers().response_format)
+    assert '"maxItems": 2' in told
+    assert '"maxLength": 40' in told
+    value, errors = short_answers().parse(json.dumps({"description": "x", "kinds": [INVOICE]}))
+    assert errors == []
+    assert value is not None
+    assert list(value.fields()) == ["invoice_no", "total"]
