@@ -16,6 +16,13 @@ class ConnectionLostError(JournalUnreadableError):
     """The server went away in the middle of a transaction; whether it was committed is not known."""
 
 
+class ContendedError(JournalUnreadableError):
+    """The server ended this transaction so that others could go on (a deadlock); all of it is undone."""
+
+
+_CONTENDED = frozenset({"40P01", "40001"})  # SQLSTATE: deadlock detected, serialization failure
+
+
 def driver_errors() -> tuple[type[Exception], ...]:
     """What asyncpg raises by itself while it connects; SQLAlchemy wraps only what comes later."""
     asyncpg = sys.modules.get("asyncpg")
@@ -67,9 +74,16 @@ def _journal_error(address: str, error: Exception) -> JournalError:
         )
     else:
         remedy = "Check AGENT_TASKS_JOURNAL_URL, the disk and the server; nothing was sent meanwhile."
-    is_lost = isinstance(error, DBAPIError) and error.connection_invalidated
-    kind = ConnectionLostError if is_lost else JournalUnreadableError
-    return kind(f"The journal {address} can't be used: {text}. {remedy}")
+    return _kind(error)(f"The journal {address} can't be used: {text}. {remedy}")
+
+
+def _kind(error: Exception) -> type[JournalUnreadableError]:
+    if not isinstance(error, DBAPIError):
+        return JournalUnreadableError
+    if error.connection_invalidated:
+        return ConnectionLostError
+    is_contended = getattr(error.orig, "sqlstate", None) in _CONTENDED
+    return ContendedError if is_contended else JournalUnreadableError
 
 
 def _reason(error: Exception) -> str:

@@ -13,7 +13,13 @@ from sqlalchemy.util import greenlet_spawn
 
 from agent_tasks.journal import database as settings
 from agent_tasks.journal.database import BUSY_TIMEOUT, Database
-from agent_tasks.journal.failures import ConnectionLostError, is_of_the_database, is_silent, translated
+from agent_tasks.journal.failures import (
+    ConnectionLostError,
+    ContendedError,
+    is_of_the_database,
+    is_silent,
+    translated,
+)
 from agent_tasks.journal.opening import create_or_migrate
 from agent_tasks.journal.statements import PostgresqlStatements
 from agent_tasks.logs import get_logger
@@ -26,6 +32,7 @@ OPEN_SECONDS = 10.0
 """How long a journal that is being opened waits for a PostgreSQL server that does not answer yet."""
 
 _RECONNECT_PAUSE = 0.5  # seconds between attempts to reach it
+_CONTENDED_TIMES = 5  # each costs the server's `deadlock_timeout`, a second, in which the other one ends
 _POOL_SIZE = 10  # connections of one worker
 _WRITERS = 8  # of which at most this many write at the same time; the others are for reading
 
@@ -80,14 +87,19 @@ class PostgresqlDatabase(Database):
         """See `Database.write`.
 
         A claim that was committed unheard of is an orphan the second time, so its effect is looked up before
-        anything is sent.
+        anything is sent. What a deadlock undid is done again, whoever was in the other's way: a transaction
+        that prolongs many leases takes their rows in the order in which the server finds them.
         """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + (settings.RECONNECT_SECONDS if patient else 0)
+        deadline, undone = loop.time() + (settings.RECONNECT_SECONDS if patient else 0), 0
         while True:
             try:
                 async with self._writers:
                     return await self._do(work, alone=alone, patient=patient)
+            except ContendedError:
+                undone += 1
+                if undone >= _CONTENDED_TIMES:
+                    raise
             except ConnectionLostError:
                 if loop.time() >= deadline:
                     raise

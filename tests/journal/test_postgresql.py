@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import pytest
 import sqlalchemy as sa
@@ -51,6 +52,31 @@ async def test_one_of_many_take_overs_succeeds(address: str, clock: Clock) -> No
         async with Journal(address, clock=clock) as one, Journal(address, clock=clock) as two:
             claims = await asyncio.gather(*(j.operations.claim(SCOPE, "k", "turn", {}) for j in (one, two)))
     assert sorted(claimed.claim.value for claimed in claims) == ["busy", "orphan"]
+
+
+async def test_what_a_deadlock_undid_is_done_again(postgresql_address: str) -> None:
+    """Two transactions change the same rows in opposite order, and the server ends one of them."""
+    met, times = asyncio.Barrier(2), {"a": 0, "b": 0}
+
+    def change(key: str) -> sa.Update:
+        return operations.update().where(operations.c.key == key).values(attempt=operations.c.attempt + 1)
+
+    def both(first: str, second: str) -> Callable[[sa.Connection], None]:
+        def carried_out(connection: sa.Connection) -> None:
+            times[first] += 1
+            connection.execute(change(first))
+            if times[first] == 1:
+                await_only(met.wait())
+            connection.execute(change(second))
+
+        return carried_out
+
+    async with Journal(postgresql_address) as journal:
+        claimed = [await journal.operations.claim(SCOPE, key, "turn", {}) for key in ("a", "b")]
+        await asyncio.gather(*(journal._database.write(both(*keys)) for keys in ("ab", "ba")))
+        found = [await journal.operations.get(SCOPE, key) for key in ("a", "b")]
+    assert sum(times.values()) == 3
+    assert [one.attempt for one in found if one] == [one.operation.attempt + 2 for one in claimed]
 
 
 async def test_a_tool_call_that_is_begun_twice_is_new_once(address: str) -> None:
