@@ -12,7 +12,7 @@ import time
 import unicodedata
 from functools import lru_cache
 
-__all__ = ["duration", "in_json", "lines", "moment", "one_line", "visible"]
+__all__ = ["duration", "in_json", "in_short", "lines", "moment", "one_line", "visible"]
 
 _JOINERS = frozenset("\u200c\u200d")
 """Part of correct spelling in Persian and Indic scripts, and of emoji; they turn and hide nothing."""
@@ -56,6 +56,14 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def in_short(text: str, at_most: int) -> str:
+    """A text without its middle if it has more characters: names differ at their ends."""
+    if len(text) <= at_most:
+        return text
+    kept = (at_most - 3) // 2
+    return f"{text[:kept]}...{text[-kept:]}"
 
 
 def in_json(written: str) -> str:
