@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,7 +12,7 @@ from agents_emulator.app import OPERATIONS
 from agents_emulator.server import main
 from agents_emulator.service import ServiceConfig
 from tests.emulator.helpers import get, post
-from tests.support.service import RunningService
+from tests.support.service import RunningService, write_rules
 
 
 @pytest.mark.parametrize("version", [None, "2019-01-01", ""])
@@ -117,14 +118,12 @@ def test_a_wrong_model_is_named(tmp_path: Any, capsys: pytest.CaptureFixture[str
 
 
 def test_a_data_directory_serves_one_service(
-    service: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    service: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     running = service()
     monkeypatch.setattr("agents_emulator.service.WAIT_FOR_DATA_DIRECTORY", 0.1)
-    assert (
-        main(["--data-dir", str(running.data_dir), "--model", f"scripted:{running.data_dir}/../rules.yaml"])
-        == 2
-    )
+    model = write_rules(tmp_path, {"rules": []})
+    assert main(["--data-dir", str(running.data_dir), "--model", model]) == 2
     assert "another service" in capsys.readouterr().err
 
 
