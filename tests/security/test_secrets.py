@@ -31,7 +31,7 @@ from starlette.routing import Route
 from typer.testing import CliRunner
 
 from agent_tasks import logs, redaction
-from agent_tasks.backends.base import TurnRequest
+from agent_tasks.backends.base import ServerAccess, TurnRequest
 from agent_tasks.cli.app import app
 from agent_tasks.client import AsyncAgentsClient
 from agent_tasks.client._requests import ServiceRequest
@@ -559,7 +559,9 @@ OBJECTS: dict[str, Callable[[], Any]] = {
     "approval on the wire": lambda: ToolApproval(
         tool_call_id="call_1", approve=True, headers={"x-key": SECRET}
     ),
-    "turn to be started": lambda: TurnRequest("asst_1", "Hello", tool_resources=_RESOURCES),
+    "turn to be started": lambda: TurnRequest(
+        "asst_1", "Hello", servers=(ServerAccess("docs", headers={"x-key": SECRET}),)
+    ),
     "request of the client": lambda: ServiceRequest(
         "POST", "/threads/runs", body={"tool_resources": _RESOURCES}
     ),

@@ -31,7 +31,10 @@ class Seen:
         for kind, part in {
             "service": (b"agents_emulator", b"supervisor.py\0service"),
             # The last one is how Python's platform.architecture() looks at itself, which the server asks.
-            "prefect": (b"-m\0prefect", b"supervisor.py\0prefect", b"file\0-b\0"),
+            "prefect": (
+                *(b"-m\0prefect", b"-m\0agent_tasks.local.prefect_program"),
+                *(b"supervisor.py\0prefect", b"file\0-b\0"),
+            ),
         }.items():
             if any(words in self.arguments for words in part):
                 return kind
