@@ -8,13 +8,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from reportlab.pdfgen.canvas import Canvas
 
 from agent_tasks.operations.transcript_rules import TranscriptRules
 from tests.batch.support import Bench
 from tests.review.browser import TOO_WIDE, chromium, desk_open, press
 from tests.review.support import unclear
 from tests.support.chromium import needs_chromium
-from tests.support.pdf_files import pdf
+from tests.support.pdf_files import drawn
 
 playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = [needs_chromium, pytest.mark.timeout(240)]
@@ -23,6 +24,30 @@ WIDE = {"width": 1440, "height": 900}
 NAMES = "document.querySelectorAll('input:not([type=hidden]), select, textarea')"
 UNNAMED = f"[...{NAMES}].filter(one => !one.labels.length).map(one => one.name)"
 SCRIPT = "<img src=/gone onerror=document.title='hacked'><script>document.title='hacked'</script>"
+_LINES = (
+    ("LED ceiling panel, 40 W", "4", "7.50", "30.00"),
+    ("Motor contactor, 18 A", "1", "9.20", "9.20"),
+    ("Carriage", "1", "4.80", "4.80"),
+)
+
+
+def _invoice(canvas: Canvas) -> None:
+    """A paper as a clerk sees it, whose last line an agent did not read."""
+    canvas.setFont("Helvetica-Bold", 18)
+    canvas.drawString(50, 770, "Hexley Electric Supply plc")
+    canvas.setFont("Helvetica", 10)
+    canvas.drawString(50, 752, "Capacitor House, 60 Ohm Road, Dunmarrow")
+    canvas.setFont("Helvetica-Bold", 13)
+    canvas.drawString(50, 706, "INVOICE")
+    canvas.setFont("Helvetica", 10)
+    canvas.drawString(50, 686, "Paper P-4 is unclear in its last line.")
+    canvas.drawString(50, 670, "Customer: Tallowmere Joinery Ltd")
+    for row, cells in enumerate([("Article", "Quantity", "Price", "Amount"), *_LINES]):
+        for left, cell in zip((50, 300, 390, 480), cells, strict=True):
+            canvas.drawString(left, 630 - 18 * row, cell)
+    canvas.line(50, 566, 540, 566)
+    canvas.drawString(390, 550, "The sum is")
+    canvas.drawString(480, 550, "44.00")
 
 
 def test_a_clerk_at_the_desk(
@@ -30,7 +55,7 @@ def test_a_clerk_at_the_desk(
 ) -> None:
     assert callable(bench)
     batch: Bench = bench()
-    batch.write("invoice.pdf", pdf(["Paper P-4 is unclear", "The sum is 44.00"]))
+    batch.write("invoice.pdf", drawn(_invoice))
     batch.transcripts = TranscriptRules(days=14)
     batch.write("hostile.txt", f"Paper P-4 is unclear {SCRIPT}")
     asyncio.run(unclear(batch))
@@ -59,6 +84,9 @@ def test_a_clerk_at_the_desk(
         assert picture
         assert picture["x"] <= box["x"] < picture["x"] + picture["width"]
         assert picture["y"] <= box["y"] < picture["y"] + picture["height"]
+        paper = page.locator(".paper").bounding_box()
+        assert paper
+        assert box["y"] - paper["y"] > 100, "what stands above the value is seen too"
         assert page.evaluate(UNNAMED) == []
         page.screenshot(path=tmp_path / "document.png")
         page.set_viewport_size({"width": 420, "height": 900})
