@@ -20,8 +20,11 @@ MAX_LINES = 2_000
 """Values whose place the report tells; results.jsonl has all."""
 
 _PICTURE = re.compile(
-    r"(?<!\\)!\[[^\n]*?\]\((?:evidence/[0-9a-f]{32}\.png|pipeline\.svg|history\.svg)\)"
-)  # texts from outside are escaped
+    r"(?:^## [A-Z][a-z]+\n\n)?"
+    r"(?<!\\)!\[[^\n]*?\]\((?:evidence/[0-9a-f]{32}\.png|pipeline\.svg|history\.svg)\)",
+    re.MULTILINE,
+)
+"""A picture, with the heading that stands over it alone; texts from outside are escaped."""
 
 
 @dataclass(frozen=True)

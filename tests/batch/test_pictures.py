@@ -63,6 +63,9 @@ async def test_a_value_is_shown_as_a_picture_of_its_place(bench: MakeBench) -> N
         assert len(reds) > 50  # the frame
     assert without_pictures(report).count("![") == 0
     assert FOLDER not in without_pictures(report)
+    assert "\n## Runs\n" in report
+    assert "\n## Cost\n" in without_pictures(report)
+    assert "## Runs" not in without_pictures(report), "no heading over nothing"
 
 
 async def test_what_is_there_is_not_made_again(bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
