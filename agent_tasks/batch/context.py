@@ -14,7 +14,13 @@ from typing import Any, TypeVar
 from agent_tasks.batch.budget import Budget
 from agent_tasks.batch.circuit_breaker import BudgetReachedError, CircuitBreaker
 from agent_tasks.batch.observer import observer
-from agent_tasks.batch.records import MAX_LISTED, DocumentRow, DocumentStatus, RowInBrief
+from agent_tasks.batch.records import (
+    MAX_LISTED,
+    BatchSummary,
+    DocumentRow,
+    DocumentStatus,
+    RowInBrief,
+)
 from agent_tasks.client import Resent
 from agent_tasks.errors import (
     AgentTasksError,
@@ -211,6 +217,8 @@ class Batch:
         self.slots = asyncio.Semaphore(pipeline.limits.concurrency)
         """Documents that may be in flight."""
         self.warnings: list[str] = []
+        self.so_far: BatchSummary | None = None
+        """What is written of a batch that was stopped."""
         self.retained: set[str] = set()
         """Owners of conversations of failed turns: they stay for a look, until the ledger's time is up."""
         self.started = 0.0

@@ -230,7 +230,7 @@ async def _publish_what_is_done(batch: Batch, reason: AgentTasksError, steps: St
     batch.warn(f"The batch was stopped, and not all documents have results: {reason}")
     observer().phase_started("results")
     try:
-        await steps.publish(batch, _summary(batch, [], batch.warnings))
+        batch.so_far = await steps.publish(batch, _summary(batch, [], batch.warnings))
     except Exception as error:  # why it was stopped is what has to be seen
         logger.warning("Results of what is done could not be written: %s", error)
 

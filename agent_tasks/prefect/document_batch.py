@@ -122,12 +122,15 @@ async def _run(
                 with observed_by(RunLog(get_run_logger(), observer())):
                     async with progress.shown():
                         summary = await run_batch(ws, plan, documents, out, steps=PREFECT_STEPS, watch=watch)
-            except BudgetReachedError as error:
-                tell_of_the_budget(plan.name, batch_owner(plan.name, Path(documents)), error)
-                raise
             except AllDocumentsFailedError as error:
                 await publish_artifacts(batches[0], error.summary, desk_url=desk)
                 return Failed(message=error.summary.headline(), data=error)
+            except AgentTasksError as error:
+                if isinstance(error, BudgetReachedError):
+                    tell_of_the_budget(plan.name, batch_owner(plan.name, Path(documents)), error)
+                if batches and (so_far := batches[0].so_far) is not None:
+                    await publish_artifacts(batches[0], so_far, desk_url=desk)
+                raise
             except asyncio.CancelledError:
                 if batches and not is_detaching():
                     await _cancel_the_rest(ws, batches[0].owner)

@@ -21,7 +21,7 @@ from agent_tasks.pipeline.loader import default_model
 from agent_tasks.prefect.artifacts import artifact_key
 from agent_tasks.prefect.blocks import AgentsProject
 from agent_tasks.prefect.document_batch import document_batch
-from tests.batch.support import Bench
+from tests.batch.support import PIPELINE, Bench
 
 MakeBench = Callable[..., Bench]
 
@@ -102,6 +102,30 @@ async def test_a_batch_without_any_result_is_a_failed_run(
     assert state.is_failed()
     assert state.message == "0 done, 0 need review, 1 failed"
     assert (batch.out / "report.md").exists()
+
+
+@pytest.mark.timeout(300)  # the server of the session may start in this test
+@pytest.mark.usefixtures("prefect_server")
+async def test_a_batch_that_is_stopped_shows_what_is_done(
+    bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = bench(pipeline=PIPELINE.replace("concurrency: 2", "concurrency: 1"))
+    for number in range(1, 9):
+        batch.write(f"{number}.txt", f"Paper P-{number} of 2026-03-0{number}, total {number}0")
+    batch.write("0.txt", "Paper P-4, unclear")
+    batch.pipeline_file.write_text(f"{batch.pipeline}budget: {{tokens: 2400}}\n")
+    project = _project(batch, monkeypatch)
+    state: Any = await document_batch(
+        str(batch.documents), str(batch.pipeline_file), str(batch.out), project, return_state=True
+    )
+    assert state.is_failed()
+    assert "tokens (budget.tokens) are spent" in state.message
+    _, _, artifacts = await _recorded(state.state_details.flow_run_id)
+    by_key = {artifact.key: str(artifact.data) for artifact in artifacts}
+    assert "0.txt" in by_key["papers-open"]
+    assert "not in the document" in by_key["papers-open"]
+    assert "The batch was stopped, and not all documents have results" in by_key["papers-report"]
+    assert "1.txt" in by_key["papers-results"]
 
 
 @pytest.mark.timeout(300)  # the server of the session may start in this test
