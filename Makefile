@@ -65,8 +65,7 @@ help: ## List what can be made
 setup: $(DEV_READY) ## Set up for developing: .venv with everything, pinned
 
 run: $(RUN_READY) ## Process examples/documents on this machine, results in out/
-	@$(BIN)/agent-tasks run examples/documents --pipeline examples/pipeline.yaml --out out
-	@$(BIN)/agent-tasks evaluate out --truth examples/truth.jsonl
+	@$(BIN)/agent-tasks run examples/documents --pipeline examples/pipeline.yaml --out out --truth examples/truth.jsonl
 
 run-queues: $(FUNCTIONS_READY) ## Process invoices with tools behind storage queues, on this machine, results in out/queues/
 	@$(BIN)/agent-tasks functions azure_functions -- \

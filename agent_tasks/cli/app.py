@@ -11,6 +11,7 @@ import typer
 
 from agent_tasks.cli import approvals, automations, calls, journal, queues, resources, review, transcripts
 from agent_tasks.cli.errors import reported
+from agent_tasks.cli.evaluate import RATE
 
 __all__ = ["app", "main"]
 
@@ -90,6 +91,12 @@ def run(
         Path,
         typer.Option("--out", "-o", metavar="DIR2", help="Folder for results.jsonl and report.md."),
     ],
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            "--truth", "-t", metavar="FILE", help="Right values: the results are evaluated at the end."
+        ),
+    ] = None,
     fail_on: Annotated[
         FailOn | None,
         typer.Option(
@@ -120,7 +127,7 @@ def run(
     """
     from agent_tasks.cli.run import run_batch
 
-    raise typer.Exit(run_batch(documents, pipeline, out, fail_on=fail_on, quiet=quiet))
+    raise typer.Exit(run_batch(documents, pipeline, out, truth=truth, fail_on=fail_on, quiet=quiet))
 
 
 @app.command(epilog=EXIT_CODES)
@@ -213,7 +220,7 @@ def evaluate(
     ] = None,
     rate: Annotated[
         float, typer.Option(metavar="SHARE", help="Wrong documents allowed among those done.")
-    ] = 0.01,
+    ] = RATE,
 ) -> None:
     """Say how good a run is, by a file of right values.
 
@@ -538,6 +545,10 @@ app.add_typer(queues.app)
 
 def main() -> None:
     """Entry point of the console command."""
-    # What a command imports stays: to look for garbage there again and again takes a sixth of its start.
+    # What a command imports stays: to look for garbage there again and again takes a sixth of its start, and
+    # once more at its end takes as long.
     gc.set_threshold(20_000, 20, 100)
-    app()
+    try:
+        app()
+    finally:
+        gc.freeze()

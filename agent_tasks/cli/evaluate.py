@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from agent_tasks.evaluation import Comparator, Evaluation, RightDocument
     from agent_tasks.evaluation.confidence import Learned
 
-__all__ = ["evaluate_run"]
+__all__ = ["RATE", "evaluate_run"]
+
+RATE = 0.01
+"""The share of wrong documents among those that are done, for the threshold, unless a person says another."""
 
 _REQUIREMENT = re.compile(r"\s*([\w.\[\]]+)\s*(>=|<=)\s*([0-9.]+)(%?)\s*")
 
@@ -27,11 +30,11 @@ def evaluate_run(
     run: Path,
     truth: Path,
     *,
-    out: Path | None,
-    against: Path | None,
-    compare: Sequence[str],
-    require: Sequence[str],
-    rate: float,
+    out: Path | None = None,
+    against: Path | None = None,
+    compare: Sequence[str] = (),
+    require: Sequence[str] = (),
+    rate: float = RATE,
 ) -> ExitCode:
     """Evaluate a run, write the report, and print what matters.
 

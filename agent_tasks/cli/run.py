@@ -46,7 +46,13 @@ _STAYING = (
 
 
 def run_batch(
-    documents: Path, pipeline: Path, out: Path, *, fail_on: str | None = None, quiet: bool = False
+    documents: Path,
+    pipeline: Path,
+    out: Path,
+    *,
+    truth: Path | None = None,
+    fail_on: str | None = None,
+    quiet: bool = False,
 ) -> ExitCode:
     """Runs the flow `document_batch` over a folder and shows how it goes.
 
@@ -54,12 +60,13 @@ def run_batch(
         documents: the folder of documents.
         pipeline: the pipeline file.
         out: the folder for results; made if needed.
+        truth: a file of right values, by which the results are evaluated at the end.
         fail_on: `failed` or `needs_review`: the state of a document that makes the exit code 1.
         quiet: no progress display.
 
     Raises:
-        ConfigurationError: a path or a setting is not usable, or something is not installed; nothing was
-            started, except local servers where the Prefect server of the settings does not answer.
+        ConfigurationError: a path, a setting or the right values are not usable, or something is not
+            installed; nothing was sent.
         PipelineError: the pipeline file is invalid; nothing was started.
         EmbeddedServiceError: a local server did not start.
         RunStoppedError: the flow run was cancelled on the Prefect server.
@@ -88,6 +95,8 @@ def run_batch(
 
             prices = read_prices(settings.prices)
             require_prices(load_pipeline(pipeline, default_model=default_model(settings)), prices)
+            if truth is not None:
+                _check_truth(truth)
             asyncio.run(_open_journal(settings))
             use_prefect_api(server.wait())
             if service is not None:
@@ -109,7 +118,18 @@ def run_batch(
     if waiting and not quiet:
         who = "document waits" if waiting == 1 else "documents wait"
         say(f"{waiting} {who} for a person. Look at them: agent-tasks review")
+    if truth is not None:
+        from agent_tasks.cli.evaluate import evaluate_run
+
+        evaluate_run(out, truth)
     return _exit_code(summary, fail_on)
+
+
+def _check_truth(truth: Path) -> None:
+    """Reads it before anything is paid for, although it is needed at the end."""
+    from agent_tasks.evaluation import read_truth
+
+    read_truth(truth)
 
 
 async def _open_journal(settings: Settings) -> None:

@@ -25,6 +25,10 @@ from tests.support.service import start_in_thread, write_rules
 
 MAIN = [sys.executable, "-c", "from agent_tasks.cli import main; main()"]
 RUN = ("run", "documents", "--pipeline", "pipeline.yaml", "--out", "out")
+TRUTH = """
+{"document": "a.txt", "fields": {"number": "P-1", "total": 10.5}}
+{"document": "b.txt", "fields": {"number": "P-2", "total": 20.0}}
+"""
 SLOW_PAPER: dict[str, Any] = {
     "name": "slow",
     "when": {"schema": "paper", "message": "takes its time", "call": 1},
@@ -43,6 +47,7 @@ class Terminal:
         (folder / "documents" / "a.txt").write_text("Paper P-1 of 2026-03-01, total 10.5")
         (folder / "documents" / "b.txt").write_text("Paper P-2 of 2026-03-02, total 20, takes its time")
         (folder / "documents" / "c.txt").write_text("Paper P-4, unclear")
+        (folder / "truth.jsonl").write_text(TRUTH)
         (folder / "pipeline.yaml").write_text(PIPELINE)
         (folder / "paper_tools.py").write_text(TOOLS)
         self.model = write_rules(folder, {**RULES, "rules": [SLOW_PAPER, *RULES["rules"]]})
@@ -102,10 +107,15 @@ def test_an_interrupted_run_cleans_up_the_next_one_finishes_and_servers_stay_unt
 
         pids = terminal.server_pids()
         assert len(pids) == 2
-        _, said = terminal.command(*RUN)
+        shown, said = terminal.command(*RUN, "--truth", "truth.jsonl")
+        assert "documents: 2, right: 2, done: 2, done and wrong: 0" in shown
+        assert (tmp_path / "out" / "evaluation" / "evaluation.md").exists()
         assert "Warning" not in said
         assert "stay for 1.5 minutes" in said
         assert "To end them: agent-tasks stop" in said
+        _, said = terminal.command(*RUN, "--truth", "pipeline.yaml", code=2)
+        assert "neither .jsonl nor .csv" in said
+        assert len(terminal.flow_states()) == 3
         assert terminal.server_pids() == pids
     finally:
         _, said = terminal.command("stop")

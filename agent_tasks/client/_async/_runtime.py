@@ -89,10 +89,30 @@ def direct_transport(
     """What carries requests faster than httpx; None where a proxy of the environment is on the way."""
     if not endpoint.loopback and getproxies() and not proxy_bypass(endpoint.host):
         return None
-    from agent_tasks.client._aiohttp import AiohttpCarrier  # the blocking client does without it
-
     is_plain = endpoint.url.startswith("http:")
-    return AiohttpCarrier(None if is_plain else verified(), keep_alive=keep_alive)
+    return _DirectCarrier(None if is_plain else verified(), keep_alive=keep_alive)
+
+
+class _DirectCarrier:
+    """`AiohttpCarrier`, imported with its first request: a run in which nothing has changed sends none."""
+
+    def __init__(self, verify: ssl.SSLContext | None, *, keep_alive: float) -> None:
+        self._verify = verify
+        self._keep_alive = keep_alive
+        self._made: Carrier | None = None
+
+    async def carry(self, request: CarriedRequest, closed: Callable[[], None]) -> Carried:
+        """Sends a request."""
+        if self._made is None:
+            from agent_tasks.client._aiohttp import AiohttpCarrier
+
+            self._made = AiohttpCarrier(self._verify, keep_alive=self._keep_alive)
+        return await self._made.carry(request, closed)
+
+    async def aclose(self) -> None:
+        """Closes all connections."""
+        if self._made is not None:
+            await self._made.aclose()
 
 
 async def in_thread(function: Callable[..., T], *args: Any) -> T:
