@@ -126,6 +126,10 @@ class BatchConsole(Observer):
         self._in_flight[name] = ("read", time.monotonic())
 
     @override
+    def document_waits(self, name: str) -> None:
+        self._in_flight.pop(name, None)
+
+    @override
     def step_started(self, name: str, step: str) -> None:
         self._in_flight[name] = (step, time.monotonic())
 

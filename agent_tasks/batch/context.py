@@ -50,6 +50,7 @@ from agent_tasks.operations import (
     run_turn,
 )
 from agent_tasks.operations.ownership import belongs_to
+from agent_tasks.operations.pacing import Pace
 from agent_tasks.pipeline.loader import AgentPlan, Pipeline
 from agent_tasks.steps import Session
 from agent_tasks.tools import ToolSet
@@ -58,6 +59,7 @@ logger = get_logger("agent_tasks.batch.context")
 
 T = TypeVar("T")
 
+_READ_AHEAD = 32
 _LOOKED_BACK = 100  # documents by which the rate is told
 _FEWEST = 3
 
@@ -216,6 +218,10 @@ class Batch:
         self.tally = Tally()
         self.slots = asyncio.Semaphore(pipeline.limits.concurrency)
         """Documents that may be in flight."""
+        self.pace = Pace()
+        """In which documents go on when the service has answered."""
+        self.ahead = asyncio.Semaphore(min(pipeline.limits.concurrency, _READ_AHEAD))
+        """Documents that may be read, and held in memory, before they have a slot."""
         self.warnings: list[str] = []
         self.so_far: BatchSummary | None = None
         """What is written of a batch that was stopped."""

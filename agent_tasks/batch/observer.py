@@ -24,7 +24,10 @@ class Observer:
         """A part of the batch begins, such as "documents" or "questions"."""
 
     def document_started(self, name: str) -> None:
-        """A document is in flight."""
+        """A document is in flight: it is read, or has a slot."""
+
+    def document_waits(self, name: str) -> None:
+        """A document was read and waits for a slot; then it starts again."""
 
     def step_started(self, name: str, step: str) -> None:
         """A document's next turn begins: extract, repair, review."""

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 from agent_tasks.batch.context import Batch
 from agent_tasks.batch.known import KnownDocuments
 from agent_tasks.batch.observer import observer
+from agent_tasks.batch.readings import Reading
 from agent_tasks.batch.records import (
     AwaitedDecision,
     DocumentRow,
@@ -36,7 +37,6 @@ from agent_tasks.crashpoints import crash_point
 from agent_tasks.documents.attachments import AttachedFile, attached_files, unread_attachments
 from agent_tasks.documents.content import DocumentContent
 from agent_tasks.documents.discovery import DocumentFile
-from agent_tasks.documents.reading_pool import shared_pool
 from agent_tasks.errors import (
     AgentTasksError,
     DocumentError,
@@ -49,7 +49,8 @@ from agent_tasks.errors import (
 )
 from agent_tasks.journal import DocumentRecord, ReviewKind
 from agent_tasks.logs import get_logger
-from agent_tasks.operations import TurnResult, TurnSpec, Usage, content_hash, withdraw_questions
+from agent_tasks.operations import TurnResult, TurnSpec, Usage, withdraw_questions
+from agent_tasks.operations.pacing import go_on
 from agent_tasks.pipeline.loader import Pipeline, ShortPipeline
 from agent_tasks.pipeline.prompts import PromptError
 from agent_tasks.pipeline.short_form import EXTRACT
@@ -79,14 +80,8 @@ async def process_documents(batch: Batch, files: Sequence[DocumentFile]) -> list
     known = KnownDocuments(batch, [file.name for file in files])
 
     async def one(file: DocumentFile) -> DocumentStatus | None:
-        async with batch.slots:
-            batch.breaker.check()
-            batch.tally.at_step(file.name, "reading")
-            observer().document_started(file.name)
-            try:
-                return await _process_document(batch, file, releases, known)
-            finally:
-                batch.tally.in_flight.pop(file.name, None)
+        async with _slot(batch, file) as reading:
+            return await _process_document(batch, reading, releases, known)
 
     try:
         states = await asyncio.gather(*(one(file) for file in files), return_exceptions=True)
@@ -96,8 +91,38 @@ async def process_documents(batch: Batch, files: Sequence[DocumentFile]) -> list
     return batch.results_of(states)
 
 
+@asynccontextmanager
+async def _slot(batch: Batch, file: DocumentFile) -> AsyncIterator[Reading]:
+    """A slot for a document, which is read before it has one: some are, while all slots are taken."""
+    reading = Reading(batch, file)
+    try:
+        async with batch.ahead:
+            batch.breaker.check()
+            _tell_begun(batch, file)
+            await reading.ahead()
+            if batch.slots.locked():
+                batch.tally.in_flight.pop(file.name, None)
+                observer().document_waits(file.name)
+            await batch.slots.acquire()
+        try:
+            batch.breaker.check()
+            _tell_begun(batch, file)
+            with batch.pace.kept():
+                await go_on()
+                yield reading
+        finally:
+            batch.slots.release()
+    finally:
+        batch.tally.in_flight.pop(file.name, None)
+
+
+def _tell_begun(batch: Batch, file: DocumentFile) -> None:
+    batch.tally.at_step(file.name, "reading")
+    observer().document_started(file.name)
+
+
 async def _process_document(
-    batch: Batch, file: DocumentFile, releases: Releases, documents: KnownDocuments
+    batch: Batch, reading: Reading, releases: Releases, documents: KnownDocuments
 ) -> DocumentStatus | None:
     """Bring one document to its state, commit the row, and have its conversations deleted.
 
@@ -108,13 +133,13 @@ async def _process_document(
     Raises:
         AgentTasksError: The reason why the whole batch stops; the document has no state then.
     """
-    journal = batch.ws.journal
+    journal, file = batch.ws.journal, reading.file
     held = batch.guard(file.name) if batch.guard is not None else None
     try:
         # Each turn, call and deletion for the document is made only while it is this worker's.
         with batch.ws.guarded_by_lease(held) if held is not None else nullcontext():
             is_new = await documents.lack(file.name)
-            row, known = await _settle(batch, file, held, is_new=is_new)
+            row, known = await _settle(batch, reading, held, is_new=is_new)
     except LeaseLostError as error:
         if not journal.is_shared:
             batch.breaker.stop(error)
@@ -132,10 +157,11 @@ async def _process_document(
 
 
 async def _settle(
-    batch: Batch, file: DocumentFile, held: str | None, *, is_new: bool = False
+    batch: Batch, reading: Reading, held: str | None, *, is_new: bool = False
 ) -> tuple[DocumentRow, DocumentRecord | None]:
     """The document's row, committed, and the record of it if it was there before."""
-    work = _DocumentWork(batch, file, is_new=is_new)
+    file = reading.file
+    work = _DocumentWork(batch, reading, is_new=is_new)
     known = await work.known()
     row = await undecided_row(batch, known) if known is not None else None
     if row is not None and (attached := await attached_rows(batch, row)) is not None:
@@ -170,7 +196,7 @@ async def _settle(
 async def _settle_attached(batch: Batch, file: AttachedFile, held: str | None) -> None:
     """Bring a document that is attached to another one to its state, and count it."""
     batch.tally.total += 1
-    row, known = await _settle(batch, file, held)
+    row, known = await _settle(batch, Reading(batch, file), held)
     count_document(
         batch, row, reused=known is not None, by_other=known is not None and is_by_other(batch, known)
     )
@@ -190,16 +216,17 @@ class _DocumentWork:
 
     Args:
         batch: The batch.
-        file: The document.
+        reading: What is read of it.
         is_new: Whether it has no row, and nobody has decided about it: neither is looked for then.
     """
 
-    def __init__(self, batch: Batch, file: DocumentFile, *, is_new: bool = False) -> None:
+    def __init__(self, batch: Batch, reading: Reading, *, is_new: bool = False) -> None:
         self.batch = batch
+        self._reading = reading
         self._is_new = is_new
-        self.file = file
+        self.file = file = reading.file
         self.owner = batch.owner_of(file.name)
-        self.started = time.monotonic()
+        self.started = time.monotonic() - reading.seconds
         self.content: bytes | None = None
         self.is_kept = False
         """Whether the row is the original one, in a fork."""
@@ -215,13 +242,10 @@ class _DocumentWork:
     async def known(self) -> DocumentRecord | None:
         """What is known of the document, if file and pipeline are as they were."""
         try:
-            self.content = await asyncio.to_thread(
-                self.file.read, self.batch.pipeline.limits.max_document_bytes
-            )
+            self.content, self.row.content_hash = await self._reading.content()
         except DocumentError as error:
             self._fail(error, readable=False)
             return None
-        self.row.content_hash = content_hash(self.content)
         if self._is_new:
             return None
         known = await self.batch.ws.journal.documents.get(self.batch.ws.scope, self.batch.key, self.file.name)
@@ -281,7 +305,7 @@ class _DocumentWork:
         self.is_kept = await self._keep()
         if self.is_kept and not self.row.attachments:
             return
-        read = await shared_pool().read_async(content, self.file.name, limits=pipeline.reading)
+        read = await self._reading.text()
         section = pipeline.file.documents
         self.attached = attached_files(
             self.file, read, suffixes=section.suffixes, ignore=section.ignore, limits=pipeline.limits.reading

@@ -90,6 +90,10 @@ class RunLog(Observer):
         self._inner.document_started(name)
 
     @override
+    def document_waits(self, name: str) -> None:
+        self._inner.document_waits(name)
+
+    @override
     def step_started(self, name: str, step: str) -> None:
         self._inner.step_started(name, step)
 

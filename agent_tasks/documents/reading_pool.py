@@ -1,5 +1,7 @@
 """A few processes that read documents, so that no document can harm the caller or its neighbours.
 
+A few pages of plain ASCII text can harm nobody: they are read in the caller's process, at once.
+
 Each process reads one document at a time, within limits of its own on processor time and memory. One that
 dies, hangs or is spent is replaced; its document alone fails. Processes start when they are needed, serve
 many documents, and end when there has been nothing to read for a while, or when the caller dies.
@@ -11,6 +13,7 @@ import asyncio
 import atexit
 import functools
 import os
+import re
 import select
 import signal
 import subprocess
@@ -21,12 +24,14 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import PurePath
 from typing import IO, TypeVar
 
 from agent_tasks.base_environment import picked
 from agent_tasks.documents import transfer
 from agent_tasks.documents.content import DocumentContent, Place
 from agent_tasks.documents.limits import DEFAULT_LIMITS, ReadingLimits, too_long
+from agent_tasks.documents.reading import PLAIN_TEXT_EXTENSIONS, read_document
 from agent_tasks.errors import ConfigurationError, DocumentError, UnreadableDocumentError
 
 _Taken = TypeVar("_Taken")
@@ -39,6 +44,8 @@ WALL_FACTOR = 5
 """How many times its processor time a document may take by the clock before a sign of life comes."""
 _COMMAND = (sys.executable, "-P", "-m", "agent_tasks.documents.reading_process")
 _NOT_STARTED = "The process that reads documents cannot be started"
+_HARMLESS_BYTES = 16 * 1024
+_PRINTABLE = re.compile(rb"[\t-\r -~]*")  # no escapes, which change what the bytes after them mean
 _BYTES_A_CHARACTER = 40  # of an answer: text, sections and boxes
 
 
@@ -65,6 +72,8 @@ class ReadingPool:
             DocumentError: The document cannot be read, takes too much, or makes its reader crash.
             ConfigurationError: The processes cannot be started, or a reader cannot be loaded.
         """
+        if _is_harmless(content, name):
+            return read_document(content, name, limits=limits)
         asked = transfer.Request(name, content, limits)
         return self._threads.submit(self._do, _Job(), asked, transfer.content_of).result()
 
@@ -72,6 +81,8 @@ class ReadingPool:
         self, content: bytes, name: str, *, limits: ReadingLimits = DEFAULT_LIMITS
     ) -> DocumentContent:
         """Read a document, as `read` does; if it is cancelled, the process that reads is killed."""
+        if _is_harmless(content, name):
+            return read_document(content, name, limits=limits)
         return await self._do_async(transfer.Request(name, content, limits), transfer.content_of)
 
     async def pictures_async(
@@ -173,6 +184,13 @@ class ReadingPool:
             self._reap_later()
         for process in old:
             process.end()
+
+
+def _is_harmless(content: bytes, name: str) -> bool:
+    """Whether reading a document can take neither long nor much, whatever is in it."""
+    if len(content) > _HARMLESS_BYTES or PurePath(name).suffix.lower() not in PLAIN_TEXT_EXTENSIONS:
+        return False
+    return _PRINTABLE.fullmatch(content) is not None
 
 
 class _Job:

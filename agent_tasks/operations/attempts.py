@@ -56,6 +56,7 @@ from agent_tasks.operations.effects import is_outcome_unknown, mark_of
 from agent_tasks.operations.failed_attempts import FailedAttempts
 from agent_tasks.operations.models import TurnSpec
 from agent_tasks.operations.outcomes import turn_error
+from agent_tasks.operations.pacing import step_aside
 from agent_tasks.operations.sent_turns import known_ref, look_up_turn, new_conversation
 from agent_tasks.operations.workspace import Held, Workspace
 from agent_tasks.tools import ToolSet
@@ -406,6 +407,7 @@ class Attempts:
     async def _follow(
         self, updates: AsyncIterator[TurnUpdate]
     ) -> TurnEnded | TurnNeedsTools | TurnNeedsApproval:
+        step_aside()
         async with aclosing(cast("AsyncGenerator[TurnUpdate, None]", updates)) as stream:
             async for update in stream:
                 match update:

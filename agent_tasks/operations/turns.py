@@ -17,6 +17,7 @@ from agent_tasks.journal import OperationState, ToolCallRecord, ToolCallState
 from agent_tasks.operations.attempts import Attempts
 from agent_tasks.operations.keys import content_hash, operation_key
 from agent_tasks.operations.models import ToolCallOutcome, TurnResult, TurnSpec
+from agent_tasks.operations.pacing import go_on
 from agent_tasks.operations.services import (
     SERVICE,
     home_of,
@@ -146,6 +147,7 @@ async def _carried_out(
         try:
             async with asyncio.timeout(turn.deadline):
                 ended = await attempts.to_an_answer()
+                await go_on()
                 result = await _committed(ws, turn, attempts, ended, began, resent, may_call=bool(tools))
         except TimeoutError:
             given_up = await attempts.give_up()

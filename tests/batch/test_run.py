@@ -285,7 +285,7 @@ async def test_a_document_with_pages_that_are_not_read_needs_review_until_they_a
     batch = bench()
     (batch.documents / "a.pdf").write_bytes(drawn(text, filled_with(scan(["Total 7"]))))
     without = (sys.executable, "-P", "-c", textwrap.dedent(WITHOUT_RECOGNITION))
-    monkeypatch.setattr("agent_tasks.batch.processing.shared_pool", lambda: ReadingPool(1, command=without))
+    monkeypatch.setattr("agent_tasks.batch.readings.shared_pool", lambda: ReadingPool(1, command=without))
     await batch.run()
     row = batch.rows()["a.pdf"]
     assert row["status"] == "needs_review"
@@ -298,7 +298,7 @@ async def test_a_document_with_pages_that_are_not_read_needs_review_until_they_a
     assert (batch.turns(), (batch.out / "results.jsonl").read_bytes()) == (turns, before)
 
     seeing = (sys.executable, "-P", "-c", textwrap.dedent(WITH_RECOGNITION))
-    monkeypatch.setattr("agent_tasks.batch.processing.shared_pool", lambda: ReadingPool(1, command=seeing))
+    monkeypatch.setattr("agent_tasks.batch.readings.shared_pool", lambda: ReadingPool(1, command=seeing))
     await batch.run()
     row = batch.rows()["a.pdf"]
     assert (row["status"], row["unread"]) == ("done", [])

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agent_tasks.backends.responses import ResponsesBackend
-from agent_tasks.batch import processing
+from agent_tasks.batch import readings
 from agent_tasks.batch.records import AllDocumentsFailedError
 from agent_tasks.batch.run import run_batch
 from agent_tasks.documents.layout import Word
@@ -137,8 +137,8 @@ async def test_a_value_that_recognition_confirms_is_done(
             box = (0.1, 0.1, 0.2, 0.12)
             return [Word("P-1", 59.0, 84.0, 119.0, 101.0, box=box)], 0.9
 
-    pool = processing.shared_pool()
-    monkeypatch.setattr(processing, "shared_pool", Here)
+    pool = readings.shared_pool()
+    monkeypatch.setattr(readings, "shared_pool", Here)
     monkeypatch.setattr(scans_module, "shared_pool", Here)
     monkeypatch.setattr("agent_tasks.documents.readers.pdf.recogniser", Told)
     row = (await run(batch, ServiceKind.CLASSIC))["a.pdf"]

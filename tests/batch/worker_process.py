@@ -13,7 +13,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-from agent_tasks.batch import processing
+from agent_tasks.batch import readings
 from agent_tasks.batch.run import run_batch
 from agent_tasks.documents.reading_pool import ReadingPool
 from agent_tasks.operations import Workspace
@@ -40,7 +40,7 @@ _READING = f"""
 async def run(endpoint: str, folder: Path) -> dict[str, int]:
     """Run the batch; returns what is printed."""
     pool = ReadingPool(2, command=(sys.executable, "-P", "-c", textwrap.dedent(_READING)))
-    processing.shared_pool = lambda: pool
+    readings.shared_pool = lambda: pool
     journal = f"sqlite+aiosqlite:///{folder}/journal.db"
     async with Workspace.open(endpoint, None, journal, scope="test") as ws:
         plan = load_pipeline(folder / "pipeline.yaml")

@@ -198,6 +198,43 @@ def test_no_secret_is_in_its_environment(pool: ReadingPool, monkeypatch: pytest.
 
 def test_processes_that_cannot_start_are_everybodys_failure() -> None:
     with pytest.raises(ConfigurationError, match="No such file"):
-        ReadingPool(1, command=("/nonexistent/python",)).read(b"x", "a.txt")
+        ReadingPool(1, command=("/nonexistent/python",)).read(b"x", "a.html")
     with pytest.raises(ConfigurationError, match="No module named 'nothing_of_the_kind'"):
-        ReadingPool(1, command=(sys.executable, "-c", "import nothing_of_the_kind")).read(b"x", "a.txt")
+        ReadingPool(1, command=(sys.executable, "-c", "import nothing_of_the_kind")).read(b"x", "a.html")
+
+
+class TestPlainText:
+    """A few pages of ASCII are read in the caller's process: nothing in them takes long."""
+
+    NOWHERE = ("/nonexistent/python",)
+
+    @pytest.mark.parametrize("content", [b"Paper P-1\r\n\tas agreed.  \f", b" x" * 8_192])
+    async def test_needs_no_process(self, content: bytes) -> None:
+        pool = ReadingPool(1, command=self.NOWHERE)
+        expected = read_document(content, "a.MD")
+        assert pool.read(content, "a.MD") == await pool.read_async(content, "a.MD") == expected
+
+    @pytest.mark.parametrize(
+        ("content", "name"),
+        [
+            ("Größe".encode(), "a.txt"),  # may have thousands of accents on one letter
+            (b"x" * 16_385, "a.txt"),
+            (b"\x1b$B!!", "a.txt"),  # is Japanese
+            (b"a\0b\0", "a.txt"),  # is UTF-16
+            (b"<p>x", "a.html"),
+        ],
+    )
+    def test_of_another_kind_needs_one(self, content: bytes, name: str) -> None:
+        with pytest.raises(ConfigurationError, match="No such file"):
+            ReadingPool(1, command=self.NOWHERE).read(content, name)
+
+    def test_errors_are_those_of_any_document(self) -> None:
+        pool = ReadingPool(1, command=self.NOWHERE)
+        for content, limits, error in (
+            (b"", DEFAULT_LIMITS, EmptyDocumentError),
+            (b" \n", DEFAULT_LIMITS, EmptyDocumentError),
+            (b"xy", replace(DEFAULT_LIMITS, max_bytes=1), DocumentTooLongError),
+            (b"xy", replace(DEFAULT_LIMITS, max_characters=1), DocumentTooLongError),
+        ):
+            with pytest.raises(error, match=r"a\.txt"):
+                pool.read(content, "a.txt", limits=limits)

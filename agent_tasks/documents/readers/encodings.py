@@ -12,8 +12,6 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import charset_normalizer
-
 _SAMPLE = 100_000
 _MARGIN = 0.12
 _LEAST = 0.45
@@ -102,6 +100,8 @@ def _confirmed(content: bytes, best: Guess, others: list[Guess]) -> bool:
     """Ask charset-normalizer, whose word counts in a text long enough for statistics."""
     if len(content) < 200:
         return False
+    import charset_normalizer  # hardly any text needs it, and it takes a while to load
+
     found = charset_normalizer.from_bytes(
         content[:_SAMPLE], cp_isolation=[best.encoding, *(other.encoding for other in others)]
     ).best()
