@@ -39,9 +39,11 @@ from agents_emulator.resources import (
     vector_stores,
 )
 from agents_emulator.responses.operations import OPERATIONS as SUCCESSOR_OPERATIONS
+from agents_emulator.responses.workflow_agents import add_agent_run
 from agents_emulator.service import Service, ServiceConfig
 from agents_emulator.store import Record
 from agents_emulator.verdict import DEFAULT_MIN_POLL_SECONDS, verdict
+from agents_emulator.workflows.running import WorkflowRunner
 
 # `/threads/runs` has to come before `/threads/{thread_id}`.
 OPERATIONS: tuple[Operation, ...] = (
@@ -69,6 +71,7 @@ def create_app(data_dir: Path, model: ChatModel, config: ServiceConfig | None = 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         service = app.state.service = Service(data_dir, model, config)
+        service.engine.workflows = WorkflowRunner(service.store, service.broker, service.tools, add_agent_run)
         await service.start()
         try:
             yield

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent_tasks.operations.agents import agent_key, ensure_agent
+from agent_tasks.operations.agents import agent_key, ensure_agent, existing_agent
 from agent_tasks.operations.cleanup import (
     delete_conversation,
     delete_resource,
@@ -78,6 +78,7 @@ __all__ = [
     "dispatch_tools",
     "ensure_agent",
     "exclusive",
+    "existing_agent",
     "file_key",
     "find_question",
     "find_transcript",

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from agent_tasks.crashpoints import crash_point
+from agent_tasks.errors import ConfigurationError
 from agent_tasks.journal import NewResource
 from agent_tasks.operations.effects import create_or_find
 from agent_tasks.operations.keys import operation_key
@@ -24,6 +25,26 @@ def agent_key(spec: AgentSpec) -> str:
     if spec.connected:
         more["connected"] = [[other.key, other.name, other.description] for other in spec.connected]
     return operation_key("agent", spec=described, stores=stores, **more)
+
+
+def existing_agent(agent_id: str) -> RemoteAgent:
+    """An agent that is on the service already, to be asked as it is: nothing of it is made or deleted.
+
+    Also a workflow, an agent of the successor that carries out actions declared in YAML.
+
+    Args:
+        agent_id: `NAME:VERSION` on the successor, the id of the agent on the classic service. Without the
+            version a turn could not be told from one of another version, so it may not be left out.
+
+    Raises:
+        ConfigurationError: `agent_id` is blank.
+    """
+    if not agent_id.strip():
+        raise ConfigurationError(
+            "An existing agent is known by its id, and this one is blank.", setting="agent"
+        )
+    key = operation_key("existing-agent", id=agent_id)
+    return RemoteAgent(id=agent_id, key=key, name=agent_id, reused=True)
 
 
 async def ensure_agent(

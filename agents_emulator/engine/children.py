@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -40,9 +41,9 @@ class ChildRunner:
             if known is None:
                 raise ToolError(_DELETED)
             # The start of the service has set it to work already.
-            return await self._follow(known, is_new=False)
+            return await self.follow(known, is_new=False)
         run = await self._store.write(lambda db: self._insert(db, parent, agent_id, message, call))
-        return await self._follow(run, is_new=True)
+        return await self.follow(run, is_new=True)
 
     def _insert(
         self, db: sqlite3.Connection, parent: Record, agent_id: str, message: str, call: CallContext
@@ -70,7 +71,8 @@ class ChildRunner:
         call.remember(db, {"child": [run["thread_id"], run["id"]]})
         return run
 
-    async def _follow(self, run: Record, *, is_new: bool) -> Record:
+    async def follow(self, run: Record, *, is_new: bool) -> Record:
+        """Return the final state of a run, which is started if it is new; a cancelled caller cancels it."""
         subscription = self._broker.subscribe(run["id"])
         try:
             if is_new:
@@ -80,6 +82,9 @@ class ChildRunner:
                 async for _ in subscription.frames():
                     pass
                 latest = await self._latest(run)
+            if self._broker.closed and latest["status"] in ("queued", "in_progress"):
+                # The stream broke off because the service stops, which cancels this work in a moment.
+                await asyncio.get_running_loop().create_future()
             if latest["status"] == "requires_action":
                 await self._engine.end(latest, "cancelled")
             return await self._latest(run)

@@ -11,6 +11,7 @@ import sqlite3
 import time
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Protocol
 
 from agent_tasks.logs import get_logger
 from agents_emulator.engine import lifecycle
@@ -48,6 +49,14 @@ class _Worker:
     turn: Turn | None = None
 
 
+class Workflows(Protocol):
+    """Carries out the responses of workflows."""
+
+    async def advance(self, run: Record) -> Record:
+        """Return the run when it has ended. Raises `RunFailedError`."""
+        ...
+
+
 class RunEngine:
     """All runs of the service that are not at rest."""
 
@@ -75,6 +84,7 @@ class RunEngine:
         self._workers: dict[str, _Worker] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._endings: set[asyncio.Task[None]] = set()
+        self.workflows: Workflows | None = None
 
     async def recover(self) -> None:
         """Continue the runs that a stopped service left behind; those that wait for their client do so on."""
@@ -183,7 +193,11 @@ class RunEngine:
             async with slot:
                 run, events = await self._store.write(lambda db: lifecycle.begin(db, run))
                 self._broker.publish(run_id, events)
-                run = await self._advance(run, worker)
+                if "workflow" in run:
+                    assert self.workflows is not None  # noqa: S101 - set when the service was put together
+                    run = await self.workflows.advance(run)
+                else:
+                    run = await self._advance(run, worker)
             if run["status"] == "requires_action":
                 self._watch(run)
                 self._broker.finish(run_id)

@@ -12,8 +12,11 @@ from agents_emulator.engine.responses.refusals import invalid_payload
 from agents_emulator.errors import bad_request
 from agents_emulator.responses.tool_shapes import check_flat_tools, engine_format, engine_tools, shown_tools
 from agents_emulator.store import Record
+from agents_emulator.workflows.definition import read_workflow
+from agents_emulator.workflows.errors import WorkflowError
 
 KINDS = ("prompt", "hosted", "workflow", "external", "voice")
+_OF_WORKFLOWS = ("kind", "workflow", "rai_config")
 _PLACEHOLDER = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*\}\}")
 _TEXT: Record = {"format": {"type": "text"}, "verbosity": "medium"}
 
@@ -58,9 +61,12 @@ def checked_definition(definition: Any) -> Record:
     kind = definition.get("kind")
     if kind not in KINDS:
         raise invalid_payload(f"'{str(kind)[:80]}' is not one of {list(KINDS)}.", "definition.kind")
+    if kind == "workflow":
+        return _checked_workflow(definition)
     if kind != "prompt":
         raise invalid_payload(
-            f"The local service runs agents of kind 'prompt', and none of kind '{kind}'.", "definition.kind"
+            f"The local service runs agents of the kinds 'prompt' and 'workflow', and none of kind '{kind}'.",
+            "definition.kind",
         )
     if not isinstance(definition.get("model"), str) or not definition["model"]:
         raise invalid_payload("A model is required.", "definition.model")
@@ -74,6 +80,21 @@ def checked_definition(definition: Any) -> Record:
     if isinstance(described, dict) and described.get("type") == "json_schema":
         described.setdefault("strict", True)  # recorded
     return kept
+
+
+def _checked_workflow(definition: Record) -> Record:
+    """Return the definition of a workflow, whose YAML can be carried out."""
+    unknown = next((name for name in definition if name not in _OF_WORKFLOWS), None)
+    if unknown is not None:
+        raise invalid_payload("Not a field of workflows.", f"definition.{unknown[:80]}")
+    text = definition.get("workflow")
+    if not isinstance(text, str):
+        raise invalid_payload("The YAML of the workflow is required.", "definition.workflow")
+    try:
+        read_workflow(text)
+    except WorkflowError as error:
+        raise invalid_payload(f"The workflow cannot be carried out: {error}", "definition.workflow") from None
+    return copy.deepcopy(validation.without_nulls(definition))
 
 
 def shown_definition(definition: Record) -> Record:

@@ -17,7 +17,7 @@ from agents_emulator.engine.responses.history import (
     items_before,
     previous_not_found,
 )
-from agents_emulator.engine.responses.ids import new_partition, partition_of, response_id
+from agents_emulator.engine.responses.ids import new_partition, partition_of, posted_id, response_id
 from agents_emulator.engine.responses.items import checked_items, text_item
 from agents_emulator.engine.responses.refusals import not_allowed_with_agent
 from agents_emulator.errors import bad_request, missing_parameter
@@ -32,7 +32,7 @@ from agents_emulator.responses.tool_shapes import (
     engine_tools,
     shown_tools,
 )
-from agents_emulator.store import CONVERSATION_ITEMS, CONVERSATIONS, RESPONSES, RUNS, Record
+from agents_emulator.store import CONVERSATION_ITEMS, CONVERSATIONS, RESPONSES, RUNS, Page, Record
 
 OF_THE_AGENT = ("model", "instructions", "tools", "temperature", "top_p", "text", "reasoning")
 """Fields that a request may not carry beside an agent. Reported: `temperature`, `top_p`, `tools`, `text`; the
@@ -71,6 +71,42 @@ class Asked:
     def stored(self) -> bool:
         """Whether the response can be asked for later."""
         return self.body.get("store") is not False
+
+
+@dataclass(frozen=True)
+class Answering:
+    """What answers: a definition, of an agent's version or of the request itself.
+
+    Attributes:
+        definition: the definition, with structured inputs filled in.
+        reference: the version that it is of.
+        resolution: how the version was found.
+    """
+
+    definition: Record
+    reference: Record | None = None
+    resolution: str | None = None
+
+    @classmethod
+    def of(cls, version: Record, inputs: Any, resolution: str) -> Answering:
+        """Return a version of an agent as what answers. Raises for wrong structured inputs."""
+        reference = {"type": "agent_reference", "name": version["name"], "version": version["version"]}
+        return cls(filled(version["definition"], inputs), reference, resolution)
+
+    @property
+    def workflow(self) -> str | None:
+        """The YAML, if it is a workflow."""
+        is_one = self.reference is not None and self.definition.get("kind") == "workflow"
+        return self.definition["workflow"] if is_one else None
+
+    @property
+    def settings(self) -> Settings:
+        """Model, instructions and tools; a workflow has none of its own."""
+        return settings_of(self.definition) if self.workflow is None else Settings("")
+
+    def new_id(self, partition: str, created: int) -> str:
+        """Return the id of a response."""
+        return response_id(partition, created) if self.workflow is None else posted_id("wfresp", partition)
 
 
 @dataclass
@@ -118,16 +154,36 @@ def asked_of(body: Record, endpoint_agent: str | None) -> Asked:
 
 def add_response(db: sqlite3.Connection, asked: Asked) -> Made:
     """Add a queued response. Raises the service's refusals."""
-    settings, reference, resolution = _settings(db, asked)
+    answering = _answering(db, asked)
     conversation, previous = _before(db, asked.body)
     partition = _partition(conversation, previous)
-    created = lifecycle.now()
+    place: Record = {
+        "partition": partition,
+        "conversation": conversation and conversation["id"],
+        "items_until": CONVERSATION_ITEMS.last_sequence(db, conversation["id"]) if conversation else 0,
+        "input": _input(asked.body.get("input"), partition),
+    }
+    made = insert_run(db, asked, answering, place)
+    _index(db, asked, made.run, conversation)
+    return made
+
+
+def insert_run(
+    db: sqlite3.Connection, asked: Asked, answering: Answering, place: Record, *, depth: int = 0
+) -> Made:
+    """Add the queued run of a response. Raises the service's refusals.
+
+    Args:
+        db: the store, in a transaction.
+        asked: what its request asks for.
+        answering: what answers.
+        place: its `partition`, `conversation`, `items_until` (of what was said there) and `input`.
+        depth: how many runs wait for it, one within the other.
+    """
+    settings, created = answering.settings, lifecycle.now()
     tools = engine_tools(settings.tools)
-    face = _face(asked, settings, reference)
-    face |= {"partition": partition, "conversation": conversation and conversation["id"]}
-    face["items_until"] = CONVERSATION_ITEMS.last_sequence(db, conversation["id"]) if conversation else 0
-    face["input"] = _input(asked.body.get("input"), partition)
-    identifier = response_id(partition, created)
+    face = _face(asked, settings, answering.reference) | place
+    identifier = answering.new_id(face["partition"], created)
     draft = {"id": identifier, "response": face}
     before = items_before(db, draft)
     if not before:
@@ -141,8 +197,10 @@ def add_response(db: sqlite3.Connection, asked: Asked) -> Made:
         tool_resources=tools.resources,
         include=[*(asked.body.get("include") or []), RESULT_CONTENT],
         run_ttl=0,
+        depth=depth,
         others={
             **draft,
+            **workflow_fields(db, answering, face),
             "created_at": created,
             "expires_at": None,
             "container_id": container_for(db, tools.container, before),
@@ -150,20 +208,43 @@ def add_response(db: sqlite3.Connection, asked: Asked) -> Made:
         },
     )
     _add_approved(db, run, approved)
-    _index(db, asked, run, conversation)
-    return Made(run, resolution, tools.headers)
+    return Made(run, answering.resolution, tools.headers)
 
 
-def _settings(db: sqlite3.Connection, asked: Asked) -> tuple[Settings, Record | None, str | None]:
+def _answering(db: sqlite3.Connection, asked: Asked) -> Answering:
     if asked.agent is None:
         if asked.body.get("structured_inputs"):
             raise bad_request("Only agents have structured inputs.", param="structured_inputs")
-        return settings_of(asked.body), None, None
+        return Answering(asked.body)
     wanted = (asked.body.get("agent_reference") or {}).get("version")
     version, how = resolve(db, asked.agent, wanted, by_endpoint=asked.by_endpoint)
-    reference = {"type": "agent_reference", "name": version["name"], "version": version["version"]}
-    definition = filled(version["definition"], asked.body.get("structured_inputs"))
-    return settings_of(definition), reference, how
+    return Answering.of(version, asked.body.get("structured_inputs"), how)
+
+
+def workflow_fields(db: sqlite3.Connection, answering: Answering, face: Record) -> Record:
+    """Return what the run of a workflow has besides: its YAML, and where the one before it has stopped.
+
+    A workflow that has asked its user for something is taken up again by the next response of the same
+    version in the conversation, or after it by `previous_response_id`.
+    """
+    if answering.workflow is None:
+        return {}
+    face["output"] = []
+    before = _response_before(db, answering, face)
+    state = (before or {}).get("workflow", {}).get("state") if before else None
+    return {"workflow": {"text": answering.workflow, "state": state if state and state["waiting"] else None}}
+
+
+def _response_before(db: sqlite3.Connection, answering: Answering, face: Record) -> Record | None:
+    reference = answering.reference or {}
+    if face["conversation"] is None:
+        found = find_response(db, face["previous_response_id"]) if face["previous_response_id"] else None
+    else:
+        where = {"conversation_id": face["conversation"], "agent_name": reference["name"]}
+        rows, _ = RESPONSES.page(db, Page(limit=1), "", where)
+        found = find_response(db, rows[0]["id"]) if rows else None
+    is_same = found is not None and found["response"]["agent_reference"] == reference
+    return found if found is not None and is_same and found["status"] == "completed" else None
 
 
 def _before(db: sqlite3.Connection, body: Record) -> tuple[Record | None, Record | None]:

@@ -12,7 +12,7 @@ from agents_emulator.endpoints import Call, Operation, common_headers
 from agents_emulator.engine import lifecycle
 from agents_emulator.engine.responses import feeds
 from agents_emulator.engine.responses.bodies import page_body, page_of, response_body, stored_response
-from agents_emulator.engine.responses.feed import ResponseFeed
+from agents_emulator.engine.responses.feed import ResponseFeed, first_number
 from agents_emulator.engine.responses.history import find_response, items_before
 from agents_emulator.engine.responses.refusals import response_gone
 from agents_emulator.errors import bad_request
@@ -111,12 +111,13 @@ async def _replayed(call: Call) -> Response:
                 f"This response cannot be streamed because it was not created with {name}=true.",
                 param="stream",
             )
-    first = _starting_after(call) + 1
+    number = _starting_after(call)
     broker = call.service.broker
     feed = broker.feed_of(run["id"])
     if isinstance(feed, ResponseFeed):
-        return _events(broker.subscribe(run["id"], feed.frames[first:]).frames())
+        return _events(broker.subscribe(run["id"], feed.after(number)).frames())
     frames = await call.service.store.read(lambda db: feeds.frames_of(db, _run(db, call)))
+    first = max(0, number + 1 - first_number(run))
 
     async def rest() -> AsyncIterator[bytes]:
         # Who has seen all the numbers there are still gets the last event: it has the whole response.

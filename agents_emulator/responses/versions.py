@@ -41,10 +41,11 @@ def add_version(db: sqlite3.Connection, name: str, body: Record) -> Record:
     else:
         AGENT_NUMBERS.put(db, {**counter, "last": int(number)})
     version["guid"] = str(uuid.uuid4()) if counter is None else counter["guid"]
-    agent = NAMED_AGENTS.find(db, name)
+    agent, kind = NAMED_AGENTS.find(db, name), version["definition"]["kind"]
     if agent is None:
-        agent = {"id": name, "name": name, "disabled": False, "endpoint": None, "kind": "prompt"}
-        NAMED_AGENTS.insert(db, agent)
+        NAMED_AGENTS.insert(db, {"id": name, "name": name, "disabled": False, "endpoint": None, "kind": kind})
+    elif agent["kind"] != kind:
+        NAMED_AGENTS.put(db, {**agent, "kind": kind})
     AGENT_VERSIONS.insert(db, version, name)
     return version
 

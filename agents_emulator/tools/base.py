@@ -111,6 +111,10 @@ class ChildRuns(Protocol):
         """Return the final state of a run of `agent_id` in a thread of its own; cancelling ends it."""
         ...
 
+    async def follow(self, run: Record, *, is_new: bool) -> Record:
+        """Return the final state of a run, which is started if it is new."""
+        ...
+
 
 CONCURRENT_PROCESSES = 4
 """Interpreters and browsers at work at a time: each takes a processor, and hundreds of megabytes."""

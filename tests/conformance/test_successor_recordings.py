@@ -16,7 +16,7 @@ import pytest
 
 from agents_emulator.service import ServiceConfig
 from agents_emulator.tools.settings import Connection, StorageAccount, ToolSettings
-from tests.conformance.successor.catalogue import NOT_SERVED, RECORDINGS
+from tests.conformance.successor.catalogue import RECORDINGS
 from tests.emulator.helpers import Json, needs_recordings, parse_events, recording
 from tests.emulator.responses import (
     test_conversations,
@@ -28,6 +28,7 @@ from tests.emulator.responses import (
 )
 from tests.emulator.responses.helpers import RULES, Wire, calls_of, outputs, wire
 from tests.emulator.tools.test_openapi import serve
+from tests.emulator.workflows.teaching import ANSWERS, lesson
 from tests.support.a2a_server import OtherAgent
 from tests.support.azurite import StorageAddresses
 from tests.support.jails import needs_jail
@@ -48,7 +49,7 @@ OF_THE_PREVIEW = {
 }
 """Keys that come and go between recordings, and that the local service leaves out."""
 _KINDS = {"object", "type", "status", "role"}
-_ID = re.compile(r"^(resp|conv|msg|fc|fco|ci|cntr|cfile|ws)_\w+$")
+_ID = re.compile(r"^(resp|conv|msg|fc|fco|ci|cntr|cfile|ws|wfresp|wfa)_\w+$")
 _ASKED = {"parts": [{"kind": "text", "text": "What can the secondary agent do?"}]}
 _PLAYED: list[Json] = [
     {
@@ -84,7 +85,7 @@ _PLAYED: list[Json] = [
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
     """A service that answers the recorded questions."""
     folder = tmp_path_factory.mktemp("recordings")
-    rules = {**RULES, "rules": [*_PLAYED, *RULES["rules"]]}
+    rules = {**RULES, "rules": [*_PLAYED, *ANSWERS, *RULES["rules"]]}
     running = start_in_thread(folder / "data", write_rules(folder, rules))
     with wire(running) as client:
         yield client
@@ -391,8 +392,21 @@ def test_an_agent_of_others(service: Any) -> None:
     assert other.received[-1][0]["params"]["message"]["parts"] == _ASKED["parts"]
 
 
-def test_what_is_not_served_says_so(api: Wire) -> None:
-    assert set(NOT_SERVED) < set(RECORDINGS)
-    workflow = {"definition": {"kind": "workflow", "workflow": "x"}}
-    error = api.call("POST", "/agents/flow/versions", workflow, status=400, **{"api-version": "v1"})["error"]
-    assert "none of kind 'workflow'" in error["details"][0]["message"]
+@covers("v1_workflow_stream.json")
+def test_a_workflow(api: Wire) -> None:
+    [entry] = entries("v1_workflow_stream.json")
+    theirs = parse_events("".join(entry["ResponseBody"]))
+    reference = lesson(api, entry["RequestBody"]["agent_reference"]["name"])
+    assert reference == entry["RequestBody"]["agent_reference"]
+    events = api.stream(**asked(entry, conversation=api.conversation()))
+    mine = {body["sequence_number"]: (name, body) for name, body in events}
+    for name, recorded in theirs:
+        place = recorded["sequence_number"]
+        assert mine[place][0] == name
+        agrees(recorded, mine[place][1])
+        for same in ("output_index", "sequence_number"):
+            assert mine[place][1].get(same) == recorded.get(same)
+        told = ("kind", "action_id", "parent_action_id", "previous_action_id")
+        item, own = recorded.get("item", {}), mine[place][1].get("item", {})
+        assert [own.get(field) for field in told] == [item.get(field) for field in told]
+    assert set(theirs[0][1]["response"]) == set(events[0][1]["response"])

@@ -21,6 +21,8 @@ def response_body(run: Record, output: Sequence[Record] = ()) -> Record:
         status = "in_progress"  # recorded: only in the background does a response say that it waits
     elif status == "cancelling":
         status = "cancelled"
+    if "workflow" in run:
+        return _workflow_body(run, status, output)
     body: Record = {
         "metadata": run["metadata"],
         "top_logprobs": 0,
@@ -55,6 +57,37 @@ def response_body(run: Record, output: Sequence[Record] = ()) -> Record:
         body["conversation"] = {"id": face["conversation"]}
     body["agent_reference"] = face["agent_reference"]
     return body
+
+
+def _workflow_body(run: Record, status: str, output: Sequence[Record]) -> Record:
+    """Return the response of a workflow, which says less (recorded).
+
+    Its usage is 0 whatever its agents have cost, and it says from the beginning when it was completed.
+    """
+    face = run["response"]
+    body: Record = {
+        "metadata": run["metadata"],
+        "service_tier": "auto",
+        "model": "",
+        "background": face["background"],
+        "tools": [],
+        "truncation": "auto",
+        "id": run["id"],
+        "object": "response",
+        "status": status,
+        "created_at": run["created_at"],
+        "completed_at": run["completed_at"] or run["created_at"],
+        "error": run["last_error"],
+        "incomplete_details": _incomplete(run["incomplete_details"]),
+        "output": [item["body"] for item in output],
+        "instructions": "",
+    }
+    if run["usage"] is not None:
+        body |= {"output_text": "", "usage": _usage(run["usage"])}
+    body["parallel_tool_calls"] = True
+    if face["conversation"] is not None:
+        body["conversation"] = {"id": face["conversation"]}
+    return {**body, "agent_reference": face["agent_reference"]}
 
 
 def stored_response(db: sqlite3.Connection, run: Record) -> Record:

@@ -26,14 +26,22 @@ from agents_emulator.store import Record
 _STAGES = {"file_search_call": ("in_progress", "searching"), "web_search_call": ("in_progress", "searching")}
 _SINGLE_ITEMS = ("mcp_call", "code_interpreter_call", "web_search_call")
 LAST_EVENTS = ("response.completed", "response.failed", "response.incomplete", "response.cancelled")
+ITEM_OPENED, ITEM_CLOSED, ITEM_SAID = "workflow.item.opened", "workflow.item.closed", "workflow.item.said"
+"""What a workflow tells of its items: an action begins, or has ended; a message is there as a whole."""
 Parts = Iterator[tuple[str, Record]]
+
+
+def first_number(run: Record) -> int:
+    """Return the sequence number of a response's first event: 0, and 1 of a workflow's (recorded)."""
+    return 1 if "workflow" in run else 0
 
 
 class ResponseFeed:
     """Tells a run as a response.
 
     Attributes:
-        frames: all that was told; the place of a frame is its sequence number.
+        frames: all that was told, in the order of their sequence numbers.
+        first: the number of the first one.
         over: whether the last event was told; nothing follows it.
         resumable: whether clients may ask for the events again.
         stored: whether the response outlives its answer.
@@ -48,6 +56,7 @@ class ResponseFeed:
         self._wording: Wording | None = None
         self._part_open = False
         self.frames: list[bytes] = []
+        self.first = first_number(run)
         self.over = False
         face = run["response"]
         self.resumable: bool = face["background"] and face["stream"]
@@ -62,10 +71,18 @@ class ResponseFeed:
                 break
             self.over = event.name in LAST_EVENTS
             for name, fields in self._told(event):
-                body = {"type": name, **fields, "sequence_number": len(self.frames)}
-                numbered.append(Event(name, body))
-                self.frames.append(numbered[-1].frame())
+                numbered.append(self._numbered(name, fields))
         return numbered
+
+    def _numbered(self, name: str, fields: Record) -> Event:
+        number = self.first + len(self.frames)
+        event = Event(name, {"type": name, **fields, "sequence_number": number})
+        self.frames.append(event.frame())
+        return event
+
+    def after(self, number: int) -> list[bytes]:
+        """Return the frames that follow the one of this number."""
+        return self.frames[max(0, number + 1 - self.first) :]
 
     def begin(self, body: Record) -> list[Event]:
         """Return the first events; `body` is the response as it was made."""
@@ -90,6 +107,19 @@ class ResponseFeed:
             events += [call_event(CALL_FINISHED, step, work, body) for work, body in done]
         return events
 
+    def items_so_far(self, run: Record) -> list[Event]:
+        """Return the events of the items that an interrupted workflow has already."""
+        events: list[Event] = []
+        for item in run["response"].get("output", []):
+            body = dict(item["body"])
+            if body["type"] == "message":
+                events.append(Event(ITEM_SAID, body))
+                continue
+            events.append(Event(ITEM_OPENED, {**body, "status": "in_progress"}))
+            if body["status"] != "in_progress":
+                events.append(Event(ITEM_CLOSED, body))
+        return events
+
     def _told(self, event: Event) -> Parts:
         body = event.body
         match event.name:
@@ -107,6 +137,12 @@ class ResponseFeed:
                 yield from self._call_opened(body)
             case _ if event.name == CALL_FINISHED:
                 yield from self._call_finished(body)
+            case _ if event.name == ITEM_OPENED:
+                yield from self._opened(body)
+            case _ if event.name == ITEM_CLOSED:
+                yield from self._closed(body)
+            case _ if event.name == ITEM_SAID:
+                yield from self._retold(body)
             case name if name.startswith("response."):
                 yield name, {"response": body}
 
@@ -117,9 +153,7 @@ class ResponseFeed:
         events = self.take([Event("response.created", early), Event("response.in_progress", early)])
         for item in body["output"]:
             for name, fields in self._retold(item):
-                told = {"type": name, **fields, "sequence_number": len(self.frames)}
-                events.append(Event(name, told))
-                self.frames.append(events[-1].frame())
+                events.append(self._numbered(name, fields))
         return [*events, *self.take([Event(f"response.{body['status']}", body)])]
 
     def _retold(self, item: Record) -> Parts:

@@ -14,7 +14,8 @@ def begin(broker: EventBroker, run: Record, steps: list[Record]) -> ResponseFeed
     """Have a response told from its beginning."""
     feed = ResponseFeed(run)
     broker.attach(run["id"], feed)
-    broker.publish(run["id"], [*feed.begin(response_body(run)), *feed.steps_so_far(steps)])
+    so_far = [*feed.steps_so_far(steps), *feed.items_so_far(run)]
+    broker.publish(run["id"], [*feed.begin(response_body(run)), *so_far])
     return feed
 
 

@@ -33,7 +33,9 @@ _REQUIRED = {
     "computer_call_output": ("call_id", "output"),
     "mcp_approval_response": ("approval_request_id", "approve"),
 }
-_GIVEN_BACK = re.compile(r"reasoning|mcp_list_tools|mcp_approval_request|[a-z0-9_]+_call(_output)?")
+_GIVEN_BACK = re.compile(
+    r"reasoning|workflow_action|mcp_list_tools|mcp_approval_request|[a-z0-9_]+_call(_output)?"
+)
 """Items of earlier answers that a client may send along: the history of one that keeps it itself."""
 _PARTS = ("input_text", "input_image", "output_text", "refusal")
 

@@ -150,13 +150,6 @@ RECORDINGS = (
     "v1_response_without_input_in_conversation.json",
     "v1_workflow_stream.json",
 )
-NOT_SERVED = {
-    "v1_workflow_stream.json": (
-        "agents of kind `workflow` (a preview, steps in a YAML of the service's own) are nothing that this "
-        "library makes or asks: a pipeline file has the steps; the local service runs agents of kind `prompt`"
-    ),
-}
-"""Recordings of what the local service does not carry out; they count as not passed."""
 
 
 @dataclass(frozen=True)

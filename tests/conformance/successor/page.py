@@ -9,7 +9,6 @@ from tests.conformance.successor.catalogue import (
     CLIENTS,
     CONVENIENCES,
     DRIVERS,
-    NOT_SERVED,
     OPERATIONS,
     RECORDINGS,
     REFUSED_TOOLS,
@@ -44,7 +43,7 @@ def expected_of_successor() -> set[tuple[str, str, Hashable]]:
         for name in names
     }
     expected |= {("responses client", str(driver.client), driver) for driver in DRIVERS}
-    return expected | {("responses recording", name, None) for name in RECORDINGS if name not in NOT_SERVED}
+    return expected | {("responses recording", name, None) for name in RECORDINGS}
 
 
 class SuccessorPart:
@@ -90,8 +89,6 @@ class SuccessorPart:
         return " | ".join(cells)
 
     def _recording(self, name: str) -> str:
-        if name in NOT_SERVED:
-            return f"no: {NOT_SERVED[name]}"
         return "yes" if self._ledger.conforms("responses recording", name) else "no"
 
 

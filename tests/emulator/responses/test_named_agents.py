@@ -101,7 +101,7 @@ def test_the_endpoint_of_an_agent_serves_the_version_that_it_is_told(api: Wire) 
     [
         ({"kind": "prompt"}, "definition.model"),
         ({"kind": "robot", "model": MODEL}, "definition.kind"),
-        ({"kind": "workflow", "model": MODEL}, "definition.kind"),
+        ({"kind": "hosted", "model": MODEL}, "definition.kind"),
     ],
 )
 def test_a_definition_that_cannot_run_is_refused(api: Wire, definition: Any, param: str) -> None:
