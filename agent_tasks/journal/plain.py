@@ -1,21 +1,26 @@
-"""Statements that are carried out by the thousand, given to SQLite's driver as they are.
+"""Statements that are carried out by the thousand, given to the database's driver as they are.
 
 SQLAlchemy says once how a statement reads and how its values are written. Carrying it out each time takes it
-several times as long as it takes SQLite.
+several times as long as it takes the driver.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.util import await_only
 
 from agent_tasks.journal.bodies import Row
+from agent_tasks.journal.failures import driver_errors
 
-__all__ = ["Outcome", "Plain"]
+__all__ = ["Outcome", "Plain", "PostgresqlPlain", "SqlitePlain", "driven"]
+
+T = TypeVar("T")
 
 _Processor = Callable[[Any], Any] | None
 
@@ -28,14 +33,17 @@ class Outcome:
     rows: Sequence[Row] = ()
 
 
-class Plain:
-    """A statement in SQLite's words; it has no lists of values (`in_`).
+class Plain(ABC):
+    """A statement in a database's words; it has no lists of values that are put into its text (`in_`).
 
     Args:
         statement: what it is.
         names: the columns that an insert is given.
         dialect: the engine's.
     """
+
+    _number_type: int | None = None
+    """The number that the driver has for the type of a column of floats, if values depend on it."""
 
     def __init__(self, statement: Any, names: Sequence[str], dialect: sa.Dialect) -> None:
         keys = list(names) if isinstance(statement, sa.Insert) else None
@@ -54,26 +62,17 @@ class Plain:
             for bind in (compiled.binds[name],)
         ]
         self._columns: list[tuple[str, _Processor]] = [
-            (column.name, column.type.dialect_impl(dialect).result_processor(dialect, None))
+            (column.name, column.type.dialect_impl(dialect).result_processor(dialect, self._number_type))
             for column in getattr(own, "exported_columns", ())
         ]
 
+    @abstractmethod
     def execute(self, connection: sa.Connection, given: Mapping[str, Any]) -> Outcome:
         """Carry it out in a connection's transaction, with values for all that it leaves open.
 
         Raises:
             SQLAlchemyError: what SQLAlchemy raises.
         """
-        values = self._written(given)
-        try:
-            driver: Any = connection.connection.driver_connection
-            cursor = driver.execute(self.text, values)
-            found = cursor.fetchall() if self._columns else ()
-        except sqlite3.IntegrityError as error:
-            raise sa.exc.IntegrityError(self.text, None, error) from error
-        except sqlite3.Error as error:
-            raise sa.exc.OperationalError(self.text, None, error) from error
-        return Outcome(cursor.rowcount, [self._read(row) for row in found])
 
     def _written(self, given: Mapping[str, Any]) -> list[Any]:
         try:
@@ -94,3 +93,55 @@ class Plain:
             name: value if process is None else process(value)
             for (name, process), value in zip(self._columns, row, strict=True)
         }
+
+
+class SqlitePlain(Plain):
+    """For SQLite's driver."""
+
+    def execute(self, connection: sa.Connection, given: Mapping[str, Any]) -> Outcome:
+        """See `Plain`."""
+        values = self._written(given)
+        try:
+            driver: Any = connection.connection.driver_connection
+            cursor = driver.execute(self.text, values)
+            found = cursor.fetchall() if self._columns else ()
+        except sqlite3.IntegrityError as error:
+            raise sa.exc.IntegrityError(self.text, None, error) from error
+        except sqlite3.Error as error:
+            raise sa.exc.OperationalError(self.text, None, error) from error
+        return Outcome(cursor.rowcount, [self._read(row) for row in found])
+
+
+class PostgresqlPlain(Plain):
+    """For PostgreSQL's driver, which prepares it once on each connection."""
+
+    _number_type = 701  # `double precision`
+
+    def execute(self, connection: sa.Connection, given: Mapping[str, Any]) -> Outcome:
+        """See `Plain`."""
+        values = self._written(given)
+        driver: Any = connection.connection.driver_connection
+        if self._columns:
+            found = driven(driver, self.text, driver.fetch(self.text, *values))
+            return Outcome(len(found), [self._read(row) for row in found])
+        told = driven(driver, self.text, driver.execute(self.text, *values))  # such as `UPDATE 1`
+        return Outcome(int(told.rpartition(" ")[2]))
+
+
+def driven(driver: Any, text: str, doing: Awaitable[T]) -> T:
+    """Wait, in SQLAlchemy's blocking half, for what PostgreSQL's driver does on a connection.
+
+    Args:
+        driver: the driver's connection.
+        text: the statement, for errors.
+        doing: what it does.
+
+    Raises:
+        DBAPIError: what SQLAlchemy raises; whether the connection is lost stands in it.
+    """
+    try:
+        return await_only(doing)
+    except (OSError, *driver_errors()) as error:
+        is_integrity = str(getattr(error, "sqlstate", None)).startswith("23")
+        kind = sa.exc.IntegrityError if is_integrity else sa.exc.OperationalError
+        raise kind(text, None, error, True, connection_invalidated=driver.is_closed()) from error

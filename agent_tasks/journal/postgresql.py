@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
@@ -21,6 +21,7 @@ from agent_tasks.journal.failures import (
     translated,
 )
 from agent_tasks.journal.opening import create_or_migrate
+from agent_tasks.journal.plain import driven
 from agent_tasks.journal.statements import PostgresqlStatements
 from agent_tasks.logs import get_logger
 
@@ -43,6 +44,7 @@ _SESSION_LIMITS = {
     "lock_timeout": "45s",
     "application_name": "agent-tasks",
 }
+_PREPARED = "prepared_statement_cache_size"
 _COMMAND_TIMEOUT = 60.0  # seconds that a statement may take, waiting for locks included
 _MIGRATION_LOCK = 0x6167656E7473  # any number that no other program takes; "agents" in ASCII
 
@@ -58,15 +60,17 @@ class PostgresqlDatabase(Database):
         self._engine = create_async_engine(
             self.url,
             pool_size=_POOL_SIZE,
+            # What is one statement commits by itself: no round trips to begin and to commit.
+            isolation_level="AUTOCOMMIT",
             hide_parameters=True,  # values of documents and prompts stay out of errors and logs
             connect_args={
                 "timeout": BUSY_TIMEOUT,
                 "command_timeout": _COMMAND_TIMEOUT,
                 "server_settings": _SESSION_LIMITS,
+                **_prepared(self.url),
             },
         )
-        # What is one statement commits by itself: no round trips to begin and to commit.
-        self._committing = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        sa.event.listen(self._engine.sync_engine, "checkout", _refuse_closed)
         self._writers = asyncio.Semaphore(_WRITERS)
         self._was_open = False
 
@@ -124,16 +128,21 @@ class PostgresqlDatabase(Database):
         """
         loop = asyncio.get_running_loop()
         began, warned, is_connected = loop.time(), False, False
-        engine = (self._committing if alone else self._engine).sync_engine
+        engine = self._engine.sync_engine
 
         def carried_out() -> T:
             nonlocal is_connected
             with engine.connect() as connection:
                 is_connected = True
-                if alone:
-                    return work(connection)
-                with connection.begin():
-                    return work(connection)
+                driver: Any = connection.connection.driver_connection
+                try:
+                    return work(connection) if alone else _in_transaction(connection, driver, work)
+                except BaseException as error:
+                    # What was left in the middle of a statement is nobody else's connection.
+                    is_left = not isinstance(error, Exception)
+                    if is_left or driver.is_closed() or driver.is_in_transaction():
+                        connection.invalidate()
+                    raise
 
         with translated(self.address):
             while True:
@@ -154,3 +163,27 @@ class PostgresqlDatabase(Database):
     async def close(self) -> None:
         """See `Database.close`."""
         await self._engine.dispose()
+
+
+def _in_transaction(connection: sa.Connection, driver: Any, work: Callable[[sa.Connection], T]) -> T:
+    """Do work in a transaction of the driver's own; what SQLAlchemy does on the connection is part of it."""
+    driven(driver, "BEGIN", driver.execute("BEGIN"))
+    try:
+        result = work(connection)
+    except Exception:
+        if not driver.is_closed():
+            driven(driver, "ROLLBACK", driver.execute("ROLLBACK"))
+        raise
+    driven(driver, "COMMIT", driver.execute("COMMIT"))
+    return result
+
+
+def _prepared(url: URL) -> dict[str, int]:
+    """How many statements the driver keeps prepared, if the address says it."""
+    return {"statement_cache_size": int(str(url.query[_PREPARED]))} if _PREPARED in url.query else {}
+
+
+def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
+    """Have the pool open another connection in place of one that the server has closed."""
+    if connection.driver_connection.is_closed():
+        raise sa.exc.DisconnectionError

@@ -27,7 +27,7 @@ from agent_tasks.journal import database as settings
 from agent_tasks.journal.database import Database
 from agent_tasks.journal.failures import translated
 from agent_tasks.journal.opening import create_or_migrate
-from agent_tasks.journal.statements import SqliteStatements
+from agent_tasks.journal.statements import Statements
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ class SqliteDatabase(Database):
 
     def __init__(self, url: URL) -> None:
         super().__init__(url.set(drivername="sqlite+pysqlite"))
-        self.statements = SqliteStatements(self.address)
+        self.statements = Statements(self.address)
         self._engine = _create_engine(self.url)
         self._writer = _Writer(self._engine, self.address, self._check_file)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="journal-reader")

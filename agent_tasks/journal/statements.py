@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from agent_tasks.errors import LeaseLostError
-from agent_tasks.journal.plain import Outcome, Plain
+from agent_tasks.journal.plain import Outcome, Plain, PostgresqlPlain, SqlitePlain
 from agent_tasks.journal.records import UNSETTLED, Operation, OperationState, ToolCallState
 from agent_tasks.journal.rows import operation_of
 from agent_tasks.journal.schema import leases, operations, resources, tool_calls
@@ -60,6 +60,8 @@ class Statements:
         address: The database, fit for messages.
     """
 
+    plain: type[Plain] = SqlitePlain
+    """How statements are given to the driver."""
     insert: Callable[[sa.Table], Any] = staticmethod(sqlite.insert)
     merged: Callable[[sa.ColumnElement[Any], sa.ColumnElement[Any]], sa.ColumnElement[Any]] = staticmethod(
         sa.func.json_patch
@@ -71,11 +73,12 @@ class Statements:
         self._attach = cache(self._attaching)
         self._insert_new = cache(lambda table: self.insert(table).on_conflict_do_nothing())
         self._put = cache(self._putting)
+        self._plain = cache(self.plain)
 
     def carry_out(self, connection: sa.Connection, statement: Any, given: Mapping[str, Any]) -> Outcome:
-        """Carry out a statement that was made once."""
-        result = connection.execute(statement, given)
-        return Outcome(result.rowcount, result.mappings().all() if result.returns_rows else ())
+        """Carry out a statement that was made once, without SQLAlchemy's part in that."""
+        names = tuple(given) if isinstance(statement, sa.Insert) else ()
+        return self._plain(statement, names, connection.dialect).execute(connection, given)
 
     def insert_new(self, connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:
         """Insert a row unless there is one with its key; returns whether it was inserted.
@@ -231,19 +234,6 @@ class Statements:
         return True
 
 
-class SqliteStatements(Statements):
-    """Given to SQLite's driver as they are, without SQLAlchemy's part in carrying them out."""
-
-    def __init__(self, address: str) -> None:
-        super().__init__(address)
-        self._plain = cache(Plain)
-
-    def carry_out(self, connection: sa.Connection, statement: Any, given: Mapping[str, Any]) -> Outcome:
-        """See `Statements`."""
-        names = tuple(given) if isinstance(statement, sa.Insert) else ()
-        return self._plain(statement, names, connection.dialect).execute(connection, given)
-
-
 @cache
 def _insert_or_read(columns: tuple[str, ...]) -> sa.CompoundSelect[Any]:
     inserted = (
@@ -305,6 +295,7 @@ def _put_held(table: sa.Table, columns: tuple[str, ...]) -> sa.Select[Any]:
 class PostgresqlStatements(Statements):
     """PostgreSQL's words: several statements in one."""
 
+    plain = PostgresqlPlain
     insert = staticmethod(postgresql.insert)
     merged = staticmethod(
         lambda column, other: (column.cast(postgresql.JSONB).op("||")(other.cast(postgresql.JSONB))).cast(
@@ -320,7 +311,7 @@ class PostgresqlStatements(Statements):
             "its_scope": values["scope"], "its_key": lease, "its_worker": worker,
             **{f"new_{name}": one for name, one in values.items()},
         }  # fmt: skip
-        return connection.execute(_put_held(table, tuple(values)), given).first() is not None
+        return bool(self.carry_out(connection, _put_held(table, tuple(values)), given).rows)
 
     def insert_or_read(
         self, connection: sa.Connection, values: Mapping[str, Any]
@@ -328,8 +319,8 @@ class PostgresqlStatements(Statements):
         """See `Statements`."""
         given = {"its_scope": values["scope"], "its_key": values["key"]}
         given |= {f"new_{name}": one for name, one in values.items()}
-        found = connection.execute(_insert_or_read(tuple(values)), given).mappings().first()
-        return (bool(found["is_new"]), operation_of(found, self._address)) if found is not None else None
+        rows = self.carry_out(connection, _insert_or_read(tuple(values)), given).rows
+        return (rows[0]["is_new"], operation_of(rows[0], self._address)) if rows else None
 
     def change_held(
         self,
@@ -347,7 +338,7 @@ class PostgresqlStatements(Statements):
             **_named(made),
         }  # fmt: skip
         statement = _change_held_and_own(tuple(values), len(made))
-        return connection.execute(statement, given).first() is not None
+        return bool(self.carry_out(connection, statement, given).rows)
 
     def attach(
         self,
@@ -364,8 +355,8 @@ class PostgresqlStatements(Statements):
             "its_scope": scope, "its_key": key, "its_worker": worker, "new_remote": remote, "new_time": now,
             **_named(made),
         }  # fmt: skip
-        found = connection.execute(self._attach(len(made)), given).mappings().first()
-        return operation_of(found, self._address) if found is not None else None
+        rows = self.carry_out(connection, self._attach(len(made)), given).rows
+        return operation_of(rows[0], self._address) if rows else None
 
     def _attaching(self, made: int) -> Any:
         return _owning(self._attach_update(), made)

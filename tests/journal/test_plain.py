@@ -1,4 +1,4 @@
-"""Statements that SQLite's driver is given as they are."""
+"""Statements that the drivers are given as they are."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from agent_tasks.journal.plain import Plain
+from agent_tasks.journal.plain import SqlitePlain
 from agent_tasks.journal.schema import metadata, operations
 
 
@@ -28,23 +28,23 @@ INSERT = operations.insert()
 
 
 def test_rows_are_those_of_sqlalchemy(connection: sa.Connection) -> None:
-    written = Plain(INSERT, tuple(ROW), connection.dialect).execute(connection, ROW)
+    written = SqlitePlain(INSERT, tuple(ROW), connection.dialect).execute(connection, ROW)
     assert written.rowcount == 1
     query = operations.select().where(operations.c.key == sa.bindparam("its_key"))
     theirs = connection.execute(query, {"its_key": "k"}).mappings().all()
-    assert Plain(query, (), connection.dialect).execute(connection, {"its_key": "k"}).rows == theirs
+    assert SqlitePlain(query, (), connection.dialect).execute(connection, {"its_key": "k"}).rows == theirs
     assert theirs == [ROW]
 
 
 def test_what_a_change_gives_back(connection: sa.Connection) -> None:
     connection.execute(INSERT, ROW)
     change = operations.update().values(remote=sa.bindparam("new", type_=sa.JSON)).returning(*operations.c)
-    changed = Plain(change, (), connection.dialect).execute(connection, {"new": {"id": 1}})
+    changed = SqlitePlain(change, (), connection.dialect).execute(connection, {"new": {"id": 1}})
     assert changed.rows == [{**ROW, "remote": {"id": 1}}]
 
 
 def test_errors_are_those_of_sqlalchemy(connection: sa.Connection) -> None:
-    insert = Plain(INSERT, tuple(ROW), connection.dialect)
+    insert = SqlitePlain(INSERT, tuple(ROW), connection.dialect)
     insert.execute(connection, ROW)
     with pytest.raises(sa.exc.IntegrityError, match="UNIQUE"):
         insert.execute(connection, ROW)
@@ -57,6 +57,6 @@ def test_errors_are_those_of_sqlalchemy(connection: sa.Connection) -> None:
 
 def test_a_statement_is_left_as_it_was() -> None:
     change = operations.update().values(state=sa.bindparam("new"))
-    Plain(change, (), sa.create_engine("sqlite://").dialect)
+    SqlitePlain(change, (), sa.create_engine("sqlite://").dialect)
     gives = sa.select(*change.returning(operations.c.key).cte("changed").c)
     assert "RETURNING" in str(gives.compile(dialect=postgresql.dialect()))
