@@ -9,7 +9,7 @@ would repeat paid work.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
+from agent_tasks.journal.bodies import Row
 from agent_tasks.journal.statements import Statements
 from agent_tasks.redaction import redacted
 
@@ -92,6 +93,16 @@ class Database(ABC):
         """The rows of a query as records, which know this database's address. Raises as `write` does."""
         return await self.read(
             lambda connection: [record(row, self.address) for row in connection.execute(query).mappings()]
+        )
+
+    async def rows_of(
+        self, query: sa.Executable, given: Mapping[str, Any], record: Callable[[Row, str], T]
+    ) -> list[T]:
+        """The same of a query that was made once, with values for all that it leaves open."""
+        return await self.read(
+            lambda connection: [
+                record(row, self.address) for row in self.statements.carry_out(connection, query, given).rows
+            ]
         )
 
     @abstractmethod

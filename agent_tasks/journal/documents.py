@@ -8,10 +8,13 @@ from functools import partial
 import sqlalchemy as sa
 
 from agent_tasks.ahead import one_ahead
+from agent_tasks.journal.database import Database
+from agent_tasks.journal.leases import Leases
 from agent_tasks.journal.outcomes import Outcomes
 from agent_tasks.journal.records import DocumentRecord, StoredDocument
 from agent_tasks.journal.rows import document_of, stored_document_of
 from agent_tasks.journal.schema import documents, reviews
+from agent_tasks.journal.workers import Worker
 
 __all__ = ["Documents"]
 
@@ -30,30 +33,36 @@ _AS_STORED = sa.select(
 class Documents(Outcomes):
     """The documents of batches; reached as `Journal.documents`."""
 
+    def __init__(self, database: Database, worker: Worker, held: Leases) -> None:
+        super().__init__(database, worker, held)
+        here = documents.c.scope == sa.bindparam("scope"), documents.c.batch == sa.bindparam("batch")
+        one_of = database.statements.one_of
+        self._get = documents.select().where(*here, documents.c.name == sa.bindparam("name"))
+        self._named = _AS_STORED.where(*here, one_of(documents.c.name, "names"))
+        self._known = sa.union_all(
+            sa.select(documents.c.name).where(*here, one_of(documents.c.name, "names")),
+            sa.select(reviews.c.document).where(
+                reviews.c.scope == sa.bindparam("scope"),
+                reviews.c.batch == sa.bindparam("batch"),
+                one_of(reviews.c.document, "names"),
+            ),
+        )
+
     async def get(self, scope: str, batch: str, name: str) -> DocumentRecord | None:
         """The latest outcome of a document of a batch, or None."""
-        found = await self._database.rows(documents.select().where(*_key(scope, batch, name)), document_of)
+        given = {"scope": scope, "batch": batch, "name": name}
+        found = await self._database.rows_of(self._get, given, document_of)
         return found[0] if found else None
 
     async def named(self, scope: str, batch: str, names: Collection[str]) -> list[StoredDocument]:
         """Those of the named documents that have an outcome, in no order."""
-        return await self._database.rows(
-            _AS_STORED.where(
-                documents.c.scope == scope, documents.c.batch == batch, documents.c.name.in_(names)
-            ),
-            stored_document_of,
-        )
+        given = {"scope": scope, "batch": batch, "names": list(names)}
+        return await self._database.rows_of(self._named, given, stored_document_of)
 
     async def known(self, scope: str, batch: str, names: Collection[str]) -> set[str]:
         """Those of the named documents that have an outcome, or a person has ever decided about."""
-        have_rows = sa.select(documents.c.name).where(
-            documents.c.scope == scope, documents.c.batch == batch, documents.c.name.in_(names)
-        )
-        are_decided = sa.select(reviews.c.document).where(
-            reviews.c.scope == scope, reviews.c.batch == batch, reviews.c.document.in_(names)
-        )
-        query = have_rows.union_all(are_decided)
-        return await self._database.read(lambda connection: set(connection.execute(query).scalars()))
+        given = {"scope": scope, "batch": batch, "names": list(names)}
+        return set(await self._database.rows_of(self._known, given, lambda row, _: str(row["name"])))
 
     async def put(
         self,

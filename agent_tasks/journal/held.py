@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from agent_tasks.errors import JournalUnreadableError, LeaseLostError
 from agent_tasks.journal.database import RECONNECT_SECONDS, Database
+from agent_tasks.journal.statements import Statements
 from agent_tasks.journal.workers import Worker
 
 LOOK_SECONDS = RECONNECT_SECONDS
@@ -31,9 +32,19 @@ _AT_ONCE = 500  # leases that one statement renews
 # Linux counts a machine's sleep in BOOTTIME only, macOS in MONOTONIC (`time.monotonic` is another one there).
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
-Prolong = Callable[[str, Sequence[str], float], sa.UpdateBase]
-"""Makes the statement that prolongs a worker's leases in a scope, by their keys, until a time; it returns the
-keys of those that are still this worker's."""
+
+def prolonging(statements: Statements, table: sa.Table, *, among: sa.ColumnElement[bool]) -> sa.UpdateBase:
+    """What prolongs a worker's leases in a scope, by their keys, until a time, if they are among these rows.
+
+    It returns the keys of those that are still this worker's.
+    """
+    return (
+        table.update()
+        .where(table.c.scope == sa.bindparam("its_scope"), statements.one_of(table.c.key, "keys"))
+        .where(table.c.worker == sa.bindparam("its_worker"), among)
+        .values(lease_until=sa.bindparam("until"))
+        .returning(table.c.key)
+    )
 
 
 def steady() -> float:
@@ -62,10 +73,10 @@ class Held:
     Args:
         database: The journal's database.
         worker: Whose leases these are.
-        prolong: Makes the statement that prolongs them.
+        prolong: What prolongs them (`prolonging`).
     """
 
-    def __init__(self, database: Database, worker: Worker, prolong: Prolong) -> None:
+    def __init__(self, database: Database, worker: Worker, prolong: sa.UpdateBase) -> None:
         self._database = database
         self._worker = worker
         self._prolonging = prolong
@@ -133,10 +144,15 @@ class Held:
     async def _prolong(self, scope: str, keys: Sequence[str]) -> int:
         """Prolong those leases that are still this worker's; returns how many."""
         since = self.moment()
-        query = self._prolonging(scope, keys, since.wall + self._worker.lease_seconds)
-        kept = await self._database.write(
-            lambda connection: set(connection.execute(query).scalars()), alone=True
+        given = {
+            "its_scope": scope, "keys": list(keys), "its_worker": self._worker.name,
+            "until": since.wall + self._worker.lease_seconds,
+        }  # fmt: skip
+        done = await self._database.write(
+            lambda connection: self._database.statements.carry_out(connection, self._prolonging, given),
+            alone=True,
         )
+        kept = {row["key"] for row in done.rows}
         self.drop(scope, set(keys) - kept)
         self.note(scope, kept, since)
         return len(kept)

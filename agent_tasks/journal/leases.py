@@ -5,14 +5,14 @@ The lease of an operation stands in the operation's own row, so that a claim is 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
 
 from agent_tasks.errors import LeaseLostError
 from agent_tasks.journal.database import Database
-from agent_tasks.journal.held import Held
+from agent_tasks.journal.held import Held, prolonging
 from agent_tasks.journal.records import Hold, Lease, NewLease
 from agent_tasks.journal.rows import lease_of
 from agent_tasks.journal.schema import leases
@@ -36,8 +36,13 @@ class Leases:
     def __init__(self, database: Database, worker: Worker) -> None:
         self._database = database
         self._worker = worker
-        self.held = Held(database, worker, self._prolong)
+        self.held = Held(database, worker, prolonging(database.statements, leases, among=sa.true()))
         """What this worker holds, as far as it knows without asking."""
+        self._giving_up = leases.delete().where(
+            leases.c.scope == sa.bindparam("its_scope"),
+            database.statements.one_of(leases.c.key, "keys"),
+            leases.c.worker == sa.bindparam("its_worker"),
+        )
 
     async def hold(self, scope: str, wanted: NewLease) -> Hold:
         """Take one lease, unless a living worker has it; the answer says who."""
@@ -110,10 +115,11 @@ class Leases:
     async def give_up(self, scope: str, keys: Collection[str]) -> None:
         """Give leases up that this worker still holds."""
         self.held.drop(scope, keys)
-        query = leases.delete().where(
-            leases.c.scope == scope, leases.c.key.in_(keys), leases.c.worker == self._worker.name
+        statements = self._database.statements
+        given = {"its_scope": scope, "keys": list(keys), "its_worker": self._worker.name}
+        await self._database.write(
+            lambda connection: statements.carry_out(connection, self._giving_up, given), alone=True
         )
-        await self._database.write(lambda connection: connection.execute(query), alone=True)
 
     async def get(self, scope: str, key: str) -> Lease | None:
         """The row of a lease, or None: nobody holds it."""
@@ -160,14 +166,6 @@ class Leases:
         statements = self._database.statements
         rows = statements.carry_out(connection, LOCKED_LEASE, {"its_scope": scope, "its_key": key}).rows
         return lease_of(rows[0]) if rows else None
-
-    def _prolong(self, scope: str, keys: Sequence[str], until: float) -> sa.UpdateBase:
-        return (
-            leases.update()
-            .where(leases.c.scope == scope, leases.c.key.in_(keys), leases.c.worker == self._worker.name)
-            .values(lease_until=until)
-            .returning(leases.c.key)
-        )
 
     def _values(self, scope: str, wanted: NewLease, now: float) -> dict[str, Any]:
         return {

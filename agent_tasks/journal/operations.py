@@ -12,10 +12,11 @@ import sqlalchemy as sa
 from agent_tasks.errors import LeaseLostError
 from agent_tasks.journal.bodies import as_written
 from agent_tasks.journal.database import Database
-from agent_tasks.journal.held import Held, retrieve_error
+from agent_tasks.journal.held import Held, prolonging, retrieve_error
 from agent_tasks.journal.records import UNSETTLED, Claim, Claimed, NewResource, Operation, OperationState
 from agent_tasks.journal.rows import operation_of
 from agent_tasks.journal.schema import operations
+from agent_tasks.journal.statements import IS_UNSETTLED
 from agent_tasks.journal.workers import Worker
 
 __all__ = ["Operations"]
@@ -34,7 +35,7 @@ class Operations:
         self._database = database
         self._statements = database.statements
         self._worker = worker
-        self.held = Held(database, worker, self._prolong)
+        self.held = Held(database, worker, prolonging(database.statements, operations, among=IS_UNSETTLED))
         """What this worker carries out, as far as it knows without asking."""
 
     # --- claiming --------------------------------------------------------------------------------------
@@ -111,15 +112,6 @@ class Operations:
         self._statements.change(connection, scope, key, {**changes, "updated_at": now})
         claim = Claim.ORPHAN if found.state in UNSETTLED else Claim.FRESH
         return Claimed(claim, replace(found, **changes))
-
-    def _prolong(self, scope: str, keys: Sequence[str], until: float) -> sa.UpdateBase:
-        return (
-            operations.update()
-            .where(operations.c.scope == scope, operations.c.key.in_(keys))
-            .where(operations.c.worker == self._worker.name, operations.c.state.in_(UNSETTLED))
-            .values(lease_until=until)
-            .returning(operations.c.key)
-        )
 
     async def let_go(self, scope: str, key: str) -> None:
         """End the lease of an operation that this worker leaves unsettled: others need not wait for it.

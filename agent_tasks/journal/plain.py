@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.util import await_only
 
 from agent_tasks.journal.bodies import Row
-from agent_tasks.journal.failures import driver_errors
+from agent_tasks.journal.failures import is_of_the_database
 
 __all__ = ["Outcome", "Plain", "PostgresqlPlain", "SqlitePlain", "driven"]
 
@@ -141,7 +141,9 @@ def driven(driver: Any, text: str, doing: Awaitable[T]) -> T:
     """
     try:
         return await_only(doing)
-    except (OSError, *driver_errors()) as error:
+    except Exception as error:
+        if not is_of_the_database(error):
+            raise
         is_integrity = str(getattr(error, "sqlstate", None)).startswith("23")
         kind = sa.exc.IntegrityError if is_integrity else sa.exc.OperationalError
         raise kind(text, None, error, True, connection_invalidated=driver.is_closed()) from error

@@ -44,6 +44,7 @@ _SESSION_LIMITS = {
     "lock_timeout": "45s",
     "application_name": "agent-tasks",
 }
+_MANY_BYTES = 100_000  # of documents: about 150 of them
 _PREPARED = "prepared_statement_cache_size"
 _COMMAND_TIMEOUT = 60.0  # seconds that a statement may take, waiting for locks included
 _MIGRATION_LOCK = 0x6167656E7473  # any number that no other program takes; "agents" in ASCII
@@ -84,6 +85,7 @@ class PostgresqlDatabase(Database):
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
         self._was_open = True
         create_or_migrate(connection, self.address, None, was_there=was_there, is_alive=is_alive)
+        _require_statistics(connection)
 
     async def write(
         self, work: Callable[[sa.Connection], T], *, alone: bool = False, patient: bool = True
@@ -176,6 +178,19 @@ def _in_transaction(connection: sa.Connection, driver: Any, work: Callable[[sa.C
         raise
     driven(driver, "COMMIT", driver.execute("COMMIT"))
     return result
+
+
+def _require_statistics(connection: sa.Connection) -> None:
+    """Have the server look at the documents, if there are some and it never has.
+
+    It does so by itself, within a minute of their coming. Until then it takes a batch for one document, and
+    compares each of them with each name that is asked for.
+    """
+    size = sa.func.pg_relation_size(sa.column("oid"))
+    is_unknown = sa.text("oid = to_regclass('documents') AND reltuples < 0")
+    query = sa.select(sa.true()).select_from(sa.table("pg_class")).where(is_unknown, size > _MANY_BYTES)
+    if connection.execute(query).scalar():
+        connection.execute(sa.text("ANALYZE (SKIP_LOCKED) documents"))
 
 
 def _prepared(url: URL) -> dict[str, int]:

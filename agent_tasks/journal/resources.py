@@ -21,6 +21,22 @@ class Resources:
     def __init__(self, database: Database, worker: Worker) -> None:
         self._database = database
         self._worker = worker
+        one_of = database.statements.one_of
+        self._gone = (
+            resources.update()
+            .where(
+                resources.c.scope == sa.bindparam("its_scope"), resources.c.kind == sa.bindparam("its_kind")
+            )
+            .where(one_of(resources.c.remote_id, "ids"), resources.c.state != "deleted")
+            .values(state="deleted", deleted_at=sa.bindparam("new_time"))
+            .returning(resources.c.operation_key)
+        )
+        self._released = (
+            operations.update()
+            .where(operations.c.scope == sa.bindparam("its_scope"), one_of(operations.c.key, "keys"))
+            .where(operations.c.state == OperationState.DONE, operations.c.kind != "turn")
+            .values(state=OperationState.RELEASED, updated_at=sa.bindparam("new_time"))
+        )
 
     async def live(
         self, scope: str, *, owner: str | None = None, kind: str | None = None, parts: bool = False
@@ -74,23 +90,16 @@ class Resources:
 
         Turns stay done: their conversation is gone, their result is not.
         """
-        now = self._worker.clock()
-        gone = (
-            resources.update()
-            .where(resources.c.scope == scope, resources.c.kind == kind)
-            .where(resources.c.remote_id.in_(remote_ids), resources.c.state != "deleted")
-            .values(state="deleted", deleted_at=now)
-            .returning(resources.c.operation_key)
-        )
+        statements, now = self._database.statements, self._worker.clock()
+        given = {"its_scope": scope, "its_kind": kind, "ids": list(remote_ids), "new_time": now}
 
         def work(connection: sa.Connection) -> None:
-            makers = connection.execute(gone).scalars().all()
+            makers = [
+                row["operation_key"] for row in statements.carry_out(connection, self._gone, given).rows
+            ]
             # What was known already has no makers here: they may have made another one since.
-            connection.execute(
-                operations.update()
-                .where(operations.c.scope == scope, operations.c.key.in_(makers))
-                .where(operations.c.state == OperationState.DONE, operations.c.kind != "turn")
-                .values(state=OperationState.RELEASED, updated_at=now)
+            statements.carry_out(
+                connection, self._released, {"its_scope": scope, "keys": makers, "new_time": now}
             )
 
         await self._database.write(work)

@@ -20,8 +20,9 @@ from agent_tasks.journal.schema import leases, operations, resources, tool_calls
 
 _HERE = (operations.c.scope == sa.bindparam("its_scope"), operations.c.key == sa.bindparam("its_key"))
 # Not `in_`, whose list is put into the statement's text anew each time.
-_UNSETTLED = sa.or_(*(operations.c.state == state for state in UNSETTLED))
-_HELD = (operations.c.worker == sa.bindparam("its_worker"), _UNSETTLED)
+IS_UNSETTLED = sa.or_(*(operations.c.state == state for state in UNSETTLED))
+"""Whether an operation has not ended."""
+_HELD = (operations.c.worker == sa.bindparam("its_worker"), IS_UNSETTLED)
 _OPERATION = operations.select().where(*_HERE)
 _LOCKED_OPERATION = _OPERATION.with_for_update()
 LOCKED_LEASE = (
@@ -67,6 +68,15 @@ class Statements:
         sa.func.json_patch
     )
     """A JSON object with the members of another, none of which is null, put into it."""
+
+    @staticmethod
+    def one_of(column: sa.Column[str], name: str) -> sa.ColumnElement[bool]:
+        """Whether a column has one of the values of a list that is given by this name.
+
+        Not `in_`, whose list is put into the statement's text anew each time.
+        """
+        listed = sa.func.json_each(sa.bindparam(name, type_=sa.JSON)).table_valued("value")
+        return column.in_(sa.select(listed.c.value))
 
     def __init__(self, address: str) -> None:
         self._address = address
@@ -302,6 +312,11 @@ class PostgresqlStatements(Statements):
             sa.JSON
         )
     )
+
+    @staticmethod
+    def one_of(column: sa.Column[str], name: str) -> sa.ColumnElement[bool]:
+        """See `Statements`."""
+        return column == sa.any_(sa.bindparam(name, type_=postgresql.ARRAY(sa.Text)))
 
     def put_held(
         self, connection: sa.Connection, table: sa.Table, values: Mapping[str, Any], lease: str, worker: str

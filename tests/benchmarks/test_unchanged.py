@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from agent_tasks.batch.context import batch_key
 from agent_tasks.journal import DocumentRecord, Journal
 from tests.benchmarks.batches import BatchFolder, plain_service
@@ -59,6 +57,3 @@ async def _copy_rows(folder: BatchFolder, journal_url: str) -> None:
                 body=body,
             )  # fmt: skip
             await journal.documents.put("bench", key, record)
-        # A server makes statistics by itself within a minute; a batch takes longer to make as many rows.
-        # Without them it takes the table for small, and compares each row with each name that is asked for.
-        await journal._database.write(lambda at: at.execute(sa.text("ANALYZE documents")))

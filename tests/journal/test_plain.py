@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import create_async_engine
 
-from agent_tasks.journal.plain import SqlitePlain
+from agent_tasks.journal.plain import PostgresqlPlain, SqlitePlain
 from agent_tasks.journal.schema import metadata, operations
 
 
@@ -34,6 +35,32 @@ def test_rows_are_those_of_sqlalchemy(connection: sa.Connection) -> None:
     theirs = connection.execute(query, {"its_key": "k"}).mappings().all()
     assert SqlitePlain(query, (), connection.dialect).execute(connection, {"its_key": "k"}).rows == theirs
     assert theirs == [ROW]
+
+
+async def test_rows_of_a_server_are_those_of_sqlalchemy(postgresql_address: str) -> None:
+    query = operations.select().where(operations.c.key == sa.bindparam("its_key"))
+
+    def work(connection: sa.Connection) -> None:
+        metadata.create_all(connection)
+        assert PostgresqlPlain(INSERT, tuple(ROW), connection.dialect).execute(connection, ROW).rowcount == 1
+        theirs = connection.execute(query, {"its_key": "k"}).mappings().all()
+        assert (
+            PostgresqlPlain(query, (), connection.dialect).execute(connection, {"its_key": "k"}).rows
+            == theirs
+        )
+        assert theirs == [ROW]
+        with pytest.raises(sa.exc.IntegrityError, match="operations_pkey"):
+            PostgresqlPlain(INSERT, tuple(ROW), connection.dialect).execute(connection, ROW)
+        with pytest.raises(sa.exc.StatementError, match="can't be written"):
+            PostgresqlPlain(INSERT, tuple(ROW), connection.dialect).execute(connection, {"scope": "s"})
+        connection.execute(sa.text("DROP TABLE operations"))
+        with pytest.raises(sa.exc.OperationalError, match="does not exist"):
+            PostgresqlPlain(query, (), connection.dialect).execute(connection, {"its_key": "k"})
+
+    engine = create_async_engine(postgresql_address, isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await connection.run_sync(work)
+    await engine.dispose()
 
 
 def test_what_a_change_gives_back(connection: sa.Connection) -> None:

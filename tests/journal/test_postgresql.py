@@ -375,3 +375,22 @@ async def test_work_that_is_given_up_leaves_nothing_behind(postgresql_address: s
             await given_up
         attached = await journal.operations.attach(SCOPE, "k", {"turn_id": "run_1"})
     assert attached.attempt == 1
+
+
+async def test_a_server_that_knows_nothing_of_the_documents_is_made_to_look(postgresql_address: str) -> None:
+    """It would compare each document of a batch with each name that is asked for."""
+    names = [f"{number:03}.txt" for number in range(200)]
+
+    async def is_known() -> bool:
+        async with Journal(postgresql_address) as journal:
+            query = sa.text("SELECT reltuples >= 0 FROM pg_class WHERE oid = to_regclass('documents')")
+            return bool(await journal._database.read(lambda at: at.execute(query).scalar_one()))
+
+    async with Journal(postgresql_address) as journal:
+        off = sa.text("ALTER TABLE documents SET (autovacuum_enabled = false)")
+        await journal._database.write(lambda at: at.execute(off))
+        for name in names[:-1]:
+            await journal.documents.put(
+                SCOPE, "b", DocumentRecord(name, "h", "f", "done", {"text": "x" * 500})
+            )
+    assert await is_known()
