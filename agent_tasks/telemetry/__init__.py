@@ -413,7 +413,12 @@ def trace_function(span_name: str | None = None) -> Callable[[F], F]:
 
 def _tracer() -> trace.Tracer:
     # Asked for each time: the program may set up its provider after this module was imported.
-    return trace.get_tracer(_NAME, schema_url="https://opentelemetry.io/schemas/1.34.0")
+    return _tracer_of(trace.get_tracer_provider())
+
+
+@functools.lru_cache(4)
+def _tracer_of(provider: trace.TracerProvider) -> trace.Tracer:
+    return provider.get_tracer(_NAME, schema_url="https://opentelemetry.io/schemas/1.34.0")
 
 
 def _meter_provider() -> metrics.MeterProvider:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from types import TracebackType
 from typing import Any, TypeVar
 from urllib.request import getproxies, proxy_bypass
 
@@ -65,17 +66,31 @@ async def async_sleep(seconds: float) -> None:
     await pauses.sleep(seconds)
 
 
-@asynccontextmanager
-async def async_within(seconds: float) -> AsyncIterator[None]:
+class async_within:  # noqa: N801 - each request enters it twice, which costs a generator more than all else
     """Raises httpx.ReadTimeout where the block takes longer.
 
     Each piece of an answer may come in time, and the whole never.
     """
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except TimeoutError as error:
-        raise httpx.ReadTimeout(f"no answer in {seconds:g} s") from error
+
+    __slots__ = ("_seconds", "_timeout")
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._timeout = asyncio.timeout(seconds)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        late = error
+        try:
+            await self._timeout.__aexit__(kind, error, trace)
+        except TimeoutError as its_own:
+            late = its_own
+        if isinstance(late, TimeoutError):
+            raise httpx.ReadTimeout(f"no answer in {self._seconds:g} s") from late
 
 
 def async_cut_off(_response: Answer, seconds: float) -> AbstractAsyncContextManager[None]:
