@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from contextlib import ExitStack, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +99,7 @@ def run_batch(
             if truth is not None:
                 _check_truth(truth)
             asyncio.run(_open_journal(settings))
+            import_module("agent_tasks.prefect.document_batch")
             use_prefect_api(server.wait())
             if service is not None:
                 service.wait()
