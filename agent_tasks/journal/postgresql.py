@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
 from agent_tasks.journal import database as settings
+from agent_tasks.journal.connections import Connections
 from agent_tasks.journal.database import BUSY_TIMEOUT, Database
 from agent_tasks.journal.failures import (
     ConnectionLostError,
@@ -21,7 +22,6 @@ from agent_tasks.journal.failures import (
     translated,
 )
 from agent_tasks.journal.opening import create_or_migrate
-from agent_tasks.journal.plain import driven
 from agent_tasks.journal.statements import PostgresqlStatements
 from agent_tasks.logs import get_logger
 
@@ -34,7 +34,7 @@ OPEN_SECONDS = 10.0
 
 _RECONNECT_PAUSE = 0.5  # seconds between attempts to reach it
 _CONTENDED_TIMES = 5  # each costs the server's `deadlock_timeout`, a second, in which the other one ends
-_POOL_SIZE = 10  # connections of one worker
+_CONNECTIONS = 10  # of one worker
 _WRITERS = 8  # of which at most this many write at the same time; the others are for reading
 
 _SESSION_LIMITS = {
@@ -60,7 +60,7 @@ class PostgresqlDatabase(Database):
         self.statements = PostgresqlStatements(self.address)
         self._engine = create_async_engine(
             self.url,
-            pool_size=_POOL_SIZE,
+            poolclass=sa.pool.NullPool,  # `Connections` keeps them
             # What is one statement commits by itself: no round trips to begin and to commit.
             isolation_level="AUTOCOMMIT",
             hide_parameters=True,  # values of documents and prompts stay out of errors and logs
@@ -71,7 +71,7 @@ class PostgresqlDatabase(Database):
                 **_prepared(self.url),
             },
         )
-        sa.event.listen(self._engine.sync_engine, "checkout", _refuse_closed)
+        self._connections = Connections(self._engine.sync_engine, _CONNECTIONS)
         self._writers = asyncio.Semaphore(_WRITERS)
         self._was_open = False
 
@@ -124,60 +124,46 @@ class PostgresqlDatabase(Database):
                 await asyncio.sleep(_RECONNECT_PAUSE)
 
     async def _do(self, work: Callable[[sa.Connection], T], *, alone: bool, patient: bool) -> T:
+        with translated(self.address):
+            await self._connections.acquire()
+            try:
+                return await self._done(work, alone=alone, patient=patient)
+            finally:
+                self._connections.release()
+
+    async def _done(self, work: Callable[[sa.Connection], T], *, alone: bool, patient: bool) -> T:
         """Do work on a connection; a server that restarts is waited for, and one that may be starting.
 
         All of it is one switch to SQLAlchemy's blocking half: each of them costs as much as a statement.
         """
         loop = asyncio.get_running_loop()
         began, warned, is_connected = loop.time(), False, False
-        engine = self._engine.sync_engine
 
         def carried_out() -> T:
             nonlocal is_connected
-            with engine.connect() as connection:
-                is_connected = True
-                driver: Any = connection.connection.driver_connection
-                try:
-                    return work(connection) if alone else _in_transaction(connection, driver, work)
-                except BaseException as error:
-                    # What was left in the middle of a statement is nobody else's connection.
-                    is_left = not isinstance(error, Exception)
-                    if is_left or driver.is_closed() or driver.is_in_transaction():
-                        connection.invalidate()
-                    raise
+            connection = self._connections.take()
+            is_connected = True
+            return self._connections.use(connection, work, alone=alone)
 
-        with translated(self.address):
-            while True:
-                try:
-                    return await greenlet_spawn(carried_out)
-                except Exception as error:
-                    if is_connected or not is_of_the_database(error) or not patient:
-                        raise
-                    patience = settings.RECONNECT_SECONDS if self._was_open else OPEN_SECONDS
-                    # Before it was open once, a wrong password or a missing database will not pass.
-                    if not (self._was_open or is_silent(error)) or loop.time() - began >= patience:
-                        raise
-                    if not warned:
-                        logger.warning("The journal %s does not answer; it is waited for.", self.address)
-                    warned = True
-                    await asyncio.sleep(_RECONNECT_PAUSE)
+        while True:
+            try:
+                return await greenlet_spawn(carried_out)
+            except Exception as error:
+                if is_connected or not is_of_the_database(error) or not patient:
+                    raise
+                patience = settings.RECONNECT_SECONDS if self._was_open else OPEN_SECONDS
+                # Before it was open once, a wrong password or a missing database will not pass.
+                if not (self._was_open or is_silent(error)) or loop.time() - began >= patience:
+                    raise
+                if not warned:
+                    logger.warning("The journal %s does not answer; it is waited for.", self.address)
+                warned = True
+                await asyncio.sleep(_RECONNECT_PAUSE)
 
     async def close(self) -> None:
         """See `Database.close`."""
+        await self._connections.close()
         await self._engine.dispose()
-
-
-def _in_transaction(connection: sa.Connection, driver: Any, work: Callable[[sa.Connection], T]) -> T:
-    """Do work in a transaction of the driver's own; what SQLAlchemy does on the connection is part of it."""
-    driven(driver, "BEGIN", driver.execute("BEGIN"))
-    try:
-        result = work(connection)
-    except Exception:
-        if not driver.is_closed():
-            driven(driver, "ROLLBACK", driver.execute("ROLLBACK"))
-        raise
-    driven(driver, "COMMIT", driver.execute("COMMIT"))
-    return result
 
 
 def _require_statistics(connection: sa.Connection) -> None:
@@ -196,9 +182,3 @@ def _require_statistics(connection: sa.Connection) -> None:
 def _prepared(url: URL) -> dict[str, int]:
     """How many statements the driver keeps prepared, if the address says it."""
     return {"statement_cache_size": int(str(url.query[_PREPARED]))} if _PREPARED in url.query else {}
-
-
-def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
-    """Have the pool open another connection in place of one that the server has closed."""
-    if connection.driver_connection.is_closed():
-        raise sa.exc.DisconnectionError

@@ -228,8 +228,8 @@ async def test_a_state_change_is_one_statement(postgresql_address: str) -> None:
         assert isinstance(journal._database, PostgresqlDatabase)
         sent: list[str] = []
 
-        async with journal._database._engine.connect() as connection:  # the one that is open
-            driver = (await connection.get_raw_connection()).driver_connection
+        [connection] = journal._database._connections._idle
+        driver = connection.connection.driver_connection
         assert isinstance(driver, asyncpg.Connection)
         driver.add_query_logger(lambda record: sent.append(record.query))
 
@@ -394,3 +394,34 @@ async def test_a_server_that_knows_nothing_of_the_documents_is_made_to_look(post
                 SCOPE, "b", DocumentRecord(name, "h", "f", "done", {"text": "x" * 500})
             )
     assert await is_known()
+
+
+async def test_a_connection_that_the_server_has_closed_is_not_used_again(postgresql_address: str) -> None:
+    async with Journal(postgresql_address) as journal:
+        database = journal._database
+        await journal.operations.claim(SCOPE, "k", "turn", {})
+        other = create_async_engine(postgresql_address, isolation_level="AUTOCOMMIT")
+        async with other.connect() as connection:
+            end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            query = sa.text(f"{end} WHERE application_name = 'agent-tasks'")
+            assert (await connection.execute(query)).scalars().all() == [True]
+        await other.dispose()
+        await asyncio.sleep(0.1)  # until the end of the connection is told
+        times = 0
+
+        def work(connection: sa.Connection) -> None:
+            nonlocal times
+            times += 1
+            connection.execute(sa.text("SELECT 1"))
+
+        await database.write(work)
+        assert times == 1
+
+
+async def test_work_waits_for_one_of_few_connections(postgresql_address: str) -> None:
+    async with Journal(postgresql_address) as journal:
+        query = sa.text("SELECT pg_backend_pid() FROM pg_sleep(0.05)")
+        pids = await asyncio.gather(
+            *(journal._database.read(lambda at: at.execute(query).scalar_one()) for _ in range(30))
+        )
+    assert len(set(pids)) == database_module._CONNECTIONS
