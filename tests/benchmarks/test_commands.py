@@ -36,6 +36,8 @@ def test_the_second_run_of_the_example(tmp_path: Path, figures: Figures) -> None
         "examples/pipeline.yaml",
         "--out",
         str(tmp_path / "out"),
+        "--truth",
+        "examples/truth.jsonl",
     ]
     variables = {"AGENT_TASKS_LOCAL_MODEL": model, "AGENT_TASKS_KEEP_SERVERS": "120"}
     first = _command(tmp_path, words, **variables)
