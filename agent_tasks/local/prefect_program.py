@@ -19,6 +19,7 @@ from datetime import timedelta
 from functools import partial
 from importlib import import_module
 from importlib.metadata import version
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,11 @@ def main() -> None:
     if not database.exists():
         _make(database)
     import_module("prefect.server.api.server")
-    look_less_often()
+    try:
+        look_less_often()
+    except (ImportError, AttributeError) as error:
+        # Others of its packages than those that are pinned: the server works, and takes more while it idles.
+        print(f"Prefect's background worker cannot be made to look less often: {error}", file=sys.stderr)
     gc.freeze()
     gc.enable()
 
@@ -52,12 +57,19 @@ def look_less_often() -> None:
 
     It looks four times a second, and ten times, each through a thread, for tasks that were cancelled, of
     which Prefect has none: more than a third of what an idle server takes. There is no setting for it.
+
+    Raises:
+        ImportError: What it works with is not there.
+        AttributeError: It is another one than is known here.
     """
     from burner_redis import PubSub  # type: ignore[import-untyped]
     from docket import Worker
     from prefect.server.api import background_workers
 
     seconds = timedelta(seconds=LOOK_SECONDS)
+    known = signature(Worker).parameters
+    if not {"minimum_check_interval", "scheduling_resolution"} <= known.keys():
+        raise AttributeError(f"Worker has other intervals: {', '.join(known)}")
     background_workers.Worker = partial(  # type: ignore[assignment,attr-defined]
         Worker, minimum_check_interval=seconds, scheduling_resolution=seconds
     )

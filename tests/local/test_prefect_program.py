@@ -33,6 +33,19 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return given
 
 
+def test_a_worker_that_is_another_one_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Another:
+        def __init__(self, docket: Docket, looks: int = 4) -> None:
+            pass
+
+    message_at_hand = PubSub.get_message
+    monkeypatch.setattr("docket.Worker", Another)
+    with pytest.raises(AttributeError, match="has other intervals: docket, looks"):
+        look_less_often()
+    assert PubSub.get_message is message_at_hand
+    assert background_workers.Worker is not Another
+
+
 async def test_the_background_worker_looks_once_a_second_and_waits_in_no_thread(threads: list[Any]) -> None:
     second = timedelta(seconds=1)
     async with Docket(name="looks", url="memory://looks") as docket:
