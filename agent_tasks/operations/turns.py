@@ -145,8 +145,9 @@ async def _carried_out(
         agent_span(agent.id, agent.name, prompt=turn.prompt, step=turn.step, owner=turn.owner) as span,
     ):
         try:
-            async with asyncio.timeout(turn.deadline):
+            async with asyncio.timeout(turn.deadline) as deadline:
                 ended = await attempts.to_an_answer()
+                deadline.reschedule(None)  # it came in time; the rest waits for us and the journal
                 await go_on()
                 result = await _committed(ws, turn, attempts, ended, began, resent, may_call=bool(tools))
         except TimeoutError:

@@ -35,6 +35,7 @@ from agent_tasks.operations import (
     run_turn,
     upload_file,
 )
+from agent_tasks.operations.pacing import Pace
 from agent_tasks.tools import ToolContext, ToolSet, function_tool
 from tests.conftest import ServiceFactory
 from tests.operations.conftest import LossyTransport, OpenWorkspace, begun
@@ -243,6 +244,24 @@ async def test_a_turn_past_its_deadline_is_cancelled_on_the_service(
         with pytest.raises(RunExpiredError, match="deadline"):
             await run_turn(ws, turn(await clerk(ws), deadline=0.5))
     assert len(running.requests("runs.cancel")) == 1
+
+
+async def test_an_answer_that_came_in_time_is_not_given_up_while_others_go_on_first(
+    service: ServiceFactory, open_workspace: OpenWorkspace
+) -> None:
+    pace = Pace(at_once=1)
+    await pace.free.acquire()
+    running = service(rules={"default": {"reply": {"text": "In time."}}})
+    async with open_workspace(running) as ws:
+        agent = await clerk(ws)
+        with pace.kept():
+            asking = asyncio.create_task(run_turn(ws, turn(agent, deadline=2.0)))
+            await eventually(lambda: [run["status"] for run in running.runs()] == ["completed"])
+            await asyncio.sleep(2.5)  # more than the deadline
+            assert not asking.done()
+            pace.free.release()
+            assert (await asking).text == "In time."
+    assert running.requests("runs.cancel") == []
 
 
 async def test_a_cancelled_caller_leaves_no_active_run(
