@@ -14,7 +14,6 @@ from typing import Any, Protocol
 import httpx
 import pytest
 
-from agent_tasks.journal import opening
 from agent_tasks.local.database_template import DatabaseTemplate
 from agent_tasks.testing import preload
 from agents_emulator.models import ChatModel
@@ -22,7 +21,6 @@ from agents_emulator.models.scripted import ScriptedModel
 from agents_emulator.service import ServiceConfig
 from tests.support.answers import ANSWERS
 from tests.support.azurite import azurite, queue_prefix
-from tests.support.migrated import MigratedOnce
 from tests.support.service import (
     HELLO,
     ProcessService,
@@ -51,8 +49,6 @@ httpx._transports.default.create_ssl_context = functools.cache(httpx.create_ssl_
 # They ask the same few addresses, which httpx takes apart anew for each request.
 httpx._urls.urlparse = functools.lru_cache(1000)(httpx._urls.urlparse)  # type: ignore[attr-defined]
 
-
-opening._upgrade = MigratedOnce(opening._upgrade)
 
 preload("tests.support.children")
 

@@ -11,12 +11,20 @@ import sqlalchemy as sa
 from agent_tasks.errors import JournalUnreadableError, JournalVersionError
 from agent_tasks.journal.bodies import OTHER_JOURNAL, PACKAGE, this_version
 from agent_tasks.journal.records import UNSETTLED
-from agent_tasks.journal.schema import SCHEMA_REVISION, leases, operations
+from agent_tasks.journal.schema import SCHEMA_REVISION, leases, metadata, operations
 
 _MIGRATING = threading.Lock()
 """Alembic keeps what it is doing in module globals, which the threads of this process share."""
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
+
+_revisions = sa.Table(
+    "alembic_version",
+    sa.MetaData(),
+    sa.Column("version_num", sa.String(32), nullable=False),
+    sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+"""Where Alembic keeps the schema's revision."""
 
 
 def revision(connection: sa.Connection) -> str | None:
@@ -70,8 +78,10 @@ def create_or_migrate(
             "there. Restore it. To begin anew, which does every step again, and pays for it, remove that "
             "folder too."
         )
-    if found is not None:
-        _require_alone(connection, address, found, is_alive)
+    if found is None:
+        _create(connection)
+        return
+    _require_alone(connection, address, found, is_alive)
     with _MIGRATING:
         _upgrade(connection)
 
@@ -105,6 +115,13 @@ def _last_version(connection: sa.Connection) -> str:
         sa.select(operations.c.version).order_by(operations.c.updated_at.desc()).limit(1)
     )
     return found.scalar_one_or_none() or ""
+
+
+def _create(connection: sa.Connection) -> None:
+    """Make the tables of a new journal as all migrations would, for which Alembic needs not be imported."""
+    metadata.create_all(connection, checkfirst=False)
+    _revisions.create(connection)
+    connection.execute(_revisions.insert().values(version_num=SCHEMA_REVISION))
 
 
 def _upgrade(connection: sa.Connection) -> None:

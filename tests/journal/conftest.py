@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent_tasks.journal import Journal, opening
+from agent_tasks.journal import Journal
 from tests.support.postgresql import PostgresServer, find_programs, postgres_server
 
 BACKENDS = ("sqlite", "postgresql")
@@ -21,13 +21,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-@pytest.fixture(autouse=True)
-def migrations_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make each journal by its migrations: elsewhere only the first one of a process is (`MigratedOnce`)."""
-    upgrade = opening._upgrade
-    monkeypatch.setattr(opening, "_upgrade", getattr(upgrade, "upgrade", upgrade))
 
 
 @pytest.fixture(scope="session")
