@@ -23,7 +23,6 @@ from agent_tasks.operations import (
     TurnResult,
     TurnSpec,
     Usage,
-    agent_key,
     finished_turn,
     turn_key,
     upload_file,
@@ -160,7 +159,7 @@ class _Attempt:
 
     def __post_init__(self) -> None:
         self._spec = self.question.specs[self.model]
-        self._key = agent_key(self._spec)
+        self._key = self.session.key_of(self._spec)
 
     async def answer(self) -> Answer[Any]:
         """Ask, and have an answer repaired that does not fit."""

@@ -24,6 +24,7 @@ from agent_tasks.operations import (
     TurnResult,
     TurnSpec,
     Workspace,
+    agent_key,
     ensure_agent,
     run_turn,
     turn_key,
@@ -349,6 +350,14 @@ class Session:
                 known.things[place] = about, await find()
             found: T = known.things[place][1]
             return found
+
+    def key_of(self, spec: AgentSpec) -> str:
+        """The key of an agent whose specification stays the same object, worked out once."""
+        things, place = self._known.things, (id(spec), "key")
+        if place not in things:
+            things[place] = spec, agent_key(spec)
+        key: str = things[place][1]
+        return key
 
     def knows(self, key: str) -> bool:
         """Whether the agent of a key was made, or found, in this session."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from typing import Any, Literal, Self
 
 from azure.core.credentials import TokenCredential
@@ -218,8 +218,9 @@ class AgentsBackend:
                 fields["additional_messages"] = messages
             stream = self._client.runs.stream(request.conversation, without=_passed_over(request), **fields)
         try:
-            async for update in self._updates(stream):
-                yield update
+            async with aclosing(self._updates(stream)) as updates:
+                async for update in updates:
+                    yield update
         except (BadRequestError, ConflictError) as error:
             if _BUSY.search(error.message) is None:
                 raise
@@ -258,8 +259,9 @@ class AgentsBackend:
         self, ref: TurnRef, stream: AbstractAsyncContextManager[AsyncIterator[StreamEvent]]
     ) -> AsyncIterator[TurnUpdate]:
         try:
-            async for update in self._updates(stream):
-                yield update
+            async with aclosing(self._updates(stream)) as updates:
+                async for update in updates:
+                    yield update
         except (BadRequestError, ConflictError):
             run = await self._client.runs.get(ref.conversation, ref.turn_id)
             if run.status == RunStatus.REQUIRES_ACTION:
