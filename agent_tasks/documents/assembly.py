@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Collection, Sequence
+from itertools import accumulate
+from operator import sub
 
 from agent_tasks.documents.content import Attachment, Box, DocumentContent, Edges, Place, Section, WordBoxes
 from agent_tasks.documents.limits import ReadingLimits, too_long
-
-
-class PlacedWord(Protocol):
-    """A word, as a layout has it."""
-
-    text: str
-    box: Edges
-    is_glued: bool
-    """No blank stands between it and the word before."""
 
 
 class ContentBuilder:
@@ -74,29 +66,24 @@ class ContentBuilder:
             else:
                 self._sections.append(Section(start, self._length, place))
 
-    def add_words(self, words: Iterable[PlacedWord], place: Place) -> None:
+    def add_words(self, texts: Sequence[str], units: list[int], glued: Collection[int], place: Place) -> None:
         """Append words that stand in one place, each in its box, with blanks between them.
+
+        Args:
+            texts: Their texts.
+            units: Their boxes in units, one after the other.
+            glued: Which of them have no blank before them; the first one has none anyway.
+            place: Where they stand.
 
         Raises:
             DocumentTooLongError: The text has too many characters now.
         """
-        words = list(words)
-        texts = [word.text for word in words]
         if not "".join(texts).isascii():
             texts = [unicodedata.normalize("NFC", text) for text in texts]
-        glued = {i for i, word in enumerate(words) if word.is_glued and i}
-        starts: list[int] = []
-        ends: list[int] = []
-        end = self._length - 1
-        for i, length in enumerate(map(len, texts)):
-            start = end if i in glued else end + 1
-            end = start + length
-            starts.append(start)
-            ends.append(end)
-        self._words.add_row(starts, ends, [word.box for word in words])
-        if glued:
-            texts = [text if i in glued or not i else f" {text}" for i, text in enumerate(texts)]
-        self._append(("" if glued else " ").join(texts), place)
+        spaced = [text if not i or i in glued else f" {text}" for i, text in enumerate(texts)]
+        ends = list(accumulate(map(len, spaced), initial=self._length))[1:]
+        self._words.add_row(list(map(sub, ends, map(len, texts))), ends, units)
+        self._append("".join(spaced), place)
 
     def content(self) -> DocumentContent:
         """Return what has grown."""

@@ -59,6 +59,11 @@ class Section:
     place: Place
 
 
+def in_units(shares: Iterable[float]) -> list[int]:
+    """Return shares of a page in the units in which boxes are kept: 65,535ths."""
+    return [int(65_535 * share + 0.5) for share in shares]
+
+
 @dataclass(frozen=True)
 class WordBoxes:
     """The boxes of words, in the order of the text: word number `i` is ``text[starts[i]:ends[i]]``.
@@ -72,29 +77,17 @@ class WordBoxes:
 
     def add(self, start: int, end: int, box: Box | Edges) -> None:
         """Append the box of the next word."""
-        self.starts.append(start)
-        self.ends.append(end)
-        left, top, right, bottom = (box.left, box.top, box.right, box.bottom) if isinstance(box, Box) else box
-        if not (0.0 <= left <= 1.0 and 0.0 <= top <= 1.0 and 0.0 <= right <= 1.0 and 0.0 <= bottom <= 1.0):
-            left, top, right, bottom = (min(max(edge, 0.0), 1.0) for edge in (left, top, right, bottom))
-        self.edges.extend(
-            (
-                int(65_535 * left + 0.5),
-                int(65_535 * top + 0.5),
-                int(65_535 * right + 0.5),
-                int(65_535 * bottom + 0.5),
-            )
-        )
+        edges = (box.left, box.top, box.right, box.bottom) if isinstance(box, Box) else box
+        self.add_row([start], [end], in_units(edges))
 
-    def add_row(self, starts: Iterable[int], ends: Iterable[int], boxes: Iterable[Edges]) -> None:
-        """Append the boxes of the next words: of thousands, one call for each takes longer."""
-        self.starts.extend(starts)
-        self.ends.extend(ends)
-        edges = [int(65_535 * edge + 0.5) for box in boxes for edge in box]
+    def add_row(self, starts: list[int], ends: list[int], units: list[int]) -> None:
+        """Append the boxes of the next words, in units: of thousands, one call for each takes longer."""
+        self.starts.fromlist(starts)
+        self.ends.fromlist(ends)
         try:
-            self.edges.extend(array("H", edges))
+            self.edges.fromlist(units)
         except OverflowError:  # some stand over the edge of the page
-            self.edges.extend(array("H", [min(max(edge, 0), 65_535) for edge in edges]))
+            self.edges.fromlist([min(max(edge, 0), 65_535) for edge in units])
 
     def between(self, start: int, end: int) -> Iterator[Box]:
         """Yield the boxes of the words that ``text[start:end]`` touches."""

@@ -8,18 +8,18 @@ row.
 
 from __future__ import annotations
 
-import statistics
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from agent_tasks.documents.assembly import ContentBuilder
-from agent_tasks.documents.content import Edges, Place
+from agent_tasks.documents.content import Edges, Place, in_units
 
 MAX_ROWS_IN_COLUMNS = 1_500
 """Rows of a page in which columns are looked for: no page that a person reads has more."""
 
-_GLUED, _APART = 0.08, 1.0  # gaps, in heights of a line: no blank below, two blanks above
+_GLUED, APART = 0.08, 1.0  # gaps, in heights of a line: no blank below, two blanks above
+OVERLAP = 0.5  # of words that follow each other, in the same
 _RIGHT_TO_LEFT = ("R", "AL")
 
 
@@ -41,26 +41,106 @@ class Word:
     part: str | None = None
 
     @property
-    def height(self) -> float:
-        """The height of its line."""
-        return max(self.bottom - self.top, 0.1)
+    def texts(self) -> Sequence[str]:
+        """Its text, as a run has several."""
+        return (self.text,)
+
+    @property
+    def units(self) -> list[int]:
+        """Its box in the units of content."""
+        return in_units(self.box)
+
+    @property
+    def ends(self) -> tuple[Word, Word]:
+        """The word itself, as a run has a first and a last one."""
+        return self, self
+
+    @property
+    def words(self) -> Sequence[Word]:
+        """The word alone."""
+        return (self,)
 
 
-@dataclass(slots=True)
+class Run:
+    """Words of an upright page that follow each other to the right, all on one level: most of what is read.
+
+    Their columns take a fraction of the time that as many words take.
+
+    Args:
+        top: Where all of them begin, in points from the top of the page.
+        bottom: Where all of them end.
+        size: Width and height of the page.
+    """
+
+    __slots__ = ("bottom", "lefts", "rights", "size", "texts", "top")
+    is_glued = False
+    part = None
+
+    def __init__(self, top: float, bottom: float, size: tuple[float, float]) -> None:
+        self.top = top
+        self.bottom = bottom
+        self.size = size
+        self.texts: list[str] = []
+        self.lefts: list[float] = []
+        self.rights: list[float] = []
+
+    @property
+    def left(self) -> float:
+        """Where its first word begins."""
+        return self.lefts[0]
+
+    @property
+    def right(self) -> float:
+        """Where its last word ends."""
+        return self.rights[-1]
+
+    @property
+    def units(self) -> list[int]:
+        """The boxes of its words, one after the other, in the units of content."""
+        width, height = self.size
+        units = in_units((0.0, self.top / height, 0.0, self.bottom / height)) * len(self.texts)
+        units[::4] = in_units([left / width for left in self.lefts])
+        units[2::4] = in_units([right / width for right in self.rights])
+        return units
+
+    @property
+    def ends(self) -> tuple[Word, Word]:
+        """Its first and its last word."""
+        return self._word(0), self._word(-1)
+
+    @property
+    def words(self) -> Sequence[Word]:
+        """All of its words."""
+        return [self._word(i) for i in range(len(self.texts))]
+
+    def _word(self, i: int) -> Word:
+        left, right, (width, height) = self.lefts[i], self.rights[i], self.size
+        box = (left / width, self.top / height, right / width, self.bottom / height)
+        return Word(self.texts[i], left, self.top, right, self.bottom, box)
+
+
 class _Piece:
-    words: list[Word]
-    left: float
-    top: float
-    right: float
-    bottom: float
+    """Words that follow each other, by what is kept of them: the first ones are yet to be taken."""
+
+    __slots__ = ("bottom", "glued", "left", "part", "right", "texts", "top", "units")
+
+    def __init__(self, first: Word | Run) -> None:
+        self.left, self.top, self.right, self.bottom = first.left, first.top, first.right, first.bottom
+        self.part = first.part  # of all its words
+        self.texts: list[str] = []
+        self.units: list[int] = []  # of the boxes of its words
+        self.glued: set[int] = set()  # the words without a blank before them
 
     @property
     def height(self) -> float:
         return max(self.bottom - self.top, 0.1)
 
-    def take(self, word: Word) -> None:
-        self.words.append(word)
-        left, top, right, bottom = word.left, word.top, word.right, word.bottom
+    def take(self, words: Word | Run) -> None:
+        if words.is_glued and self.texts:
+            self.glued.add(len(self.texts))
+        self.texts += words.texts
+        self.units += words.units
+        left, top, right, bottom = words.left, words.top, words.right, words.bottom
         if left < self.left:
             self.left = left
         if right > self.right:
@@ -69,23 +149,25 @@ class _Piece:
             self.top, self.bottom = top, bottom
 
 
-@dataclass(slots=True)
 class _Row:
-    pieces: list[_Piece] = field(default_factory=list)
-    top: float = 0.0
-    bottom: float = 0.0
+    __slots__ = ("bottom", "pieces", "top")
+
+    def __init__(self, pieces: list[_Piece], top: float, bottom: float) -> None:
+        self.pieces = pieces
+        self.top = top
+        self.bottom = bottom
 
     @property
     def height(self) -> float:
         return max(self.bottom - self.top, 0.1)
 
 
-def add_page(builder: ContentBuilder, words: Sequence[Word], place: Place) -> None:
+def add_page(builder: ContentBuilder, words: Sequence[Word | Run], place: Place) -> None:
     """Append the text of a page in the order in which it is read.
 
     Args:
         builder: What the text is appended to.
-        words: The words, in the order in which the file has them.
+        words: The words and runs of words, in the order in which the file has them.
         place: Where they stand; words with a part of their own stand in that.
     """
     places: dict[str | None, Place] = {None: place}
@@ -103,12 +185,11 @@ def _add_row(builder: ContentBuilder, row: _Row, places: dict[str | None, Place]
     for piece in _in_direction(row.pieces):
         if before is not None:
             gap = max(piece.left - before.right, before.left - piece.right) / min(piece.height, before.height)
-            builder.add("" if gap < _GLUED else " " if gap < _APART else "  ")
-        part = piece.words[0].part  # all words of a piece have the same one
-        where = places.get(part)
+            builder.add("" if gap < _GLUED else " " if gap < APART else "  ")
+        where = places.get(piece.part)
         if where is None:
-            where = places[part] = place.model_copy(update={"part": part})
-        builder.add_words(piece.words, where)
+            where = places[piece.part] = place.model_copy(update={"part": piece.part})
+        builder.add_words(piece.texts, piece.units, piece.glued, where)
         before = piece
 
 
@@ -116,7 +197,7 @@ def _in_direction(pieces: list[_Piece]) -> list[_Piece]:
     """Sort the pieces of a row as its script runs."""
     pieces = sorted(pieces, key=lambda piece: piece.left)
     if len(pieces) > 1:
-        text = "".join(word.text for piece in pieces for word in piece.words)
+        text = "".join(text for piece in pieces for text in piece.texts)
         if not text.isascii():
             kinds = [unicodedata.bidirectional(char) for char in text]
             if sum(kind in _RIGHT_TO_LEFT for kind in kinds) > kinds.count("L"):
@@ -127,18 +208,15 @@ def _in_direction(pieces: list[_Piece]) -> list[_Piece]:
 # --- pieces and rows ---------------------------------------------------------------------------------------
 
 
-def _pieces(words: Sequence[Word]) -> list[_Piece]:
+def _pieces(words: Sequence[Word | Run]) -> list[_Piece]:
     pieces: list[_Piece] = []
-    last: Word | None = None
-    piece: _Piece | None = None
-    for word in words:
-        if last is not None and piece is not None and _follows(word, last):
-            piece.take(word)
-        else:
-            piece = _Piece([word], word.left, word.top, word.right, word.bottom)
-            pieces.append(piece)
-            word.is_glued = False
-        last = word
+    before: Word | None = None
+    for some in words:
+        first, last = some.ends
+        if before is None or not _follows(first, before):
+            pieces.append(_Piece(some))
+        pieces[-1].take(some)
+        before = last
     return pieces
 
 
@@ -157,8 +235,8 @@ def _follows(word: Word, last: Word) -> bool:
     ) < 0.5 * height:
         return False
     return (
-        -0.5 * height <= word.left - last.right < _APART * height
-        or -0.5 * height <= last.left - word.right < 0.6 * height
+        -OVERLAP * height <= word.left - last.right < APART * height
+        or -OVERLAP * height <= last.left - word.right < 0.6 * height
     )
 
 
@@ -283,6 +361,12 @@ def _is_prose(rows: list[_Row]) -> bool:
         return False
     pieces = [piece for row in rows for piece in row.pieces]
     width = max(piece.right for piece in pieces) - min(piece.left for piece in pieces) or 1.0
-    lengths = [sum(len(word.text) for word in piece.words) for piece in pieces]
+    lengths = [sum(map(len, piece.texts)) for piece in pieces]
     filled = [sum(piece.right - piece.left for piece in row.pieces) / width for row in rows]
-    return statistics.median(lengths) >= 18 and statistics.median(filled) >= 0.75
+    return _median(lengths) >= 18 and _median(filled) >= 0.75
+
+
+def _median(values: Sequence[float]) -> float:
+    """Return the middle of some values: the module `statistics` takes longer to load than a page to read."""
+    values, middle = sorted(values), len(values) // 2
+    return (values[middle] + values[~middle]) / 2

@@ -144,9 +144,7 @@ def drawn_pages(content: bytes, name: str, resolution: Resolution) -> Iterator[_
         from agent_tasks.documents.readers.pdf import opened
 
         with opened(content, name) as document:
-            if document.get_formtype():
-                document.init_forms()  # values of fields are drawn by it
-            yield lambda page, cut: _of_pdf(document[page - 1], cut, resolution)
+            yield lambda page, cut: _of_pdf(document.full[page - 1], cut, resolution)
     else:
         from agent_tasks.documents.readers.picture import opened_picture, upright
 

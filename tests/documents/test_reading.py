@@ -11,7 +11,7 @@ import docx
 import pytest
 
 from agent_tasks.documents import reading
-from agent_tasks.documents.content import DocumentContent, Place, Section, WordBoxes
+from agent_tasks.documents.content import DocumentContent, Place, Section, WordBoxes, in_units
 from agent_tasks.documents.limits import DEFAULT_LIMITS
 from agent_tasks.documents.reading import read_document
 from agent_tasks.errors import (
@@ -131,5 +131,5 @@ class TestReadersOfOthers:
 
 def test_boxes_of_words_over_the_edge_end_there() -> None:
     words = WordBoxes()
-    words.add_row([0, 2], [1, 3], [(0.0, 0.25, 0.5, 1.0), (-0.1, 0.0, 1.2, 1.0)])
+    words.add_row([0, 2], [1, 3], in_units([0.0, 0.25, 0.5, 1.0, -0.1, 0.0, 1.2, 1.0]))
     assert list(words.edges) == [0, 16384, 32768, 65535, 0, 0, 65535, 65535]

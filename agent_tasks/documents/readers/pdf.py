@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Any
-
-import pypdfium2
-import pypdfium2.raw as pdfium
 
 from agent_tasks.documents.assembly import ContentBuilder
 from agent_tasks.documents.content import Attachment, DocumentContent, Edges, Place
-from agent_tasks.documents.layout import Word, add_page
+from agent_tasks.documents.layout import Run, Word, add_page
 from agent_tasks.documents.limits import ReadingLimits, too_long
 from agent_tasks.documents.progress import alive
+from agent_tasks.documents.readers import pdfium
 from agent_tasks.documents.readers.legibility import is_garbage
-from agent_tasks.documents.readers.pdf_notes import draw_appearances, words_on
 from agent_tasks.documents.readers.pdf_page import Frame, PageText
 from agent_tasks.documents.recogniser import Recogniser
 from agent_tasks.documents.recognition import REMEDY, listed, recogniser, recognition_note
@@ -28,7 +25,7 @@ MAX_ATTACHMENTS = 200
 MAX_ANNOTATIONS = 10_000
 """Fields and notes of one page that are read."""
 _MOST_BEFORE = 1 << 16  # bytes of something else, which some put before the file
-_OBJECT = re.compile(rb"^\d+ \d+ obj\b|[\r\n]\d+ \d+ obj\b")
+_OBJECT = rb"^\d+ \d+ obj\b|[\r\n]\d+ \d+ obj\b"
 _FEW_CHARACTERS = 60  # on a page that is a picture: a stamp, a page number
 _MOST_OF_THE_PAGE = 0.6
 _PIXELS_PER_POINT, _MOST_PIXELS = 150 / 72, 5_000_000
@@ -39,7 +36,7 @@ def read_pdf(content: bytes, filename: str, limits: ReadingLimits) -> DocumentCo
     """Read the text of a PDF, the values of its form and its notes, and the files attached to it."""
     if (begin := content.find(b"%PDF-", 0, _MOST_BEFORE)) >= 0:
         content = content[begin:]
-    elif _OBJECT.search(content, 0, _MOST_BEFORE) and b"trailer" in content[-_MOST_BEFORE:]:
+    elif re.search(_OBJECT, content[:_MOST_BEFORE]) and b"trailer" in content[-_MOST_BEFORE:]:
         content = b"%PDF-1.7\n" + content  # its first line is lost, or garbled
     else:
         raise UnreadableDocumentError(
@@ -57,20 +54,20 @@ def read_pdf(content: bytes, filename: str, limits: ReadingLimits) -> DocumentCo
 
 
 @contextlib.contextmanager
-def opened(content: bytes, filename: str) -> Iterator[Any]:
+def opened(content: bytes, filename: str) -> Iterator[pdfium.Document]:
     """Open a PDF.
 
     Raises:
         UnreadableDocumentError: It is damaged, encrypted, or has no pages.
     """
     try:
-        document = pypdfium2.PdfDocument(content)
-    except pypdfium2.PdfiumError as error:
-        if error.err_code == pdfium.FPDF_ERR_PASSWORD:
+        document = pdfium.Document(content)
+    except pdfium.PdfiumError as error:
+        if error.err_code == pdfium.ERR_PASSWORD:
             raise UnreadableDocumentError(
                 f"{filename} is encrypted; save it without a password", document=filename
             ) from error
-        if error.err_code == pdfium.FPDF_ERR_SECURITY:
+        if error.err_code == pdfium.ERR_SECURITY:
             raise UnreadableDocumentError(
                 f"{filename} is encrypted in a way that is not supported; save it without protection",
                 document=filename,
@@ -88,77 +85,102 @@ def _damaged(filename: str, why: str) -> UnreadableDocumentError:
     return UnreadableDocumentError(f"{filename} is damaged: {why}; export the PDF again", document=filename)
 
 
-@dataclass
 class _Document:
     """The work on one document."""
 
-    document: Any
-    name: str
-    limits: ReadingLimits
-    damaged: list[int] = field(default_factory=list)
-    unread: list[int] = field(default_factory=list)
-    garbled: list[int] = field(default_factory=list)
-    recognised: dict[int, float] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.builder = ContentBuilder(self.name, self.limits)
+    def __init__(self, document: pdfium.Document, name: str, limits: ReadingLimits) -> None:
+        self.document = document
+        self.name = name
+        self.limits = limits
+        self.builder = ContentBuilder(name, limits)
+        self.damaged: list[int] = []
+        self.unread: list[int] = []
+        self.garbled: list[int] = []
+        self.recognised: dict[int, float] = {}
         self.form: Any = None
-        self.is_dynamic_form = False
-        if (kind := self.document.get_formtype()) != pdfium.FORMTYPE_NONE:
-            self.is_dynamic_form = kind == pdfium.FORMTYPE_XFA_FULL
-            self.document.init_forms()
-            self.form = self.document.formenv.raw if self.document.formenv is not None else None
+        self.is_dynamic_form = self.document.form_type == pdfium.FORMTYPE_XFA_FULL
+        if self.document.form_type != pdfium.FORMTYPE_NONE:
+            environment = self.document.full.formenv
+            self.form = environment.raw if environment is not None else None
 
     def read_page(self, number: int) -> None:
         """Append the text of a page."""
         try:
-            page = self.document[number - 1]
-        except pypdfium2.PdfiumError:
+            page = self.document.page(number - 1)
+        except RuntimeError:  # PdfiumError, of here or of pypdfium2
             self.damaged.append(number)
             return
         try:
             frame = Frame.of(page)
-            laid_on = list(words_on(page, self.form, frame, MAX_ANNOTATIONS))
-            by_turns, place = self._words(page, number, frame, laid_on)
-            if drawn := draw_appearances(page, self.form, frame, MAX_ANNOTATIONS):
-                page.close()
-                page = self.document[number - 1]
-                by_turns[0] = _with_drawn(by_turns[0], PageText(page, frame), drawn)
+            read = self._words if isinstance(page, pdfium.Page) else self._words_and_annotations
+            by_turns, place = read(page, number, frame)
             for words in by_turns:
                 if words:
                     self.builder.add("" if self.builder.is_empty else "\n\n")
                     add_page(self.builder, words, place)
-        except pypdfium2.PdfiumError:
+        except RuntimeError:
             self.damaged.append(number)
         finally:
             page.close()
 
+    def _words_and_annotations(
+        self, page: Any, number: int, frame: Frame
+    ) -> tuple[list[list[Word | Run]], Place]:
+        """Return the words of a page of pypdfium2, with those of what lies on it; it may be closed then."""
+        from agent_tasks.documents.readers.pdf_notes import draw_appearances, words_on
+
+        laid_on = list(words_on(page, self.form, frame, MAX_ANNOTATIONS))
+        by_turns, place = self._words(page, number, frame, laid_on)
+        if drawn := draw_appearances(page, self.form, frame, MAX_ANNOTATIONS):
+            page.close()
+            page = self.document.page(number - 1)
+            by_turns[0] = _with_drawn(by_turns[0], PageText(page, frame), drawn)
+            page.close()
+        return by_turns, place
+
     def _words(
-        self, page: Any, number: int, frame: Frame, laid_on: list[Word]
-    ) -> tuple[list[list[Word]], Place]:
+        self, page: Any, number: int, frame: Frame, laid_on: Sequence[Word] = ()
+    ) -> tuple[list[list[Word | Run]], Place]:
         """Return the words of a page, those of one direction after the other, and where they stand."""
         found = PageText(page, frame)
         by_turns = found.words()
         place = Place(page=number)
-        if (is_garbled := is_garbage(found.whole_text, found.unmapped_share)) or _is_picture(
-            page, by_turns, frame
+        if (is_garbled := is_garbage(found.whole_text, found.unmapped_share)) or self._is_picture(
+            page, number, by_turns, frame
         ):
             self.builder.scans.append(number)
             means = recogniser() if self.limits.recognise else None
             if means is not None:
-                words, sureness = _recognised(means, page, frame)
+                words, sureness = _recognised(means, self._whole(page, number), frame)
                 if words:
                     self.recognised[number] = sureness
                     return [[*words, *laid_on]], Place(page=number, recognised=round(sureness, 3))
             if is_garbled:
                 self.garbled.append(number)
-                return [laid_on], place
+                return [[*laid_on]], place
             if means is None:
                 self.unread.append(number)
-        counts = {turns: len(words) * (2 if turns == 0 else 1) for turns, words in by_turns.items()}
+        counts = {
+            turns: sum(len(some.texts) for some in words) * (2 if turns == 0 else 1)
+            for turns, words in by_turns.items()
+        }
         main = max(counts, key=lambda turns: counts[turns], default=0)
         first = by_turns.pop(main, [])
         return [[*first, *laid_on], *(by_turns[turns] for turns in sorted(by_turns))], place
+
+    def _is_picture(
+        self, page: Any, number: int, by_turns: dict[int, list[Word | Run]], frame: Frame
+    ) -> bool:
+        """Whether a page is a picture, with next to no text on it."""
+        texts = (text for words in by_turns.values() for some in words for text in some.texts)
+        if any(number > _FEW_CHARACTERS for number in accumulate(map(len, texts))):
+            return False
+        most = _MOST_OF_THE_PAGE if any(by_turns.values()) else 0.02
+        return _share_of_pictures(self._whole(page, number), frame) > most
+
+    def _whole(self, page: Any, number: int) -> Any:
+        """Return a page as pypdfium2 has it."""
+        return self.document.full[number - 1] if isinstance(page, pdfium.Page) else page
 
     def conclude(self) -> None:
         """Read what is attached, and note what a person should know."""
@@ -186,13 +208,14 @@ class _Document:
             )
 
 
-def _with_drawn(words: list[Word], page: PageText, places: list[Edges]) -> list[Word]:
+def _with_drawn(words: list[Word | Run], page: PageText, places: list[Edges]) -> list[Word | Run]:
     """Return the words of a page and those that are drawn within some places, unless these are garbage."""
-    known = {(word.text, round(word.left), round(word.top)) for word in words}
+    known = {(word.text, round(word.left), round(word.top)) for some in words for word in some.words}
     drawn = [
         word
         for found in page.words().values()
-        for word in found
+        for some in found
+        for word in some.words
         if (word.text, round(word.left), round(word.top)) not in known
         and any(_is_within(page.on_page(word), place) for place in places)
     ]
@@ -208,21 +231,17 @@ def _nothing_to_read(name: str, what: str) -> EmptyDocumentError:
     return EmptyDocumentError(f"{name} contains no text: its pages {what}. {REMEDY}", document=name)
 
 
-def _is_picture(page: Any, by_turns: dict[int, list[Word]], frame: Frame) -> bool:
-    """Whether a page is a picture, with next to no text on it."""
-    if sum(len(word.text) for words in by_turns.values() for word in words) > _FEW_CHARACTERS:
-        return False
+def _share_of_pictures(page: Any, frame: Frame) -> float:
+    """Return how much of a page is pictures: those that lie on others are counted too."""
     area = 0.0
-    has_text = any(by_turns.values())
-    for number, thing in enumerate(page.get_objects(filter=(pdfium.FPDF_PAGEOBJ_IMAGE,), max_depth=5)):
+    for number, thing in enumerate(page.get_objects(filter=(pdfium.PAGEOBJ_IMAGE,), max_depth=5)):
         if number >= _MAX_OBJECTS:
             break
         left, bottom, right, top = thing.get_bounds()
         left, right = max(left, frame.left), min(right, frame.left + frame.width)
         bottom, top = max(bottom, frame.bottom), min(top, frame.bottom + frame.height)
         area += max(right - left, 0.0) * max(top - bottom, 0.0)
-    share = area / (frame.width * frame.height)
-    return share > (_MOST_OF_THE_PAGE if has_text else 0.02)
+    return area / (frame.width * frame.height)
 
 
 def _recognised(means: Recogniser, page: Any, frame: Frame) -> tuple[list[Word], float]:
@@ -233,15 +252,15 @@ def _recognised(means: Recogniser, page: Any, frame: Frame) -> tuple[list[Word],
     return means.words(picture, (width, height))
 
 
-def _attachments(document: Any, name: str, limits: ReadingLimits) -> list[Attachment]:
+def _attachments(document: pdfium.Document, name: str, limits: ReadingLimits) -> list[Attachment]:
     found: list[Attachment] = []
     size = 0
-    for i in range(min(document.count_attachments(), MAX_ATTACHMENTS)):
+    for i in range(min(document.attachments, MAX_ATTACHMENTS)):
         try:
-            attachment = document.get_attachment(i)
+            attachment = document.full.get_attachment(i)
             content = bytes(attachment.get_data())
             attached = attachment.get_name()
-        except pypdfium2.PdfiumError:
+        except RuntimeError:
             continue
         size += len(content)
         if size > limits.max_unpacked_bytes:

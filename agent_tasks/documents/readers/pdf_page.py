@@ -8,19 +8,15 @@ import itertools
 import math
 import re
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
-
-import pypdfium2.raw as pdfium
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 from agent_tasks.documents.content import Edges
-from agent_tasks.documents.layout import Word
+from agent_tasks.documents.layout import APART, OVERLAP, Run, Word
+from agent_tasks.documents.readers.pdfium import raw as pdfium
 
 _WORD = re.compile("[^\x00\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
 """Blanks are between words; what Python takes for blanks beside these (1C to 1F) are letters of old fonts."""
-_ALONE = re.compile("[\u2e80-\u2fdf\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef]")
-"""Characters of scripts that put no blanks between words: each gets a box of its own."""
 _HYPHENS = re.compile("[\ufffe\x02]")
 """What PDFium writes for a hyphen at the end of a line."""
 _BULLETS = str.maketrans("\uf0b7\uf0a7\uf0d8\uf0fc\uf0fe\uf0a8", "•▪➢✓☒☐")
@@ -34,10 +30,7 @@ _HALVES = re.compile("[\ud800-\udfff]")
 """What PDFium has for a character beyond 16 bits: two, with one box."""
 _NO_BLANK = "\ufdd0"
 """In place of a blank that PDFium has put within a word."""
-_LETTER_ALONE = re.compile(r"(?<!\S)\w(?!\S)")
 _BETWEEN_LETTERS = re.compile(r"(?<=[!-~\w])[ \r\n]+(?=[!-~\w])")
-_ODD = re.compile("[\ufdd0\ud800-\udfff\x01-\x08\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufb00-\ufb06\ufffe]")
-"""What `_written` changes."""
 TILTED = 4
 """Where the numbers of directions begin that are no quarters of a turn: one for each degree."""
 _QUARTER, _LEAST_TILT = math.pi / 2, 0.06  # of a quarter: scans that were recognised are a little askew
@@ -49,8 +42,7 @@ _AFTER_A_GAP = frozenset("([{\u2018\u201c$€£§")
 _LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"})
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """How the plane of a page is shown: what part of it, turned by how many right angles."""
 
     left: float
@@ -90,6 +82,18 @@ class Frame:
         return left / width, top / height, right / width, bottom / height
 
 
+@functools.cache
+def _alone() -> re.Pattern[str]:
+    """Return what finds characters of scripts without blanks between words: each gets a box of its own."""
+    return re.compile("[\u2e80-\u2fdf\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef]")
+
+
+@functools.cache
+def _odd() -> re.Pattern[str]:
+    """Return what finds that which `_written` changes."""
+    return re.compile("[\ufdd0\ud800-\udfff\x01-\x08\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufb00-\ufb06\ufffe]")
+
+
 def _bare(function: Any, result: Any) -> Any:
     """Return a function of PDFium that takes its arguments as they are: it is called for each word."""
     return ctypes.PYFUNCTYPE(result)(ctypes.cast(function, ctypes.c_void_p).value or 0)
@@ -99,6 +103,16 @@ _box_of = _bare(pdfium.FPDFText_GetLooseCharBox, ctypes.c_int)
 _angle_of = _bare(pdfium.FPDFText_GetCharAngle, ctypes.c_float)
 _RECTANGLE = struct.Struct("4f")
 """Of PDFium: left, top, right and bottom."""
+_AT_ONCE = 512  # words whose boxes are asked for
+_rectangles = ctypes.create_string_buffer(2 * _AT_ONCE * _RECTANGLE.size)
+_slots = [ctypes.byref(_rectangles, start) for start in range(0, len(_rectangles), _RECTANGLE.size)]
+
+
+def _boxes(handle: Any, indices: Sequence[int]) -> list[Edges]:
+    """Return the boxes of so many characters at once; one that has none is without height."""
+    ctypes.memset(_rectangles, 0, len(_rectangles))
+    list(map(_box_of, itertools.repeat(handle), indices, _slots))
+    return list(_RECTANGLE.iter_unpack(_rectangles))[: len(indices)]
 
 
 class PageText:
@@ -122,8 +136,10 @@ class PageText:
         self._left, self._top = frame.left, frame.bottom + frame.height
         if not frame.turns and _is_torn(self.text):
             self.text, self._lacks_blanks = self._mended(), False
-        self._has_alone = _ALONE.search(self.text) is not None
-        self._has_odd = _ODD.search(self.text) is not None
+        # Those patterns are made for a page that needs them: that takes as long as a page.
+        is_plain = self.text.isascii() and self.text.replace("\r\n", "").isprintable()
+        self._has_alone = not is_plain and _alone().search(self.text) is not None
+        self._has_odd = not is_plain and _odd().search(self.text) is not None
 
     @property
     def whole_text(self) -> str:
@@ -156,22 +172,23 @@ class PageText:
         errors = sum(pdfium.FPDFText_HasUnicodeMapError(self._handle, i) == 1 for i in places)
         return errors / len(places) if places else 0.0
 
-    def words(self) -> dict[int, list[Word]]:
+    def words(self) -> dict[int, list[Word | Run]]:
         """Return the words by the direction of their lines: quarters of a turn, as the page is shown.
 
         Those of lines in other directions, such as a stamp across the page, come from `TILTED` on.
         """
-        by_turns: dict[int, list[Word]] = {}
+        by_turns: dict[int, list[Word | Run]] = {}
         handle, upright, shown = self._bare_handle, self._frame.turns, self._shown
-        turns, found = -1, list[Word]()
-        text, level_word = self.text, self._level_word
+        turns, found = -1, list[Word | Run]()
+        text = self.text
         is_simple = not (upright or self._has_alone or self._has_odd)
-        for start, end in self._spans():
-            if is_simple and (word := level_word(start, end)) is not None:
+        for item in self._runs() if is_simple else self._spans():
+            if isinstance(item, Run):
                 if turns:
                     turns, found = 0, by_turns.setdefault(0, [])
-                found.append(word)
+                found.append(item)
                 continue
+            start, end = item
             first = last = shown(start)
             if end - start > 1:
                 last = shown(end - 1)
@@ -188,7 +205,7 @@ class PageText:
             if now != turns:
                 turns, found = now, by_turns.setdefault(now, [])
             if _is_run(first, last, end - start, turns) and not (
-                self._has_alone and _ALONE.search(self.text, start, end)
+                self._has_alone and _alone().search(self.text, start, end)
             ):
                 if (word := self._word(start, end, _around(first, last), turns)) is not None:
                     found.append(word)
@@ -196,32 +213,62 @@ class PageText:
                 found.extend(self._character_by_character(start, end, turns))
         return {turns: words for turns, words in by_turns.items() if words}
 
-    def _level_word(self, start: int, end: int) -> Word | None:
-        """Return a word whose letters run to the right on one level, as nearly all do; None: look closer.
+    def _runs(self) -> Iterator[Run | tuple[int, int]]:
+        """Yield runs of words whose letters run to the right on one level, as nearly all do.
 
-        It says what the steps below say, in one call: this is most of the time that a page takes.
+        Between them are the spans of words at which `words` has to look closer. Of the others
+        it would say the same, in many times the time.
         """
-        text, rectangle = self.text[start:end], self._rectangle
-        if end - start < 2 or not text.isascii() or not _box_of(self._bare_handle, start, rectangle):
-            return None
-        left, top, right, bottom = _RECTANGLE.unpack(rectangle)
-        if not _box_of(self._bare_handle, end - 1, rectangle):
-            return None
-        begin, last_top, end_of_it, last_bottom = _RECTANGLE.unpack(rectangle)
-        height = top - bottom
-        if top != last_top or bottom != last_bottom or right > begin or height < 0.1:
-            return None
-        if not left <= end_of_it <= left + 1.4 * (end - start) * height:
-            return None
-        from_left, upper = self._left, self._top
-        left, right, top, bottom = left - from_left, end_of_it - from_left, upper - top, upper - bottom
-        width, height = self._size
-        if not (-2 < left + right < 2 * (width + 1) and -2 < top + bottom < 2 * (height + 1)):
-            return None
-        box = (left / width, top / height, right / width, bottom / height)
-        return Word(text, left, top, right, bottom, box)
+        text, from_left, upper = self.text, self._left, self._top
+        most_across, most_down = (2 * (side + 1) for side in self._size)
+        is_ascii = text.isascii()
+        run, least, most = Run(0.0, 0.0, self._size), 0.0, 0.0
+        for start, end, (left, top, right, bottom), (begin, last_top, finish, last_bottom) in self._boxed():
+            line = top - bottom
+            is_level = (
+                top == last_top
+                and bottom == last_bottom
+                and line >= 0.1
+                and left <= finish <= left + 1.4 * (end - start) * line
+                and (right <= begin if end - start > 1 else _angle_of(self._bare_handle, start) <= 0)
+                and (is_ascii or text[start:end].isascii())
+            )
+            left, right, top, bottom = left - from_left, finish - from_left, upper - top, upper - bottom
+            if not (is_level and -2 < left + right < most_across and -2 < top + bottom < most_down):
+                if run.texts:
+                    yield run
+                    run = Run(0.0, 0.0, self._size)
+                yield start, end
+                continue
+            if not (
+                run.texts
+                and top == run.top
+                and bottom == run.bottom
+                and least <= left - run.rights[-1] < most
+                and left >= run.lefts[-1]
+                and right >= run.rights[-1]
+            ):
+                if run.texts:
+                    yield run
+                run = Run(top, bottom, self._size)
+                least, most = -OVERLAP * (bottom - top), APART * (bottom - top)
+            run.texts.append(text[start:end])
+            run.lefts.append(left)
+            run.rights.append(right)
+        if run.texts:
+            yield run
 
-    def _add_tilted(self, by_turns: dict[int, list[Word]], start: int, end: int, quarters: float) -> None:
+    def _boxed(self) -> Iterator[tuple[int, int, Edges, Edges]]:
+        """Yield the words, each with the boxes of its first and last character, as PDFium has them."""
+        spans = self._spans()
+        while some := list(itertools.islice(spans, _AT_ONCE)):
+            starts, ends = zip(*some, strict=True)
+            boxes = _boxes(self._bare_handle, [*starts, *(end - 1 for end in ends)])
+            yield from zip(starts, ends, boxes[: len(some)], boxes[len(some) :], strict=True)
+
+    def _add_tilted(
+        self, by_turns: dict[int, list[Word | Run]], start: int, end: int, quarters: float
+    ) -> None:
         """Add a word of a line that runs in any direction, as PDFium has it."""
         boxes = [self._shown(i) for i in range(start, end)]
         left, top, right, bottom = functools.reduce(_around, boxes)
@@ -277,7 +324,7 @@ class PageText:
         begin, edges, is_glued = start, self._shown(start), False
         for i in range(start + 1, end + 1):
             shown = self._shown(i) if i < end else None
-            is_alone = _ALONE.search(self.text, i - 1, i + 1) is not None
+            is_alone = self._has_alone and _alone().search(self.text, i - 1, i + 1) is not None
             if shown is not None and not is_alone and _is_run(edges, shown, 1 + i - begin, turns):
                 edges = _around(edges, shown)
                 continue
@@ -317,9 +364,10 @@ class PageText:
 
 def _are_guessed(handle: Any, text: str) -> bool:
     """Whether a page has few blanks of its own: PDFium puts them where letters stand apart."""
-    blanks = [match.start() for match in re.finditer(" ", text)]
-    sample = blanks[:: max(1, len(blanks) // _SAMPLED)]
-    guessed = sum(pdfium.FPDFText_IsGenerated(handle, i) == 1 for i in sample)
+    letters = list(itertools.accumulate(map(len, text.split(" "))))  # before each blank, and before the end
+    blanks = len(letters) - 1
+    sample = range(0, blanks, max(1, blanks // _SAMPLED))
+    guessed = sum(pdfium.FPDFText_IsGenerated(handle, letters[i] + i) == 1 for i in sample)
     return bool(guessed > 0.2 * len(sample))
 
 
@@ -327,7 +375,7 @@ def _is_torn(text: str) -> bool:
     """Whether most words are letters that stand alone."""
     if text.count(" ") + text.count("\n") < 0.3 * len(text):  # as on nearly every page
         return False
-    return len(_LETTER_ALONE.findall(text)) > _TORN * len(_WORD.findall(text))
+    return len(re.findall(r"(?<!\S)\w(?!\S)", text)) > _TORN * len(_WORD.findall(text))
 
 
 def _may_part(before: str, after: str) -> bool:
