@@ -138,29 +138,28 @@ class Operations:
 
     async def attach(
         self, scope: str, key: str, remote: dict[str, Any], new_resources: Sequence[NewResource] = ()
-    ) -> Operation:
+    ) -> None:
         """Commit the remote ids as soon as they are known, and put what was created into the ledger.
 
         Args:
             scope: the service.
             key: the operation.
-            remote: ids to add to those known before.
+            remote: all ids that are known now, those known before included.
             new_resources: what the operation created.
 
         Raises:
             LeaseLostError: another worker has taken the operation over.
         """
-        now = self._worker.clock()
-        made = _made(scope, key, new_resources, now)
+        values = self._values({"state": OperationState.ATTACHED, "remote": remote})
+        made = _made(scope, key, new_resources, self._worker.clock())
         attached = await self._database.write(
-            lambda connection: self._statements.attach(
-                connection, scope, key, self._worker.name, remote, now, made
+            lambda connection: self._statements.change_held(
+                connection, scope, key, self._worker.name, values, made
             ),
             alone=True,
         )
-        if attached is None:
+        if not attached:
             raise _lost(key)
-        return attached
 
     async def next_attempt(
         self, scope: str, key: str, *, keep: Sequence[str] = (), note: dict[str, Any] | None = None

@@ -162,7 +162,7 @@ class _Writer:
                 try:
                     if connection is None:
                         with translated(self._address):
-                            connection = self._engine.connect().execution_options(journal_writes=True)
+                            connection = self._connected()
                     self._commit(connection, jobs)
                 except BaseException as error:
                     for job in jobs:
@@ -173,6 +173,15 @@ class _Writer:
         finally:
             if connection is not None:
                 connection.close()
+
+    def _connected(self) -> sa.Connection:
+        """A connection in a transaction of SQLAlchemy's that is one in name: the driver has those of jobs.
+
+        SQLAlchemy takes longer to begin one and to commit it than SQLite.
+        """
+        connection = self._engine.connect().execution_options(journal_writes=True)
+        connection.begin()
+        return connection
 
     def _group(self, first: _Job) -> tuple[list[_Job], bool]:
         """What has arrived together, and whether it is the last of all."""
@@ -190,7 +199,7 @@ class _Writer:
     def _commit(self, connection: sa.Connection, jobs: Sequence[_Job]) -> None:
         """Commit all in one transaction; if one of them fails, each in its own."""
         try:
-            with translated(self._address), connection.begin():
+            with translated(self._address), _Transaction(connection):
                 self._check()
                 for job in jobs:
                     try:
@@ -210,11 +219,41 @@ class _Writer:
 
     def _commit_alone(self, connection: sa.Connection, job: _Job) -> None:
         try:
-            with translated(self._address), connection.begin():
+            with translated(self._address), _Transaction(connection):
                 self._check()
                 job.result = job.work(connection)
         except BaseException as error:
             job.error = error
+
+
+class _Transaction:
+    """One that writes: nobody else does meanwhile. Undone where an error leaves it, or its commit fails."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._driver: Any = connection.connection.driver_connection
+
+    def __enter__(self) -> None:
+        _by_driver(self._driver, "BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        try:
+            if error is None:
+                _by_driver(self._driver, "COMMIT")
+        finally:
+            if self._driver.in_transaction:
+                _by_driver(self._driver, "ROLLBACK")
+
+
+def _by_driver(driver: Any, statement: str) -> None:
+    """Have the driver carry out what begins or ends a transaction.
+
+    Raises:
+        OperationalError: as SQLAlchemy has it.
+    """
+    try:
+        driver.execute(statement)
+    except sqlite3.Error as error:
+        raise sa.exc.OperationalError(statement, None, error) from error
 
 
 def _deliver(jobs: Sequence[_Job]) -> None:
@@ -271,12 +310,8 @@ def _create_engine(url: URL) -> sa.Engine:
 
     @sa.event.listens_for(engine, "begin")
     def _on_begin(connection: sa.Connection) -> None:
-        writes = connection.get_execution_options().get("journal_writes", False)
-        begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
-        try:  # by the driver itself: SQLAlchemy takes longer to hand it on than SQLite to carry it out
-            connection.connection.cursor().execute(begin)
-        except sqlite3.Error as error:
-            raise sa.exc.OperationalError(begin, None, error) from error
+        if not connection.get_execution_options().get("journal_writes", False):
+            _by_driver(connection.connection.driver_connection, "BEGIN")
 
     return engine
 

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from agent_tasks.errors import LeaseLostError
 from agent_tasks.journal.plain import Outcome, Plain, PostgresqlPlain, SqlitePlain
-from agent_tasks.journal.records import UNSETTLED, Operation, OperationState, ToolCallState
+from agent_tasks.journal.records import UNSETTLED, Operation, ToolCallState
 from agent_tasks.journal.rows import operation_of
 from agent_tasks.journal.schema import leases, operations, resources, tool_calls
 
@@ -64,10 +64,6 @@ class Statements:
     plain: type[Plain] = SqlitePlain
     """How statements are given to the driver."""
     insert: Callable[[sa.Table], Any] = staticmethod(sqlite.insert)
-    merged: Callable[[sa.ColumnElement[Any], sa.ColumnElement[Any]], sa.ColumnElement[Any]] = staticmethod(
-        sa.func.json_patch
-    )
-    """A JSON object with the members of another, none of which is null, put into it."""
 
     @staticmethod
     def one_of(column: sa.Column[str], name: str) -> sa.ColumnElement[bool]:
@@ -80,7 +76,6 @@ class Statements:
 
     def __init__(self, address: str) -> None:
         self._address = address
-        self._attach = cache(self._attaching)
         self._insert_new = cache(lambda table: self.insert(table).on_conflict_do_nothing())
         self._put = cache(self._putting)
         self._plain = cache(self.plain)
@@ -178,45 +173,6 @@ class Statements:
         given = {"its_scope": scope, "its_key": key, **{f"new_{name}": one for name, one in values.items()}}
         self.carry_out(connection, _change(tuple(values)), given)
 
-    def attach(
-        self,
-        connection: sa.Connection,
-        scope: str,
-        key: str,
-        worker: str,
-        remote: Mapping[str, Any],
-        now: float,
-        made: Sequence[Mapping[str, Any]],
-    ) -> Operation | None:
-        """Add remote ids to an operation that has not ended and is this worker's; one statement on a server.
-
-        What it has made is put into the ledger. None, and nothing changed, if it is not this worker's.
-        """
-        given = {
-            "its_scope": scope, "its_key": key, "its_worker": worker, "new_remote": remote, "new_time": now,
-        }  # fmt: skip
-        rows = self.carry_out(connection, self._attach(0), given).rows
-        if not rows:
-            return None
-        for one in made:
-            self.insert_new(connection, resources, one)
-        return operation_of(rows[0], self._address)
-
-    def _attaching(self, made: int) -> Any:
-        return self._attach_update()
-
-    def _attach_update(self) -> Any:
-        return (
-            operations.update()
-            .where(*_HERE, *_HELD)
-            .values(
-                state=OperationState.ATTACHED,
-                remote=self.merged(operations.c.remote, sa.bindparam("new_remote", type_=sa.JSON)),
-                updated_at=sa.bindparam("new_time"),
-            )
-            .returning(*operations.c)
-        )
-
     def change_held(
         self,
         connection: sa.Connection,
@@ -307,11 +263,6 @@ class PostgresqlStatements(Statements):
 
     plain = PostgresqlPlain
     insert = staticmethod(postgresql.insert)
-    merged = staticmethod(
-        lambda column, other: (column.cast(postgresql.JSONB).op("||")(other.cast(postgresql.JSONB))).cast(
-            sa.JSON
-        )
-    )
 
     @staticmethod
     def one_of(column: sa.Column[str], name: str) -> sa.ColumnElement[bool]:
@@ -354,24 +305,3 @@ class PostgresqlStatements(Statements):
         }  # fmt: skip
         statement = _change_held_and_own(tuple(values), len(made))
         return bool(self.carry_out(connection, statement, given).rows)
-
-    def attach(
-        self,
-        connection: sa.Connection,
-        scope: str,
-        key: str,
-        worker: str,
-        remote: Mapping[str, Any],
-        now: float,
-        made: Sequence[Mapping[str, Any]],
-    ) -> Operation | None:
-        """See `Statements`."""
-        given = {
-            "its_scope": scope, "its_key": key, "its_worker": worker, "new_remote": remote, "new_time": now,
-            **_named(made),
-        }  # fmt: skip
-        rows = self.carry_out(connection, self._attach(len(made)), given).rows
-        return operation_of(rows[0], self._address) if rows else None
-
-    def _attaching(self, made: int) -> Any:
-        return _owning(self._attach_update(), made)

@@ -16,9 +16,10 @@ an earlier worker may have sent it, else at INTENDED.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
-from typing import cast
+from dataclasses import replace
+from typing import Any, cast
 
 from agent_tasks.backends.base import (
     ConversationCreated,
@@ -47,7 +48,7 @@ from agent_tasks.errors import (
     StreamBrokenError,
     TransportError,
 )
-from agent_tasks.journal import NewResource
+from agent_tasks.journal import NewResource, OperationState
 from agent_tasks.logs import get_logger
 from agent_tasks.operations.approvals import decide_approvals
 from agent_tasks.operations.attempt_states import NEXT, OVER, AttemptState
@@ -196,13 +197,18 @@ class Attempts:
 
     async def _put_into_the_ledger(self, conversation: str) -> None:
         """Commit a conversation that was made for a turn which it may never get."""
-        self.operation = await self._ws.journal.operations.attach(
-            self._ws.scope, self.operation.key, {"conversation": conversation}, self._made(conversation)
-        )
+        await self._commit({"conversation": conversation}, self._made(conversation))
+
+    async def _commit(self, ids: dict[str, Any], made: Sequence[NewResource] = ()) -> None:
+        """Commit what has become known of the attempt, beside what was known."""
+        remote = {**self.operation.remote, **ids}
+        await self._ws.journal.operations.attach(self._ws.scope, self.operation.key, remote, made)
+        self.operation = replace(self.operation, state=OperationState.ATTACHED, remote=remote)
 
     def _made(self, conversation: str) -> list[NewResource]:
-        """The conversation for the ledger, if this turn made it and the service keeps it."""
-        if self._turn.conversation is not None or not self._ws.backend.capabilities.keeps_conversations:
+        """The conversation for the ledger, if this turn made it, it is kept, and not in there yet."""
+        is_kept = self._turn.conversation is None and self._ws.backend.capabilities.keeps_conversations
+        if not is_kept or self.operation.remote.get("conversation") == conversation:
             return []
         return [self._new_conversation(conversation)]
 
@@ -352,12 +358,8 @@ class Attempts:
         if self.ref == ref:
             return
         crash_point("turn.started")
-        self.operation = await self._ws.journal.operations.attach(
-            self._ws.scope,
-            self.operation.key,
-            {"conversation": ref.conversation, "turn_id": ref.turn_id},
-            self._made(ref.conversation),
-        )
+        ids = {"conversation": ref.conversation, "turn_id": ref.turn_id}
+        await self._commit(ids, self._made(ref.conversation))
         crash_point("turn.attached")
         self.ref = ref
         self._become(AttemptState.ATTACHED)
@@ -434,9 +436,7 @@ class Attempts:
 
     async def _remember(self, memory: Memory) -> None:
         """Commit what a round gave that no service keeps."""
-        self.operation = await self._ws.journal.operations.attach(
-            self._ws.scope, self.operation.key, {"memory": list(memory)}
-        )
+        await self._commit({"memory": list(memory)})
         crash_point("turn.remembered")
 
     async def _answer(self, step: TurnNeedsTools | TurnNeedsApproval) -> AsyncIterator[TurnUpdate]:

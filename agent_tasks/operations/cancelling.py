@@ -91,7 +91,8 @@ async def _find(ws: Workspace, operation: Operation) -> TurnRef | None:
     told = operation.fingerprint
     ttl = timedelta(seconds=told["ttl"]) if "ttl" in told else DEFAULT_TTL  # earlier versions said none
     made = new_conversation(found.conversation, owner=told["owner"], step=str(told.get("step", "")), ttl=ttl)
-    await ws.journal.operations.attach(ws.scope, operation.key, {"conversation": found.conversation}, [made])
+    remote = {**operation.remote, "conversation": found.conversation}
+    await ws.journal.operations.attach(ws.scope, operation.key, remote, [made])
     if found.turn_id is None:
         return None
     return TurnRef(found.conversation, found.turn_id, mark_of(operation))

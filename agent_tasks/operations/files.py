@@ -158,7 +158,8 @@ async def _build(
             find=lambda mark, since: ws.backend.find("store", mark, since=since),
         )
         made = NewResource("store", store_id, owner, name, ttl.total_seconds())
-        await ws.journal.operations.attach(ws.scope, operation.key, {"store": store_id}, [made])
+        remote = {**operation.remote, "store": store_id}
+        await ws.journal.operations.attach(ws.scope, operation.key, remote, [made])
         crash_point("store.attached")
     if is_orphan or len(file_ids) > FILES_A_REQUEST:
         await _add_missing(ws, operation, store_id, file_ids)

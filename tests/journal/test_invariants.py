@@ -179,7 +179,7 @@ class JournalMachine(RuleBasedStateMachine):
             worker, key, self.workers[worker].operations.attach(SCOPE, key, remote, [made])
         ):
             known.state = OperationState.ATTACHED
-            known.remote = known.remote | remote
+            known.remote = remote
             self.live[remote["id"]] = key
 
     @rule(worker=WORKERS, key=KEYS)

@@ -373,8 +373,10 @@ async def test_work_that_is_given_up_leaves_nothing_behind(postgresql_address: s
         given_up.cancel()
         with pytest.raises(asyncio.CancelledError):
             await given_up
-        attached = await journal.operations.attach(SCOPE, "k", {"turn_id": "run_1"})
-    assert attached.attempt == 1
+        await journal.operations.attach(SCOPE, "k", {"turn_id": "run_1"})
+        attached = await journal.operations.get(SCOPE, "k")
+    assert attached is not None
+    assert (attached.attempt, attached.remote) == (1, {"turn_id": "run_1"})
 
 
 async def test_a_server_that_knows_nothing_of_the_documents_is_made_to_look(postgresql_address: str) -> None:
