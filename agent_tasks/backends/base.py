@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from agent_tasks.backends.usage import Usage
+from agent_tasks.backends.usage import NO_USAGE, Usage
 from agent_tasks.errors import ConfigurationError
 
 ResourceKind = Literal["agent", "file", "store", "conversation"]
@@ -233,7 +233,7 @@ class TurnRef:
     """What it asks; a service that keeps no agent is told again in each round."""
     round: int = field(default=1, compare=False)
     """The round that gave this, as far as the backend knows."""
-    spent: Usage = field(default_factory=Usage, compare=False)
+    spent: Usage = field(default_factory=lambda: NO_USAGE, compare=False)
     """What the rounds until then have cost."""
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import BaseModel, Field
 
-__all__ = ["TokenCount", "Usage", "UsageSum"]
+__all__ = ["NO_USAGE", "TokenCount", "Usage", "UsageSum"]
 
 
 class TokenCount(BaseModel):
@@ -35,6 +37,8 @@ class Usage(BaseModel):
     """The same by model deployment, where it is known who answered."""
 
     def __add__(self, other: Usage) -> Usage:
+        if self is NO_USAGE:
+            return other
         models = dict(self.models)
         for name, used in other.models.items():
             models[name] = models[name] + used if name in models else used
@@ -56,6 +60,10 @@ class Usage(BaseModel):
             completion_tokens=self.completion_tokens,
         )
         return self.model_copy(update={"models": {name: used}})
+
+
+NO_USAGE: Final = Usage()
+"""What nothing has cost: the same one always, since making models takes longer than adding."""
 
 
 class UsageSum:

@@ -35,7 +35,7 @@ from agent_tasks.backends.base import (
     TurnText,
     TurnUpdate,
 )
-from agent_tasks.backends.usage import Usage
+from agent_tasks.backends.usage import NO_USAGE, Usage
 from agent_tasks.crashpoints import crash_point
 from agent_tasks.errors import (
     AgentTasksError,
@@ -97,7 +97,8 @@ class Attempts:
         """Those before the current one."""
         self.operation = held.operation
         """Its row in the journal."""
-        self.usage = held.operation.written.read(Usage, held.operation.remote.get("usage") or {})
+        spent = held.operation.remote.get("usage")
+        self.usage = held.operation.written.read(Usage, spent) if spent else NO_USAGE
         """What the attempts have cost that ended."""
         self._before: Memory = ()
         self.ref = known_ref(held.operation)

@@ -1,4 +1,8 @@
-"""What durability costs: processor time of a turn against the bare request, and of a journaled step."""
+"""What durability costs: processor time of a turn against the bare request, and of a journaled step.
+
+Bare requests are made as they are written at first, with all events parsed; and, for what durability itself
+costs, with those alone read that a turn reads.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,13 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from agent_tasks.backends.classic.backend import UNHEARD as PASSED_OVER
+from agent_tasks.backends.responses.events import UNHEARD as READ
 from agent_tasks.client import AsyncAgentsClient, AsyncResponsesClient
 from agent_tasks.operations import AgentSpec, TurnSpec, Workspace, ensure_agent, run_turn
 from agent_tasks.settings import ServiceKind
 from agent_tasks.testing import ServiceLog
+from agent_tasks.wire import AgentStreamEvent
 from tests.benchmarks.batches import plain_service
 from tests.benchmarks.figures import Figures, Goal
 
@@ -26,11 +33,16 @@ async def test_a_durable_turn_against_a_bare_one(journal_url: str, tmp_path: Pat
             spec = AgentSpec(name="clerk", model="scripted", instructions="Greet.")
             agent = await ensure_agent(ws, spec, owner="bench")
 
-            async def bare(number: int) -> None:
+            async def bare(number: int, without: frozenset[AgentStreamEvent] = frozenset()) -> None:
                 thread = {"messages": [{"role": "user", "content": f"Paper P-{number}"}]}
-                async with client.runs.stream_thread_and_run(assistant_id=agent.id, thread=thread) as events:
+                async with client.runs.stream_thread_and_run(
+                    assistant_id=agent.id, thread=thread, without=without
+                ) as events:
                     async for _ in events:
                         pass
+
+            async def alike(number: int) -> None:
+                await bare(number, PASSED_OVER)
 
             async def durable(number: int) -> None:
                 prompt = f"Paper P-{number}"
@@ -41,12 +53,13 @@ async def test_a_durable_turn_against_a_bare_one(journal_url: str, tmp_path: Pat
                     assert not held.is_done
                     await ws.journal.operations.finish(ws.scope, f"step-{number}", {"number": number})
 
-            await _processor(range(10), bare)
-            await _processor(range(-10, 0), durable)
-            bare_ms, durable_ms, reused_ms, step_ms = [], [], [], []
+            for warm_up in (bare, alike, durable):
+                await _processor(range(-10, 0), warm_up)
+            bare_ms, alike_ms, durable_ms, reused_ms, step_ms = [], [], [], [], []
             for number in range(ROUNDS):
                 turns = range(number * TURNS, (number + 1) * TURNS)
                 bare_ms.append(await _processor(turns, bare))
+                alike_ms.append(await _processor(turns, alike))
                 durable_ms.append(await _processor(turns, durable))
                 reused_ms.append(await _processor(turns, durable))
                 step_ms.append(await _processor(range(number * STEPS, (number + 1) * STEPS), step))
@@ -54,6 +67,7 @@ async def test_a_durable_turn_against_a_bare_one(journal_url: str, tmp_path: Pat
     figures.add(
         "durable turn, processor ms", min(durable_ms), Goal(6.0), against=min(bare_ms), what="bare run"
     )
+    _against(figures, "its run", min(durable_ms), min(alike_ms))
     figures.add(
         "turn from the journal, processor ms", min(reused_ms), against=min(durable_ms), what="new turn"
     )
@@ -84,27 +98,30 @@ async def test_a_durable_turn_of_the_successor_against_a_bare_one(
                     async for _ in events:
                         pass
 
-            async def both(number: int) -> None:
+            async def both(number: int, only: frozenset[str] | None = None) -> None:
                 item = {"type": "message", "role": "user", "content": f"Paper P-{number}"}
                 made = await client.post("/conversations", {"items": [item]})
                 body = {"agent_reference": reference, "conversation": made["id"], "stream": True}
-                async with client.stream("POST", "/responses", body=body) as events:
+                async with client.stream("POST", "/responses", body=body, only=only) as events:
                     async for _ in events:
                         pass
+
+            async def alike(number: int) -> None:
+                await both(number, READ)
 
             async def durable(number: int) -> None:
                 prompt = f"Paper P-{number}"
                 await run_turn(ws, TurnSpec(step="ask", agent=agent, prompt=prompt, owner="bench"))
 
-            await _processor(range(10), bare)
-            await _processor(range(10), both)
-            await _processor(range(-10, 0), durable)
+            for warm_up in (bare, both, alike, durable):
+                await _processor(range(-10, 0), warm_up)
             log = ServiceLog(endpoint)
-            bare_ms, both_ms, durable_ms, sent = [], [], [], 0
+            bare_ms, both_ms, alike_ms, durable_ms, sent = [], [], [], [], 0
             for number in range(ROUNDS):
                 turns = range(number * TURNS, (number + 1) * TURNS)
                 bare_ms.append(await _processor(turns, bare))
                 both_ms.append(await _processor(turns, both))
+                alike_ms.append(await _processor(turns, alike))
                 before = len(log.requests())
                 durable_ms.append(await _processor(turns, durable))
                 sent += len(log.requests()) - before
@@ -113,7 +130,14 @@ async def test_a_durable_turn_of_the_successor_against_a_bare_one(
         "durable turn of the successor, processor ms", min(durable_ms), against=min(bare_ms), what="bare one"
     )
     figures.add("  against its two requests, bare", min(durable_ms), against=min(both_ms), what="bare ones")
+    _against(figures, "its two requests", min(durable_ms), min(alike_ms))
     figures.add("requests of a durable turn of the successor", sent / ROUNDS / TURNS, Goal(2.0))
+
+
+def _against(figures: Figures, what: str, durable: float, alike: float) -> None:
+    """What durability adds to requests that are read as a turn reads them."""
+    figures.add(f"  added to {what}, read alike, processor ms", durable - alike)
+    figures.add(f"  against {what}, read alike", durable, against=alike, what="bare")
 
 
 async def _processor(numbers: range, work: Callable[[int], Awaitable[None]]) -> float:

@@ -81,8 +81,8 @@ _PASSED_OVER = frozenset(
     }
 )
 
-# What a turn is written in, piece by piece: the whole message comes at its end.
-_UNHEARD = _PASSED_OVER | {AgentStreamEvent.THREAD_MESSAGE_DELTA}
+UNHEARD = _PASSED_OVER | {AgentStreamEvent.THREAD_MESSAGE_DELTA}
+"""What a turn passes over where nobody listens: the pieces of its text too, which its end has as a whole."""
 
 _FIRST_POLL = 0.3  # seconds
 
@@ -431,4 +431,4 @@ class AgentsBackend:
 
 def _passed_over(request: TurnRequest | None) -> frozenset[AgentStreamEvent]:
     """The events of a turn that nobody needs."""
-    return _PASSED_OVER if request is None or request.is_heard else _UNHEARD
+    return _PASSED_OVER if request is None or request.is_heard else UNHEARD

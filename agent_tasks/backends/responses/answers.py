@@ -36,9 +36,8 @@ def conclusion(response: Mapping[str, Any], ref: TurnRef) -> TurnNeedsTools | Tu
         response: the whole body.
         ref: the turn, with the cost of its rounds before this one.
     """
-    usage = ref.spent + usage_of(response)
     output = response.get("output") or []
-    after = replace(ref, spent=usage)
+    after = replace(ref, spent=ref.spent + usage_of(response))
     if response.get("status") == "completed":
         calls = calls_of(output)
         if calls:
@@ -46,7 +45,7 @@ def conclusion(response: Mapping[str, Any], ref: TurnRef) -> TurnNeedsTools | Tu
         waiting = approvals_of(output)
         if waiting:
             return TurnNeedsApproval(after, waiting)
-    return _ended(response, ref, usage)
+    return _ended(response, after)
 
 
 def calls_of(items: Iterable[Mapping[str, Any]]) -> tuple[ToolCallRequest, ...]:
@@ -128,18 +127,18 @@ def text_of(item: Mapping[str, Any]) -> str:
     return "".join(part.get("text") or "" for part in content or [])
 
 
-def _ended(response: Mapping[str, Any], ref: TurnRef, usage: Usage) -> TurnEnded:
+def _ended(response: Mapping[str, Any], ref: TurnRef) -> TurnEnded:
     messages = [item for item in response.get("output") or [] if item.get("type") == "message"]
     text, citations = _content(messages[-1]) if messages else ("", ())
     error = response.get("error") or {}
     reason = (response.get("incomplete_details") or {}).get("reason")
     status = response.get("status")
     return TurnEnded(
-        ref=replace(ref, spent=usage),
+        ref=ref,
         status=TurnStatus(status) if status in set(TurnStatus) else TurnStatus.FAILED,
         text=text,
         citations=citations,
-        usage=usage,
+        usage=ref.spent,
         error_code=error.get("code"),
         error_message=error.get("message") or (_REASONS.get(reason, reason) if reason else None),
     )

@@ -15,9 +15,9 @@ from agent_tasks.crashpoints import crash_point
 from agent_tasks.errors import BadRequestError, StreamBrokenError, TransportError
 
 _BREAKS = 3  # streams that broke one after the other, until the response is polled
-_UNHEARD = frozenset({"response.created"})
+UNHEARD = frozenset({"response.created"})
 """What is read of a response, besides its end, where nobody listens to its text."""
-_HEARD = _UNHEARD | {"response.output_text.delta"}
+_HEARD = UNHEARD | {"response.output_text.delta"}
 _FIRST_POLL = 0.3  # seconds
 
 
@@ -39,7 +39,7 @@ class EventReader:
         self._response_id: str | None = None
         self._last = -1
         is_heard = ref.request is None or ref.request.is_heard
-        self._only = _HEARD if is_heard else _UNHEARD
+        self._only = _HEARD if is_heard else UNHEARD
         self.ref = ref
         """The turn, with its id as soon as that is known."""
 
