@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -174,6 +175,24 @@ class BackendContract:
         last = updates[-1]
         assert isinstance(last, TurnEnded)
         assert last.text == HELLO
+
+    async def test_a_turn_that_is_left_at_its_end_leaves_nothing_to_the_garbage_collector(
+        self, backend: Backend
+    ) -> None:
+        """It would wake the loop for each generator, and end the stream in a task of nobody's."""
+        agent = await backend.create_agent(_spec(), _mark())
+        left: list[AsyncGenerator[Any, Any]] = []
+        before = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(finalizer=left.append)
+        try:
+            turn = backend.start_turn(TurnRequest(agent, "Hello", is_heard=False), _mark())
+            async with aclosing(cast("Any", turn)) as updates:
+                async for update in updates:
+                    if isinstance(update, TurnEnded):
+                        break
+        finally:
+            sys.set_asyncgen_hooks(*before)
+        assert left == []
 
     async def test_a_turn_goes_on_in_its_conversation(self, backend: Backend) -> None:
         agent = await backend.create_agent(_spec(), _mark())

@@ -195,7 +195,7 @@ class FakeBackend:
         self._turns[ref] = turn
         self._go_on(turn)
         yield TurnStarted(ref)
-        async for update in self._updates(turn):
+        for update in await self._updates(turn):
             if request.is_heard or not isinstance(update, TurnText):
                 yield update
 
@@ -233,15 +233,14 @@ class FakeBackend:
         turn.ended = TurnEnded(turn.ref, status, text, usage=usage, error_code=code, error_message=message)
         turn.changed.set()
 
-    async def _updates(self, turn: _Turn) -> AsyncIterator[TurnUpdate]:
+    async def _updates(self, turn: _Turn) -> Sequence[TurnUpdate]:
         if turn.needs is None and turn.ended is None:
             await turn.changed.wait()
         if turn.needs is not None:
-            yield turn.needs
-        elif turn.ended is not None:
-            for word in turn.ended.text.split(" "):
-                yield TurnText(word)
-            yield turn.ended
+            return [turn.needs]
+        if turn.ended is not None:
+            return [*map(TurnText, turn.ended.text.split(" ")), turn.ended]
+        return []
 
     def _turn(self, ref: TurnRef) -> _Turn:
         self._known("conversation", ref.conversation)
@@ -250,7 +249,7 @@ class FakeBackend:
         return self._turns[ref]
 
     async def follow_turn(self, ref: TurnRef) -> AsyncIterator[TurnUpdate]:
-        async for update in self._updates(self._turn(ref)):
+        for update in await self._updates(self._turn(ref)):
             yield update
 
     async def answer_tools(
@@ -259,7 +258,7 @@ class FakeBackend:
         turn = self._turn(ref)
         if isinstance(turn.needs, TurnNeedsTools):
             self._answered(turn, dict(outputs), [output for _, output in outputs])
-        async for update in self._updates(turn):
+        for update in await self._updates(turn):
             yield update
 
     async def answer_approvals(
@@ -275,7 +274,7 @@ class FakeBackend:
                 for call in turn.needs.calls
             ]
             self._answered(turn, approved, outputs)
-        async for update in self._updates(turn):
+        for update in await self._updates(turn):
             yield update
 
     def _answered(self, turn: _Turn, given: Mapping[str, object], outputs: list[str]) -> None:

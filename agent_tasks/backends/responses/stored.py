@@ -123,8 +123,7 @@ class StoredTurns:
             found = await self._rounds.current(ref)
             asked = waiting_in(found.response.get("output") or [])
             if not found.waits or (asked.isdisjoint(call_ids) and found.ref.round > ref.round):
-                async for update in self._followed(found):
-                    yield update
+                yield await self._end_of(found)
                 return
             ref = found.ref
             ref = replace(ref, spent=ref.spent + usage_of(found.response))
@@ -153,8 +152,10 @@ class StoredTurns:
         reader = EventReader(self._service.client, ref)
         try:
             with translated(starts=starts):
-                async for update in reader.read(body | ({"background": True} if self._background else {})):
-                    yield self._told(update)
+                asked = body | ({"background": True} if self._background else {})
+                async with aclosing(reader.read(asked)) as updates:
+                    async for update in updates:
+                        yield self._told(update)
             return
         except BadRequestError as error:
             refused = self._background and reader.ref.turn_id == ref.turn_id and _is_about_background(error)
@@ -163,8 +164,9 @@ class StoredTurns:
         self._background = False  # refused, so nothing was begun (docs/wire.md)
         reader = EventReader(self._service.client, ref, background=False)
         with translated(starts=starts):
-            async for update in reader.read(body):
-                yield self._told(update)
+            async with aclosing(reader.read(body)) as updates:
+                async for update in updates:
+                    yield self._told(update)
 
     def _told(self, update: TurnUpdate) -> TurnUpdate:
         """Note what the caller is told of."""
@@ -178,19 +180,16 @@ class StoredTurns:
 
     async def follow(self, ref: TurnRef) -> AsyncGenerator[TurnUpdate, None]:
         """Poll the newest round, with growing pauses, until it ends."""
-        async for update in self._followed(await self._rounds.current(ref)):
-            yield update
+        yield await self._end_of(await self._rounds.current(ref))
 
-    async def _followed(self, found: Current) -> AsyncGenerator[TurnUpdate, None]:
+    async def _end_of(self, found: Current) -> TurnUpdate:
         pauses = polls(_FIRST_POLL)
         response = found.response
         while response.get("status") in RUNNING:
             await pauses.wait()
             response = await self._service.response(str(response["id"]))
-        if found.cancelled:
-            yield self._told(_cancelled(response, found.ref))
-            return
-        yield self._told(conclusion(response, found.ref))
+        said = _cancelled if found.cancelled else conclusion
+        return self._told(said(response, found.ref))
 
     # --- ending ----------------------------------------------------------------------------------------
 
