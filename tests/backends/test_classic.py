@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import cast
 
 import httpx
 
 from agent_tasks.backends.base import (
     FoundTurn,
     Mark,
+    TurnEnded,
+    TurnRequest,
+    TurnUpdate,
 )
 from agent_tasks.backends.classic import AgentsBackend
 from agent_tasks.backends.classic.answers import content_of, usage_of
@@ -78,3 +85,23 @@ async def test_a_turn_is_looked_for_through_a_list_from_which_others_delete(serv
         assert await backend.find_turn(Mark("e" * 40, 1), conversation=None, since=0.0) is None
     assert len(transport.deleted) == 3
     assert found == FoundTurn(ours.id, None, prompt_posted=True)
+
+
+async def test_a_turn_that_is_left_at_its_end_leaves_nothing_to_the_garbage_collector(
+    service: ServiceFactory,
+) -> None:
+    """Which would wake the loop to close each stream."""
+    left: list[object] = []
+    finalizer = sys.get_asyncgen_hooks().finalizer
+    async with AsyncAgentsClient(service().endpoint, None) as client:
+        agent = await client.agents.create(model="test-model")
+        started = AgentsBackend(client).start_turn(TurnRequest(agent.id, "Hello"), Mark("f" * 40, 1))
+        turn = cast("AsyncGenerator[TurnUpdate, None]", started)
+        sys.set_asyncgen_hooks(finalizer=left.append)
+        try:
+            async with aclosing(turn):
+                while not isinstance(await anext(turn), TurnEnded):
+                    pass
+        finally:
+            sys.set_asyncgen_hooks(finalizer=finalizer)
+    assert left == []
