@@ -6,21 +6,19 @@ import functools
 import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
-from importlib.metadata import version
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any, Protocol
 
 import httpx
 import pytest
 
-from agent_tasks.local.database_template import DatabaseTemplate
 from agent_tasks.testing import preload
 from agents_emulator.models import ChatModel
 from agents_emulator.models.scripted import ScriptedModel
 from agents_emulator.service import ServiceConfig
 from tests.support.answers import ANSWERS
 from tests.support.azurite import azurite, queue_prefix
+from tests.support.prefect_server import recorded_at, serving_prefect
 from tests.support.service import (
     HELLO,
     ProcessService,
@@ -32,6 +30,7 @@ from tests.support.service import (
 )
 
 os.environ["AGENT_TASKS_KEEP_SERVERS"] = "0"  # nothing that a test starts outlives it
+os.environ["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "false"  # a flow without `prefect_server` starts no other
 
 # Modules and tests stay to the end: a collector that looks at them again and again takes a tenth of the time.
 gc.disable()
@@ -76,11 +75,13 @@ _TOGETHER = {
             "tests/prefect/test_blocks.py",
             "tests/prefect/test_document_batch.py",
             "tests/prefect/test_notifications.py",
+            "tests/prefect/test_operator_pages.py",
             "tests/prefect/test_operator_questions.py",
             "tests/prefect/test_project_flow.py",
             "tests/prefect/test_sessions.py",
             "tests/prefect/test_suspended_runs.py",
             "tests/prefect/test_sweep.py",
+            "tests/security/test_pages.py",
         ),
         "prefect",
     ),
@@ -169,22 +170,11 @@ _SERVERS: list[Callable[[], None]] = []
 
 
 @pytest.fixture(scope="session")
-def prefect_server(request: pytest.FixtureRequest) -> Iterator[None]:
-    """A Prefect server with a database of its own for all flow runs of a group; started on first use."""
+def prefect_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Prefect server for all flow runs of a group, started on first use; gives its origin."""
     _SERVERS.append(functools.partial(request._fixturedef.finish, request))  # type: ignore[attr-defined]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-        patch.setenv("DO_NOT_TRACK", "1")
-        from prefect.testing import utilities
-
-        def folder_with_database() -> str:
-            folder = mkdtemp()
-            DatabaseTemplate(version("prefect")).copy_to(Path(folder) / "prefect-test.db")
-            return folder
-
-        patch.setattr(utilities, "mkdtemp", folder_with_database)
-        with utilities.prefect_test_harness(server_startup_timeout=120):
-            yield
+    with serving_prefect(tmp_path_factory.mktemp("prefect") / "home") as origin, recorded_at(origin):
+        yield origin
 
 
 @pytest.fixture(autouse=True)

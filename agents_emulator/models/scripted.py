@@ -40,6 +40,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Mapping
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -160,7 +161,10 @@ class ScriptedModel:
         self.sees_images = True
         self._script = script
         self._held = [0] * len(script.rules)
-        self._env = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
+        environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
+        # The same few replies are given again and again, and each takes a millisecond and more to compile.
+        self._expression = lru_cache(1_000)(partial(environment.compile_expression, undefined_to_none=False))
+        self._template = lru_cache(1_000)(environment.from_string)
 
     @classmethod
     def from_file(cls, path: Path) -> ScriptedModel:
@@ -263,10 +267,9 @@ class ScriptedModel:
             return value
         try:
             if alone := _EXPRESSION.fullmatch(value):
-                expression = self._env.compile_expression(alone["expression"], undefined_to_none=False)
-                result = expression(**context)
+                result = self._expression(alone["expression"])(**context)
                 return str(result) if isinstance(result, StrictUndefined) else result
-            return self._env.from_string(value).render(**context)
+            return self._template(value).render(**context)
         except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
             raise ModelError(
                 "server_error", f"{label} of the scripted model: template {_short(value)} failed: {error}"

@@ -16,7 +16,7 @@ from agent_tasks.doctor import Status
 from agent_tasks.doctor.prefect_server import check_prefect
 from tests.deployments.conftest import POOL, ROOT, Ground
 from tests.local.conftest import processes_of
-from tests.support.processor import share
+from tests.support.processor import descendants, share
 
 PUBLISHED = ROOT / "deployments" / "prefect.yaml"
 MAINTENANCE = ROOT / "deployments" / "maintenance.yaml"
@@ -25,30 +25,10 @@ STARTS_WITHIN = 90.0
 """Seconds from the deployment of a schedule of every minute until a run of it has started."""
 
 _COMPLETED = {"state": {"type": {"any_": ["COMPLETED"]}}}
+_UNDER_WAY = {"flow_runs": {"state": {"type": {"any_": ["PENDING", "RUNNING", "CANCELLING"]}}}}
 
 IDLE_SHARE = 0.15
 """Of a core, for a program that has nothing to do; it takes about 0.03. One that spins takes all of it."""
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(240)
-def test_worker_runs_the_deployment_with_a_local_service_of_its_own(ground: Ground) -> None:
-    ground.prefect("--no-prompt", "deploy", "--prefect-file", str(PUBLISHED.relative_to(ROOT)), "--all")
-    deployment = ground.ask("GET", "/deployments/name/document-batch/working-days")
-    assert deployment["schedules"][0]["schedule"]["cron"] == "0 6 * * 1-5"
-    assert deployment["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
-    path = f"/deployments/{deployment['id']}/create_flow_run"
-    run = ground.ask("POST", path, {"parameters": ground.parameters("out")})
-    log = ground.prefect("worker", "start", "--pool", POOL, "--run-once", "--name", "test")
-    ended = ground.ask("GET", f"/flow_runs/{run['id']}")
-    assert (ended["state"]["name"], ended["state"]["message"]) == (
-        "Completed",
-        "2 done, 0 need review, 0 failed",
-    ), log
-    rows = [json.loads(line) for line in (ground.folder / "out" / "results.jsonl").read_text().splitlines()]
-    assert {row["document"]: row["status"] for row in rows} == {"a.txt": "done", "b.txt": "done"}
-    left = processes_of(ground.settings.state_dir / "service")
-    assert left == []
 
 
 @pytest.mark.slow
@@ -93,6 +73,9 @@ def test_a_schedule_starts_a_run_by_itself_and_who_waits_for_it_takes_no_process
 
         run = _until(ended, time.monotonic() + 90, log.read_text)
         assert run["state"]["message"] == "2 done, 0 need review, 0 failed", log.read_text()
+        results = (ground.folder / "scheduled" / "results.jsonl").read_text().splitlines()
+        rows = {row["document"]: row["status"] for row in map(json.loads, results)}
+        assert rows == {"a.txt": "done", "b.txt": "done"}
         maintenance = ground.ask("GET", "/deployments/name/prune/weekly")
         told = {"deployments": {"id": {"any_": [maintenance["id"]]}}, "flow_runs": _COMPLETED}
 
@@ -103,10 +86,16 @@ def test_a_schedule_starts_a_run_by_itself_and_who_waits_for_it_takes_no_process
         (first, *_) = _until(pruned, time.monotonic() + STARTS_WITHIN, log.read_text)
         assert first["auto_scheduled"]
         assert first["state"]["message"] == "0 batches (0 documents), 0 operations, 0 transcripts forgotten"
-        schedule = f"/deployments/{maintenance['id']}/schedules/{maintenance['schedules'][0]['id']}"
-        ground.api.delete(schedule).raise_for_status()
-        schedule = f"/deployments/{deployment['id']}/schedules/{deployment['schedules'][0]['id']}"
-        ground.api.delete(schedule).raise_for_status()  # so that nothing more is to be done
+        for scheduled in (maintenance, deployment):
+            schedule = f"/deployments/{scheduled['id']}/schedules/{scheduled['schedules'][0]['id']}"
+            ground.api.delete(schedule).raise_for_status()  # with the runs that it has planned
+
+        def at_rest() -> bool:
+            return not (ground.ask("POST", "/flow_runs/filter", _UNDER_WAY) or descendants(worker.pid))
+
+        # A run that the worker has begun meanwhile is work, and is waited for.
+        _until(at_rest, time.monotonic() + STARTS_WITHIN, log.read_text)
+        assert processes_of(ground.settings.state_dir / "service") == []  # each run had a local service
         shares = {"worker": share(worker.pid), "server": share(ground.server_pid)}
     print(shares)
     assert all(taken < IDLE_SHARE for taken in shares.values()), shares
@@ -119,6 +108,9 @@ async def test_doctor_sees_what_the_deployments_of_a_real_server_lack(
 ) -> None:
     monkeypatch.setattr("agent_tasks.doctor.prefect_server.YOUNG", timedelta())
     ground.prefect("--no-prompt", "deploy", "--prefect-file", str(PUBLISHED.relative_to(ROOT)), "--all")
+    deployment = ground.ask("GET", "/deployments/name/document-batch/working-days")
+    assert deployment["schedules"][0]["schedule"]["cron"] == "0 6 * * 1-5"
+    assert deployment["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
     for worker in ground.ask("POST", f"/work_pools/{POOL}/workers/filter", {}):  # one of another test
         ground.api.delete(f"/work_pools/{POOL}/workers/{worker['name']}").raise_for_status()
     found = {}

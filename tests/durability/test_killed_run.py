@@ -117,7 +117,7 @@ def wait_until(condition: Any, what: str, limit: float = LIMIT) -> None:
 
 
 @pytest.fixture
-def prefect_api(prefect_server: None) -> str:
+def prefect_api(prefect_server: str) -> str:
     from prefect.settings import PREFECT_API_URL
 
     return str(PREFECT_API_URL.value())

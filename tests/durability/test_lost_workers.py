@@ -41,7 +41,7 @@ SILENT = 60.0
 
 
 @pytest.fixture
-async def client(prefect_server: None) -> AsyncIterator[PrefectClient]:
+async def client(prefect_server: str) -> AsyncIterator[PrefectClient]:
     async with get_client() as opened:
         yield opened
         for automation in await opened.read_automations():

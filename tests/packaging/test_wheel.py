@@ -23,6 +23,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from agent_tasks.local.parts import WEIGHTS
+from tests.support.prefect_server import serving_prefect
 
 ROOT = Path(__file__).parents[2]
 ENTRYPOINT = "agent_tasks.prefect.document_batch.document_batch"
@@ -193,9 +194,9 @@ class Project:
             "AGENT_TASKS_LOCAL_MODEL": f"scripted:{self.folder / 'rules.yaml'}",
         }
 
-    def run(self, *arguments: str) -> str:
+    def run(self, *arguments: str, **variables: str) -> str:
         """Run a program in the folder; returns what it printed."""
-        done = self.installed.command(*arguments, where=self.folder, **self.variables)
+        done = self.installed.command(*arguments, where=self.folder, **self.variables | variables)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -231,6 +232,13 @@ class Project:
         return made
 
 
+@pytest.fixture(scope="module")
+def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Prefect server that the person runs already: one for all of their projects."""
+    with serving_prefect(tmp_path_factory.mktemp("prefect") / "home") as origin:
+        yield f"{origin}/api"
+
+
 @pytest.fixture(params=["a package", "a folder"])
 def project(installed: Installation, tmp_path: Path, request: pytest.FixtureRequest) -> Project:
     """With `flows/__init__.py`, and without."""
@@ -246,11 +254,12 @@ def project(installed: Installation, tmp_path: Path, request: pytest.FixtureRequ
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_wheel_lives_beside_a_users_own_flows(project: Project) -> None:
+def test_the_wheel_lives_beside_a_users_own_flows(project: Project, own_server: str) -> None:
     """Where `flows` is the user's, our command works, and so does the user's flow over ours."""
     found = project.run("python", "-c", "import flows.document_batch as own; print(own.__file__)")
     assert found.strip() == str(project.folder / "flows" / "document_batch.py")
-    project.run("agent-tasks", "run", "documents", "--pipeline", "pipeline.yaml", "--out", "out", "--quiet")
+    run = ("agent-tasks", "run", "documents", "--pipeline", "pipeline.yaml", "--out", "out", "--quiet")
+    project.run(*run, PREFECT_API_URL=own_server)
     assert project.row("out")["status"] == "done"
 
 

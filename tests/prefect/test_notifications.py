@@ -36,7 +36,7 @@ from tests.support.waiting import eventually
 
 
 @pytest.fixture
-async def client(prefect_server: None) -> AsyncIterator[PrefectClient]:
+async def client(prefect_server: str) -> AsyncIterator[PrefectClient]:
     async with get_client() as opened:
         yield opened
         for automation in await opened.read_automations():

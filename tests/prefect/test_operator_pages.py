@@ -13,7 +13,6 @@ from typing import Any, cast
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from agent_tasks.batch.context import Batch, Tally
 from agent_tasks.batch.records import DocumentStatus
@@ -24,7 +23,7 @@ from agent_tasks.prefect.blocks import AgentsProject
 from agent_tasks.prefect.document_batch import document_batch
 from tests.batch.support import PIPELINE, RULES, Bench
 from tests.support.chromium import needs_chromium
-from tests.support.prefect_pages import browsing, look_at, serving_dashboards
+from tests.support.prefect_pages import browsing, look_at
 from tests.support.service import start_in_thread, write_rules
 
 DESK = "https://desk.example/review"
@@ -86,14 +85,10 @@ class Shown:
 
 
 @pytest.fixture(scope="module")
-def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
+def shown(tmp_path_factory: pytest.TempPathFactory, prefect_server: str) -> Shown:
     folder = tmp_path_factory.mktemp("operator")
     seen = Shown({}, {}, [])
-    with (
-        serving_dashboards(folder / "prefect") as origin,
-        temporary_settings({PREFECT_API_URL: f"{origin}/api"}),
-        pytest.MonkeyPatch.context() as patch,
-    ):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AGENT_TASKS_STATE_DIR", str(folder / "state"))
         patch.setenv("AGENT_TASKS_PRICES", str(folder / "prices.toml"))
         patch.setenv("AGENT_TASKS_DESK_URL", DESK)
@@ -105,7 +100,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
         with browsing() as page:
             page.set_viewport_size({"width": 1440, "height": 1200})
             for name, until in UNTIL.items():
-                at = f"{origin}/v2/artifacts/artifact/{artifacts[name]}"
+                at = f"{prefect_server}/v2/artifacts/artifact/{artifacts[name]}"
                 seen.pages[name] = look_at(page, at, until=until).text
                 seen.cut[name] = page.evaluate(CUT)
                 page.screenshot(path=folder / f"{name}.png", full_page=True)
@@ -166,7 +161,8 @@ async def _processed(batch: Bench) -> dict[str, str]:
     async with get_client() as client:
         keys = [f"papers-{name}" for name in UNTIL]
         found = await client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=keys)))
-    return {str(one.key).removeprefix("papers-"): str(one.id) for one in found}
+    newest = sorted(found, key=lambda one: str(one.created))  # others' runs have some of these names
+    return {str(one.key).removeprefix("papers-"): str(one.id) for one in newest}
 
 
 def _under_way() -> Batch:

@@ -34,7 +34,7 @@ async def letter(limit: float | None = None) -> str:
 
 @pytest.fixture(autouse=True)
 def project(
-    prefect_server: None, service: ServiceFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    prefect_server: str, service: ServiceFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PROJECT_ENDPOINT", service(rules={"rules": []}).endpoint)
     monkeypatch.setenv("AGENT_TASKS_STATE_DIR", str(tmp_path / "state"))

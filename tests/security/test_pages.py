@@ -14,8 +14,12 @@ import httpx
 import pytest
 from markdown_it import MarkdownIt
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    LogFilter,
+    LogFilterFlowRunId,
+)
 
 from agent_tasks.batch.markdown import escape, escape_cell, quote
 from agent_tasks.prefect.artifacts import artifact_key
@@ -23,7 +27,7 @@ from agent_tasks.prefect.blocks import AgentsProject
 from agent_tasks.prefect.document_batch import document_batch
 from tests.batch.support import Bench
 from tests.support.chromium import needs_chromium
-from tests.support.prefect_pages import Listener, Seen, browsing, listening, look_at, serving_dashboards
+from tests.support.prefect_pages import Listener, Seen, browsing, listening, look_at
 from tests.support.service import start_in_thread, write_rules
 
 PIPELINE = """\
@@ -116,12 +120,10 @@ class Shown:
 
 
 @pytest.fixture(scope="module")
-def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
+def shown(tmp_path_factory: pytest.TempPathFactory, prefect_server: str) -> Iterator[Shown]:
     folder = tmp_path_factory.mktemp("pages")
     with (
         listening() as listener,
-        serving_dashboards(folder / "prefect") as dashboards,
-        temporary_settings({PREFECT_API_URL: f"{dashboards}/api"}),
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setenv("AGENT_TASKS_STATE_DIR", str(folder / "state"))
@@ -133,7 +135,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
         pages: dict[str, Seen] = {}
         with browsing() as page:
             for dashboard in ("", "/v2"):
-                at = dashboards + dashboard
+                at = prefect_server + dashboard
                 for key, artifact in artifacts.items():
                     until = {"results": "leak-", "report": "What do they say?"}.get(key, "documents")
                     pages[f"{dashboard}/{key}"] = look_at(
@@ -184,7 +186,7 @@ async def _processed(batch: Bench) -> tuple[dict[str, str], str]:
         of_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run]))
         found = {artifact.key: artifact for artifact in await client.read_artifacts(artifact_filter=of_run)}
         for _ in range(100):  # lines reach the server a little later
-            logs = await client.read_logs()
+            logs = await client.read_logs(LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run])))
             if any("results in" in line.message for line in logs):
                 break
             await asyncio.sleep(0.2)
@@ -209,15 +211,11 @@ def test_dashboards_load_nothing_from_a_document(shown: Shown, what: str) -> Non
 @pytest.mark.skipif(
     not os.environ.get("AGENT_TASKS_ALL_ATTACKS"), reason="the control of what `make security` alone tries"
 )
-def test_the_listener_would_hear_it(tmp_path: Path) -> None:
+def test_the_listener_would_hear_it(prefect_server: str) -> None:
     """The same pages do load from a table that was not escaped."""
-    with (
-        listening() as listener,
-        serving_dashboards(tmp_path / "prefect") as dashboards,
-        browsing() as page,
-    ):
+    with listening() as listener, browsing() as page:
         data = json.dumps([{"document": f"control ![x]({listener.origin}/control)"}])
         table = {"key": "control", "type": "table", "data": data}
-        made = httpx.post(f"{dashboards}/api/artifacts/", json=table).raise_for_status().json()
-        look_at(page, f"{dashboards}/artifacts/artifact/{made['id']}", until="control")
+        made = httpx.post(f"{prefect_server}/api/artifacts/", json=table).raise_for_status().json()
+        look_at(page, f"{prefect_server}/artifacts/artifact/{made['id']}", until="control")
         assert "/control" in listener.paths

@@ -1,23 +1,15 @@
-"""A Prefect server with its dashboards, a browser to look at them, and a port that hears what pages load."""
+"""A browser to look at the dashboards of a Prefect server, and a port that hears what pages load."""
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
-import httpx
 from playwright.sync_api import Page, sync_playwright
 
-START_SECONDS = 120.0
 SETTLE_MS = 1_500
 """How long a page may still load after its text is there."""
 
@@ -59,45 +51,6 @@ def listening() -> Iterator[Listener]:
     finally:
         server.shutdown()
         server.server_close()
-
-
-@contextmanager
-def serving_dashboards(home: Path) -> Iterator[str]:
-    """A Prefect server with both dashboards for the block; gives its origin."""
-    home.mkdir(parents=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    origin = f"http://127.0.0.1:{port}"
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")} | {
-        "DO_NOT_TRACK": "1",
-        "PREFECT_HOME": str(home),
-        "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home}/prefect.db",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_UI_API_URL": f"{origin}/api",
-        "PREFECT_UI_STATIC_DIRECTORY": str(home / "ui"),
-    }
-    command = [sys.executable, "-m", "agent_tasks.local.prefect_program", "--port", str(port)]
-    with (home / "server.log").open("w") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-        try:
-            _await_health(f"{origin}/api/health", process)
-            yield origin
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-def _await_health(address: str, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            if httpx.get(address, timeout=5).is_success:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.25)
-    raise RuntimeError(f"the Prefect server did not start within {START_SECONDS:g} s")
 
 
 @dataclass
