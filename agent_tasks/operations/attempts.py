@@ -93,6 +93,9 @@ class Attempts:
         self._tools = tools
         self._on_text = on_text
         self._deadline = asyncio.get_running_loop().time() + turn.deadline
+        self.limit = asyncio.timeout_at(self._deadline)
+        """Ends at the deadline what is done within it; lifted as soon as an answer is heard, since what comes
+        after it, such as the end of a stream that the service holds open, is not the turn's."""
         self.failures = FailedAttempts()
         """Those before the current one."""
         self.operation = held.operation
@@ -121,7 +124,7 @@ class Attempts:
         self.state = state
 
     async def to_an_answer(self) -> TurnEnded:
-        """Carry out attempts until one gives an answer.
+        """Carry out attempts until one gives an answer; to be called within `limit`.
 
         Raises:
             RunFailedError: the last attempt gave none, and another one is not due.
@@ -428,6 +431,8 @@ class Attempts:
                             self._on_text(text)
                     case TurnNeedsTools() | TurnNeedsApproval() | TurnEnded():
                         await self._attach(update.ref)
+                        if isinstance(update, TurnEnded) and turn_error(update) is None:
+                            self.limit.reschedule(None)
                         return update
         raise StreamBrokenError(
             "The stream of the turn ended before the turn did.",

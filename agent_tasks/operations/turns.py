@@ -145,10 +145,9 @@ async def _carried_out(
         agent_span(agent.id, agent.name, prompt=turn.prompt, step=turn.step, owner=turn.owner) as span,
     ):
         try:
-            async with asyncio.timeout(turn.deadline) as deadline:
+            async with attempts.limit:
                 ended = await attempts.to_an_answer()
-                deadline.reschedule(None)  # it came in time; the rest waits for us and the journal
-                await go_on()
+                await go_on()  # without a deadline: the rest waits for us and the journal
                 result = await _committed(ws, turn, attempts, ended, began, resent, may_call=bool(tools))
         except TimeoutError:
             given_up = await attempts.give_up()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -197,6 +198,19 @@ async def test_a_turn_that_cannot_be_cancelled_stays_open(journal: Journal) -> N
     assert open_one.remote["turn_id"]
 
 
+async def test_an_answer_whose_stream_stays_open_beyond_the_deadline_is_taken(journal: Journal) -> None:
+    class HeldOpen(FakeBackend):
+        async def start_turn(self, request: TurnRequest, mark: Mark) -> AsyncIterator[TurnUpdate]:
+            try:
+                async for update in super().start_turn(request, mark):
+                    yield update
+            finally:
+                await asyncio.sleep(0.6)
+
+    ws = Workspace(HeldOpen(always(Says("Hello."))), journal)
+    assert (await run_turn(ws, await turn_of(ws, deadline=0.5))).text == "Hello."
+
+
 async def test_a_turn_that_is_gone_from_a_callers_conversation_is_refused(journal: Journal) -> None:
     backend = FakeBackend(always(Says("Hello.")))
     ws = Workspace(backend, journal)
@@ -205,7 +219,8 @@ async def test_a_turn_that_is_gone_from_a_callers_conversation_is_refused(journa
     await backend.delete("conversation", first.conversation)
     attempts = attempts_at(ws, turn, await held(ws, turn))
     with pytest.raises(NotFoundError) as gone:
-        await attempts.to_an_answer()
+        async with attempts.limit:
+            await attempts.to_an_answer()
     assert attempts.state is AttemptState.REFUSED
     await attempts.commit_failure(gone.value)
     assert await ws.journal.operations.unsettled(ws.scope) == []
