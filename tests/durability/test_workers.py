@@ -53,9 +53,9 @@ class Size:
     """Seconds the whole may take."""
 
 
-KILLS = Size(4, 500, (1.0, 4.0), 1000, 0.05, 900) if ALL else Size(2, 24, (0.8, 1.6), 2, 0.25, 60)
+KILLS = Size(4, 500, (0.4, 1.6), 1000, 0.2, 900) if ALL else Size(2, 24, (0.8, 1.6), 2, 0.25, 60)
 MOVES = Size(4, 120, (0.5, 1.5), 12, 0.25, 300) if ALL else Size(2, 24, (0.2, 0.6), 3, 0.25, 120)
-RESTARTS = Size(4, 300, (3.0, 5.0), 5, 0.1, 300) if ALL else Size(2, 24, (1.0, 1.2), 1, 0.25, 60)
+RESTARTS = Size(4, 300, (1.5, 3.0), 5, 0.3, 300) if ALL else Size(2, 24, (1.0, 1.2), 1, 0.25, 60)
 
 
 def every(size: Size, chance: random.Random, act: Callable[[], bool]) -> Callable[[], None]:
