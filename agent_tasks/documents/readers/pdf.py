@@ -107,7 +107,7 @@ class _Document:
         """Append the text of a page."""
         try:
             page = self.document.page(number - 1)
-        except RuntimeError:  # PdfiumError, of here or of pypdfium2
+        except pdfium.errors():
             self.damaged.append(number)
             return
         try:
@@ -118,7 +118,7 @@ class _Document:
                 if words:
                     self.builder.add("" if self.builder.is_empty else "\n\n")
                     add_page(self.builder, words, place)
-        except RuntimeError:
+        except pdfium.errors():
             self.damaged.append(number)
         finally:
             page.close()
@@ -260,7 +260,7 @@ def _attachments(document: pdfium.Document, name: str, limits: ReadingLimits) ->
             attachment = document.full.get_attachment(i)
             content = bytes(attachment.get_data())
             attached = attachment.get_name()
-        except RuntimeError:
+        except pdfium.errors():
             continue
         size += len(content)
         if size > limits.max_unpacked_bytes:

@@ -10,6 +10,7 @@ import ctypes
 import functools
 import importlib.util
 import os
+import sys
 from ctypes import c_char_p, c_float, c_int, c_size_t, c_uint, c_void_p
 from types import SimpleNamespace
 from typing import Any
@@ -55,6 +56,12 @@ class PdfiumError(RuntimeError):
     def __init__(self, message: str, err_code: int = 0) -> None:
         super().__init__(message)
         self.err_code = err_code
+
+
+def errors() -> tuple[type[RuntimeError], ...]:
+    """Return the errors by which PDFium refuses: that of here, and that of pypdfium2 if it is loaded."""
+    full = sys.modules.get("pypdfium2")
+    return (PdfiumError,) if full is None else (PdfiumError, full.PdfiumError)
 
 
 def _loaded() -> Any:
