@@ -281,12 +281,12 @@ class ServiceLog:
                 return [row for row in rows if operation is None or row["operation"] == operation]
             rows += page
 
-    def verdict(self, *, min_poll: float = 0.03) -> dict[str, Any]:
+    def verdict(self, *, min_poll: float = 0.1) -> dict[str, Any]:
         """The service's verdict: `ok`, and a `count` with `details` for each kind of finding.
 
         Args:
-            min_poll: seconds; what is read again sooner counts as polled too fast. Less than the service's
-                own 0.1, since who takes over from a killed process looks at once at what that had just read.
+            min_poll: seconds; what is read again sooner counts as polled too fast. A process that takes over
+                from a killed one may look within 0.1 at what that had just read.
         """
         return self._get("verdict", min_poll=min_poll)
 
