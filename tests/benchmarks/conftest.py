@@ -18,7 +18,7 @@ __all__ = ["postgresql"]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark all benchmarks, so that only `make bench` runs them."""
     for item in items:
-        if HERE in item.path.parents:
+        if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.benchmark)
             item.add_marker(pytest.mark.timeout(600))
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 from burner_redis import PubSub
-from docket import Docket
-from prefect.server.api import background_workers
+from prefect.server import api  # imports `background_workers` on first use; with Docket, two seconds
 
 from agent_tasks.local import prefect_program
 from agent_tasks.local.prefect_program import look_less_often
@@ -18,7 +17,7 @@ from agent_tasks.local.prefect_program import look_less_often
 @pytest.fixture
 def threads(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What is given to threads while the background worker looks less often; its pauses are short here."""
-    monkeypatch.setattr(background_workers, "Worker", background_workers.Worker)
+    monkeypatch.setattr(api.background_workers, "Worker", api.background_workers.Worker)
     monkeypatch.setattr(PubSub, "get_message", PubSub.get_message)
     look_less_often()
     monkeypatch.setattr(prefect_program, "LOOK_SECONDS", 0.01)
@@ -35,21 +34,23 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 def test_a_worker_that_is_another_one_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     class Another:
-        def __init__(self, docket: Docket, looks: int = 4) -> None:
+        def __init__(self, docket: Any, looks: int = 4) -> None:
             pass
 
-    message_at_hand = PubSub.get_message
+    worker, message_at_hand = api.background_workers.Worker, PubSub.get_message
     monkeypatch.setattr("docket.Worker", Another)
     with pytest.raises(AttributeError, match="has other intervals: docket, looks"):
         look_less_often()
     assert PubSub.get_message is message_at_hand
-    assert background_workers.Worker is not Another
+    assert api.background_workers.Worker is worker
 
 
 async def test_the_background_worker_looks_once_a_second_and_waits_in_no_thread(threads: list[Any]) -> None:
+    from docket import Docket
+
     second = timedelta(seconds=1)
     async with Docket(name="looks", url="memory://looks") as docket:
-        worker = background_workers.Worker(docket)
+        worker = api.background_workers.Worker(docket)
         assert (worker.minimum_check_interval, worker.scheduling_resolution) == (second, second)
         async with docket._pubsub() as pubsub:
             await pubsub.subscribe("told")
@@ -65,6 +66,8 @@ async def test_the_background_worker_looks_once_a_second_and_waits_in_no_thread(
 
 @pytest.mark.usefixtures("threads")
 async def test_a_task_that_runs_is_still_cancelled() -> None:
+    from docket import Docket
+
     begun, ended = asyncio.Event(), asyncio.Event()
 
     async def endless() -> None:
@@ -76,7 +79,7 @@ async def test_a_task_that_runs_is_still_cancelled() -> None:
 
     async with Docket(name="cancels", url="memory://cancels") as docket:
         docket.register(endless)
-        async with background_workers.Worker(docket) as worker:
+        async with api.background_workers.Worker(docket) as worker:
             running: asyncio.Task[Any] = asyncio.create_task(worker.run_forever())
             execution = await docket.add(endless)()
             async with asyncio.timeout(20):

@@ -21,7 +21,6 @@ from prefect.exceptions import Pause
 from prefect.flow_engine import run_flow_async
 from prefect.flow_runs import resume_flow_run
 from prefect.states import State
-from prefect_dask import DaskTaskRunner
 
 from agent_tasks import Agent, AgentsProject, approve, session
 from agent_tasks.errors import ConfigurationError, NotAwaitedError, WaitingForPersonError
@@ -174,6 +173,8 @@ async def test_fifty_documents_are_answered_and_reviewed(at: Any, tmp_path: Path
 
 
 def test_tasks_run_on_dask(at: Any) -> None:
+    from prefect_dask import DaskTaskRunner  # it takes half a second, and no other test needs it
+
     running = at(RULES)
     cluster = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
     read = example("other_processes").read_letters
