@@ -211,7 +211,8 @@ def _old_objects_left_alone() -> Iterator[None]:
     try:
         yield
     finally:
-        gc.set_threshold(*before)
+        if before != _COLLECTED_AFTER:  # else another batch of this process, which began earlier, does that
+            gc.set_threshold(*before)
         gc.unfreeze()
 
 

@@ -15,7 +15,7 @@ from reportlab.pdfgen.canvas import Canvas
 from agent_tasks.batch.circuit_breaker import BatchStoppedError
 from agent_tasks.batch.observer import Observer, observed_by
 from agent_tasks.batch.records import AllDocumentsFailedError, AnswerRow, BatchSummary, DocumentRow
-from agent_tasks.batch.run import PLAIN_STEPS, Steps, run_batch
+from agent_tasks.batch.run import PLAIN_STEPS, Steps, _old_objects_left_alone, run_batch
 from agent_tasks.batch.workers import Work
 from agent_tasks.documents.reading_pool import ReadingPool
 from agent_tasks.errors import ConfigurationError
@@ -131,6 +131,19 @@ async def test_old_objects_are_left_out_of_collections_as_long_as_a_batch_runs(b
     assert left_out[0] > 10_000
     assert gc.get_freeze_count() < 10_000
     assert collected_after[0] > before[0] == gc.get_threshold()[0]
+
+
+@pytest.mark.parametrize("ends_first", [0, 1])
+def test_two_batches_of_a_process_leave_the_collector_as_they_found_it(ends_first: int) -> None:
+    before = gc.get_threshold()
+    batches = [_old_objects_left_alone(), _old_objects_left_alone()]
+    for batch in batches:
+        batch.__enter__()
+    assert gc.get_threshold() != before
+    for batch in (batches[ends_first], batches[1 - ends_first]):
+        batch.__exit__(None, None, None)
+    assert gc.get_threshold() == before
+    assert gc.get_freeze_count() == 0
 
 
 async def test_only_what_changed_is_done_again(bench: MakeBench) -> None:
