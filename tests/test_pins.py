@@ -12,7 +12,7 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from agent_tasks.local.servers import BATCH_SETTINGS, prefect_server
+from agent_tasks.local.servers import BATCH_SETTINGS, IDLE_SETTINGS, prefect_server
 from agent_tasks.settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -88,7 +88,11 @@ def test_every_setting_of_our_server_is_one_that_prefect_knows_and_takes_whole(t
     assert unknown <= secret_or_empty
     assert {int(value) for value in BATCH_SETTINGS.values()} == {1, 100, 200}  # Prefect cuts fractions off
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in BATCH_SETTINGS.items():
+        for name, value in (BATCH_SETTINGS | IDLE_SETTINGS).items():
             patch.setenv(name, value)
-        services = PrefectSettings().server.services
+        taken = PrefectSettings().server
+    services = taken.services
+    loops = (services.late_runs, services.pause_expirations, services.foreman)
+    assert [one.loop_seconds for one in loops] == [10, 15, 30]
+    assert taken.events.proactive_granularity.total_seconds() == 10
     assert int(services.task_run_recorder.flush_interval) == services.task_run_recorder.flush_interval == 1

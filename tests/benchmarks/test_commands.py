@@ -16,6 +16,7 @@ from agent_tasks.local.supervisor import read_record
 from agent_tasks.settings import Settings
 from tests.benchmarks.batches import REPOSITORY, BatchFolder, rules
 from tests.benchmarks.figures import Figures, Goal
+from tests.support.memory import after_a_pause, in_use
 from tests.support.processor import descendants, seconds, share
 from tests.support.service import write_rules
 
@@ -60,6 +61,11 @@ def test_processor_of_the_prefect_server(tmp_path: Path, figures: Figures) -> No
         time.sleep(10)  # its first minute's work
         idle = share(record.pid, QUIET_SECONDS)
         figures.add("idle Prefect server, share of a core", idle, Goal(0.02))
+        with in_use(record.pid):
+            at_hand = share(record.pid, QUIET_SECONDS)
+        figures.add("  its memory kept in use", at_hand, Goal(0.02), against=idle, what="by itself")
+        first_use, again = after_a_pause(1.0), after_a_pause(0.0)
+        figures.add("  a page of memory after a second, us", first_use, against=again, what="at once")
         before = _taken(record.pid)
         model = write_rules(tmp_path, rules(0.0))
         path = folder.path

@@ -45,13 +45,14 @@ def test_a_worker_that_is_another_one_is_left_as_it_is(monkeypatch: pytest.Monke
     assert api.background_workers.Worker is worker
 
 
-async def test_the_background_worker_looks_once_a_second_and_waits_in_no_thread(threads: list[Any]) -> None:
+async def test_the_background_worker_looks_seldom_and_waits_in_no_thread(threads: list[Any]) -> None:
     from docket import Docket
 
-    second = timedelta(seconds=1)
+    pause = timedelta(seconds=2)
     async with Docket(name="looks", url="memory://looks") as docket:
         worker = api.background_workers.Worker(docket)
-        assert (worker.minimum_check_interval, worker.scheduling_resolution) == (second, second)
+        assert (worker.minimum_check_interval, worker.scheduling_resolution) == (pause, pause)
+        assert docket.heartbeat_interval == timedelta(seconds=10)
         async with docket._pubsub() as pubsub:
             await pubsub.subscribe("told")
             assert (await pubsub.get_message(timeout=0.1))["type"] == "subscribe"
