@@ -24,11 +24,9 @@ from agent_tasks.operations import (
 from agent_tasks.operations.approvals import readable
 from agent_tasks.tools import AskPerson, McpTool, ToolSet
 from agent_tasks.wire import RequiredMcpToolCall
-from agents_emulator.service import ServiceConfig
 from tests.conftest import ServiceFactory
 from tests.operations.conftest import LossyTransport, OpenWorkspace
 from tests.support.mcp_server import McpLedger, mcp_ledger
-from tests.support.waiting import eventually
 
 WRITE = {"name": "write", "arguments": {"line": "Oak"}}
 RULES = {
@@ -166,7 +164,7 @@ async def test_a_person_decides_two_restarts_later(
 async def test_a_turn_that_expired_meanwhile_takes_the_decision_when_its_agent_asks_again(
     service: ServiceFactory, open_workspace: OpenWorkspace, ledger: McpLedger
 ) -> None:
-    running = service(rules=RULES, config=ServiceConfig(action_ttl=2))
+    running = service(rules=RULES)
     tools = asking(ledger)
     async with open_workspace(running) as ws:
         agent = await clerk(ws, tools)
@@ -174,7 +172,8 @@ async def test_a_turn_that_expired_meanwhile_takes_the_decision_when_its_agent_a
             await run_turn(ws, turn(agent), tools=tools)
         [question] = await list_questions(ws)
         await decide(ws, question.key, approved=True, by="Ann")
-    await eventually(lambda: [run["status"] for run in running.runs()] == ["expired"])
+    await running.expire_turns()
+    assert [run["status"] for run in running.runs()] == ["expired"]
     async with open_workspace(running) as ws:
         result = await run_turn(ws, turn(agent), tools=tools)
         assert len(await list_questions(ws, states=())) == 1

@@ -31,7 +31,7 @@ from agent_tasks.tools import ToolContext, ToolSet, WhenUnknown, function_tool
 from agents_emulator.service import ServiceConfig
 from tests.conftest import ServiceFactory
 from tests.operations.conftest import OpenWorkspace
-from tests.support.service import RunningService
+from tests.support.service import RunningService, ThreadService
 from tests.support.waiting import eventually
 
 BOOK = {"name": "book", "arguments": {"name": "Oak"}}
@@ -51,9 +51,9 @@ def turn(agent: RemoteAgent, prompt: str = "Hello?", **more: Any) -> TurnSpec:
 
 
 class Booking:
-    """A function with an effect that must not happen twice."""
+    """A function with an effect that must not happen twice; the turn in `expires` expires while it works."""
 
-    def __init__(self, *, takes: float = 0.0, **settings: Any) -> None:
+    def __init__(self, *, takes: float = 0.0, expires: ThreadService | None = None, **settings: Any) -> None:
         self.keys: list[str] = []
 
         @function_tool(**settings)
@@ -61,15 +61,11 @@ class Booking:
             """Book something."""
             self.keys.append(context.idempotency_key)
             await asyncio.sleep(takes)
+            if expires is not None:
+                await expires.expire_turns()
             return f"{name} booked"
 
         self.tools = ToolSet([book])
-
-
-def expiring(service: ServiceFactory, rules: dict[str, Any] = BOOKING) -> RunningService:
-    """A service whose turns expire three seconds after their creation, also while they wait for outputs."""
-    running: RunningService = service(rules=rules, config=ServiceConfig(action_ttl=3))
-    return running
 
 
 # --- expiry ----------------------------------------------------------------------------------------------
@@ -78,8 +74,8 @@ def expiring(service: ServiceFactory, rules: dict[str, Any] = BOOKING) -> Runnin
 async def test_an_expired_turn_goes_on_with_the_results_that_were_saved(
     service: ServiceFactory, open_workspace: OpenWorkspace
 ) -> None:
-    running = expiring(service)
-    booking = Booking(takes=3.5)
+    running = service(rules=BOOKING)
+    booking = Booking(expires=running)
     async with open_workspace(running) as ws:
         result = await run_turn(ws, turn(await clerk(ws)), tools=booking.tools)
     assert result.text == "It says: Oak booked"
@@ -101,8 +97,8 @@ async def test_a_result_that_was_saved_serves_one_call(
         {"when": {"tool_results": False, "call": 1}, "reply": {"tool_calls": [BOOK]}},
         {"when": {"tool_results": False}, "reply": {"tool_calls": [BOOK, BOOK]}},
     ], "default": BOOKING["default"]}  # fmt: skip
-    running = expiring(service, twice)
-    booking = Booking(takes=3.5)
+    running = service(rules=twice)
+    booking = Booking(expires=running)
     async with open_workspace(running) as ws:
         # The second attempt asks for two: one was saved, the other is new.
         result = await run_turn(ws, turn(await clerk(ws)), tools=booking.tools)
@@ -113,13 +109,14 @@ async def test_a_result_that_was_saved_serves_one_call(
 async def test_a_call_that_was_cut_off_before_the_expiry_is_not_made_again(
     service: ServiceFactory, open_workspace: OpenWorkspace
 ) -> None:
-    running = expiring(service)
+    running = service(rules=BOOKING)
     booking = Booking(takes=30)
     async with open_workspace(running) as ws:
         task = asyncio.create_task(run_turn(ws, turn(await clerk(ws)), tools=booking.tools))
         await eventually(lambda: booking.keys)
         await forget(task, ws)
-    await expired(running)
+    await running.expire_turns()
+    assert [run["status"] for run in running.runs()] == ["expired"]
     async with open_workspace(running) as ws:
         result = await run_turn(ws, turn(await clerk(ws)), tools=booking.tools)
     assert "ToolOutcomeUnknownError" in result.text
@@ -129,13 +126,14 @@ async def test_a_call_that_was_cut_off_before_the_expiry_is_not_made_again(
 async def test_an_idempotent_call_that_was_cut_off_is_repeated_under_its_first_key(
     service: ServiceFactory, open_workspace: OpenWorkspace
 ) -> None:
-    running = expiring(service)
+    running = service(rules=BOOKING)
     booking = Booking(takes=30, idempotent=True)
     async with open_workspace(running) as ws:
         task = asyncio.create_task(run_turn(ws, turn(await clerk(ws)), tools=booking.tools))
         await eventually(lambda: booking.keys)
         await forget(task, ws)
-    await expired(running)
+    await running.expire_turns()
+    assert [run["status"] for run in running.runs()] == ["expired"]
     quick = Booking(idempotent=True)
     async with open_workspace(running) as ws:
         result = await run_turn(ws, turn(await clerk(ws)), tools=quick.tools)
@@ -153,11 +151,6 @@ async def test_a_turn_that_always_expires_is_given_up(
             await run_turn(ws, turn(await clerk(ws)))
     started = [row for row in running.requests() if row["operation"].startswith("runs.create")]
     assert len(started) == 3
-
-
-async def expired(running: RunningService) -> None:
-    """Wait until the service's one turn has expired without its outputs."""
-    await eventually(lambda: [run["status"] for run in running.runs()] == ["expired"])
 
 
 async def forget(task: asyncio.Task[Any], ws: Workspace) -> None:
@@ -189,8 +182,8 @@ async def test_the_usage_of_attempts_before_a_crash_is_kept(
             if name == "attempt.intended":
                 raise CrashError
 
-        running = expiring(service)
-        booking = Booking(takes=3.5)
+        running = service(rules=BOOKING)
+        booking = Booking(expires=running)
         async with open_workspace(running) as ws:
             spec = turn(await clerk(ws), prompt)
             if crashes:

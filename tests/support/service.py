@@ -18,9 +18,11 @@ The fixture `service` (tests/conftest.py) wraps both and stops what it started::
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -32,12 +34,15 @@ from typing import Any
 
 import httpx
 import yaml
+from starlette.applications import Starlette
 
 from agent_tasks.client.certificates import trusted_certificates
 from agents_emulator.app import create_app
+from agents_emulator.engine import lifecycle
 from agents_emulator.models import ChatModel, load_model
 from agents_emulator.server import EmulatorServer, listen
-from agents_emulator.service import ServiceConfig
+from agents_emulator.service import Service, ServiceConfig
+from agents_emulator.store import RUNS, Record
 from tests.support.answers import ANSWERS, CheckedAnswers
 from tests.support.checked_service import ANSWER_FILE
 
@@ -117,8 +122,20 @@ class RunningService:
 class ThreadService(RunningService):
     """A service in a thread of this process."""
 
+    app: Starlette
     server: EmulatorServer
+    loop: asyncio.AbstractEventLoop
     thread: threading.Thread
+
+    async def expire_turns(self) -> None:
+        """Have each run that is active expire now, as it does when its time is over."""
+        service: Service = self.app.state.service
+
+        async def expire() -> None:
+            for run in await service.store.read(_active_runs):
+                await service.engine.end(run, "expired")
+
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(expire(), self.loop))
 
     def stop(self) -> None:
         self.server.should_exit = True
@@ -158,13 +175,14 @@ def start_in_thread(
     loaded = load_model(model) if isinstance(model, str) else model
     data_dir.mkdir(parents=True, exist_ok=True)
     listener = listen("127.0.0.1", 0)
-    server = EmulatorServer(create_app(data_dir, loaded, config), listener, model_name=loaded.name)
-    server.config.app = CheckedAnswers(server.config.app)
+    app = create_app(data_dir, loaded, config)
+    server = EmulatorServer(app, listener, model_name=loaded.name)
+    server.config.app = CheckedAnswers(app)
+    loop = asyncio.new_event_loop()
 
     def serve() -> None:
-        import asyncio
-
-        asyncio.run(server.serve([listener]))
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(server.serve([listener]))
 
     thread = threading.Thread(target=serve, name="agents-emulator", daemon=True)
     thread.start()
@@ -173,7 +191,11 @@ def start_in_thread(
         assert thread.is_alive(), "the service failed to start"
         assert time.monotonic() < deadline, "the service did not start in time"
         time.sleep(0.005)
-    return ThreadService(server.endpoint, data_dir, server, thread)
+    return ThreadService(server.endpoint, data_dir, app, server, loop, thread)
+
+
+def _active_runs(db: sqlite3.Connection) -> list[Record]:
+    return [run for status in lifecycle.ACTIVE for run in RUNS.select(db, None, {"status": status})]
 
 
 def start_process(data_dir: Path, model: str, options: Sequence[str] = ()) -> ProcessService:
