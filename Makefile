@@ -44,8 +44,9 @@ CLIENT_openai-2 := openai==2.54.0
 CLIENT_agent-framework := agent-framework-foundry==1.15.0
 CLIENT_agentserver := azure-ai-agentserver-responses==2.3.0
 FUNCTIONS_READY := $(VENV)/.ready-functions
-# Many tests wait for servers: twice as many processes as there are processors keep those busy.
-TEST_PROCESSES := $(shell python3 -c 'import os; print(os.cpu_count() * 2)')
+# Many tests wait, for servers or for time to pass: five processes keep two processors busy. Four left a fifth of
+# them unused, and each one more collects all tests anew, which takes ten seconds.
+TEST_PROCESSES := $(shell python3 -c 'import os; print(os.cpu_count() * 5 // 2)')
 # Files of tests are in memory where there is room for them: a journal waits for the disk at each commit.
 TEST_FILES := $(shell python3 -c 'import os, shutil, tempfile; \
 	memory = "/dev/shm"; \

@@ -43,6 +43,13 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End a process of `-n` without three looks for garbage: two seconds, of which nobody is told."""
+    if hasattr(config, "workerinput"):
+        gc.freeze()
+
+
 # Tests make thousands of clients, nearly all for addresses without TLS; each would read all certificates.
 httpx._transports.default.create_ssl_context = functools.cache(httpx.create_ssl_context)  # type: ignore[attr-defined]
 # They ask the same few addresses, which httpx takes apart anew for each request.
