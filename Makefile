@@ -44,6 +44,9 @@ CLIENT_openai-2 := openai==2.54.0
 CLIENT_agent-framework := agent-framework-foundry==1.15.0
 CLIENT_agentserver := azure-ai-agentserver-responses==2.3.0
 FUNCTIONS_READY := $(VENV)/.ready-functions
+# Azurite, of which npm fetches 200 MB: while setting up, not within the deadline of the first test that needs it.
+AZURITE_PINS := agent_tasks/local/azurite/package-lock.json
+INSTALL_AZURITE := import pathlib; from agent_tasks.local.azurite.installation import install; install(pathlib.Path(".agent-tasks"))
 # Many tests wait, for servers or for time to pass: five processes keep two processors busy. Four left a fifth of
 # them unused, and each one more collects all tests anew, which takes ten seconds.
 TEST_PROCESSES := $(shell python3 -c 'import os; print(os.cpu_count() * 5 // 2)')
@@ -174,11 +177,13 @@ $(CLIENTS_READY): $(VENV)/.ready-client-%: $(PINS)/client-%.txt | $(DEV_READY)
 	@$(call install,--target $(CLIENTS_FOLDER)/$* -r $<)
 	@touch $@
 
-$(FUNCTIONS_READY): $(RUN_READY) $(FUNCTIONS_PINS) $(PINS)/worker-library.txt
+$(FUNCTIONS_READY): $(RUN_READY) $(FUNCTIONS_PINS) $(PINS)/worker-library.txt $(AZURITE_PINS)
 	@echo "Setting up the Function App's host ..."
 	@$(call install,-r $(FUNCTIONS_PINS))
 	@$(PIP) --ignore-requires-python -r $(PINS)/worker-library.txt || \
 		echo "Microsoft's worker library could not be installed; functions run by azure.functions alone."
+	@$(BIN)/python -c '$(INSTALL_AZURITE)' 2>/dev/null || \
+		echo "Azurite could not be installed by npm; what needs it tries again, and says why."
 	@touch $@
 
 # A machine that does not reach npm goes on without it: the test that needs it says so, and in CI it fails.

@@ -96,7 +96,6 @@ class Azurite(EmbeddedServer[StorageAddresses]):
 
     @override
     def launch(self) -> Self:
-        prepare_state_folder(self._state_dir)
         install(self._state_dir)
         if not self.folder.exists():  # a folder of the person's own stays as it is
             prepare_state_folder(self.folder)

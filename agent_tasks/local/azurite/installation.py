@@ -22,6 +22,7 @@ from agent_tasks.errors import ConfigurationError, EmbeddedServiceError
 from agent_tasks.file_locks import try_lock
 from agent_tasks.local.child_environment import for_npm
 from agent_tasks.local.embedded_server import end_of_log
+from agent_tasks.local.state_folder import prepare_state_folder
 
 __all__ = ["AZURITE_VERSION", "install", "program"]
 
@@ -45,14 +46,15 @@ def program(state_dir: Path) -> list[str]:
 
 
 def install(state_dir: Path) -> None:
-    """Installs Azurite into the state folder, if it is not there.
+    """Installs Azurite into the state folder, if it is not there; the folder is made where it is missing.
 
     That takes about 15 seconds and 200 MB; afterwards this takes a millisecond.
 
     Raises:
-        ConfigurationError: the wheel with Node is not there.
+        ConfigurationError: the wheel with Node is not there, or the folder cannot be made.
         EmbeddedServiceError: npm failed, or another process has been installing for ten minutes.
     """
+    prepare_state_folder(state_dir)
     folder = _folder(state_dir)
     if not folder.exists():
         npm = [str(path) for path in _node()]
