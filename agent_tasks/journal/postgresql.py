@@ -8,7 +8,6 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
-from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
 from agent_tasks.journal import database as settings
@@ -58,7 +57,8 @@ class PostgresqlDatabase(Database):
     def __init__(self, url: URL) -> None:
         super().__init__(url.set(drivername="postgresql+asyncpg"))
         self.statements = PostgresqlStatements(self.address)
-        self._engine = create_async_engine(
+        # Not `create_async_engine`, which makes this one and needs SQLAlchemy's mapper of objects imported.
+        self._engine = sa.create_engine(
             self.url,
             poolclass=sa.pool.NullPool,  # `Connections` keeps them
             # What is one statement commits by itself: no round trips to begin and to commit.
@@ -71,7 +71,7 @@ class PostgresqlDatabase(Database):
                 **_prepared(self.url),
             },
         )
-        self._connections = Connections(self._engine.sync_engine, _CONNECTIONS)
+        self._connections = Connections(self._engine, _CONNECTIONS)
         self._writers = asyncio.Semaphore(_WRITERS)
         self._was_open = False
 
@@ -163,7 +163,7 @@ class PostgresqlDatabase(Database):
     async def close(self) -> None:
         """See `Database.close`."""
         await self._connections.close()
-        await self._engine.dispose()
+        self._engine.dispose()
 
 
 def _require_statistics(connection: sa.Connection) -> None:

@@ -236,7 +236,7 @@ async def test_a_state_change_is_one_statement(postgresql_address: str) -> None:
         def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
             sent.append(statement)
 
-        sa.event.listen(journal._database._engine.sync_engine, "before_cursor_execute", note)
+        sa.event.listen(journal._database._engine, "before_cursor_execute", note)
         made = NewResource("conversation", "thread_1", "o", "n", 60)
         lease = NewLease("lease", LeaseKind.DOCUMENT, "b", "a.txt")
         for change in (
