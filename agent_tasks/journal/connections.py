@@ -7,17 +7,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.util import greenlet_spawn
 
 from agent_tasks.journal.database import BUSY_TIMEOUT
-from agent_tasks.journal.plain import driven
+from agent_tasks.journal.plain import Single, driven
 
 __all__ = ["Connections"]
 
 T = TypeVar("T")
+
+
+class Kept(NamedTuple):
+    """A connection, as SQLAlchemy has it and the driver's own."""
+
+    connection: sa.Connection
+    driver: Any
 
 
 class Connections:
@@ -30,7 +37,7 @@ class Connections:
 
     def __init__(self, engine: sa.Engine, limit: int) -> None:
         self._engine = engine
-        self._idle: list[sa.Connection] = []
+        self._idle: list[Kept] = []
         self._places = asyncio.Semaphore(limit)
 
     async def acquire(self) -> None:
@@ -45,64 +52,80 @@ class Connections:
         """Let somebody else take one."""
         self._places.release()
 
-    def take(self) -> sa.Connection:
-        """Take a connection, in SQLAlchemy's blocking half; none that the server has closed meanwhile."""
+    def idle(self) -> Kept | None:
+        """Take one that is not used, if there is one; none that the server has closed meanwhile."""
         while self._idle:
-            connection = self._idle.pop()
-            if not _driver(connection).is_closed():
-                return connection
-            _throw_away(connection)
-        return self._engine.connect()
+            kept = self._idle.pop()
+            if not kept.driver.is_closed():
+                return kept
+            _throw_away(kept)
+        return None
 
-    def use(self, connection: sa.Connection, work: Callable[[sa.Connection], T], *, alone: bool) -> T:
+    def take(self) -> Kept:
+        """Take one, in SQLAlchemy's blocking half."""
+        kept = self.idle()
+        if kept is None:
+            connection = self._engine.connect()
+            kept = Kept(connection, connection.connection.driver_connection)
+        return kept
+
+    def use(self, kept: Kept, work: Callable[[sa.Connection], T], *, alone: bool) -> T:
         """Do work on a connection that was taken, and keep the connection, if it can be used again.
 
         Args:
-            connection: the connection.
+            kept: the connection.
             work: what to do.
             alone: it is one statement, which commits by itself.
         """
-        driver = _driver(connection)
         try:
-            result = work(connection) if alone else _in_transaction(connection, driver, work)
+            result = work(kept.connection) if alone else _in_transaction(kept, work)
         except BaseException as error:
-            # What was left in the middle of a statement is nobody else's connection.
-            is_left = not isinstance(error, Exception)
-            if is_left or driver.is_closed() or driver.is_in_transaction():
-                _throw_away(connection)
-            else:
-                self._keep(connection)
+            self._give_back_after(error, kept)
             raise
-        self._keep(connection)
+        self._keep(kept)
         return result
 
-    def _keep(self, connection: sa.Connection) -> None:
-        if connection.in_transaction():  # as SQLAlchemy has it; the driver's own is over
-            connection.rollback()
-        self._idle.append(connection)
+    async def use_alone(self, kept: Kept, work: Single[T]) -> T:
+        """The same with work that the driver does by itself, outside of that half."""
+        try:
+            result = await work.by(kept.driver, self._engine.dialect)
+        except BaseException as error:
+            await greenlet_spawn(self._give_back_after, error, kept)  # closing takes that half
+            raise
+        self._idle.append(kept)
+        return result
+
+    def _give_back_after(self, error: BaseException, kept: Kept) -> None:
+        """What was left in the middle of a statement is nobody else's connection."""
+        is_left = not isinstance(error, Exception)
+        if is_left or kept.driver.is_closed() or kept.driver.is_in_transaction():
+            _throw_away(kept)
+        else:
+            self._keep(kept)
+
+    def _keep(self, kept: Kept) -> None:
+        if kept.connection.in_transaction():  # as SQLAlchemy has it; the driver's own is over
+            kept.connection.rollback()
+        self._idle.append(kept)
 
     async def close(self) -> None:
         """Close those that are not used."""
         idle, self._idle = self._idle, []
-        for connection in idle:
-            await greenlet_spawn(connection.close)
+        for kept in idle:
+            await greenlet_spawn(kept.connection.close)
 
 
-def _driver(connection: sa.Connection) -> Any:
-    """The driver's own connection."""
-    return connection.connection.driver_connection
+def _throw_away(kept: Kept) -> None:
+    kept.connection.invalidate()
+    kept.connection.close()
 
 
-def _throw_away(connection: sa.Connection) -> None:
-    connection.invalidate()
-    connection.close()
-
-
-def _in_transaction(connection: sa.Connection, driver: Any, work: Callable[[sa.Connection], T]) -> T:
+def _in_transaction(kept: Kept, work: Callable[[sa.Connection], T]) -> T:
     """Do work in a transaction of the driver's own; what SQLAlchemy does on the connection is part of it."""
+    driver = kept.driver
     driven(driver, "BEGIN", driver.execute("BEGIN"))
     try:
-        result = work(connection)
+        result = work(kept.connection)
     except Exception:
         if not driver.is_closed():
             driven(driver, "ROLLBACK", driver.execute("ROLLBACK"))

@@ -68,9 +68,7 @@ class Operations:
             "intended_at": now, "updated_at": now, **as_written(),
         }  # fmt: skip
         while True:
-            found = await self._database.write(
-                lambda connection: self._statements.insert_or_read(connection, values), alone=True
-            )
+            found = await self._database.write(self._statements.insert_or_read(values), alone=True)
             if found is None:
                 continue  # another worker inserts it in this very moment: there is something to read then
             is_new, operation = found
@@ -152,13 +150,8 @@ class Operations:
         """
         values = self._values({"state": OperationState.ATTACHED, "remote": remote})
         made = _made(scope, key, new_resources, self._worker.clock())
-        attached = await self._database.write(
-            lambda connection: self._statements.change_held(
-                connection, scope, key, self._worker.name, values, made
-            ),
-            alone=True,
-        )
-        if not attached:
+        change = self._statements.change_held(scope, key, self._worker.name, values, made)
+        if not await self._database.write(change, alone=True):
             raise _lost(key)
 
     async def next_attempt(
@@ -216,15 +209,16 @@ class Operations:
             changes["remote"] = remote
         values = self._values(changes)
         made = _made(scope, key, new_resources, self._worker.clock())
+        change = self._statements.change_held(scope, key, self._worker.name, values, made)
 
-        def work(connection: sa.Connection) -> bool:
-            done = self._statements.change_held(connection, scope, key, self._worker.name, values, made)
+        def with_more(connection: sa.Connection) -> bool:
+            done = change(connection)
             if done and also is not None:
                 also(connection)
             return done
 
-        finished = await self._database.write(work, alone=also is None)
-        if not finished:
+        is_alone = also is None
+        if not await self._database.write(change if is_alone else with_more, alone=is_alone):
             await self._database.write(
                 lambda connection: self._require_committed(connection, scope, key, changes)
             )
@@ -306,7 +300,7 @@ class Operations:
             LeaseLostError: it is not that.
         """
         values = self._values(changes)
-        if not self._statements.change_held(connection, scope, key, self._worker.name, values):
+        if not self._statements.change_held(scope, key, self._worker.name, values)(connection):
             self._require_committed(connection, scope, key, changes)
 
     def _require_committed(

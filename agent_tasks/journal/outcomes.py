@@ -47,7 +47,10 @@ class Outcomes:
         }  # fmt: skip
 
         if before is None and held is not None:
-            return await self._database.write(lambda at: self._put_held(at, table, values, held), alone=True)
+            put = self._database.statements.put_held(table, values, held, self._worker.name)
+            if not await self._database.write(put, alone=True):
+                raise taken_over(held)
+            return True
 
         def work(connection: sa.Connection) -> bool:
             if held is not None:
@@ -59,14 +62,6 @@ class Outcomes:
             return True
 
         return await self._database.write(work, alone=held is None and before is None)
-
-    def _put_held(
-        self, connection: sa.Connection, table: sa.Table, values: dict[str, Any], held: str
-    ) -> bool:
-        worker = self._worker.name
-        if not self._database.statements.put_held(connection, table, values, held, worker):
-            raise taken_over(held)
-        return True
 
     def _time_of(self, connection: sa.Connection, table: sa.Table, values: dict[str, Any]) -> float | None:
         """When the outcome was committed that is there; it stays until the transaction ends."""

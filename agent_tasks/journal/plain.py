@@ -10,7 +10,7 @@ import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.util import await_only
@@ -18,7 +18,7 @@ from sqlalchemy.util import await_only
 from agent_tasks.journal.bodies import Row
 from agent_tasks.journal.failures import is_of_the_database
 
-__all__ = ["Outcome", "Plain", "PostgresqlPlain", "SqlitePlain", "driven"]
+__all__ = ["Outcome", "Plain", "PostgresqlPlain", "Single", "SqlitePlain", "driven"]
 
 T = TypeVar("T")
 
@@ -119,13 +119,43 @@ class PostgresqlPlain(Plain):
 
     def execute(self, connection: sa.Connection, given: Mapping[str, Any]) -> Outcome:
         """See `Plain`."""
-        values = self._written(given)
         driver: Any = connection.connection.driver_connection
+        return driven(driver, self.text, self._sent(driver, self._written(given)))
+
+    async def execute_by(self, driver: Any, given: Mapping[str, Any]) -> Outcome:
+        """Do the same on a connection of the driver's alone; outside a transaction it commits by itself."""
+        values = self._written(given)
+        try:
+            return await self._sent(driver, values)
+        except Exception as error:
+            raise _of_sqlalchemy(driver, self.text, error) from error
+
+    async def _sent(self, driver: Any, values: list[Any]) -> Outcome:
         if self._columns:
-            found = driven(driver, self.text, driver.fetch(self.text, *values))
+            found = await driver.fetch(self.text, *values)
             return Outcome(len(found), [self._read(row) for row in found])
-        told = driven(driver, self.text, driver.execute(self.text, *values))  # such as `UPDATE 1`
+        told = await driver.execute(self.text, *values)  # such as `UPDATE 1`
         return Outcome(int(told.rpartition(" ")[2]))
+
+
+@dataclass(frozen=True, slots=True)
+class Single(Generic[T]):
+    """Work that is one statement on a server: its driver needs no switch to SQLAlchemy's blocking half."""
+
+    plain: Callable[[sa.Dialect], PostgresqlPlain]
+    """The statement in a dialect's words."""
+    given: Mapping[str, Any]
+    """Values for all that it leaves open."""
+    read: Callable[[Sequence[Row]], T]
+    """What its rows mean."""
+
+    def __call__(self, connection: sa.Connection) -> T:
+        """Do it in a connection's transaction, as a part of other work."""
+        return self.read(self.plain(connection.dialect).execute(connection, self.given).rows)
+
+    async def by(self, driver: Any, dialect: sa.Dialect) -> T:
+        """Do it on a connection of the driver's, where it commits by itself. Raises as `Plain.execute`."""
+        return self.read((await self.plain(dialect).execute_by(driver, self.given)).rows)
 
 
 def driven(driver: Any, text: str, doing: Awaitable[T]) -> T:
@@ -142,8 +172,13 @@ def driven(driver: Any, text: str, doing: Awaitable[T]) -> T:
     try:
         return await_only(doing)
     except Exception as error:
-        if not is_of_the_database(error):
-            raise
-        is_integrity = str(getattr(error, "sqlstate", None)).startswith("23")
-        kind = sa.exc.IntegrityError if is_integrity else sa.exc.OperationalError
-        raise kind(text, None, error, True, connection_invalidated=driver.is_closed()) from error
+        raise _of_sqlalchemy(driver, text, error) from error
+
+
+def _of_sqlalchemy(driver: Any, text: str, error: Exception) -> Exception:
+    """The driver's error as SQLAlchemy has it; one that is not the database's is raised as it is."""
+    if not is_of_the_database(error):
+        raise error
+    is_integrity = str(getattr(error, "sqlstate", None)).startswith("23")
+    kind = sa.exc.IntegrityError if is_integrity else sa.exc.OperationalError
+    return kind(text, None, error, True, connection_invalidated=driver.is_closed())

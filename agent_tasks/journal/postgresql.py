@@ -21,6 +21,7 @@ from agent_tasks.journal.failures import (
     translated,
 )
 from agent_tasks.journal.opening import create_or_migrate
+from agent_tasks.journal.plain import Single
 from agent_tasks.journal.statements import PostgresqlStatements
 from agent_tasks.logs import get_logger
 
@@ -127,6 +128,8 @@ class PostgresqlDatabase(Database):
         with translated(self.address):
             await self._connections.acquire()
             try:
+                if isinstance(work, Single) and alone and (kept := self._connections.idle()) is not None:
+                    return await self._connections.use_alone(kept, work)
                 return await self._done(work, alone=alone, patient=patient)
             finally:
                 self._connections.release()
@@ -134,16 +137,16 @@ class PostgresqlDatabase(Database):
     async def _done(self, work: Callable[[sa.Connection], T], *, alone: bool, patient: bool) -> T:
         """Do work on a connection; a server that restarts is waited for, and one that may be starting.
 
-        All of it is one switch to SQLAlchemy's blocking half: each of them costs as much as a statement.
+        All of it is one switch to SQLAlchemy's blocking half.
         """
         loop = asyncio.get_running_loop()
         began, warned, is_connected = loop.time(), False, False
 
         def carried_out() -> T:
             nonlocal is_connected
-            connection = self._connections.take()
+            kept = self._connections.take()
             is_connected = True
-            return self._connections.use(connection, work, alone=alone)
+            return self._connections.use(kept, work, alone=alone)
 
         while True:
             try:

@@ -6,17 +6,22 @@ Statements are made once and kept: making one costs more than SQLite takes to ca
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
-from typing import Any
+from functools import cache, partial
+from typing import Any, TypeAlias, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from agent_tasks.errors import LeaseLostError
-from agent_tasks.journal.plain import Outcome, Plain, PostgresqlPlain, SqlitePlain
+from agent_tasks.journal.bodies import Row
+from agent_tasks.journal.plain import Outcome, Plain, PostgresqlPlain, Single, SqlitePlain
 from agent_tasks.journal.records import UNSETTLED, Operation, ToolCallState
 from agent_tasks.journal.rows import operation_of
 from agent_tasks.journal.schema import leases, operations, resources, tool_calls
+
+T = TypeVar("T")
+Work: TypeAlias = Callable[[sa.Connection], T]
+"""What is done on a connection, in its transaction."""
 
 _HERE = (operations.c.scope == sa.bindparam("its_scope"), operations.c.key == sa.bindparam("its_key"))
 # Not `in_`, whose list is put into the statement's text anew each time.
@@ -97,20 +102,22 @@ class Statements:
         """Insert a row, or put it in place of the one with its key."""
         self.carry_out(connection, self._put(table), values)
 
-    def put_held(
-        self, connection: sa.Connection, table: sa.Table, values: Mapping[str, Any], lease: str, worker: str
-    ) -> bool:
+    def put_held(self, table: sa.Table, values: Mapping[str, Any], lease: str, worker: str) -> Work[bool]:
         """Do the same if a lease of the row's scope is this worker's; one statement on a server.
 
         Returns:
-            False, and nothing is changed, if it is not.
+            What does it. It gives False, and nothing is changed, if it is not.
         """
         given = {"its_scope": values["scope"], "its_key": lease}
-        rows = self.carry_out(connection, LOCKED_LEASE, given).rows
-        if not rows or rows[0]["worker"] != worker:
-            return False
-        self.put(connection, table, values)
-        return True
+
+        def work(connection: sa.Connection) -> bool:
+            rows = self.carry_out(connection, LOCKED_LEASE, given).rows
+            if not rows or rows[0]["worker"] != worker:
+                return False
+            self.put(connection, table, values)
+            return True
+
+        return work
 
     def _putting(self, table: sa.Table) -> Any:
         insert = self.insert(table)
@@ -150,19 +157,22 @@ class Statements:
                 "It was silent for longer than its lease."
             )
 
-    def insert_or_read(
-        self, connection: sa.Connection, values: Mapping[str, Any]
-    ) -> tuple[bool, Operation] | None:
+    def insert_or_read(self, values: Mapping[str, Any]) -> Work[tuple[bool, Operation] | None]:
         """Insert an operation unless there is one; one statement on a server.
 
         Returns:
-            Whether it was inserted, and the row; None if another worker inserts it in this very moment.
+            What does it. It gives whether it was inserted, and the row; None if another worker inserts it in
+            this very moment.
         """
-        # Most are new: then one statement is enough here too.
-        if self.insert_new(connection, operations, values):
-            return True, operation_of(dict(values), self._address)
-        found = self.operation(connection, values["scope"], values["key"])
-        return (False, found) if found is not None else None
+
+        def work(connection: sa.Connection) -> tuple[bool, Operation] | None:
+            # Most are new: then one statement is enough here too.
+            if self.insert_new(connection, operations, values):
+                return True, operation_of(dict(values), self._address)
+            found = self.operation(connection, values["scope"], values["key"])
+            return (False, found) if found is not None else None
+
+        return work
 
     def interrupt_calls(self, connection: sa.Connection, scope: str, key: str, now: float) -> None:
         """Commit, of a turn that has ended, that its open calls will never be asked about again."""
@@ -175,29 +185,32 @@ class Statements:
 
     def change_held(
         self,
-        connection: sa.Connection,
         scope: str,
         key: str,
         worker: str,
         values: Mapping[str, Any],
         made: Sequence[Mapping[str, Any]] = (),
-    ) -> bool:
+    ) -> Work[bool]:
         """Change an operation that has not ended and is this worker's; one statement on a server.
 
         What it has made is put into the ledger.
 
         Returns:
-            False, and nothing is changed, if it is not this worker's.
+            What does it. It gives False, and nothing is changed, if it is not this worker's.
         """
         given = {
             "its_scope": scope, "its_key": key, "its_worker": worker,
             **{f"new_{name}": one for name, one in values.items()},
         }  # fmt: skip
-        if not self.carry_out(connection, _change_held(tuple(values)), given).rowcount:
-            return False
-        for one in made:
-            self.insert_new(connection, resources, one)
-        return True
+
+        def work(connection: sa.Connection) -> bool:
+            if not self.carry_out(connection, _change_held(tuple(values)), given).rowcount:
+                return False
+            for one in made:
+                self.insert_new(connection, resources, one)
+            return True
+
+        return work
 
 
 @cache
@@ -264,44 +277,50 @@ class PostgresqlStatements(Statements):
     plain = PostgresqlPlain
     insert = staticmethod(postgresql.insert)
 
+    def __init__(self, address: str) -> None:
+        super().__init__(address)
+        self._plain_of_single = cache(PostgresqlPlain)
+
     @staticmethod
     def one_of(column: sa.Column[str], name: str) -> sa.ColumnElement[bool]:
         """See `Statements`."""
         return column == sa.any_(sa.bindparam(name, type_=postgresql.ARRAY(sa.Text)))
 
-    def put_held(
-        self, connection: sa.Connection, table: sa.Table, values: Mapping[str, Any], lease: str, worker: str
-    ) -> bool:
+    def put_held(self, table: sa.Table, values: Mapping[str, Any], lease: str, worker: str) -> Work[bool]:
         """See `Statements`."""
         given = {
             "its_scope": values["scope"], "its_key": lease, "its_worker": worker,
             **{f"new_{name}": one for name, one in values.items()},
         }  # fmt: skip
-        return bool(self.carry_out(connection, _put_held(table, tuple(values)), given).rows)
+        return self._single(_put_held(table, tuple(values)), given, bool)
 
-    def insert_or_read(
-        self, connection: sa.Connection, values: Mapping[str, Any]
-    ) -> tuple[bool, Operation] | None:
+    def insert_or_read(self, values: Mapping[str, Any]) -> Work[tuple[bool, Operation] | None]:
         """See `Statements`."""
         given = {"its_scope": values["scope"], "its_key": values["key"]}
         given |= {f"new_{name}": one for name, one in values.items()}
-        rows = self.carry_out(connection, _insert_or_read(tuple(values)), given).rows
-        return (rows[0]["is_new"], operation_of(rows[0], self._address)) if rows else None
+
+        def read(rows: Sequence[Row]) -> tuple[bool, Operation] | None:
+            return (rows[0]["is_new"], operation_of(rows[0], self._address)) if rows else None
+
+        return self._single(_insert_or_read(tuple(values)), given, read)
 
     def change_held(
         self,
-        connection: sa.Connection,
         scope: str,
         key: str,
         worker: str,
         values: Mapping[str, Any],
         made: Sequence[Mapping[str, Any]] = (),
-    ) -> bool:
+    ) -> Work[bool]:
         """See `Statements`."""
         given = {
             "its_scope": scope, "its_key": key, "its_worker": worker,
             **{f"new_{name}": one for name, one in values.items()},
             **_named(made),
         }  # fmt: skip
-        statement = _change_held_and_own(tuple(values), len(made))
-        return bool(self.carry_out(connection, statement, given).rows)
+        return self._single(_change_held_and_own(tuple(values), len(made)), given, bool)
+
+    def _single(
+        self, statement: Any, given: Mapping[str, Any], read: Callable[[Sequence[Row]], T]
+    ) -> Single[T]:
+        return Single(partial(self._plain_of_single, statement, ()), given, read)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.util import await_only
 
-from agent_tasks.errors import JournalUnreadableError, LeaseLostError
+from agent_tasks.errors import JournalError, JournalUnreadableError, LeaseLostError
 from agent_tasks.journal import (
     Claim,
     DocumentRecord,
@@ -228,8 +228,7 @@ async def test_a_state_change_is_one_statement(postgresql_address: str) -> None:
         assert isinstance(journal._database, PostgresqlDatabase)
         sent: list[str] = []
 
-        [connection] = journal._database._connections._idle
-        driver = connection.connection.driver_connection
+        [(_, driver)] = journal._database._connections._idle
         assert isinstance(driver, asyncpg.Connection)
         driver.add_query_logger(lambda record: sent.append(record.query))
 
@@ -379,6 +378,41 @@ async def test_work_that_is_given_up_leaves_nothing_behind(postgresql_address: s
     assert (attached.attempt, attached.remote) == (1, {"turn_id": "run_1"})
 
 
+async def test_a_statement_that_is_given_up_is_not_carried_out_later(postgresql_address: str) -> None:
+    """Its connection is not given to anybody else either."""
+    async with Journal(postgresql_address) as journal:
+        await journal.operations.claim(SCOPE, "k", "turn", {})
+        connections = journal._database._connections  # type: ignore[attr-defined]
+        [kept] = connections._idle
+        engine = create_async_engine(postgresql_address)
+        async with engine.begin() as other:
+            await other.execute(operations.update().values(attempt=7))
+            waiting = asyncio.create_task(journal.operations.attach(SCOPE, "k", {"turn_id": "run_1"}))
+            await asyncio.sleep(0.3)  # until the server has it, which nothing here tells
+            assert not connections._idle
+            assert not waiting.done()
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+        await engine.dispose()
+        assert kept not in connections._idle
+        assert kept.driver.is_closed()
+        found = await journal.operations.get(SCOPE, "k")
+        assert found is not None
+        assert (found.attempt, found.remote) == (7, {})
+        await journal.operations.attach(SCOPE, "k", {"turn_id": "run_2"})
+
+
+async def test_a_statement_that_the_server_refuses_leaves_its_connection(postgresql_address: str) -> None:
+    async with Journal(postgresql_address) as journal:
+        connections = journal._database._connections  # type: ignore[attr-defined]
+        [kept] = connections._idle
+        with pytest.raises(JournalError, match="null value in column"):
+            await journal.operations.claim(SCOPE, "k", None, {})  # type: ignore[arg-type]
+        assert connections._idle == [kept]
+        assert (await journal.operations.claim(SCOPE, "k", "turn", {})).claim is Claim.FRESH
+
+
 async def test_a_server_that_knows_nothing_of_the_documents_is_made_to_look(postgresql_address: str) -> None:
     """It would compare each document of a batch with each name that is asked for."""
     names = [f"{number:03}.txt" for number in range(200)]
@@ -398,7 +432,10 @@ async def test_a_server_that_knows_nothing_of_the_documents_is_made_to_look(post
     assert await is_known()
 
 
-async def test_a_connection_that_the_server_has_closed_is_not_used_again(postgresql_address: str) -> None:
+@pytest.mark.parametrize("alone", [False, True])
+async def test_a_connection_that_the_server_has_closed_is_not_used_again(
+    postgresql_address: str, monkeypatch: pytest.MonkeyPatch, alone: bool
+) -> None:
     async with Journal(postgresql_address) as journal:
         database = journal._database
         await journal.operations.claim(SCOPE, "k", "turn", {})
@@ -409,6 +446,10 @@ async def test_a_connection_that_the_server_has_closed_is_not_used_again(postgre
             assert (await connection.execute(query)).scalars().all() == [True]
         await other.dispose()
         await asyncio.sleep(0.1)  # until the end of the connection is told
+        if alone:  # a statement of its own; done again only where it was lost
+            monkeypatch.setattr(database_module, "_RECONNECT_PAUSE", 60.0)
+            await asyncio.wait_for(journal.operations.attach(SCOPE, "k", {"turn_id": "run_1"}), 30)
+            return
         times = 0
 
         def work(connection: sa.Connection) -> None:
