@@ -15,7 +15,7 @@ from agent_tasks.settings import Settings
 from tests.conftest import ServiceFactory
 from tests.durability.batch_worker import QUESTIONS, TURNS_A_DOCUMENT, Fleet, lay_out, rules
 from tests.journal.conftest import postgresql, postgresql_address
-from tests.support.processor import share
+from tests.support.processor import shares
 from tests.support.service import HELLO, write_rules
 
 __all__ = ["postgresql", "postgresql_address"]
@@ -28,7 +28,7 @@ def test_the_idle_local_service_and_its_guardian_take_no_processor(tmp_path: Pat
     settings = Settings(state_dir=tmp_path / "state", local_model=write_rules(tmp_path, HELLO))
     server = local_service(settings)
     with server:
-        taken = share(_pid(server)) + share(_guardian(server), 2.0)
+        taken = sum(shares(_pid(server), _guardian(server)))
     print(f"local service: {taken:.3f}")
     assert taken < IDLE_SHARE
 
@@ -48,14 +48,14 @@ def test_workers_that_wait_for_a_leader_and_for_its_answer_take_no_processor(
         begun = TURNS_A_DOCUMENT * 2 + QUESTIONS
         _until(lambda: len(running.generations()) == begun)
         time.sleep(6)  # the pauses between two looks grow to 5 seconds
-        shares = [share(worker.process.pid or 0) for worker in fleet._workers.values()]
+        taken = shares(*(worker.process.pid or 0 for worker in fleet._workers.values()))
     finally:
         for worker in fleet._workers.values():
             worker.process.kill()
             worker.process.join(10)
-    print(f"leader and follower: {shares}")
-    assert len(shares) == 2
-    assert max(shares) < IDLE_SHARE
+    print(f"leader and follower: {taken}")
+    assert len(taken) == 2
+    assert max(taken) < IDLE_SHARE
 
 
 def _until(condition: Callable[[], bool], seconds: float = 60) -> None:

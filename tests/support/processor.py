@@ -48,12 +48,20 @@ def share(pid: int, over: float = 6.0) -> float:
 
     What ends or begins meanwhile isn't counted.
     """
-    before = {one: seconds(one) for one in [pid, *descendants(pid)]}
+    return shares(pid, over=over)[0]
+
+
+def shares(*pids: int, over: float = 6.0) -> list[float]:
+    """The share of each of several processes, during the same seconds."""
+    before = [{one: seconds(one) for one in [pid, *descendants(pid)]} for pid in pids]
     began = time.monotonic()
     time.sleep(over)
     took = time.monotonic() - began
-    spent = 0.0
-    for one, then in before.items():
-        with suppress(OSError):
-            spent += seconds(one) - then
-    return spent / took
+    return [sum(_spent_since(then, one) for one, then in those.items()) / took for those in before]
+
+
+def _spent_since(then: float, pid: int) -> float:
+    try:
+        return seconds(pid) - then
+    except OSError:
+        return 0.0
