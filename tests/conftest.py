@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 import httpx
 import pytest
+import uvicorn.server
 
 from agent_tasks.testing import preload
 from agents_emulator.models import ChatModel
@@ -54,6 +57,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 httpx._transports.default.create_ssl_context = functools.cache(httpx.create_ssl_context)  # type: ignore[attr-defined]
 # They ask the same few addresses, which httpx takes apart anew for each request.
 httpx._urls.urlparse = functools.lru_cache(1000)(httpx._urls.urlparse)  # type: ignore[attr-defined]
+# They end a thousand servers, and Uvicorn pauses for a tenth of a second twice or three times while it ends.
+uvicorn.server.asyncio = SimpleNamespace(**vars(asyncio) | {"sleep": lambda _: asyncio.sleep(0.02)})  # type: ignore[attr-defined]
 
 
 preload("tests.support.children")

@@ -22,12 +22,14 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,7 @@ from typing import Any
 import httpx
 import yaml
 from starlette.applications import Starlette
+from typing_extensions import override
 
 from agent_tasks.client.certificates import trusted_certificates
 from agents_emulator.app import create_app
@@ -118,13 +121,35 @@ class RunningService:
         raise AssertionError("an abstract service cannot be stopped")
 
 
+class PromptServer(EmulatorServer):
+    """One that ends as soon as it is told to: Uvicorn looks ten times a second, and then waits as long."""
+
+    def __init__(self, app: Starlette, listener: socket.socket, *, model_name: str) -> None:
+        super().__init__(app, listener, model_name=model_name)
+        self.loop = asyncio.new_event_loop()
+        self._told = asyncio.Event()
+
+    @override
+    async def main_loop(self) -> None:
+        ticks = 0
+        while not await self.on_tick(ticks):
+            ticks += 1
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._told.wait(), 0.1)
+
+    def end(self) -> None:
+        """Tell it to end, from any thread; harmless if it has ended."""
+        self.should_exit = True
+        with suppress(RuntimeError):  # its loop is closed
+            self.loop.call_soon_threadsafe(self._told.set)
+
+
 @dataclass
 class ThreadService(RunningService):
     """A service in a thread of this process."""
 
     app: Starlette
-    server: EmulatorServer
-    loop: asyncio.AbstractEventLoop
+    server: PromptServer
     thread: threading.Thread
 
     async def expire_turns(self) -> None:
@@ -135,10 +160,10 @@ class ThreadService(RunningService):
             for run in await service.store.read(_active_runs):
                 await service.engine.end(run, "expired")
 
-        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(expire(), self.loop))
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(expire(), self.server.loop))
 
     def stop(self) -> None:
-        self.server.should_exit = True
+        self.server.end()
         self.thread.join(STOP_SECONDS)
         assert not self.thread.is_alive(), "the service did not stop"
 
@@ -176,12 +201,11 @@ def start_in_thread(
     data_dir.mkdir(parents=True, exist_ok=True)
     listener = listen("127.0.0.1", 0)
     app = create_app(data_dir, loaded, config)
-    server = EmulatorServer(app, listener, model_name=loaded.name)
+    server = PromptServer(app, listener, model_name=loaded.name)
     server.config.app = CheckedAnswers(app)
-    loop = asyncio.new_event_loop()
 
     def serve() -> None:
-        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        with asyncio.Runner(loop_factory=lambda: server.loop) as runner:
             runner.run(server.serve([listener]))
 
     thread = threading.Thread(target=serve, name="agents-emulator", daemon=True)
@@ -191,7 +215,7 @@ def start_in_thread(
         assert thread.is_alive(), "the service failed to start"
         assert time.monotonic() < deadline, "the service did not start in time"
         time.sleep(0.005)
-    return ThreadService(server.endpoint, data_dir, app, server, loop, thread)
+    return ThreadService(server.endpoint, data_dir, app, server, thread)
 
 
 def _active_runs(db: sqlite3.Connection) -> list[Record]:
