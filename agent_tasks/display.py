@@ -11,7 +11,7 @@ import time
 import unicodedata
 from functools import lru_cache
 
-__all__ = ["duration", "in_json", "in_short", "lines", "moment", "one_line", "visible"]
+__all__ = ["duration", "in_json", "in_short", "lines", "moment", "one_line", "several", "visible"]
 
 _JOINERS = frozenset("\u200c\u200d")
 """Part of correct spelling in Persian and Indic scripts, and of emoji; they turn and hide nothing."""
@@ -55,6 +55,11 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def several(count: int, noun: str, plural: str | None = None) -> str:
+    """Such as `1 turn` and `1,204 turns`; `plural` where an s is not enough."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {plural or noun + 's'}"
 
 
 def in_short(text: str, at_most: int) -> str:

@@ -406,7 +406,7 @@ def _explained(error: ValidationError) -> ConfigurationError:
         field = str(problem["loc"][0]).lower() if problem["loc"] else ""
         variable = _variable(field)
         first = first or variable
-        text = problem["msg"].removeprefix("Value error, ")
+        text = problem["msg"].removeprefix("Value error, ").removeprefix("Input ").rstrip(".")
         lines.append(f"{variable} {text}" if variable else text)
     return ConfigurationError(
         "; ".join(lines) + ". Set it in the environment or in the file .env of the working directory.",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -33,7 +33,7 @@ from agent_tasks.batch.records import (
     counted,
 )
 from agent_tasks.batch.writers import read_results, summary_line
-from agent_tasks.display import duration, one_line
+from agent_tasks.display import duration, one_line, several
 from agent_tasks.operations import Cost, Usage, total_cost
 
 MAX_TABLE_ROWS = 60
@@ -53,6 +53,15 @@ _STYLES = {
 }
 
 
+class _Terminal(Console):
+    """Standard output, which may lose its reader (`| head`): the batch goes on, and is shown no more."""
+
+    @override
+    def on_broken_pipe(self) -> None:
+        with suppress(SystemExit):
+            super().on_broken_pipe()
+
+
 class BatchConsole(Observer):
     """Shows the batches that run inside the block, and a summary of each.
 
@@ -62,9 +71,9 @@ class BatchConsole(Observer):
     """
 
     def __init__(self, *, quiet: bool = False, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False)
+        self.console = console or _Terminal(highlight=False)
         if not self.console.is_terminal and console is None:
-            self.console = Console(highlight=False, width=_PLAIN_WIDTH)
+            self.console = _Terminal(highlight=False, width=_PLAIN_WIDTH)
         self.quiet = quiet
         self.live = self.console.is_terminal and not quiet
         self._display: Live | None = None
@@ -110,7 +119,7 @@ class BatchConsole(Observer):
             )
             self._display.start()
         elif not self.quiet:
-            self._line(f"{pipeline}: {total} documents in {folder}")
+            self._line(f"{pipeline}: {several(total, 'file')} in {folder}")
 
     @override
     def phase_started(self, phase: str) -> None:
@@ -200,7 +209,7 @@ class BatchConsole(Observer):
             for status, (_, style) in _STYLES.items()
             if self._counts[status] or status not in (DocumentStatus.WAITING, DocumentStatus.REJECTED)
         )
-        spent = Text(f"   {self._turns} turns, {self._usage.total_tokens:,} tokens", style="dim")
+        spent = Text(f"   {several(self._turns, 'turn')}, {self._usage.total_tokens:,} tokens", style="dim")
         if self._cost is not None:
             spent.append(f", {self._cost.text()}")
         if self._reused:
@@ -249,7 +258,7 @@ def render_summary(summary: BatchSummary, *, table: bool = True) -> RenderableTy
 
 
 def _cost(summary: BatchSummary) -> str:
-    spent = f"{summary.turns} turns, {summary.usage.total_tokens:,} tokens"
+    spent = f"{several(summary.turns, 'turn')}, {summary.usage.total_tokens:,} tokens"
     if summary.turns:
         spent += f" ({summary.usage.prompt_tokens:,} prompt, {summary.usage.completion_tokens:,} completion)"
     if summary.cost is not None:
@@ -257,7 +266,7 @@ def _cost(summary: BatchSummary) -> str:
     if summary.budget is not None:
         spent += f"; budget: {summary.budget}"
     if summary.turns_reused:
-        spent += f"; {summary.turns_reused} turns reused, which cost nothing again"
+        spent += f"; {several(summary.turns_reused, 'turn')} reused, which cost nothing again"
     return spent
 
 

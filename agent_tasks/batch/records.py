@@ -367,5 +367,6 @@ class AllDocumentsFailedError(AgentTasksError):
 
     def __init__(self, summary: BatchSummary) -> None:
         first = next(iter(summary.reasons.values()), [""])
-        super().__init__(f"all {summary.total} documents failed; the first: {' '.join(first)}")
+        which = f"all {summary.total:,} documents failed" if summary.total > 1 else "the only document failed"
+        super().__init__(f"{which}; the first: {' '.join(first)}")
         self.summary = summary

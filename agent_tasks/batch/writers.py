@@ -27,7 +27,7 @@ from agent_tasks.batch.records import AnswerRow, BatchSummary, DocumentRow, Docu
 from agent_tasks.batch.spending import MAX_LISTED as MAX_SPENT
 from agent_tasks.batch.spending import Spending, priced
 from agent_tasks.display import in_json
-from agent_tasks.errors import ConfigurationError
+from agent_tasks.errors import ConfigurationError, ResultsError
 from agent_tasks.logs import get_logger
 from agent_tasks.operations import Usage, UsageSum
 from agent_tasks.pipeline.loader import ShortPipeline
@@ -213,7 +213,11 @@ def summary_line(row: DocumentRow, *, fields: int = 4) -> str:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[TextIO]:
-    """A file to write, put in place of the old one when all is written: no reader sees half of it."""
+    """A file to write, put in place of the old one when all is written: no reader sees half of it.
+
+    Raises:
+        ResultsError: It can't be written.
+    """
     partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
         # Its mode is what the umask says, unlike that of a file of `tempfile`.
@@ -224,8 +228,14 @@ def replacing(path: Path) -> Iterator[TextIO]:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
-    except BaseException:
+    except BaseException as error:
         partial.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None:  # a time limit has none
+            raise ResultsError(
+                f"{path} can't be written: {error.strerror}. Free some space, or name another folder, and "
+                "repeat the command: what is done is not done again.",
+                path=str(path),
+            ) from error
         raise
 
 

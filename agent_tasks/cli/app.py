@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import io
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -80,9 +82,7 @@ def init(
 @app.command(epilog=EXIT_CODES)
 @reported
 def run(
-    documents: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Folder with the documents (txt, md, html, pdf, docx).")
-    ],
+    documents: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with the documents.")],
     pipeline: Annotated[
         Path,
         typer.Option("--pipeline", "-p", metavar="FILE", help="Pipeline file: agents, fields, questions."),
@@ -548,6 +548,10 @@ def main() -> None:
     # What a command imports stays: to look for garbage there again and again takes a sixth of its start, and
     # once more at its end takes as long.
     gc.set_threshold(20_000, 20, 100)
+    # A terminal of another alphabet (LC_ALL=C, ISO 8859) is shown what it lacks as an escape.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # None where it is closed
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     finally:

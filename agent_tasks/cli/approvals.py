@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "left", "question_as_json", "question_in_words", "told_of_answer"]
 
+_NONE_WAITS = "No question waits for a person. Documents that need review: agent-tasks review list."
+
 app = typer.Typer(
     name="approvals",
     help="What steps ask people: look at it, approve or reject. What waits resumes with the next run.",
@@ -126,7 +128,7 @@ async def _list(*, everything: bool, as_json: bool) -> ExitCode:
         typer.echo(json.dumps([question_as_json(one) for one in found], ensure_ascii=False, indent=2))
         return ExitCode.OK
     if not found:
-        say("Nobody was ever asked." if everything else "Nothing waits for a person.")
+        say("Nobody was ever asked." if everything else _NONE_WAITS)
         return ExitCode.OK
     now = time.time()
     print_table(

@@ -176,7 +176,7 @@ def _print(evaluation: Evaluation, learned: Learned | None, other: dict[str, Any
     )
     if evaluation.cost is not None:
         each = evaluation.cost_per_right_document
-        right = f", {each.text()} a right document" if each is not None else ""
+        right = f", {each.text()} for each done and right" if each is not None else ""
         typer.echo(f"cost: {evaluation.cost.text()}{right}")
     if other is not None:
         typer.echo(other["contrast"].said())

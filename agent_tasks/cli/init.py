@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent_tasks.cli.errors import ExitCode, say
+from agent_tasks.display import several
 from agent_tasks.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -95,10 +96,11 @@ async def _init(settings: Settings, folder: Path, places: _Places, samples: int,
     from agent_tasks.prefect.blocks import open_workspace
 
     found = await asyncio.to_thread(_documents, folder, places.out)
+    chosen = _spread(found, samples)
+    say(f"A model looks at {len(chosen)} of {several(len(found), 'document')} ...", style="dim")
     async with open_workspace(settings) as ws:
         model = default_model(settings)
         is_small = not settings.service_endpoint and settings.local_model_name.startswith("smollm2")
-        chosen = _spread(found, samples)
         texts = await _read(chosen, _SMALL_SAMPLE if is_small else _SAMPLE)
         proposal, left_out = await _proposed(ws, texts, model, is_small=is_small)
         name = _slug(folder)
@@ -112,8 +114,9 @@ async def _init(settings: Settings, folder: Path, places: _Places, samples: int,
         first = found[:FIRST_DOCUMENTS]
         fields: dict[str, Any] = {}
         if run:
+            say(f"The first {several(len(first), 'document')} ...", style="dim")
             summary, fields = await _run_first(ws, places, folder, found, first, model)
-            say(f"The first {len(first)} documents: {summary.headline()}")
+            say(f"The first {several(len(first), 'document')}: {summary.headline()}")
         await asyncio.to_thread(_write, places.truth, _truth(first, fields, proposal))
         say(f"Written: {places.truth}")
     _say_what_follows(places, folder, ran=run)

@@ -8,6 +8,7 @@ import typer
 
 from agent_tasks.cli.errors import ExitCode, reported, say
 from agent_tasks.cli.resources import EXIT_CODES
+from agent_tasks.display import several
 
 __all__ = ["app"]
 
@@ -59,9 +60,11 @@ async def _prune(days: float, *, yes: bool) -> ExitCode:
     async with Journal(Settings().journal_url.get_secret_value()) as journal:
         done = await prune_journal(journal, days, dry_run=not yes)
     say(
-        f"{done.batches} batches with {done.documents} documents, {done.operations} operations, "
-        f"{done.transcripts} transcripts {'are forgotten' if yes else 'to forget: repeat it with --yes'}."
+        f"{several(done.batches, 'batch', 'batches')} with {several(done.documents, 'document')}, "
+        f"{several(done.operations, 'operation')}, {several(done.transcripts, 'transcript')} "
+        f"{'are forgotten' if yes else 'to forget: repeat it with --yes'}."
     )
     if done.kept_for_people:
-        say(f"{done.kept_for_people} old batches stay: documents of theirs wait for people.")
+        old = several(done.kept_for_people, "old batch stays", "old batches stay")
+        say(f"{old}: documents of theirs wait for people.")
     return ExitCode.OK

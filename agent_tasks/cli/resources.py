@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Coroutine, Iterable
+from itertools import compress
 from typing import Annotated, Any
 
 import typer
@@ -140,14 +141,18 @@ def print_table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for head in heads:
-        table.add_column(head, no_wrap=head in ("KIND", "ID", "AGE", "TIME LEFT"), overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(one_line(cell)) for cell in row))  # names are other people's
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=_WIDE)
+    shown, cells = list(heads), [list(row) for row in rows]
+    if console.is_terminal:  # where room is scarce: columns that say nothing are left out
+        said = [any(column) for column in zip(*cells, strict=True)]
+        shown, *cells = [list(compress(line, said)) for line in (shown, *cells)]
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for head in shown:
+        table.add_column(head, no_wrap=head in ("KIND", "ID", "AGE", "TIME LEFT"), overflow="fold")
+    for row in cells:
+        table.add_row(*(Text(one_line(cell)) for cell in row))  # names are other people's
     console.print(table)
 
 

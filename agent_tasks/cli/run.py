@@ -150,7 +150,10 @@ def _launched(stack: ExitStack, server: Server[str]) -> Server[str]:
 def _waiting(text: str, *, quiet: bool) -> Any:
     from rich.console import Console
 
-    return Console(stderr=True, quiet=quiet).status(text)
+    console = Console(stderr=True, quiet=quiet)
+    if not console.is_terminal:  # where nothing turns, such as in a log
+        console.print(text, highlight=False)
+    return console.status(text)
 
 
 async def _process(documents: Path, pipeline: Path, out: Path, *, quiet: bool) -> BatchSummary:

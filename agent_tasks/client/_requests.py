@@ -85,7 +85,9 @@ def transport_errors(call: ServiceRequest) -> Iterator[None]:
         yield
     except _NOT_SENT as error:
         raise TransportError(
-            f"{what} could not be sent ({_words(error)}): check PROJECT_ENDPOINT and the network", **known
+            f"{what} could not be sent ({_words(error)}): check the network and the service's address "
+            "(PROJECT_ENDPOINT, or OPENAI_BASE_URL)",
+            **known,
         ) from error
     except TooLargeError as error:
         raise InvalidAnswerError(

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import time
 
-from agent_tasks.display import moment
+from agent_tasks.display import moment, several
 from agent_tasks.doctor.findings import Finding, failed, ok, warning
 from agent_tasks.errors import AgentTasksError
 from agent_tasks.settings import Settings
@@ -67,13 +67,15 @@ async def check_approvals(settings: Settings) -> Finding:
             f"Look at them ({look}); approve or reject them.",
         )
     if late:
+        were = "was" if len(late) == 1 else "were"
         return warning(
             check,
-            f"{len(late)} decisions of people were made more than {OLD_DAYS} days ago, and nothing has "
-            f"resumed with them, such as {late[0].owner}.",
+            f"{several(len(late), 'decision')} of people {were} made more than {OLD_DAYS} days ago, and "
+            f"nothing has resumed with them, such as {late[0].owner}.",
             "Start their runs again, or leave them: they cost nothing.",
         )
-    return ok(check, f"{len(waiting)} questions wait for people: {look}." if waiting else "Nobody is asked.")
+    wait = several(len(waiting), "question waits", "questions wait")
+    return ok(check, f"{wait} for people: {look}." if waiting else "Nobody is asked.")
 
 
 async def check_journal(settings: Settings) -> Finding:

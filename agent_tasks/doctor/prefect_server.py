@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from agent_tasks.display import several
 from agent_tasks.doctor.findings import Finding, failed, not_configured, ok, warning
 from agent_tasks.errors import ConfigurationError
 from agent_tasks.local.server_access import auth_string, basic
@@ -116,7 +117,7 @@ async def _deployments(server: _Server) -> AsyncIterator[Finding]:
         yield not_configured(
             "deployment",
             f"{server.url} has no deployment of the flow {FLOW}; a schedule or a worker needs one.",
-            f"Deploy it: {server.command}{_DEPLOY}",
+            f"Deploy it (docs/deploying.md): {server.command}{_DEPLOY}",
         )
         return
     names = ", ".join(sorted(one["name"] for one in deployments))
@@ -202,24 +203,29 @@ async def _pool(server: _Server, name: str, pool: dict[str, Any] | None, overdue
     workers = await server.all(f"/work_pools/{name}/workers/filter", {})
     alive = [one["name"] for one in workers if one["status"] == "ONLINE"]
     start = f"{server.command}prefect worker start --pool {name}"
+    late, lives = _late(overdue), several(len(alive), "worker lives", "workers live")
     if not alive and overdue:
-        return failed(check, f"No worker lives, and {overdue} runs wait that should have begun.", start)
+        return failed(check, f"No worker lives, and {late}.", start)
     if not alive:
         return warning(check, "No worker lives; runs of its deployments will wait.", start)
     if overdue:
         return warning(
             check,
-            f"{len(alive)} workers live ({', '.join(alive)}); {overdue} runs wait that should have begun.",
+            f"{lives} ({', '.join(alive)}); {late}.",
             "Look at the limits of pool, queues and deployments, and at the workers' logs.",
         )
-    return ok(check, f"{len(alive)} workers live: {', '.join(alive)}.")
+    return ok(check, f"{lives}: {', '.join(alive)}.")
+
+
+def _late(overdue: int) -> str:
+    return several(overdue, "run waits that should", "runs wait that should") + " have begun"
 
 
 def _served(deployment: dict[str, Any], overdue: int, server: _Server) -> Finding:
     check = f"deployment {deployment['name']}"
     if deployment["status"] == "READY":
         return ok(check, "It has no work pool; a process serves it.")
-    waits = f", and {overdue} runs wait that should have begun" if overdue else ""
+    waits = f", and {_late(overdue)}" if overdue else ""
     return (failed if overdue else warning)(
         check,
         f"It has no work pool (or its pool was deleted), and no process serves it{waits}.",

@@ -65,6 +65,7 @@ AgentTasksError
 │  ├─ UnreadableDocumentError          it is damaged, encrypted or not what its name says
 │  ├─ EmptyDocumentError               there is no text in it
 │  └─ DocumentTooLongError             it exceeds a limit
+├─ ResultsError                        a file of results cannot be written; carries its path
 ├─ PipelineError                       a pipeline file is invalid; carries path, line, field and remedy
 ├─ ExpressionError                     an expression of a pipeline file cannot be worked out
 ├─ StepStoppedError                    a step has found that a person has to look at the document
@@ -106,6 +107,7 @@ from agent_tasks.errors.documents import (
     EmptyDocumentError,
     ExpressionError,
     PipelineError,
+    ResultsError,
     StepStoppedError,
     UnreadableDocumentError,
     UnsupportedDocumentError,
@@ -209,6 +211,7 @@ __all__ = [
     "QueueNotFoundError",
     "QueuePermissionError",
     "RateLimitedError",
+    "ResultsError",
     "RunCancelledError",
     "RunContentFilteredError",
     "RunExpiredError",

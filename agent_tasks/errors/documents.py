@@ -1,4 +1,4 @@
-"""Documents and pipeline files that cannot be used."""
+"""Documents and pipeline files that cannot be used, results that cannot be written."""
 
 from __future__ import annotations
 
@@ -28,6 +28,13 @@ class EmptyDocumentError(DocumentError):
 
 class DocumentTooLongError(DocumentError):
     """The document exceeds a limit on its size."""
+
+
+class ResultsError(AgentTasksError):
+    """A file of results or of a report cannot be written: the disk is full, or the folder has changed."""
+
+    path: str
+    """The file."""
 
 
 class PipelineError(AgentTasksError):

@@ -13,6 +13,7 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import time
@@ -42,6 +43,8 @@ logger = get_logger("agent_tasks.local")
 POLL_SECONDS = 0.05
 START_ATTEMPTS = 2
 LOG_LINES = 15
+
+_ROOM = 1 << 20  # bytes free, below which a disk counts as full
 
 
 class EmbeddedServer(Server[Address]):
@@ -310,9 +313,20 @@ class EmbeddedServer(Server[Address]):
 
     def _error(self, what: str) -> EmbeddedServiceError:
         return EmbeddedServiceError(
-            f"The local {self.spec.name} {what}. The end of its log:\n{end_of_log(self.log)}",
+            f"The local {self.spec.name} {what}{_lacking_room(self.run_dir)}. "
+            f"The end of its log:\n{end_of_log(self.log)}",
             log_file=str(self.log),
         )
+
+
+def _lacking_room(folder: Path) -> str:
+    """What to add to an error where the disk is full: a server then often can't write why it ended."""
+    if shutil.disk_usage(folder).free >= _ROOM:
+        return ""
+    return (
+        f", and the disk of {folder} is full: free some space, or set AGENT_TASKS_STATE_DIR to a folder of "
+        "another disk"
+    )
 
 
 class UrlServer(EmbeddedServer[str]):

@@ -306,7 +306,7 @@ class _Checker:
         except PromptError as error:
             self.problem(
                 location,
-                f"template error: {error}.",
+                f"template error: {str(error).rstrip('.')}.",
                 f"Names known here: {', '.join(sorted(names))}.",
                 line=first_line + error.line - 1,
             )

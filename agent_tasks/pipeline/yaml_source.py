@@ -98,6 +98,8 @@ def read_yaml(path: Path) -> YamlSource:
             "Remove it.",
             line=text.count("\n", 0, error.position) + 1,
         ) from error
+    except RecursionError as error:
+        raise source.error((), "nests too deeply.", "Write it with fewer brackets and levels.") from error
     except ValueError as error:  # a scalar such as 2026-02-30
         raise source.error((), f"has an impossible value: {error}.", "Quote it if it is text.") from error
     return source

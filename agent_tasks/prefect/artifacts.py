@@ -27,7 +27,7 @@ from agent_tasks.batch.markdown import escape, escape_cell, plain_address
 from agent_tasks.batch.operator_pages import OperatorPages
 from agent_tasks.batch.records import MAX_LISTED, BatchSummary, DocumentStatus, counted
 from agent_tasks.batch.writers import read_results, summary_line
-from agent_tasks.display import duration, in_short, visible
+from agent_tasks.display import duration, in_short, several, visible
 from agent_tasks.logs import get_logger
 from agent_tasks.pipeline.loader import Pipeline, ShortPipeline
 from agent_tasks.prefect.events import BudgetNews
@@ -112,8 +112,8 @@ def _described(batch: Batch) -> str:
         again = f"{tally.asked_again:,} times, {tally.all_throttled:,} of them throttled{waited}"
         money += f"; tried again {again}"
     return (
-        f"{tally.finished} of {tally.total} documents ({counts or 'none finished yet'}); "
-        f"{tally.turns} turns, {tally.usage.total_tokens:,} tokens{money}"
+        f"{tally.finished} of {several(tally.total, 'document')} ({counts or 'none finished yet'}); "
+        f"{several(tally.turns, 'turn')}, {tally.usage.total_tokens:,} tokens{money}"
         f"{_pace(tally, now)}{_running(tally, now)}"
     )
 

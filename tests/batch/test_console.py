@@ -3,6 +3,8 @@
 import io
 import json
 import logging
+import subprocess
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -73,7 +75,7 @@ def test_lines_where_there_is_no_terminal(tmp_path: Path) -> None:
     _show(Console(file=out, width=100), tmp_path)
     text = out.getvalue()
     lines = text.splitlines()
-    assert lines[0] == "papers: 3 documents in docs"
+    assert lines[0] == "papers: 3 files in docs"
     assert lines[1] == "done         a.txt  supplier: Hexley, total: 12.5, tags: x, y  (unchanged)"
     assert "failed       c.txt  c.txt is empty" in lines
     assert "answered     How much?" in lines
@@ -90,11 +92,45 @@ def test_names_and_values_cannot_write_into_the_terminal(tmp_path: Path) -> None
     assert "[31m[bold]evil" in out.getvalue()
 
 
+def test_a_batch_goes_on_where_nobody_reads_its_lines(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\n"
+        "from agent_tasks.batch.console import BatchConsole\n"
+        "console = BatchConsole().console\n"
+        "for number in range(100_000):\n    console.print(number)\n"
+        "Path(sys.argv[1]).write_text('went on')\n"
+    )
+    done = tmp_path / "done"
+    command = subprocess.Popen([sys.executable, "-c", code, str(done)], stdout=subprocess.PIPE)
+    assert command.stdout is not None
+    with command.stdout as lines:
+        assert lines.readline() == b"0\n"
+    assert command.wait(60) == 0
+    assert done.read_text() == "went on"
+
+
+def test_one_is_not_several(tmp_path: Path) -> None:
+    out = io.StringIO()
+    shown = BatchConsole(console=Console(file=out, width=100))
+    shown.batch_started("papers", "docs", 1)
+    results = tmp_path / "results.jsonl"
+    results.write_text("")
+    usage = Usage(prompt_tokens=7, completion_tokens=2, total_tokens=9)
+    shown.batch_finished(
+        BatchSummary(
+            pipeline="papers", documents="docs", total=1, done=1, turns=1, turns_reused=1, usage=usage,
+            seconds=1, results=str(results), report="report.md",
+        )
+    )  # fmt: skip
+    assert out.getvalue().startswith("papers: 1 file in docs")
+    assert "1 turn, 9 tokens (7 prompt, 2 completion); 1 turn reused" in out.getvalue()
+
+
 def test_live_display_on_a_terminal(tmp_path: Path) -> None:
     out = io.StringIO()
     _show(Console(file=out, width=100, force_terminal=True), tmp_path)
     assert "fields or reason" in out.getvalue()
-    assert "papers: 3 documents" not in out.getvalue()
+    assert "papers: 3 files" not in out.getvalue()
 
 
 def test_live_rendering_names_what_is_in_flight() -> None:

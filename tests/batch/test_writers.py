@@ -13,7 +13,7 @@ from agent_tasks.batch.records import DocumentRow, DocumentStatus
 from agent_tasks.batch.writers import cell, prepare_folder, replacing, summary_line
 from agent_tasks.documents.content import Box, Place
 from agent_tasks.documents.grounding import FieldGrounding, GroundingStatus
-from agent_tasks.errors import ConfigurationError
+from agent_tasks.errors import ConfigurationError, ResultsError
 from tests.batch.support import SMALL, Bench
 
 MakeBench = Callable[..., Bench]
@@ -114,7 +114,9 @@ def test_a_file_is_replaced_in_one_go_or_not_at_all(tmp_path: Path) -> None:
             file.write("half of the new")
             raise OSError(28, "No space left on device")
 
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(
+        ResultsError, match=r"results\.jsonl can't be written: No space left on device\. Free"
+    ):
         fail_half_way()
     assert path.read_text() == "old"
     with replacing(path) as file:

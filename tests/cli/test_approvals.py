@@ -50,7 +50,10 @@ async def asked(*, clock: Clock | None = None, **more: Any) -> Decision | str:
 
 async def test_a_person_looks_and_decides(capsys: pytest.CaptureFixture[str]) -> None:
     assert await approvals._list(everything=False, as_json=False) == 0
-    assert "Nothing waits for a person." in capsys.readouterr().err
+    assert (
+        "No question waits for a person. Documents that need review: agent-tasks review list."
+        in capsys.readouterr().err
+    )
     key = await asked(time_limit=timedelta(days=2), at_limit="reject")
     assert isinstance(key, str)
 
@@ -110,7 +113,7 @@ async def test_the_doctor_tells_of_what_waits_too_long(folder: Path) -> None:
     clock = Clock()
     key = await asked()
     found = await check_approvals(Settings())
-    assert (found.status, "1 questions wait" in found.detail) == ("ok", True)
+    assert (found.status, "1 question waits for people" in found.detail) == ("ok", True)
     await asked(clock=clock, question="Long ago?")  # in 1970
     found = await check_approvals(Settings())
     assert (found.status, found.remedy) == (
@@ -128,6 +131,6 @@ async def test_the_doctor_tells_of_decisions_that_nothing_resumed_with(folder: P
     async with Journal(url, clock=Clock()) as journal:
         await journal.decisions.decide(local_scope(Settings()), str(key), DecisionState.APPROVED, by="Ann")
     found = await check_approvals(Settings())
-    assert (found.status, "1 decisions of people were made" in found.detail) == ("warning", True)
+    assert (found.status, "1 decision of people was made" in found.detail) == ("warning", True)
     await asked()
     assert (await check_approvals(Settings())).status == "ok"

@@ -52,6 +52,13 @@ def test_a_valid_file_is_told_with_its_content_and_nothing_is_made(folder: Path)
     assert {path.name for path in folder.iterdir()} <= {"pipeline.yaml", "paper_tools.py", "__pycache__"}
 
 
+def test_a_file_that_nests_without_end_is_no_surprise(folder: Path) -> None:
+    (folder / "pipeline.yaml").write_text("name: " + "[" * 5000 + "]" * 5000)
+    shown = runner.invoke(app, ["check", "pipeline.yaml"])
+    assert shown.exit_code == 2
+    assert "pipeline.yaml:1: nests too deeply. Write it with fewer" in shown.stderr
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [

@@ -74,6 +74,21 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]", done.stderr
 
 
+def test_a_terminal_of_another_alphabet_is_shown_escapes(tmp_path: Path) -> None:
+    (tmp_path / "papier \u00e9t\u00e9 \U0001f98a.yaml").write_text("name: x\n")
+    environment = {
+        **os.environ,
+        "PYTHONIOENCODING": "ascii",
+        "AGENT_TASKS_STATE_DIR": str(tmp_path / "state"),
+    }
+    code = "import sys; from agent_tasks.cli.app import main; sys.argv[1:] = sys.argv[2:]; main()"
+    command = [sys.executable, "-c", code, "-", "check", next(tmp_path.glob("*.yaml")).name]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    assert r"papier \xe9t\xe9 \U0001f98a.yaml:1:" in done.stderr
+    assert "Unexpected" not in done.stderr
+
+
 def test_version_names_what_a_bug_report_needs() -> None:
     shown = runner.invoke(app, ["version"])
     for word in ("prefect-azure-agents", "prefect ", "python "):

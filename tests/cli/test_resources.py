@@ -97,3 +97,16 @@ def test_the_commands_explain_themselves(command: str) -> None:
 )
 def test_time_spans_are_short(seconds: float, text: str) -> None:
     assert resources.span(seconds) == text
+
+
+def test_on_a_terminal_columns_that_say_nothing_are_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [("1", "", "x"), ("2", "", "")]
+    resources.print_table(("ID", "HELD BY", "WHY"), rows)
+    assert "HELD BY" in capsys.readouterr().out  # programs count on it
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    resources.print_table(("ID", "HELD BY", "WHY"), rows)
+    shown = capsys.readouterr().out
+    assert "WHY" in shown
+    assert "HELD BY" not in shown

@@ -111,6 +111,7 @@ def test_an_interrupted_run_cleans_up_the_next_one_finishes_and_servers_stay_unt
         assert "documents: 2, right: 2, done: 2, done and wrong: 0" in shown
         assert (tmp_path / "out" / "evaluation" / "evaluation.md").exists()
         assert "Warning" not in said
+        assert said.startswith("Starting ...\n")
         assert "stay for 1.5 minutes" in said
         assert "To end them: agent-tasks stop" in said
         _, said = terminal.command(*RUN, "--truth", "pipeline.yaml", code=2)

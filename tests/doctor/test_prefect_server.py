@@ -115,13 +115,13 @@ YOUNG = [{"active": True, "updated": (datetime.now(UTC) + timedelta(days=1)).iso
             Status.FAILED,
             "2 runs wait",
         ),
-        ({"overdue": [RUN]}, "work pool documents", Status.WARNING, "1 runs wait"),
+        ({"overdue": [RUN]}, "work pool documents", Status.WARNING, "1 run waits that should have begun"),
         ({"deployments": [deployment(work_pool_name=None)]}, "deployment working-days", Status.OK, "serves"),
         (
             {"deployments": [deployment(work_pool_name=None, status="NOT_READY")], "overdue": [RUN]},
             "deployment working-days",
             Status.FAILED,
-            "no process serves it, and 1 runs",
+            "no process serves it, and 1 run waits",
         ),
         ({"automations": AUTOMATIONS[:1]}, "automations", Status.WARNING, "is not applied"),
         (

@@ -19,7 +19,7 @@ import pytest
 
 from agent_tasks.errors import ConfigurationError, EmbeddedServiceError
 from agent_tasks.file_locks import try_lock
-from agent_tasks.local import kept_servers, responding
+from agent_tasks.local import embedded_server, kept_servers, responding
 from agent_tasks.local.kept_servers import Ending, end_unused
 from agent_tasks.local.state_folder import require_private_folder
 from agent_tasks.local.supervisor import Record, process_mark, read_record
@@ -283,6 +283,23 @@ def test_a_wish_that_nobody_can_read_keeps_nothing(stand_in: StandIn) -> None:
     used_once(stand_in.server())
     (stand_in.run_dir / "standin.users").write_text(f"{record_of(stand_in).token} soon")
     assert until(stand_in.nothing_left, seconds=6)
+
+
+def test_a_full_disk_is_named_where_a_server_does_not_start(
+    stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded_server.guardian, "__file__", "/dev/null")  # one that ends without a word
+    server = stand_in.server()
+    with pytest.raises(EmbeddedServiceError) as caught, server:
+        pass
+    assert "is full" not in str(caught.value)
+    full = shutil.disk_usage("/")._replace(free=4096)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: full)
+    with (
+        pytest.raises(EmbeddedServiceError, match=r"ended without a word, and the disk of .* is full: free"),
+        server,
+    ):
+        pass
 
 
 def test_a_folder_that_was_open_to_others_is_not_believed(tmp_path: Path) -> None:

@@ -138,6 +138,26 @@ def test_mistake_names_the_variable(name: str, value: str, monkeypatch: pytest.M
     assert ".env" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        (
+            "AGENT_TASKS_LEASE_SECONDS",
+            "1",
+            "AGENT_TASKS_LEASE_SECONDS should be greater than or equal to 2. Set",
+        ),
+        ("AGENT_TASKS_JOURNAL_URL", "mysql://h/d", "use SQLite or PostgreSQL. Set it in"),
+    ],
+)
+def test_mistake_is_told_in_a_sentence(
+    name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError) as caught:
+        Settings()
+    assert said in str(caught.value)
+
+
 def test_all_mistakes_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROJECT_ENDPOINT", "x")
     monkeypatch.setenv("AGENT_TASKS_CREDENTIAL", "y")

@@ -184,7 +184,8 @@ class AsyncTransport:
         if not isinstance(body, dict):
             raise InvalidAnswerError(
                 f"{call.method} {call.path} answered {response.status_code} with something other than a JSON "
-                f"object: {content[:120]!r}. Check that PROJECT_ENDPOINT is the address of a project.",
+                f"object: {content[:120]!r}. Check the service's address (PROJECT_ENDPOINT, or "
+                "OPENAI_BASE_URL).",
                 method=call.method,
                 path=call.path,
                 outcome_unknown=call.changes,
