@@ -21,6 +21,7 @@ from agents_emulator.models.scripted import ScriptedModel
 from agents_emulator.service import ServiceConfig
 from tests.support.answers import ANSWERS
 from tests.support.azurite import azurite, queue_prefix
+from tests.support.postgresql import postgresql, postgresql_address
 from tests.support.prefect_server import recorded_at, serving_prefect
 from tests.support.service import (
     HELLO,
@@ -65,12 +66,10 @@ preload("tests.support.children")
 
 
 _TOGETHER = {
-    **dict.fromkeys(("tests/journal/", "tests/batch/test_workers.py"), "journal"),  # one PostgreSQL server
     "tests/conformance/": "conformance",  # one ledger tells of all that was checked
     "tests/packaging/": "packaging",  # one environment with the wheel
     "tests/emulator/tools/test_browser.py": "chromium",  # one browser at a time
     "tests/cli/test_dashboard.py": "dashboard",  # a server of the file's own
-    "tests/deployments/": "deployments",  # likewise
     "tests/security/test_secrets.py": "secrets",  # one run with secrets everywhere
     "tests/security/test_prefect_server.py": "own server",
     **dict.fromkeys(  # one Prefect server for all of them
@@ -97,11 +96,19 @@ _TOGETHER = {
         ),
         "prefect",
     ),
-    # The others of these files share what they set up once.
-    **{f"tests/durability/test_{name}.py": name for name in ("crash_points", "faults", "frozen", "gate")},
-    "tests/durability/test_attachments.py": "journal",
-    "tests/durability/test_workers.py": "journal",
-    "tests/durability/test_killed_decisions.py": "gate",
+    **dict.fromkeys(  # one PostgreSQL server, and one process from which children are forked
+        (
+            "tests/batch/test_waiting.py",
+            "tests/batch/test_workers.py",
+            "tests/deployments/test_idle.py",
+            "tests/durability/",  # the others of it
+            "tests/journal/",
+            "tests/operations/test_asking_people.py",
+            "tests/review/test_questions.py",
+        ),
+        "journal",
+    ),
+    "tests/deployments/": "deployments",  # a server of its own
 }
 
 _LONGEST = (  # more than half a minute each, as `make test --durations=0` tells
@@ -113,18 +120,11 @@ _LONGEST = (  # more than half a minute each, as `make test --durations=0` tells
     "tests/prefect/test_interrupted_scripts.py",
     "tests/review/test_accessibility.py",
     "conformance",
-    "gate",
     "dashboard",
     "chromium",
-    "tests/durability/test_team.py",
     "own server",
     "tests/local/test_prefect_server.py",
     "tests/batch/test_run.py",
-    "faults",
-    "crash_points",
-    "tests/durability/test_steps.py",
-    "frozen",
-    "tests/batch/test_waiting.py",
     "tests/batch/test_mixed_documents.py",
     "tests/steps/test_kinds.py",
     "tests/batch/test_fork.py",
@@ -133,7 +133,6 @@ _LONGEST = (  # more than half a minute each, as `make test --durations=0` tells
     "tests/documents/test_grounding_bounds.py",
     "tests/security/test_bombs.py",
     "tests/local/functions_host/test_host.py",
-    "tests/review/test_questions.py",
     "tests/review/test_browser.py",
     "tests/prefect/test_entrypoints.py",
     "tests/cli/test_newer_journal.py",
@@ -262,6 +261,8 @@ __all__ = [
     "RunningService",
     "ServiceFactory",
     "azurite",
+    "postgresql",
+    "postgresql_address",
     "prefect_server",
     "queue_prefix",
     "service",

@@ -14,11 +14,8 @@ from agent_tasks.operations import decide, list_questions
 from agent_tasks.testing import kill_at
 from tests.batch.support import Bench
 from tests.batch.test_attachments import with_attached
-from tests.journal.conftest import postgresql
 from tests.support.pdf_files import pdf
 from tests.support.postgresql import PostgresServer
-
-__all__ = ["postgresql"]
 
 MakeBench = Callable[..., Bench]
 LETTERS = """\

@@ -25,10 +25,7 @@ from agent_tasks.operations.cleanup import name_lease
 from agent_tasks.operations.ownership import release_unused
 from agent_tasks.pipeline.loader import load_pipeline
 from tests.batch.support import RULES, Bench
-from tests.journal.conftest import postgresql, postgresql_address
 from tests.support.waiting import eventually
-
-__all__ = ["postgresql", "postgresql_address"]
 
 BROKEN: dict[str, Any] = {
     "name": "a service in trouble",

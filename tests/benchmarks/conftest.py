@@ -7,12 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.figures import Figures
-from tests.journal.conftest import BACKENDS, new_journal, postgresql
+from tests.journal.conftest import BACKENDS, new_journal
 
 FIGURES = pytest.StashKey[list[str]]()
 HERE = Path(__file__).parent
-
-__all__ = ["postgresql"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

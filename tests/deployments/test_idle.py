@@ -14,11 +14,8 @@ from agent_tasks.local.supervisor import read_record
 from agent_tasks.settings import Settings
 from tests.conftest import ServiceFactory
 from tests.durability.batch_worker import QUESTIONS, TURNS_A_DOCUMENT, Fleet, lay_out, rules
-from tests.journal.conftest import postgresql, postgresql_address
 from tests.support.processor import shares
 from tests.support.service import HELLO, write_rules
-
-__all__ = ["postgresql", "postgresql_address"]
 
 IDLE_SHARE = 0.15
 """Of a core; what is measured here takes 0.01 to 0.05, and what spins takes all of it."""

@@ -9,10 +9,9 @@ import pytest
 from tests.batch.conftest import bench
 from tests.durability.counts import COUNTS
 from tests.durability.crash_pipeline import MCP_URL
-from tests.journal.conftest import postgresql
 from tests.support.mcp_server import McpLedger, mcp_ledger
 
-__all__ = ["bench", "postgresql"]
+__all__ = ["bench"]
 
 
 @pytest.fixture(scope="module")

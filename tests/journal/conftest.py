@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from agent_tasks.journal import Journal
-from tests.support.postgresql import PostgresServer, find_programs, postgres_server
+from tests.support.postgresql import PostgresServer
 
 BACKENDS = ("sqlite", "postgresql")
 
@@ -21,15 +21,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[PostgresServer]:
-    programs = find_programs()
-    if programs is None:
-        pytest.skip("there is no PostgreSQL server on this machine (Debian's package: postgresql)")
-    with postgres_server(programs) as server:
-        yield server
 
 
 @pytest.fixture
@@ -45,11 +36,6 @@ def backend(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def sqlite_address(tmp_path: Path) -> str:
     return f"sqlite+aiosqlite:///{tmp_path}/state/journal.db"
-
-
-@pytest.fixture
-async def postgresql_address(postgresql: PostgresServer) -> str:
-    return await postgresql.new_database()
 
 
 async def new_journal(backend: str, folder: Path, request: pytest.FixtureRequest) -> str:

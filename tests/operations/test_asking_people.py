@@ -31,10 +31,10 @@ from agent_tasks.operations import (
 from agent_tasks.operations.cleanup import name_lease
 from agent_tasks.operations.decisions import MAX_SHOWN
 from agent_tasks.operations.ownership import release_ended
-from tests.journal.conftest import Clock, address, backend, clock, journal, postgresql
+from tests.journal.conftest import Clock, address, backend, clock, journal
 from tests.support.fake_backend import FakeBackend
 
-__all__ = ["address", "backend", "clock", "journal", "postgresql"]
+__all__ = ["address", "backend", "clock", "journal"]
 
 ASKED: dict[str, Any] = {
     "owner": "batch/a.txt",

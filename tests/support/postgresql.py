@@ -1,7 +1,7 @@
 """A PostgreSQL server for tests: a new cluster in a temporary folder, on a unix socket only.
 
 Its programs come from Debian's package `postgresql`. The server refuses to run as root; tests that run as
-root start it as the user `postgres`, or else `nobody`.
+root start it as the user `postgres`, or else `nobody`. The fixtures are registered in tests/conftest.py.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 START_SECONDS = 30.0
 _SETTINGS = ("fsync=off", "full_page_writes=off", "listen_addresses=", "max_connections=60")
@@ -107,3 +109,19 @@ def postgres_server(programs: Path) -> Iterator[PostgresServer]:
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresServer]:
+    """A server that the tests of a process share, each with databases of its own."""
+    programs = find_programs()
+    if programs is None:
+        pytest.skip("there is no PostgreSQL server on this machine (Debian's package: postgresql)")
+    with postgres_server(programs) as server:
+        yield server
+
+
+@pytest.fixture
+async def postgresql_address(postgresql: PostgresServer) -> str:
+    """The address of an empty database."""
+    return await postgresql.new_database()
