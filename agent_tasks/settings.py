@@ -184,12 +184,12 @@ class Settings(BaseSettings):
         """Its address; None: the local service."""
         return self.openai_base_url if self.service_kind is ServiceKind.INLINE else self.project_endpoint
 
-    @field_validator("service")
+    @field_validator("service", mode="before")
     @classmethod
-    def _can_be_said(cls, value: ServiceKind) -> ServiceKind:
-        if value is ServiceKind.INLINE:
+    def _can_be_said(cls, value: str) -> str:
+        if value not in (ServiceKind.CLASSIC, ServiceKind.RESPONSES, ServiceKind.AUTO):
             raise ValueError(
-                "is classic, responses or auto; for a server of responses set OPENAI_BASE_URL too"
+                "should be classic, responses or auto; for a server of responses set OPENAI_BASE_URL too"
             )
         return value
 

@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     StringConstraints,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 
@@ -189,6 +190,13 @@ class QueueToolsSection(_Section):
 
 class LimitsSection(_Section):
     """What bounds a batch."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_number(cls, value: object) -> object:
+        if isinstance(value, bool):  # YAML's yes, which would count as 1
+            raise ValueError("should be a number, and is yes or no")
+        return value
 
     max_document_tokens: int = Field(50_000, ge=1)
     """Estimated tokens of what of a document goes into one prompt; longer documents fail, unless the

@@ -146,6 +146,11 @@ def test_mistake_names_the_variable(name: str, value: str, monkeypatch: pytest.M
             "1",
             "AGENT_TASKS_LEASE_SECONDS should be greater than or equal to 2. Set",
         ),
+        (
+            "AGENT_TASKS_SERVICE",
+            "reponses",
+            "AGENT_TASKS_SERVICE should be classic, responses or auto; for a server",
+        ),
         ("AGENT_TASKS_JOURNAL_URL", "mysql://h/d", "use SQLite or PostgreSQL. Set it in"),
     ],
 )

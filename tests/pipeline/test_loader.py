@@ -168,6 +168,7 @@ def test_fingerprint_covers_what_a_row_depends_on_and_nothing_else(folder: Path)
         ("total: number", "'2 b': number", 7, "output.fields.2 b", "pattern"),
         ("total: number", "total: number\nquestions: [Why]", 8, "questions", "agents.analyst"),
         ("total: number", "total: number\nlimits: {repair_turns: 9}", 8, "limits.repair_turns", "less than"),
+        ("total: number", "total: number\nlimits: {concurrency: yes}", 8, "limits.concurrency", "a number"),
         (
             "total: number",
             "total: number\n    total: date",
