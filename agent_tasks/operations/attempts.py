@@ -18,7 +18,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Any, cast
 
 from agent_tasks.backends.base import (
@@ -48,7 +47,7 @@ from agent_tasks.errors import (
     StreamBrokenError,
     TransportError,
 )
-from agent_tasks.journal import NewResource, OperationState
+from agent_tasks.journal import NewResource
 from agent_tasks.logs import get_logger
 from agent_tasks.operations.approvals import decide_approvals
 from agent_tasks.operations.attempt_states import NEXT, OVER, AttemptState
@@ -99,8 +98,10 @@ class Attempts:
         self.failures = FailedAttempts()
         """Those before the current one."""
         self.operation = held.operation
-        """Its row in the journal."""
-        spent = held.operation.remote.get("usage")
+        """Its row in the journal, as it was when the current attempt was claimed or intended."""
+        self._remote = held.operation.remote
+        """The ids in that row, as they are now."""
+        spent = self._remote.get("usage")
         self.usage = held.operation.written.read(Usage, spent) if spent else NO_USAGE
         """What the attempts have cost that ended."""
         self._before: Memory = ()
@@ -205,14 +206,14 @@ class Attempts:
 
     async def _commit(self, ids: dict[str, Any], made: Sequence[NewResource] = ()) -> None:
         """Commit what has become known of the attempt, beside what was known."""
-        remote = {**self.operation.remote, **ids}
+        remote = {**self._remote, **ids}
         await self._ws.journal.operations.attach(self._ws.scope, self.operation.key, remote, made)
-        self.operation = replace(self.operation, state=OperationState.ATTACHED, remote=remote)
+        self._remote = remote
 
     def _made(self, conversation: str) -> list[NewResource]:
         """The conversation for the ledger, if this turn made it, it is kept, and not in there yet."""
         is_kept = self._turn.conversation is None and self._ws.backend.capabilities.keeps_conversations
-        if not is_kept or self.operation.remote.get("conversation") == conversation:
+        if not is_kept or self._remote.get("conversation") == conversation:
             return []
         return [self._new_conversation(conversation)]
 
@@ -243,13 +244,14 @@ class Attempts:
         self.operation = await self._ws.journal.operations.next_attempt(
             self._ws.scope, self.operation.key, keep=keep, note={"usage": self.usage.model_dump()}
         )
+        self._remote = self.operation.remote
         crash_point("attempt.intended")
         self.ref = None
         self._become(AttemptState.INTENDED)
         return self._send(conversation, prompt_posted=conversation is not None)
 
     def _conversation(self) -> str | None:
-        known: str | None = self.operation.remote.get("conversation")
+        known: str | None = self._remote.get("conversation")
         return known or self._turn.conversation
 
     def _send(self, conversation: str | None, *, prompt_posted: bool) -> AsyncIterator[TurnUpdate]:
@@ -260,7 +262,7 @@ class Attempts:
 
     def _request(self, conversation: str | None, *, prompt_posted: bool) -> TurnRequest:
         turn = self._turn
-        memory = self.operation.remote.get("memory")
+        memory = self._remote.get("memory")
         return TurnRequest(
             agent_id=turn.agent.id,
             prompt=turn.prompt,
@@ -307,7 +309,7 @@ class Attempts:
         if found is None:
             crash_point("turn.absent")
             # Later attempts continue a conversation that holds the prompt since the first.
-            return self._send(conversation, prompt_posted="conversation" in self.operation.remote)
+            return self._send(conversation, prompt_posted="conversation" in self._remote)
         if found.turn_id is None:
             if conversation is None:
                 await self._put_into_the_ledger(found.conversation)
@@ -329,7 +331,7 @@ class Attempts:
         conversation = self._conversation()
         if conversation is None:
             raise error
-        prompt_posted = "conversation" in self.operation.remote
+        prompt_posted = "conversation" in self._remote
         pause = _FIRST_LOOK
         is_cancelled = False
         while (active := await self._ws.backend.active_turn(conversation)) is not None:

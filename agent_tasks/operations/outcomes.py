@@ -14,11 +14,12 @@ DEFAULT_THROTTLE_WAIT = 20.0
 
 def turn_error(ended: TurnEnded) -> RunFailedError | None:
     """The error that a turn's end means, or None if it gave an answer."""
+    is_completed = ended.status == TurnStatus.COMPLETED
+    if is_completed and ended.text.strip():
+        return None
     where: Any = {"run_id": ended.ref.turn_id, "thread_id": ended.ref.conversation}
     turn = f"The turn {ended.ref.turn_id}"
-    if ended.status == TurnStatus.COMPLETED:
-        if ended.text.strip():
-            return None
+    if is_completed:
         return EmptyAnswerError(f"{turn} completed without an answer of the agent.", **where)
     # A turn that ended incomplete carries the reason as its message.
     said = {"reason" if ended.status == TurnStatus.INCOMPLETE else "said": ended.error_message}

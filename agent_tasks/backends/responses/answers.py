@@ -26,6 +26,7 @@ RUNNING = frozenset({"queued", "in_progress"})
 CANCELLED_OUTPUT = "The turn was cancelled before this call had an output."
 """What closes a call that nobody will answer, so that its conversation can be continued."""
 
+_STATUSES = frozenset(TurnStatus)
 _REASONS = {"max_output_tokens": "max_completion_tokens"}  # to the seam's words
 
 
@@ -135,7 +136,7 @@ def _ended(response: Mapping[str, Any], ref: TurnRef) -> TurnEnded:
     status = response.get("status")
     return TurnEnded(
         ref=ref,
-        status=TurnStatus(status) if status in set(TurnStatus) else TurnStatus.FAILED,
+        status=TurnStatus(status) if status in _STATUSES else TurnStatus.FAILED,
         text=text,
         citations=citations,
         usage=ref.spent,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -55,9 +55,11 @@ class EventReader:
         )
         for left in reversed(range(_BREAKS + 1)):
             try:
-                async with aclosing(self._events(stream)) as updates:
-                    async for update in updates:
-                        yield update
+                async with stream as events:
+                    async for event in events:
+                        update = self._update(event)
+                        if update is not None:
+                            yield update
                 return
             except TransportError as error:
                 if self._response_id is None or not self._background:
@@ -77,31 +79,23 @@ class EventReader:
             )
         yield await self._polled()
 
-    async def _events(self, stream: AbstractAsyncContextManager[Any]) -> AsyncGenerator[TurnUpdate, None]:
-        async with stream as events:
-            async for event in events:
-                self._last = max(self._last, event.get("sequence_number", -1))
-                match event["type"]:
-                    case "response.created":
-                        crash_point("response.unread" if self.ref.round == 1 else "round.unread")
-                        self._heard_of(event["response"])
-                        yield TurnStarted(self.ref)
-                    case "response.output_text.delta":
-                        if event.get("delta"):
-                            yield TurnText(event["delta"])
-                    case (
-                        "response.completed"
-                        | "response.failed"
-                        | "response.incomplete"
-                        | "response.cancelled"
-                    ):
-                        self._heard_of(event["response"])
-                        yield conclusion(event["response"], self.ref)
-                        return
-                    case "error":
-                        raise self._failure(event)
-                    case _:
-                        pass  # items as they come, and events of a newer service, say nothing of the outcome
+    def _update(self, event: Mapping[str, Any]) -> TurnUpdate | None:
+        """What an event says of the turn. Raises RunFailedError for an `error`."""
+        self._last = max(self._last, event.get("sequence_number", -1))
+        match event["type"]:
+            case "response.created":
+                crash_point("response.unread" if self.ref.round == 1 else "round.unread")
+                self._heard_of(event["response"])
+                return TurnStarted(self.ref)
+            case "response.output_text.delta" if event.get("delta"):
+                return TurnText(event["delta"])
+            case "response.completed" | "response.failed" | "response.incomplete" | "response.cancelled":
+                self._heard_of(event["response"])
+                return conclusion(event["response"], self.ref)
+            case "error":
+                raise self._failure(event)
+            case _:
+                return None  # items as they come, and events of a newer service, say nothing of the outcome
 
     def _heard_of(self, response: Mapping[str, Any]) -> None:
         self._response_id = str(response["id"])

@@ -141,14 +141,11 @@ class StoredTurns:
     ) -> AsyncGenerator[TurnUpdate, None]:
         """Ask for one response, once, and read its events."""
         mark = ref.mark
-        body: JsonObject = {
-            **fields,
-            "conversation": ref.conversation,
-            **({"input": list(items)} if items else {}),
-            **({"metadata": marked(mark, ref.round)} if mark is not None else {}),
-            "stream": True,
-            "store": True,
-        }
+        body: JsonObject = {**fields, "conversation": ref.conversation, "stream": True, "store": True}
+        if items:
+            body["input"] = list(items)
+        if mark is not None:
+            body["metadata"] = marked(mark, ref.round)
         reader = EventReader(self._service.client, ref)
         try:
             with translated(starts=starts):
