@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import os
 import subprocess
@@ -15,7 +14,7 @@ import pytest
 from agents_emulator.service import ServiceConfig
 from agents_emulator.tools.settings import StorageAccount, ToolSettings
 from tests.conformance.checks import Finding
-from tests.conformance.drivers import REPOSITORY, SEARCH_FOLDER, Drive, Drivers
+from tests.conformance.drivers import REPOSITORY, SEARCH_FOLDER, Drive, Drivers, once
 from tests.conformance.rules import stock_level
 from tests.conformance.successor.catalogue import Driver
 from tests.conformance.successor.rules import rules
@@ -35,7 +34,7 @@ class SuccessorDrivers:
         self._classic = classic
         self._drives = drives
 
-    @functools.cache  # noqa: B019 - lives as long as the session
+    @once
     def drive(self, driver: Driver, part: str) -> Drive:
         """Let a driver play the scenarios of a part (`operations`, `tools`)."""
         if not self._drives:
