@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from enum import IntEnum
 from typing import ParamSpec
 
 import typer
+from typing_extensions import override
 
 from agent_tasks.display import lines
 from agent_tasks.errors import AgentTasksError, ConfigurationError, PipelineError
@@ -50,7 +52,13 @@ def say(text: str, *, style: str = "") -> None:
     """
     from rich.console import Console
 
-    Console(stderr=True).print(lines(text), style=style, markup=False, highlight=False, soft_wrap=True)
+    class Aside(Console):
+        @override
+        def on_broken_pipe(self) -> None:
+            """Nobody reads standard error any more (`2>&1 | head`): that ends nothing."""
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+    Aside(stderr=True).print(lines(text), style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def reported(command: Callable[P, None]) -> Callable[P, None]:

@@ -89,6 +89,19 @@ def test_a_terminal_of_another_alphabet_is_shown_escapes(tmp_path: Path) -> None
     assert "Unexpected" not in done.stderr
 
 
+def test_what_is_said_to_nobody_ends_nothing() -> None:
+    code = "from agent_tasks.cli.errors import say; input(); say('Done.'); print('went on')"
+    command = subprocess.Popen(
+        [sys.executable, "-c", code], text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert command.stderr is not None
+    command.stderr.close()
+    command.stderr = None
+    assert command.communicate("\n", timeout=60)[0] == "went on\n"
+    assert command.returncode == 0
+
+
 def test_version_names_what_a_bug_report_needs() -> None:
     shown = runner.invoke(app, ["version"])
     for word in ("prefect-azure-agents", "prefect ", "python "):
