@@ -321,7 +321,11 @@ class EmbeddedServer(Server[Address]):
 
 def _lacking_room(folder: Path) -> str:
     """What to add to an error where the disk is full: a server then often can't write why it ended."""
-    if shutil.disk_usage(folder).free >= _ROOM:
+    try:
+        free = shutil.disk_usage(folder).free
+    except FileNotFoundError:  # removed meanwhile: it is another error that is told of
+        return ""
+    if free >= _ROOM:
         return ""
     return (
         f", and the disk of {folder} is full: free some space, or set AGENT_TASKS_STATE_DIR to a folder of "

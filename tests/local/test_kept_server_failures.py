@@ -301,6 +301,13 @@ def test_a_full_disk_is_named_where_a_server_does_not_start(
     ):
         pass
 
+    def gone(folder: Path) -> None:
+        raise FileNotFoundError(folder)
+
+    monkeypatch.setattr(shutil, "disk_usage", gone)
+    with pytest.raises(EmbeddedServiceError, match=r"ended without a word\. The end of its log"), server:
+        pass
+
 
 def test_a_folder_that_was_open_to_others_is_not_believed(tmp_path: Path) -> None:
     folder = tmp_path / "run"
