@@ -12,6 +12,7 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from agent_tasks.local.idling import LOOK_SECONDS
 from agent_tasks.local.servers import BATCH_SETTINGS, IDLE_SETTINGS, prefect_server
 from agent_tasks.settings import Settings
 
@@ -92,7 +93,10 @@ def test_every_setting_of_our_server_is_one_that_prefect_knows_and_takes_whole(t
             patch.setenv(name, value)
         taken = PrefectSettings().server
     services = taken.services
-    loops = (services.late_runs, services.pause_expirations, services.foreman)
-    assert [one.loop_seconds for one in loops] == [10, 15, 30]
-    assert taken.events.proactive_granularity.total_seconds() == 10
+    looks = [services.late_runs, services.pause_expirations, services.cancellation_cleanup]
+    looks += [services.cleanup_reconciler, services.foreman, services.repossessor]
+    seconds = [services.scheduler.recent_deployments_loop_seconds, *(one.loop_seconds for one in looks)]
+    assert seconds == [9.5, 9.5, 14.5, 29.5, 29.5, 29.5, 29.5]
+    assert {(each + 0.5) % LOOK_SECONDS for each in seconds} == {0}, "found by the look that comes then"
+    assert taken.events.proactive_granularity.total_seconds() == 9.5
     assert int(services.task_run_recorder.flush_interval) == services.task_run_recorder.flush_interval == 1

@@ -54,14 +54,19 @@ BATCH_SETTINGS = {
     "PREFECT_SERVER_SERVICES_TRIGGERS_READ_BATCH_SIZE": "100",
 }
 
-# How often Prefect's server looks for what is due, in seconds: a look costs the same with and without work.
-# Runs are shown as late after 15 to 25 seconds in place of 15 to 20; that a pause or an automation's time is
-# over is seen up to ten seconds later, and that a worker is gone up to fifteen.
+# How often Prefect's server looks for what is due, in seconds: a look costs the same with and without work,
+# and less where another one was just before. So they come together: what is due half a second before a look
+# of `idling.LOOK_SECONDS` is found by that look, and what is due with it perhaps by the next one. (The look
+# for recent deployments finds those of its own interval and one second more: it must not come later.)
 IDLE_SETTINGS = {
-    "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": "10",
-    "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_LOOP_SECONDS": "15",
-    "PREFECT_SERVER_SERVICES_FOREMAN_LOOP_SECONDS": "30",
-    "PREFECT_SERVER_EVENTS_PROACTIVE_GRANULARITY": "PT10S",
+    "PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "9.5",
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": "9.5",
+    "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_LOOP_SECONDS": "14.5",
+    "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_LOOP_SECONDS": "29.5",
+    "PREFECT_SERVER_SERVICES_CLEANUP_RECONCILER_LOOP_SECONDS": "29.5",
+    "PREFECT_SERVER_SERVICES_FOREMAN_LOOP_SECONDS": "29.5",
+    "PREFECT_SERVER_SERVICES_REPOSSESSOR_LOOP_SECONDS": "29.5",
+    "PREFECT_SERVER_EVENTS_PROACTIVE_GRANULARITY": "PT9.5S",
 }
 TERMINAL_STATES = ["COMPLETED", "FAILED", "CANCELLED", "CRASHED"]
 
