@@ -38,6 +38,8 @@ class Leases:
         self._worker = worker
         self.held = Held(database, worker, prolonging(database.statements, leases, among=sa.true()))
         """What this worker holds, as far as it knows without asking."""
+        # With rows beside it, and not in it: the statement is compiled once, whatever their number.
+        self._taking = database.statements.insert(leases).on_conflict_do_nothing().returning(leases.c.key)
         self._giving_up = leases.delete().where(
             leases.c.scope == sa.bindparam("its_scope"),
             database.statements.one_of(leases.c.key, "keys"),
@@ -86,10 +88,9 @@ class Leases:
         # Sorted, so that two workers who want the same keys lock them in the same order.
         rows = [self._values(scope, one, now) for one in sorted(wanted, key=lambda one: one.key)]
         keys = {one.key for one in wanted}
-        insert = self._database.statements.insert(leases).values(rows).on_conflict_do_nothing()
 
         def work(connection: sa.Connection) -> set[str]:
-            new = set(connection.execute(insert.returning(leases.c.key)).scalars())
+            new = set(connection.execute(self._taking, rows).scalars())
             return new | self._take_over(connection, scope, keys - new, now) if new != keys else new
 
         mine = await self._database.write(work)
