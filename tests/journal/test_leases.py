@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from agent_tasks.errors import JournalUnreadableError
 from agent_tasks.journal import Journal, LeaseKind, NewLease, ToolCallState
@@ -193,3 +194,23 @@ async def test_a_server_that_stays_away_in_the_middle_is_an_error(
                 await journal.leases.take(SCOPE, wanted("b"))
         finally:
             postgresql.start()
+
+
+async def test_takes_of_any_number_are_one_statement_that_is_compiled_once(
+    address: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[SQLCompiler] = []
+    compile_insert = SQLCompiler.visit_insert
+
+    def noted(compiler: SQLCompiler, *args: object, **options: object) -> str:
+        compiled.append(compiler)
+        return compile_insert(compiler, *args, **options)  # type: ignore[arg-type]
+
+    async with Journal(address, clock=clock) as journal:
+        await journal.leases.take(SCOPE, wanted("a"))
+        monkeypatch.setattr(SQLCompiler, "visit_insert", noted)
+        for count in (2, 50, 1200):
+            keys = {f"{count}-{number}" for number in range(count)}
+            assert await journal.leases.take(SCOPE, wanted("a", *keys)) == {"a", *keys}
+    # With more than one row the statement has another form, which is known from the second time on.
+    assert len(compiled) == 1
