@@ -47,9 +47,9 @@ class SqliteDatabase(Database):
     is_shared = False
 
     def __init__(self, url: URL) -> None:
-        super().__init__(url.set(drivername="sqlite+pysqlite"))
+        super().__init__(url)
         self.statements = Statements(self.address)
-        self._engine = _create_engine(self.url)
+        self._engine = _create_engine(self.url.set(drivername="sqlite+pysqlite"))
         self._writer = _Writer(self._engine, self.address, self._check_file)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="journal-reader")
         self._file: tuple[int, int] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import sqlite3
 import tempfile
@@ -144,9 +145,10 @@ async def test_a_journal_removed_while_in_use_stops_before_anything_is_sent(
 ) -> None:
     running = service()
     path = tmp_path / "journal.db"
-    async with Workspace.open(running.endpoint, None, f"sqlite+aiosqlite:///{path}") as ws:
+    address = f"sqlite+aiosqlite:///{path}"
+    async with Workspace.open(running.endpoint, None, address) as ws:
         path.rename(tmp_path / "elsewhere.db")
-        with pytest.raises(JournalUnreadableError, match="removed or replaced"):
+        with pytest.raises(JournalUnreadableError, match=f"{re.escape(address)} was removed or replaced"):
             await ensure_agent(ws, SPEC, owner="batch")
         assert running.requests("agents.create") == []
         shutil.copy(tmp_path / "elsewhere.db", path)  # not the same file: its -wal is another's

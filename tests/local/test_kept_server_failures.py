@@ -102,6 +102,7 @@ def end_helpers(stand_in: StandIn) -> None:
 def bystander() -> Iterator[int]:
     """A process of somebody else, which has got the number of one that a record names."""
     process = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    time.sleep(2 / os.sysconf("SC_CLK_TCK"))  # processes are told apart by the tick that they began in
     yield process.pid
     assert process.poll() is None, "somebody else's process was ended"
     process.kill()

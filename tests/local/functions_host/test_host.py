@@ -198,8 +198,8 @@ async def test_function_that_takes_too_long_is_killed_with_its_process(app: App)
 
 
 async def test_visibility_is_renewed_while_a_function_works(app: App) -> None:
-    async with app.host(lease=2), app.host(lease=2):
-        await app.send("c1", "sleep", seconds=5)
+    async with app.host(lease=4), app.host(lease=4):
+        await app.send("c1", "sleep", seconds=9)
         assert json.loads(await app.answer()) == {"id": "c1"}
         await app.until(lambda: _is_empty(app, "input"))
     assert app.calls == ["c1 1"]
