@@ -13,7 +13,15 @@ from agent_tasks.errors import LeaseLostError
 from agent_tasks.journal.bodies import as_written
 from agent_tasks.journal.database import Database
 from agent_tasks.journal.held import Held, prolonging, retrieve_error
-from agent_tasks.journal.records import UNSETTLED, Claim, Claimed, NewResource, Operation, OperationState
+from agent_tasks.journal.records import (
+    UNSETTLED,
+    Claim,
+    Claimed,
+    NewResource,
+    Operation,
+    OperationState,
+    Taking,
+)
 from agent_tasks.journal.rows import operation_of
 from agent_tasks.journal.schema import operations
 from agent_tasks.journal.statements import IS_UNSETTLED
@@ -40,7 +48,9 @@ class Operations:
 
     # --- claiming --------------------------------------------------------------------------------------
 
-    async def claim(self, scope: str, key: str, kind: str, fingerprint: dict[str, Any]) -> Claimed:
+    async def claim(
+        self, scope: str, key: str, kind: str, fingerprint: dict[str, Any], *, taking: Taking | None = None
+    ) -> Claimed:
         """Ask for an operation, and commit the intent if it is this worker's to carry out.
 
         Args:
@@ -48,18 +58,25 @@ class Operations:
             key: what the operation is (`agent_tasks.operations.keys.operation_key`).
             kind: its kind, such as `turn` or `upload`.
             fingerprint: what the key was made of, for people who read the journal. No secrets.
+            taking: what the operation takes if it is new; its row tells whether it has.
 
         Returns:
             Whether to go ahead, to recover, to take the result or to wait, and the row.
         """
         since = self.held.moment()
-        claimed = await self._claim(scope, key, kind, fingerprint, since.wall)
+        claimed = await self._claim(scope, key, kind, fingerprint, since.wall, taking)
         if claimed.claim in (Claim.FRESH, Claim.ORPHAN):
             self.held.note(scope, [key], since)
         return claimed
 
     async def _claim(
-        self, scope: str, key: str, kind: str, fingerprint: dict[str, Any], now: float
+        self,
+        scope: str,
+        key: str,
+        kind: str,
+        fingerprint: dict[str, Any],
+        now: float,
+        taking: Taking | None,
     ) -> Claimed:
         values = {
             "scope": scope, "key": key, "kind": kind, "fingerprint": fingerprint,
@@ -68,7 +85,7 @@ class Operations:
             "intended_at": now, "updated_at": now, **as_written(),
         }  # fmt: skip
         while True:
-            found = await self._database.write(self._statements.insert_or_read(values), alone=True)
+            found = await self._database.write(self._statements.insert_or_read(values, taking), alone=True)
             if found is None:
                 continue  # another worker inserts it in this very moment: there is something to read then
             is_new, operation = found

@@ -123,6 +123,29 @@ class NewResource:
 
 
 @dataclass(frozen=True)
+class Spare:
+    """A resource that an operation has made for whichever other operation needs it first."""
+
+    kind: str
+    remote_id: str
+    maker: str
+    """The key of the operation that made it; the ledger has it under this key until another one takes it."""
+
+
+@dataclass(frozen=True)
+class Taking:
+    """What a new operation takes, in the commit of its intent, if nobody has taken or deleted it before."""
+
+    spare: Spare
+    owner: str
+    """Whose it is then, as of a `NewResource`; likewise what follows."""
+    name: str
+    time_to_live: float
+    remote: dict[str, Any]
+    """The remote ids of the operation, if it has taken it; there are none otherwise."""
+
+
+@dataclass(frozen=True)
 class Resource:
     """A row of `resources`."""
 

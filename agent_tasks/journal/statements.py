@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from agent_tasks.errors import LeaseLostError
 from agent_tasks.journal.bodies import Row
 from agent_tasks.journal.plain import Outcome, Plain, PostgresqlPlain, Single, SqlitePlain
-from agent_tasks.journal.records import UNSETTLED, Operation, ToolCallState
+from agent_tasks.journal.records import UNSETTLED, Operation, Taking, ToolCallState
 from agent_tasks.journal.rows import operation_of
 from agent_tasks.journal.schema import leases, operations, resources, tool_calls
 
@@ -45,6 +45,30 @@ _INTERRUPT = (
     .where(tool_calls.c.state == ToolCallState.STARTED)
     .values(state=ToolCallState.UNKNOWN, finished_at=sa.bindparam("new_time"))
 )
+
+
+_TAKE = (
+    resources.update()
+    .where(resources.c.scope == sa.bindparam("its_scope"), resources.c.kind == sa.bindparam("taken_kind"))
+    .where(resources.c.remote_id == sa.bindparam("taken_id"))
+    .where(resources.c.operation_key == sa.bindparam("taken_from"), resources.c.state == "live")
+    .values(
+        operation_key=sa.bindparam("its_key"),
+        owner=sa.bindparam("taken_owner"),
+        name=sa.bindparam("taken_name"),
+        expires_at=sa.bindparam("taken_until"),
+    )
+)
+"""Let an operation have what another one made ahead, unless somebody has taken or deleted it."""
+
+
+def _taken(values: Mapping[str, Any], taking: Taking) -> dict[str, Any]:
+    return {
+        "its_scope": values["scope"], "its_key": values["key"],
+        "taken_kind": taking.spare.kind, "taken_id": taking.spare.remote_id,
+        "taken_from": taking.spare.maker, "taken_owner": taking.owner, "taken_name": taking.name[:500],
+        "taken_until": values["intended_at"] + taking.time_to_live,
+    }  # fmt: skip
 
 
 @cache
@@ -157,17 +181,27 @@ class Statements:
                 "It was silent for longer than its lease."
             )
 
-    def insert_or_read(self, values: Mapping[str, Any]) -> Work[tuple[bool, Operation] | None]:
+    def insert_or_read(
+        self, values: Mapping[str, Any], taking: Taking | None = None
+    ) -> Work[tuple[bool, Operation] | None]:
         """Insert an operation unless there is one; one statement on a server.
+
+        Args:
+            values: its row.
+            taking: what it takes if it is new. It has those remote ids then if it could take it.
 
         Returns:
             What does it. It gives whether it was inserted, and the row; None if another worker inserts it in
             this very moment.
         """
+        with_it = values if taking is None else {**values, "remote": taking.remote}
 
         def work(connection: sa.Connection) -> tuple[bool, Operation] | None:
             # Most are new: then one statement is enough here too.
-            if self.insert_new(connection, operations, values):
+            if self.insert_new(connection, operations, with_it):
+                if taking is None or self.carry_out(connection, _TAKE, _taken(values, taking)).rowcount:
+                    return True, operation_of(dict(with_it), self._address)
+                self.change(connection, values["scope"], values["key"], {"remote": values["remote"]})
                 return True, operation_of(dict(values), self._address)
             found = self.operation(connection, values["scope"], values["key"])
             return (False, found) if found is not None else None
@@ -218,6 +252,28 @@ def _insert_or_read(columns: tuple[str, ...]) -> sa.CompoundSelect[Any]:
     inserted = (
         postgresql.insert(operations)
         .values({name: sa.bindparam(f"new_{name}") for name in columns})
+        .on_conflict_do_nothing()
+        .returning(*operations.c)
+        .cte("inserted")
+    )
+    return sa.union_all(
+        sa.select(sa.true().label("is_new"), *inserted.c),
+        sa.select(sa.false(), *operations.c).where(*_HERE),
+    )
+
+
+@cache
+def _insert_taking_or_read(columns: tuple[str, ...]) -> sa.CompoundSelect[Any]:
+    is_there = sa.exists(sa.select(operations.c.key).where(*_HERE))
+    taken = _TAKE.where(~is_there).returning(resources.c.remote_id).cte("taken")
+    given: dict[str, sa.ColumnElement[Any]] = {
+        name: sa.bindparam(f"new_{name}", type_=operations.c[name].type) for name in columns
+    }
+    with_it = sa.bindparam("taken_remote", type_=operations.c.remote.type)
+    given["remote"] = sa.case((sa.exists(sa.select(taken.c.remote_id)), with_it), else_=given["remote"])
+    inserted = (
+        postgresql.insert(operations)
+        .from_select(list(given), sa.select(*given.values()))
         .on_conflict_do_nothing()
         .returning(*operations.c)
         .cte("inserted")
@@ -294,15 +350,20 @@ class PostgresqlStatements(Statements):
         }  # fmt: skip
         return self._single(_put_held(table, tuple(values)), given, bool)
 
-    def insert_or_read(self, values: Mapping[str, Any]) -> Work[tuple[bool, Operation] | None]:
-        """See `Statements`."""
+    def insert_or_read(
+        self, values: Mapping[str, Any], taking: Taking | None = None
+    ) -> Work[tuple[bool, Operation] | None]:
+        """See `Statements`. Of two workers that insert the same key at once each may take something."""
         given = {"its_scope": values["scope"], "its_key": values["key"]}
         given |= {f"new_{name}": one for name, one in values.items()}
+        statement: sa.CompoundSelect[Any] = _insert_or_read(tuple(values))
+        if taking is not None:
+            given |= {**_taken(values, taking), "taken_remote": taking.remote}
+            statement = _insert_taking_or_read(tuple(values))
+        return self._single(statement, given, self._inserted_or_read)
 
-        def read(rows: Sequence[Row]) -> tuple[bool, Operation] | None:
-            return (rows[0]["is_new"], operation_of(rows[0], self._address)) if rows else None
-
-        return self._single(_insert_or_read(tuple(values)), given, read)
+    def _inserted_or_read(self, rows: Sequence[Row]) -> tuple[bool, Operation] | None:
+        return (rows[0]["is_new"], operation_of(rows[0], self._address)) if rows else None
 
     def change_held(
         self,
