@@ -397,6 +397,22 @@ class Capabilities:
         return "Functions are called once; a turn whose answer was lost may be paid for twice."
 
 
+class ConversationMaker(Protocol):
+    """Makes empty conversations, for turns that begin in one instead of making it first.
+
+    They can be found again by the operation that makes them, so that none is lost whose making was not heard
+    of. Raises as `Backend` does.
+    """
+
+    async def create(self, mark: Mark) -> str:
+        """Make a conversation that carries the mark; returns its id."""
+        ...
+
+    async def find(self, key: str, *, since: float) -> list[str]:
+        """The ids of all whose marks have this key, looked for back to `since` (seconds since the epoch)."""
+        ...
+
+
 class Backend(Protocol):
     """One service of agents. All methods raise `agent_tasks.errors`; none repeats an effect by itself."""
 
@@ -408,6 +424,14 @@ class Backend(Protocol):
     @property
     def identity(self) -> str:
         """The service's address without secrets: the scope of everything that the journal says about it."""
+        ...
+
+    @property
+    def empty_conversations(self) -> ConversationMaker | None:
+        """Makes conversations ahead of turns.
+
+        None: a turn needs no request for its conversation here, or one that was lost could not be found.
+        """
         ...
 
     async def create_agent(self, spec: AgentSpec, mark: Mark) -> str:
@@ -476,8 +500,17 @@ class Backend(Protocol):
         """The id of what carries the mark, looked for back to `since` (seconds since the epoch)."""
         ...
 
-    async def find_turn(self, mark: Mark, *, conversation: str | None, since: float) -> FoundTurn | None:
-        """A turn by its mark, in `conversation` if it is known; None if there is provably none."""
+    async def find_turn(
+        self, mark: Mark, *, conversation: str | None, is_own: bool = False, since: float
+    ) -> FoundTurn | None:
+        """A turn by its mark; None if there is provably none.
+
+        Args:
+            mark: the turn's.
+            conversation: where it was sent to, if that is known.
+            is_own: whether no other turn was in that conversation before.
+            since: how far to look back (seconds since the epoch).
+        """
         ...
 
     def marked(self, kind: ResourceKind, *, limit: int) -> AsyncIterator[MarkedResource]:

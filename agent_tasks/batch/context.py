@@ -51,6 +51,7 @@ from agent_tasks.operations import (
 )
 from agent_tasks.operations.ownership import belongs_to
 from agent_tasks.operations.pacing import Pace
+from agent_tasks.operations.spare_conversations import SpareConversations
 from agent_tasks.pipeline.loader import AgentPlan, Pipeline
 from agent_tasks.steps import Session
 from agent_tasks.tools import ToolSet
@@ -222,6 +223,9 @@ class Batch:
         """In which documents go on when the service has answered."""
         self.ahead = asyncio.Semaphore(min(pipeline.limits.concurrency, _READ_AHEAD))
         """Documents that may be read, and held in memory, before they have a slot."""
+        self.spares = SpareConversations(ws, owner=self.owner, ttl=self.ttl)
+        """Conversations for the first turns of documents that wait for a slot."""
+        self._not_begun = 0
         self.warnings: list[str] = []
         self.so_far: BatchSummary | None = None
         """What is written of a batch that was stopped."""
@@ -253,6 +257,15 @@ class Batch:
                 raise outcome
             results.append(outcome)
         return results
+
+    def will_begin(self, documents: int) -> None:
+        """Note that so many more documents are to have slots."""
+        self._not_begun += documents
+
+    def begins(self) -> None:
+        """Note that one of them has its slot. While none is free the turns of the others can be foreseen."""
+        self._not_begun -= 1
+        self.spares.wanted(self._not_begun if self.slots.locked() else 0)
 
     def fingerprint_of(self, status: str) -> str:
         """Return what a row in this state depends on, besides the document."""
@@ -388,7 +401,7 @@ class Batch:
 
     async def _run_turn(self, turn: TurnSpec, tools: ToolSet | None) -> TurnResult:
         try:
-            result = await run_turn(self.ws, turn, tools=tools)
+            result = await run_turn(self.ws, turn, tools=tools, spares=self.spares)
         except RunFailedError:
             self.tally.turns += 1  # it was made, and its prompt at least was paid for
             raise

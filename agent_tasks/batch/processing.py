@@ -76,6 +76,7 @@ async def process_documents(batch: Batch, files: Sequence[DocumentFile]) -> list
         AgentTasksError: The reason why the whole batch stops. Documents in flight are finished first, since
             their turns are paid for.
     """
+    batch.will_begin(len(files))
     releases = Releases(batch)
     known = KnownDocuments(batch, [file.name for file in files])
 
@@ -105,6 +106,7 @@ async def _slot(batch: Batch, file: DocumentFile) -> AsyncIterator[Reading]:
                 observer().document_waits(file.name)
             await batch.slots.acquire()
         try:
+            batch.begins()
             batch.breaker.check()
             _tell_begun(batch, file)
             with batch.pace.kept():

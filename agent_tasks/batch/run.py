@@ -178,11 +178,12 @@ async def _run_batch(
         batch.started, batch.lead = run.started, run.key
         observer().phase_started("documents")
         try:
-            if ws.journal.is_shared:
-                await share_documents(run, batch, files, steps.process)
-            else:
-                batch.guard = lambda _: run.key
-                await _in_chunks(batch, files, steps)
+            async with batch.spares.kept():
+                if ws.journal.is_shared:
+                    await share_documents(run, batch, files, steps.process)
+                else:
+                    batch.guard = lambda _: run.key
+                    await _in_chunks(batch, files, steps)
             summary, is_theirs = await _to_the_end(run, batch, files, steps)
         except AgentTasksError as error:
             await _publish_what_is_done(batch, error, steps)

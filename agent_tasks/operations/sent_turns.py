@@ -26,8 +26,10 @@ async def look_up_turn(ws: Workspace, operation: Operation, conversation: str | 
         operation: the intent.
         conversation: where it was sent to, if that is known.
     """
+    mark = mark_of(operation)
+    is_own = "conversation" in operation.remote  # before its turn is, only if it took or made that itself
     return await look_up(
-        lambda since: ws.backend.find_turn(mark_of(operation), conversation=conversation, since=since),
+        lambda since: ws.backend.find_turn(mark, conversation=conversation, is_own=is_own, since=since),
         operation,
     )
 

@@ -26,6 +26,7 @@ from agent_tasks.operations.services import (
     moved,
     no_conversation,
 )
+from agent_tasks.operations.spare_conversations import SpareConversations
 from agent_tasks.operations.transcripts import keep_failure, kept_with
 from agent_tasks.operations.workspace import Held, Workspace
 from agent_tasks.telemetry import agent_span
@@ -76,6 +77,7 @@ async def run_turn(
     *,
     tools: ToolSet | None = None,
     on_text: Callable[[str], None] | None = None,
+    spares: SpareConversations | None = None,
 ) -> TurnResult:
     """Prompt an agent and wait for its answer, calling the functions that it asks for.
 
@@ -91,6 +93,8 @@ async def run_turn(
         turn: the prompt, the agent and the bounds.
         tools: the functions that the agent may call.
         on_text: called with each piece of the answer as it is written; not called for a reused answer.
+        spares: conversations that were made ahead; one that begins here begins in one of them, if there is
+            one.
 
     Raises:
         RunFailedError: the turn ended without an answer (throttled beyond the deadline, expired, cancelled,
@@ -118,7 +122,10 @@ async def run_turn(
         fingerprint["reserved"] = turn.reserved.model_dump()
     if ws.backend.capabilities.in_keys:
         fingerprint[SERVICE] = ws.backend.capabilities.in_keys
-    async with ws.hold(key, "turn", fingerprint) as held:
+    taking = spares.taking(turn) if spares is not None else None
+    async with ws.hold(key, "turn", fingerprint, taking=taking) as held:
+        if spares is not None and taking is not None:
+            spares.settle(taking, held)
         if held.is_done:
             found = held.operation
             return found.written.read(TurnResult, {**found.result, "reused": True})

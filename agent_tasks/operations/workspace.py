@@ -20,7 +20,7 @@ from agent_tasks.backends.owned import is_of_other
 from agent_tasks.backends.responses.live import LiveAnswers
 from agent_tasks.client import current_gate, guarded_by
 from agent_tasks.errors import AgentTasksError, JournalError
-from agent_tasks.journal import LEASE_SECONDS, Claim, Journal, Operation
+from agent_tasks.journal import LEASE_SECONDS, Claim, Journal, Operation, Taking
 from agent_tasks.logs import get_logger
 from agent_tasks.operations.gate import ClaimGate
 from agent_tasks.operations.prices import NO_PRICES, Prices
@@ -223,7 +223,13 @@ class Workspace:
 
     @asynccontextmanager
     async def hold(
-        self, key: str, kind: str, fingerprint: dict[str, Any], *, wait: float | None = 3600.0
+        self,
+        key: str,
+        kind: str,
+        fingerprint: dict[str, Any],
+        *,
+        wait: float | None = 3600.0,
+        taking: Taking | None = None,
     ) -> AsyncIterator[Held]:
         """Hold an operation: nobody else, in this process or another, carries it out meanwhile.
 
@@ -235,6 +241,7 @@ class Workspace:
             kind: its kind.
             fingerprint: what the key was made of, for people. No secrets.
             wait: seconds to wait for another living worker that holds it; None means not at all.
+            taking: what it takes with its intent, if it is new and that is still there.
 
         Raises:
             LeaseLostError: what it is done for has been taken over by another worker.
@@ -242,7 +249,7 @@ class Workspace:
         """
         async with self.alone(key):
             await self.make_sure()  # nothing is begun for what is no longer this worker's
-            held = await self._claim(key, kind, fingerprint, wait)
+            held = await self._claim(key, kind, fingerprint, wait, taking)
             if held.is_done:
                 yield held
                 return
@@ -296,9 +303,11 @@ class Workspace:
             if not flight.users:
                 self._flights.pop(key, None)
 
-    async def _claim(self, key: str, kind: str, fingerprint: dict[str, Any], wait: float | None) -> Held:
+    async def _claim(
+        self, key: str, kind: str, fingerprint: dict[str, Any], wait: float | None, taking: Taking | None
+    ) -> Held:
         async for _ in Pauses(*_BUSY_POLL, within=wait or 0.0):
-            claimed = await self.journal.operations.claim(self.scope, key, kind, fingerprint)
+            claimed = await self.journal.operations.claim(self.scope, key, kind, fingerprint, taking=taking)
             if claimed.claim is not Claim.BUSY:
                 return Held(claimed.operation, claimed.claim)
         raise JournalError(

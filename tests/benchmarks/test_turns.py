@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 
 from agent_tasks.backends.classic.backend import UNHEARD as PASSED_OVER
 from agent_tasks.backends.responses.events import UNHEARD as READ
 from agent_tasks.client import AsyncAgentsClient, AsyncResponsesClient
 from agent_tasks.operations import AgentSpec, TurnSpec, Workspace, ensure_agent, run_turn
+from agent_tasks.operations.spare_conversations import SpareConversations
 from agent_tasks.settings import ServiceKind
 from agent_tasks.testing import ServiceLog
 from agent_tasks.wire import AgentStreamEvent
@@ -109,28 +111,42 @@ async def test_a_durable_turn_of_the_successor_against_a_bare_one(
             async def alike(number: int) -> None:
                 await both(number, READ)
 
-            async def durable(number: int) -> None:
-                prompt = f"Paper P-{number}"
-                await run_turn(ws, TurnSpec(step="ask", agent=agent, prompt=prompt, owner="bench"))
+            spares = SpareConversations(ws, owner="bench", ttl=timedelta(hours=1))
+            last = 0
 
-            for warm_up in (bare, both, alike, durable):
-                await _processor(range(-10, 0), warm_up)
+            async def durable(number: int) -> None:
+                """A turn of a batch, which knows how many are to come."""
+                spares.wanted(last - number)
+                turn = TurnSpec(step="ask", agent=agent, prompt=f"Paper P-{number}", owner="bench")
+                await run_turn(ws, turn, spares=spares)
+
+            async def alone(number: int) -> None:
+                turn = TurnSpec(step="alone", agent=agent, prompt=f"Paper P-{number}", owner="bench")
+                await run_turn(ws, turn)
+
             log = ServiceLog(endpoint)
-            bare_ms, both_ms, alike_ms, durable_ms, sent = [], [], [], [], 0
-            for number in range(ROUNDS):
-                turns = range(number * TURNS, (number + 1) * TURNS)
-                bare_ms.append(await _processor(turns, bare))
-                both_ms.append(await _processor(turns, both))
-                alike_ms.append(await _processor(turns, alike))
-                before = len(log.requests())
-                durable_ms.append(await _processor(turns, durable))
-                sent += len(log.requests()) - before
+            bare_ms, both_ms, alike_ms, durable_ms, alone_ms, sent = [], [], [], [], [], 0
+            async with spares.kept():
+                for warm_up in (bare, both, alike, durable, alone):
+                    await _processor(range(-10, 0), warm_up)
+                for number in range(ROUNDS):
+                    turns = range(number * TURNS, (number + 1) * TURNS)
+                    last = turns[-1]
+                    bare_ms.append(await _processor(turns, bare))
+                    both_ms.append(await _processor(turns, both))
+                    alike_ms.append(await _processor(turns, alike))
+                    before = len(log.requests())
+                    durable_ms.append(await _processor(turns, durable))
+                    sent += len(log.requests()) - before
+                    alone_ms.append(await _processor(turns, alone))
     figures.add("bare streamed response, processor ms", min(bare_ms))
     figures.add(
         "durable turn of the successor, processor ms", min(durable_ms), against=min(bare_ms), what="bare one"
     )
     figures.add("  against its two requests, bare", min(durable_ms), against=min(both_ms), what="bare ones")
     _against(figures, "its two requests", min(durable_ms), min(alike_ms))
+    figures.add("  one that makes its conversation itself, processor ms", min(alone_ms))
+    _against(figures, "its two requests", min(alone_ms), min(alike_ms))
     figures.add("requests of a durable turn of the successor", sent / ROUNDS / TURNS, Goal(2.0))
 
 

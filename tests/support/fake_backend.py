@@ -121,6 +121,7 @@ class FakeBackend:
         approvals_by_turn=True,
         can_cancel=True,
     )
+    empty_conversations = None
 
     def __init__(
         self, script: Script, servers: Mapping[str, Callable[[str, str], str]] | None = None
@@ -309,7 +310,9 @@ class FakeBackend:
                 return made.remote_id
         return None
 
-    async def find_turn(self, mark: Mark, *, conversation: str | None, since: float) -> FoundTurn | None:
+    async def find_turn(
+        self, mark: Mark, *, conversation: str | None, is_own: bool = False, since: float
+    ) -> FoundTurn | None:
         if conversation is not None:
             self._known("conversation", conversation)
         for turn in self._turns.values():

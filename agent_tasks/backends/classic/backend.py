@@ -106,6 +106,9 @@ class AgentsBackend:
     agents, stores, threads, messages and runs, and in the names of uploaded files.
     """
 
+    empty_conversations = None
+    """None are made ahead: a turn's thread comes with its run, in one request."""
+
     def __init__(self, client: AsyncAgentsClient) -> None:
         self._client = client
 
@@ -357,7 +360,9 @@ class AgentsBackend:
             return await find_file(self._client.files.list(), mark, since)
         return await find_newest(self._newest_first(kind), mark, since)
 
-    async def find_turn(self, mark: Mark, *, conversation: str | None, since: float) -> FoundTurn | None:
+    async def find_turn(
+        self, mark: Mark, *, conversation: str | None, is_own: bool = False, since: float
+    ) -> FoundTurn | None:
         """Find a run by its mark: in its thread if that is known, else in a thread that carries the mark."""
         if conversation is None:
             async for thread in self._newest_first("conversation"):

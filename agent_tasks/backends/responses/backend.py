@@ -39,6 +39,7 @@ from agent_tasks.backends.marks import (
 )
 from agent_tasks.backends.owned import refuse_classic
 from agent_tasks.backends.responses.answers import RUNNING
+from agent_tasks.backends.responses.conversations import MarkedConversations
 from agent_tasks.backends.responses.live import LiveAnswers, with_answers
 from agent_tasks.backends.responses.probe import abilities_of
 from agent_tasks.backends.responses.rounds import Rounds, looks
@@ -91,8 +92,10 @@ class ResponsesBackend:
         self._agents = agents
         self._identity = identity or client.endpoint
         self._service = ResponsesService(client, can)
+        self._conversations = MarkedConversations(self._service)
         words = VersionWords() if can.agents else InlineWords()
-        self._stored = StoredTurns(self._service, words, Rounds(self._service, pauses))
+        rounds = Rounds(self._service, pauses)
+        self._stored = StoredTurns(self._service, words, rounds, self._conversations)
         self._turns: StoredTurns | StatelessTurns = (
             self._stored if can.conversations else StatelessTurns(client, words)
         )
@@ -141,6 +144,11 @@ class ResponsesBackend:
     def capabilities(self) -> Capabilities:
         """What follows from what the endpoint has."""
         return self._capabilities
+
+    @property
+    def empty_conversations(self) -> MarkedConversations | None:
+        """Makes conversations where the service keeps them and lists them."""
+        return self._conversations if self._can.conversations and self._can.lists else None
 
     # --- what is created -------------------------------------------------------------------------------
 
@@ -232,11 +240,13 @@ class ResponsesBackend:
             return await find_file(self._client.files.list(), mark, since)
         return await find_newest(self._listed(kind), mark, since)
 
-    async def find_turn(self, mark: Mark, *, conversation: str | None, since: float) -> FoundTurn | None:
+    async def find_turn(
+        self, mark: Mark, *, conversation: str | None, is_own: bool = False, since: float
+    ) -> FoundTurn | None:
         """Find a response by its mark; where nothing is kept there is nothing to be found."""
         if not self._can.conversations:
             return None
-        return await self._stored.find(mark, conversation=conversation, since=since)
+        return await self._stored.find(mark, conversation=conversation, is_own=is_own, since=since)
 
     async def marked(self, kind: ResourceKind, *, limit: int) -> AsyncIterator[MarkedResource]:
         """Look through one of the service's lists, the newest first."""

@@ -21,7 +21,7 @@ from agent_tasks.backends.base import (
     TurnStatus,
     TurnUpdate,
 )
-from agent_tasks.backends.marks import carries, mark_in, metadata_of
+from agent_tasks.backends.marks import carries, mark_in
 from agent_tasks.backends.responses.answers import (
     CANCELLED_OUTPUT,
     RUNNING,
@@ -33,6 +33,7 @@ from agent_tasks.backends.responses.answers import (
     usage_of,
     waiting_in,
 )
+from agent_tasks.backends.responses.conversations import MarkedConversations
 from agent_tasks.backends.responses.events import EventReader
 from agent_tasks.backends.responses.rounds import OF_ITEMS, Current, Rounds
 from agent_tasks.backends.responses.service import (
@@ -57,12 +58,20 @@ class StoredTurns:
         service: where they are.
         words: how a request speaks of its agent.
         rounds: finds the newest round.
+        conversations: makes theirs, and finds them again.
     """
 
-    def __init__(self, service: ResponsesService, words: Words, rounds: Rounds) -> None:
+    def __init__(
+        self,
+        service: ResponsesService,
+        words: Words,
+        rounds: Rounds,
+        conversations: MarkedConversations,
+    ) -> None:
         self._service = service
         self._words = words
         self._rounds = rounds
+        self._conversations = conversations
         self._background = service.can.background
 
     # --- starting and answering ------------------------------------------------------------------------
@@ -73,9 +82,8 @@ class StoredTurns:
         conversation = request.conversation
         input_items: list[JsonObject] = []
         if conversation is None:
-            body = {"metadata": metadata_of(mark), "items": [message(request.prompt, request.images)]}
-            made = await self._service.client.post("/conversations", body)
-            conversation = str(made["id"])
+            prompt = message(request.prompt, request.images)
+            conversation = await self._conversations.create(mark, items=[prompt])
             yield ConversationCreated(conversation)
         elif request.prompt_posted:
             items = await self._service.items(conversation)
@@ -259,10 +267,16 @@ class StoredTurns:
             return ActiveTurn(TurnRef(conversation, f"{OF_ITEMS}open"), None)
         return None
 
-    async def find(self, mark: Mark, *, conversation: str | None, since: float) -> FoundTurn | None:
-        """A turn by the mark of its responses; where none was asked for, its conversation by its own."""
+    async def find(
+        self, mark: Mark, *, conversation: str | None, is_own: bool, since: float
+    ) -> FoundTurn | None:
+        """A turn by the mark of its responses; where none was asked for, its conversation by its own.
+
+        A conversation that was made ahead does not carry the mark of the turn that took it, with its first
+        attempt: that it is the turn's own has to be said.
+        """
         if conversation is None:
-            conversation = await self._conversation_of(mark, since)
+            conversation = await self._conversations.newest(mark, since=since)
             if conversation is None:
                 return None
         responses = await self._service.responses(conversation)
@@ -270,21 +284,13 @@ class StoredTurns:
         if chain:
             return FoundTurn(conversation, str(chain[0]["id"]), prompt_posted=True)
         kept = await self._service.conversation(conversation)
-        if not carries(kept.get("metadata"), mark):
+        if not (is_own and mark.attempt == 1) and not carries(kept.get("metadata"), mark):
             return None
         if responses and not are_marked(responses):  # none but this turn has been in it yet
             return FoundTurn(conversation, str(responses[0]["id"]), prompt_posted=True)
         if not self._service.can.lists and _is_answered(await self._service.items(conversation)):
             return FoundTurn(conversation, f"{OF_ITEMS}{mark.text}", prompt_posted=True)
         return FoundTurn(conversation, None, prompt_posted=True)
-
-    async def _conversation_of(self, mark: Mark, since: float) -> str | None:
-        async for kept in self._service.conversations():
-            if (kept.get("created_at") or 0) < since:
-                return None
-            if carries(kept.get("metadata"), mark):
-                return str(kept["id"])
-        return None
 
 
 def outputs_as_items(outputs: Sequence[tuple[str, str]]) -> list[JsonObject]:
