@@ -387,10 +387,10 @@ class Attempts:
                 breaks = 0
                 updates = await self._answer(step)
             except NotFoundError:
-                if self.ref is None or self._turn.conversation is not None:
+                if not await self._is_gone():
                     self._become(AttemptState.REFUSED)
                     raise
-                # The turn that the journal knows of is gone, with its conversation: begin again.
+                # What the journal knows of is gone, the turn with its conversation: begin again.
                 updates = await self._begin_again(None)
             except ConversationBusyError as error:
                 updates = await self._after_the_other(error)
@@ -411,6 +411,15 @@ class Attempts:
                 if self.ref is None:
                     self._become(AttemptState.REFUSED)
                 raise
+
+    async def _is_gone(self) -> bool:
+        """Whether this turn or its conversation was what was not found, and both may be begun anew."""
+        if self._turn.conversation is not None:
+            return False
+        if self.ref is not None:
+            return True
+        known = self._remote.get("conversation")
+        return known is not None and not await self._ws.backend.exists("conversation", known)
 
     async def _follow(
         self, updates: AsyncIterator[TurnUpdate]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from agent_tasks.journal import Operation
 from agent_tasks.logs import get_logger
 from agent_tasks.operations.cleanup import exclusive, name_lease, release_owner
+from agent_tasks.operations.conversation_groups import recover_groups
 from agent_tasks.operations.decisions import owners_that_wait
 from agent_tasks.operations.workspace import Workspace
 
@@ -64,7 +65,8 @@ async def release_ended(ws: Workspace, owner: str) -> int:
     """Delete everything that belongs to an owner and its parts, as `release_owner` does.
 
     Conversations of turns that have not ended in the journal stay: what they cost would be paid again, also
-    where the turn was sent and has not been heard of. So do those of whom a person is asked.
+    where the turn was sent and has not been heard of. So do those of whom a person is asked. What a dead
+    worker made ahead, and could not put into the ledger, is found first.
 
     Returns:
         How many resources that were.
@@ -72,6 +74,7 @@ async def release_ended(ws: Workspace, owner: str) -> int:
     Raises:
         AgentTasksError: the service did not delete one; it stays in the ledger.
     """
+    await recover_groups(ws, owner)
     unheard = {
         str(found.remote["conversation"])
         for found in await ws.journal.operations.unsettled(ws.scope)

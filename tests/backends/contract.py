@@ -388,6 +388,28 @@ class BackendContract:
             for other in (_mark(), Mark(mark.key, 2)):
                 assert await backend.find_turn(other, conversation=conversation, since=since) is None
 
+    async def test_a_turn_begins_in_a_conversation_that_was_made_ahead(self, backend: Backend) -> None:
+        maker = backend.empty_conversations
+        if maker is None:
+            return  # a turn makes its own in one request, or nothing is kept
+        mark, now = _mark(), time.time()
+        made = [await maker.create(Mark(mark.key, number)) for number in (1, 2)]
+        await maker.create(_mark())
+        assert set(await maker.find(mark.key, since=now - 60)) == set(made)
+        assert await maker.find(mark.key, since=now + 60) == [], "too old"
+        turn, agent = _mark(), await backend.create_agent(_spec(), _mark())
+        unsent = await backend.find_turn(turn, conversation=made[0], is_own=True, since=now - 60)
+        assert unsent is not None
+        assert (unsent.conversation, unsent.turn_id) == (made[0], None)
+        request = TurnRequest(agent, "Hello", conversation=made[0])
+        ended = await _ended(backend.start_turn(request, turn))
+        assert (ended.text, ended.ref.conversation) == (HELLO, made[0])
+        found = await backend.find_turn(turn, conversation=made[0], is_own=True, since=now - 60)
+        assert found is not None
+        assert found.turn_id == ended.ref.turn_id
+        await backend.delete("conversation", made[1])
+        assert await maker.find(mark.key, since=now - 60) == [made[0]]
+
     async def test_each_attempt_in_a_conversation_is_found_by_its_own_mark(self, backend: Backend) -> None:
         agent = await backend.create_agent(_spec(), _mark())
         mark, since = _mark(), time.time() - 60

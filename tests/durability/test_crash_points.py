@@ -51,11 +51,12 @@ class Case:
 ALL_POINTS = {
     name: point
     for name, point in CRASH_POINTS.items()
-    if not name.startswith(("batch.", "step.", "decision.", "review.")) and name != "send.waiting"
+    if not name.startswith(("batch.", "step.", "decision.", "review.", "spares.")) and name != "send.waiting"
 }
 POINTS = {name: point for name, point in ALL_POINTS.items() if point.only != "inline"}
 """Those of operations; a batch's are in test_workers.py, a step's in test_steps.py, those of people in
-test_killed_decisions.py and test_killed_reviews.py, the client's wait is in test_gate.py."""
+test_killed_decisions.py and test_killed_reviews.py, the client's wait is in test_gate.py, conversations ahead
+are in test_spare_conversations.py."""
 
 
 KINDS = tuple(SERVICES) if ALL else ("classic", "responses")
