@@ -25,7 +25,7 @@ from tests.support.postgresql import PostgresServer
 from tests.support.service import RunningService
 
 ALL = bool(os.environ.get("AGENT_TASKS_ALL_CRASH_POINTS"))
-DOCUMENTS = 12
+DOCUMENTS = 24
 TURNS = TURNS_A_DOCUMENT * DOCUMENTS + QUESTIONS
 LATER = 11
 """A turn that begins in a conversation made ahead: those in the first slots make theirs."""
@@ -43,12 +43,12 @@ POINTS: list[list[str]] = [
     *([point.after, name] if point.after else [name] for name, point in OF_SPARES.items()),
     ["spares.intended:2"],
     ["spares.made:3"],
-    ["spares.made:9", "spares.made:2"],
+    ["spares.made:4", "spares.made:2"],
     ["spares.committed:2"],
     *([f"{name}:{LATER}"] for name in OF_TURNS),
-    [f"turn.intended:{LATER}", "turn.absent"],
+    [f"turn.intended:{LATER}", "turn.intended:5"],
     [f"turn.started:{LATER}", "turn.found"],
-    [f"response.unread:{LATER}", "spares.made", f"turn.started:{LATER}"],
+    [f"response.unread:{LATER}", "spares.made", "turn.started:5"],
     [f"cleanup.deleted:{LATER}"],
 ]  # fmt: skip
 JOURNALS = ("sqlite", "postgresql")
@@ -116,7 +116,7 @@ async def test_a_batch_killed_anywhere_uses_each_conversation_once(
     stories = await asyncio.gather(*(story(number, points) for number, points in enumerate(chosen)))
     points = {point.partition(":")[0] for told in stories for point in told}
     check(running, pytestconfig, turns=TURNS * len(chosen), points=points, kills=sum(map(len, stories)))
-    assert len(made(running, empty=True)) > len(made(running, empty=False))
+    assert len(made(running, empty=True)) > 2 * len(chosen)
 
 
 @pytest.mark.timeout(120)
@@ -141,3 +141,37 @@ async def test_one_whose_making_was_not_heard_of_is_used_all_the_same(
     assert summary["done"] == DOCUMENTS
     assert any(row["fault"] for row in made(running, empty=True))
     check(running, pytestconfig, turns=TURNS)
+
+
+FREEZES = (
+    "spares.made:2",
+    "spares.intended",
+    "spares.committed",
+    f"turn.intended:{LATER}",
+    "spares.committed:2",
+)
+
+
+@pytest.mark.timeout(200)
+async def test_a_worker_that_stands_still_meanwhile_uses_none_that_another_one_has(
+    service: ServiceFactory, postgresql: PostgresServer, tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    """Past its lease; the other one ends the batch, and deletes what it finds of its conversations."""
+    chosen = FREEZES if ALL else FREEZES[:1]
+    running = service(rules=rules(0.05), process=True)
+
+    async def story(number: int, point: str) -> None:
+        folder = tmp_path / f"frozen{number}"
+        lay_out(folder, DOCUMENTS)
+        args = (work, running.endpoint, await postgresql.new_database(), str(folder))
+        nth = "" if ":" in point else ":1"
+        frozen = asyncio.to_thread(
+            run_coroutine, *args, "out1", "responses", crash_point=f"{point}{nth}:freeze:9"
+        )
+        ends = await asyncio.gather(frozen, asyncio.to_thread(run_coroutine, *args, "out2", "responses"))
+        assert [end.result["done"] for end in ends] == [DOCUMENTS] * 2, point
+
+    for number, point in enumerate(chosen):
+        await story(number, point)
+    points = {point.partition(":")[0] for point in chosen}
+    check(running, pytestconfig, turns=TURNS * len(chosen), points=points, pauses=len(chosen))
