@@ -6,7 +6,13 @@ import asyncio
 from datetime import timedelta
 
 from agent_tasks.backends.base import TurnRef
-from agent_tasks.errors import AgentTasksError, JournalError, LeaseLostError, RunCancelledError
+from agent_tasks.errors import (
+    AgentTasksError,
+    JournalError,
+    LeaseLostError,
+    NotFoundError,
+    RunCancelledError,
+)
 from agent_tasks.journal import Claim, Operation
 from agent_tasks.logs import get_logger
 from agent_tasks.operations.effects import mark_of
@@ -85,7 +91,13 @@ async def _find(ws: Workspace, operation: Operation) -> TurnRef | None:
     ref = known_ref(operation)
     if ref is not None:
         return ref
-    found = await look_up_turn(ws, operation, operation.remote.get("conversation"))
+    known = operation.remote.get("conversation")
+    try:
+        found = await look_up_turn(ws, operation, known)
+    except NotFoundError:
+        if known is None:
+            raise
+        return None  # the conversation is gone, and with it whatever was sent to it
     if found is None:
         return None
     told = operation.fingerprint

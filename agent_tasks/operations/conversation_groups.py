@@ -13,11 +13,12 @@ from typing import Any
 
 from agent_tasks.backends.base import ConversationMaker, Mark
 from agent_tasks.crashpoints import crash_point
-from agent_tasks.errors import AgentTasksError
+from agent_tasks.errors import AgentTasksError, OtherServiceError
 from agent_tasks.journal import NewResource, Operation, Spare
 from agent_tasks.logs import get_logger
 from agent_tasks.operations.effects import CLOCK_SKEW, is_outcome_unknown, lookup_grace
 from agent_tasks.operations.keys import operation_key
+from agent_tasks.operations.services import SERVICE
 from agent_tasks.operations.workspace import Workspace
 
 __all__ = ["make_group", "recover_groups"]
@@ -47,7 +48,8 @@ async def make_group(
         AgentTasksError: it is not known what was made, and the intent stays open; or nothing was risked.
     """
     key = operation_key(_KIND, owner=owner, group=uuid.uuid4().hex)
-    intent = {"owner": owner, "count": number, "ttl": ttl.total_seconds()}
+    service = ws.backend.capabilities.in_keys
+    intent = {"owner": owner, "count": number, "ttl": ttl.total_seconds(), SERVICE: service}
     async with ws.hold(key, _KIND, intent, wait=None) as held:
         crash_point("spares.intended")
         made, error = await _made(maker, held.operation)
@@ -65,30 +67,41 @@ async def recover_groups(ws: Workspace, owner: str, *, wait: float | None = None
         wait: seconds to wait for the groups of workers that may be alive; None: they are left alone.
 
     Returns:
-        What was put there.
+        What was put there of this service; that of the project's other one is for the release of its owner.
 
     Raises:
         JournalError: the journal can't be read.
     """
-    maker = ws.backend.empty_conversations
-    if maker is None:
-        return []
-    operations = ws.journal.operations
+    here = ws.backend.capabilities.in_keys
     found: list[Spare] = []
-    for one in await operations.unsettled(ws.scope):
+    for one in await ws.journal.operations.unsettled(ws.scope):
         if one.kind != _KIND or one.fingerprint["owner"] != owner:
             continue
-        if wait is None and one.worker != ws.journal.worker and operations.is_held(one):
+        if wait is None and one.worker != ws.journal.worker and ws.journal.operations.is_held(one):
             continue
         try:
-            async with ws.hold(one.key, _KIND, one.fingerprint, wait=wait) as held:
-                if held.is_orphan:
-                    made = await _found(maker, held.operation)
-                    crash_point("spares.found")
-                    found += await _in_ledger(ws, held.operation, made)
-        except AgentTasksError as error:
+            made = await _recovered(ws, one, wait)
+        except Exception as error:
             logger.warning("Conversations that were made ahead are not in the ledger yet: %s", error)
+        else:
+            found += made if one.fingerprint[SERVICE] == here else []
     return found
+
+
+async def _recovered(ws: Workspace, group: Operation, wait: float | None) -> list[Spare]:
+    side = await ws.side(group.fingerprint[SERVICE])
+    maker = side.backend.empty_conversations if side is not None else None
+    if maker is None:
+        raise OtherServiceError(
+            f"The service {group.fingerprint[SERVICE]!r}, on which they were made, is not there any more."
+        )
+    async with ws.hold(group.key, _KIND, group.fingerprint, wait=wait) as held:
+        if held.is_done:
+            return []
+        # It may have ended meanwhile, and some of it been deleted: then there is nothing to be found.
+        made = await _found(maker, held.operation) if held.is_orphan else []
+        crash_point("spares.found")
+        return await _in_ledger(ws, held.operation, made)
 
 
 async def _in_ledger(ws: Workspace, operation: Operation, made: list[str]) -> list[Spare]:

@@ -46,6 +46,7 @@ class SpareConversations:
         self._owner = owner
         self._ttl = ttl
         self._ready: deque[Spare] = deque()
+        self._groups: set[str] = set()
         self._wanted = 0
         self._is_due = asyncio.Event()
         self._at_work = asyncio.Lock()
@@ -60,28 +61,34 @@ class SpareConversations:
         Raises:
             JournalError: the journal can't be used.
         """
+        self._keep(await recover_groups(self._ws, self._owner))
         maker = self._ws.backend.empty_conversations
         if maker is None:
             yield
             return
-        self._ready += await recover_groups(self._ws, self._owner)
         making = asyncio.create_task(self._make_ahead(maker), name="spare-conversations")
-        patience = 0.0
         try:
             yield
-            patience = _END_SECONDS
         except Exception:
-            patience = _END_SECONDS
+            await self._made()
             raise
+        else:
+            await self._made()
         finally:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(patience):
-                    await self._at_work.acquire()  # what is being made is made
             making.cancel()
-            with suppress(asyncio.CancelledError):
-                await making
-        self._ready += await recover_groups(self._ws, self._owner, wait=2 * self._ws.journal.lease_seconds)
+            await asyncio.wait({making})
+        self._keep(await recover_groups(self._ws, self._owner, wait=2 * self._ws.journal.lease_seconds))
         await self._delete_unused()
+
+    def _keep(self, made: list[Spare]) -> None:
+        self._ready += made
+        self._groups |= {spare.maker for spare in made}
+
+    async def _made(self) -> None:
+        """Wait for what is being made."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_END_SECONDS):
+                await self._at_work.acquire()
 
     def wanted(self, number: int) -> None:
         """Tell how many turns will begin before long, besides those that have: as many are of use."""
@@ -98,9 +105,13 @@ class SpareConversations:
         return Taking(spare, turn.kept_by, turn.step, turn.ttl.total_seconds(), remote)
 
     def settle(self, taking: Taking, held: Held) -> None:
-        """Keep what a turn did not take because it was there before. One that it found gone is not kept."""
+        """Keep what a turn did not take because it was there before. One that it found gone is not kept.
+
+        A turn that was there may have taken it all the same: its intent was committed, and the answer lost.
+        """
         is_new = held.claim is Claim.FRESH and held.operation.attempt == 1
-        if not is_new:
+        has_taken = held.operation.remote.get("conversation") == taking.spare.remote_id
+        if not is_new and not has_taken:
             self._ready.appendleft(taking.spare)
 
     def _due(self) -> int:
@@ -116,23 +127,28 @@ class SpareConversations:
             await self._is_due.wait()
             self._is_due.clear()
             while number := self._due():
-                error: AgentTasksError | None
+                error: Exception | None
                 try:
                     async with self._at_work:
                         made, error = await make_group(
                             self._ws, maker, owner=self._owner, ttl=self._ttl, number=number
                         )
-                        self._ready += made
-                except AgentTasksError as refused:
+                        self._keep(made)
+                except Exception as refused:
                     error = refused
                 if error is not None:  # turns make theirs then, and tell what is wrong
                     logger.warning("No conversations are made ahead for a while: %s", error)
                     await asyncio.sleep(_PAUSE)
 
     async def _delete_unused(self) -> None:
-        while self._ready:
+        """Delete what no turn has taken, as the ledger says, of the groups that were made or found here."""
+        self._ready.clear()
+        live = await self._ws.journal.resources.live(self._ws.scope, owner=self._owner, kind="conversation")
+        for one in live:
+            if one.operation_key not in self._groups:
+                continue
             try:
-                await delete_resource(self._ws, "conversation", self._ready.popleft().remote_id)
+                await delete_resource(self._ws, "conversation", one.remote_id)
             except JournalError:
                 raise
             except AgentTasksError as error:

@@ -399,8 +399,7 @@ class BackendContract:
         assert await maker.find(mark.key, since=now + 60) == [], "too old"
         turn, agent = _mark(), await backend.create_agent(_spec(), _mark())
         unsent = await backend.find_turn(turn, conversation=made[0], is_own=True, since=now - 60)
-        assert unsent is not None
-        assert (unsent.conversation, unsent.turn_id) == (made[0], None)
+        assert unsent is None, "or it is listed late"
         request = TurnRequest(agent, "Hello", conversation=made[0])
         ended = await _ended(backend.start_turn(request, turn))
         assert (ended.text, ended.ref.conversation) == (HELLO, made[0])

@@ -105,3 +105,13 @@ async def test_a_maker_whose_work_was_taken_is_not_released_by_its_end(journal: 
     await journal.resources.mark_deleted(SCOPE, "conversation", "conv_1")
     states = [await journal.operations.get(SCOPE, key) for key in ("maker", "turn")]
     assert [one.state for one in states if one is not None] == [OperationState.DONE] * 2
+
+
+async def test_a_claim_whose_answer_was_lost_has_it_still(journal: Journal) -> None:
+    """Made again, it finds its own intent: the ledger knows whose the conversation is."""
+    await make(journal)
+    await journal.operations.claim(SCOPE, "turn", "turn", {}, taking=taking())
+    again = await journal.operations.claim(SCOPE, "turn", "turn", {}, taking=taking())
+    assert (again.claim, again.operation.remote) == (Claim.ORPHAN, {"conversation": "conv_1"})
+    (known,) = await ledger(journal)
+    assert (known.owner, known.operation_key) == ("papers/a.txt", "turn")

@@ -14,8 +14,9 @@ import pytest
 import yaml
 
 from agent_tasks.backends.base import Mark
-from agent_tasks.errors import AgentTasksError, BadRequestError, ServerError
-from agent_tasks.journal import Journal, OperationState, Resource
+from agent_tasks.backends.responses.service import ResponsesService
+from agent_tasks.errors import AgentTasksError, BadRequestError, JournalUnreadableError, ServerError
+from agent_tasks.journal import Journal, NewResource, OperationState, Resource
 from agent_tasks.operations import (
     AgentSpec,
     RemoteAgent,
@@ -245,12 +246,14 @@ async def test_one_that_the_list_shows_late_is_not_lost_where_its_answer_was_hea
     await release_owner(ws, "papers")
 
 
+@pytest.mark.parametrize("error", [BadRequestError("not here", status=400), KeyError("not here")])
 async def test_refusals_are_told_once_and_turns_make_theirs(
     running: RunningService,
     ws: Workspace,
     agent: RemoteAgent,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
 ) -> None:
     maker = ws.backend.empty_conversations
     assert maker is not None
@@ -258,25 +261,104 @@ async def test_refusals_are_told_once_and_turns_make_theirs(
 
     async def refused(mark: Mark) -> str:
         tried.append(mark)
-        raise BadRequestError("not here", status=400)
+        raise error
 
-    monkeypatch.setattr(maker, "create", refused)
     spares = spares_of(ws)
-    async with spares.kept():
-        spares.wanted(4)
-        async with asyncio.timeout(10):
-            while "not here" not in caplog.text:
-                await asyncio.sleep(0.01)
-        monkeypatch.undo()
-        spares.wanted(3)
-        result = await run_turn(ws, ask(agent, "Hello"), spares=spares)
-        spares.wanted(2)
-        await asyncio.sleep(0.05)
+    with monkeypatch.context() as patch:
+        patch.setattr(maker, "create", refused)
+        async with spares.kept():
+            spares.wanted(4)
+            async with asyncio.timeout(10):
+                while "not here" not in caplog.text:
+                    await asyncio.sleep(0.01)
+            patch.undo()
+            spares.wanted(16)
+            result = await run_turn(ws, ask(agent, "Hello"), spares=spares)
+            await asyncio.sleep(0.1)
+            assert len(running.requests("conversations.create")) == 1  # the turn's: there is a pause
     assert result.attempts == 1
     assert len(tried) == 4
-    assert caplog.text.count("not here") == 1
+    assert caplog.text.count("No conversations are made ahead") == 1
     assert await ws.journal.operations.unsettled(ws.scope) == []
     await release_owner(ws, "papers")
+
+
+async def test_what_a_turn_has_taken_is_not_given_to_another_one_nor_deleted(
+    ws: Workspace, agent: RemoteAgent
+) -> None:
+    """The commit of its intent is made again, since its answer was lost."""
+    spares = spares_of(ws)
+    turn = ask(agent, "Hello")
+    async with spares.kept():
+        spares.wanted(2)
+        await until_made(ws, 2)
+        taking = spares.taking(turn)
+        assert taking is not None
+        key = turn_key(turn)
+        intent = {"owner": turn.owner}
+        await ws.journal.operations.claim(ws.scope, key, "turn", intent, taking=taking)
+        async with ws.hold(key, "turn", intent, taking=taking) as held:
+            assert held.is_orphan
+            spares.settle(taking, held)
+        spares.wanted(0)
+        others = [spares.taking(ask(agent, "And?")) for _ in range(2)]
+        assert [other.spare.remote_id for other in others if other is not None] != [taking.spare.remote_id]
+        assert others[1] is None
+    (known,) = await ws.journal.resources.live(ws.scope, kind="conversation")
+    assert (known.remote_id, known.owner) == (taking.spare.remote_id, turn.owner)
+    assert await ws.backend.exists("conversation", known.remote_id)
+    await release_owner(ws, "papers")
+
+
+async def test_one_whose_turn_could_not_claim_is_deleted_with_the_others(
+    ws: Workspace, agent: RemoteAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spares = spares_of(ws)
+    async with spares.kept():
+        spares.wanted(2)
+        await until_made(ws, 2)
+        with monkeypatch.context() as patch:
+
+            async def refused(*_: object, **__: object) -> None:
+                raise JournalUnreadableError("not now")
+
+            patch.setattr(ws.journal.operations, "claim", refused)
+            with pytest.raises(JournalUnreadableError):
+                await run_turn(ws, ask(agent, "Hello"), spares=spares)
+    assert await ws.journal.resources.live(ws.scope, kind="conversation") == []
+
+
+@pytest.mark.parametrize("ends", ["in good order", "with an error"])
+async def test_nothing_is_made_any_more_when_a_batch_is_cancelled_at_its_end(
+    ws: Workspace, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    maker = ws.backend.empty_conversations
+    assert maker is not None
+    begun = asyncio.Event()
+
+    async def never(mark: Mark) -> str:
+        begun.set()
+        await asyncio.sleep(3600)
+        return ""
+
+    monkeypatch.setattr(maker, "create", never)
+    spares = spares_of(ws)
+
+    async def batch() -> None:
+        async with spares.kept():
+            spares.wanted(2)
+            await begun.wait()
+            if ends == "with an error":
+                raise BadRequestError("no", status=400)
+
+    running = asyncio.create_task(batch())
+    await begun.wait()
+    await asyncio.sleep(0.05)
+    assert not running.done()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert "spare-conversations" not in {task.get_name() for task in asyncio.all_tasks()}
 
 
 async def test_a_group_that_is_under_way_at_the_end_is_made_and_deleted(
@@ -341,44 +423,75 @@ async def test_so_does_the_release_of_what_a_cancelled_run_has_made(
     assert len(running.requests("conversations.delete")) == 4
 
 
+@pytest.mark.parametrize("is_used_up", [False, True])
 async def test_the_group_of_a_living_worker_is_left_alone_and_waited_for(
-    running: RunningService, ws: Workspace, tmp_path: Path
+    ws: Workspace, tmp_path: Path, is_used_up: bool
 ) -> None:
     async with Journal(f"sqlite+aiosqlite:///{tmp_path}/journal.db") as other:
-        intent = {"owner": "papers", "count": 2, "ttl": 60.0}
+        intent = {"owner": "papers", "count": 2, "ttl": 60.0, "service": "agents"}
         await other.operations.claim(ws.scope, "group", "conversations", intent)
         assert await recover_groups(ws, "papers") == []
 
         async def ends() -> None:
             await asyncio.sleep(0.3)
-            await other.operations.finish(ws.scope, "group", {"conversations": []})
+            made = NewResource("conversation", "conv_1", "papers", "made ahead", 60.0)
+            await other.operations.finish(ws.scope, "group", {"conversations": ["conv_1"]}, [made])
+            if is_used_up:
+                await other.resources.mark_deleted(ws.scope, "conversation", "conv_1")
 
         ending = asyncio.create_task(ends())
         assert await recover_groups(ws, "papers", wait=10.0) == []
         await ending
+    assert await ws.journal.operations.unsettled(ws.scope) == []
     found = await ws.journal.operations.get(ws.scope, "group")
     assert found is not None
     assert found.state is OperationState.DONE
 
 
-async def test_a_lost_response_in_one_is_found_where_the_service_keeps_no_metadata(
-    running: RunningService, ws: Workspace, agent: RemoteAgent
+@pytest.mark.parametrize("keeps", [True, False])
+async def test_a_lost_response_in_one_is_found_also_where_the_service_keeps_no_metadata(
+    running: RunningService,
+    ws: Workspace,
+    agent: RemoteAgent,
+    monkeypatch: pytest.MonkeyPatch,
+    keeps: bool,
 ) -> None:
     """The conversation does not carry the turn's mark; that it is the turn's own stands in the journal."""
+    listed = ResponsesService.responses
+
+    async def without_metadata(self: ResponsesService, conversation: str) -> list[dict[str, Any]]:
+        return [{**one, "metadata": {}} for one in await listed(self, conversation)]
+
+    if not keeps:
+        monkeypatch.setattr(ResponsesService, "responses", without_metadata)
+    faults = [{"when": {"operation": "responses.create", "nth": 1}, "then": {"lose_answer": True}}]
     spares = spares_of(ws)
     async with spares.kept():
         spares.wanted(2)
         await until_made(ws, 2)
+        plan = yaml.safe_dump({"rules": faults})
+        address = f"{running.origin}/_emulator/faults"
+        (await asyncio.to_thread(httpx.put, address, content=plan)).raise_for_status()
         result = await run_turn(ws, ask(agent, "Hello"), spares=spares)
-        stranger = Mark("another", 1)
-        more = {"conversation": result.conversation, "since": 0.0}
-        assert await ws.backend.find_turn(stranger, **more) is None
-        found = await ws.backend.find_turn(stranger, is_own=True, **more)
-        assert found is not None
-        assert (found.turn_id, found.prompt_posted) == (None, True)
-        later = await ws.backend.find_turn(Mark("another", 2), is_own=True, **more)
-        assert later is None
+        assert result.text == HELLO["default"]["reply"]["text"]
+        assert len(running.generations()) == 1
+        assert asked(running)["responses.create"] == 1
     await release_owner(ws, "papers")
+
+
+async def test_those_of_the_other_service_are_put_into_the_ledger(
+    running: RunningService, ws: Workspace, tmp_path: Path
+) -> None:
+    """The setting was changed after a kill: they are no use here, and go with their owner."""
+    await _left_open(ws, running)
+    address = f"sqlite+aiosqlite:///{tmp_path}/journal.db"
+    async with Workspace.open(running.endpoint, None, address, scope="test") as classic:
+        assert classic.backend.empty_conversations is None
+        async with Workspace.open(running.endpoint, None, address, scope="test", lease_seconds=60) as another:
+            assert await recover_groups(another, "papers") == []
+        assert len(await until_made(ws, 4)) == 4
+        assert await release_owner(classic, "papers") == 4
+    assert len(running.requests("conversations.delete")) == 4
 
 
 async def test_classic_makes_none(service: ServiceFactory, tmp_path: Path) -> None:

@@ -273,8 +273,10 @@ class StoredTurns:
         """A turn by the mark of its responses; where none was asked for, its conversation by its own.
 
         A conversation that was made ahead does not carry the mark of the turn that took it, with its first
-        attempt: that it is the turn's own has to be said.
+        attempt: that it is the turn's own has to be said. One that the caller knows may have a response that
+        is listed late; in one that has to be found here none was asked for.
         """
+        known = conversation
         if conversation is None:
             conversation = await self._conversations.newest(mark, since=since)
             if conversation is None:
@@ -290,7 +292,7 @@ class StoredTurns:
             return FoundTurn(conversation, str(responses[0]["id"]), prompt_posted=True)
         if not self._service.can.lists and _is_answered(await self._service.items(conversation)):
             return FoundTurn(conversation, f"{OF_ITEMS}{mark.text}", prompt_posted=True)
-        return FoundTurn(conversation, None, prompt_posted=True)
+        return FoundTurn(conversation, None, prompt_posted=True) if known is None else None
 
 
 def outputs_as_items(outputs: Sequence[tuple[str, str]]) -> list[JsonObject]:
