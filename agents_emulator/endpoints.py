@@ -221,6 +221,8 @@ async def _served(operation: Operation, call: Call, then: Then | None) -> Respon
         answer = await operation.handler(call)
     if then is not None and then.status is not None:
         raise refusal(then, operation.path)
+    if operation.method == "GET" and isinstance(answer, dict):
+        call.entry.told = answer.get("status")
     response = answer if isinstance(answer, Response) else json_response(answer)
     response.headers.update(call.headers)
     return response

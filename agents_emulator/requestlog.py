@@ -39,6 +39,8 @@ class LogEntry:
     error: str | None = None
     fault: str | None = None
     retry_after: float | None = None
+    told: str | None = None
+    """The state of what was read, such as `in_progress`."""
 
 
 def entry_of(scope: Scope) -> LogEntry:
@@ -148,7 +150,7 @@ def _insert_request(
 ) -> int:
     cursor = db.execute(
         "INSERT INTO requests (time, method, path, query, operation, status, body, response_id, error, ms, "
-        "fault, retry_after) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "fault, retry_after, told) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             entry.started,
             entry.method,
@@ -162,6 +164,7 @@ def _insert_request(
             milliseconds,
             entry.fault,
             entry.retry_after,
+            entry.told,
         ),
     )
     return int(cursor.lastrowid or 0)

@@ -295,6 +295,6 @@ def _open(path: Path) -> sqlite3.Connection:
 def _add_columns(db: sqlite3.Connection) -> None:
     """Bring the request log of an older data directory up to date."""
     present = {row[1] for row in db.execute("PRAGMA table_info(requests)")}
-    for name, kind in (("fault", "TEXT"), ("retry_after", "REAL")):
+    for name, kind in (("fault", "TEXT"), ("retry_after", "REAL"), ("told", "TEXT")):
         if name not in present:
             db.execute(f"ALTER TABLE requests ADD COLUMN {name} {kind}")

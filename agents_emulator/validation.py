@@ -118,7 +118,10 @@ def check_count(body: Mapping[str, Any], name: str, low: int = 1) -> int | None:
 
 
 def check_response_format(value: Any) -> Any:
-    """Return `auto`, `text`, `json_object` or a `json_schema` format as given; null becomes "auto"."""
+    """Return `auto`, `text`, `json_object` or a `json_schema` format as given; null becomes "auto".
+
+    A description that is null is none: answers have a text there, or nothing.
+    """
     if value is None:
         return "auto"
     kind = value.get("type") if isinstance(value, dict) else value
@@ -131,6 +134,9 @@ def check_response_format(value: Any) -> Any:
             raise missing_parameter("response_format.json_schema.schema")
         if not isinstance(described.get("name"), str):
             raise missing_parameter("response_format.json_schema.name")
+        if described.get("description", "") is None:
+            told = {name: one for name, one in described.items() if name != "description"}
+            return {**value, "json_schema": told}
     return value
 
 

@@ -43,6 +43,8 @@ _CREATIONS = (
 _LEFT = (AGENTS, FILES, THREADS, VECTOR_STORES, NAMED_AGENTS, CONVERSATIONS, RESPONSES)
 """What a client has to delete. Containers are not among it: those that nobody uses expire."""
 _POLLED = ("runs.get", "responses.get", "file_batches.get", "vector_stores.get", "vector_store_files.get")
+_ENDED = ("completed", "failed", "cancelled", "expired", "incomplete")
+"""States in which nothing is waited for any more."""
 _SHOWN = 50
 
 
@@ -98,6 +100,7 @@ def _log(db: sqlite3.Connection) -> list[Record]:
         "body",
         "response_id",
         "retry_after",
+        "told",
         "ms",
     )
     cursor = db.execute(f"SELECT {', '.join(names)} FROM requests ORDER BY id")  # noqa: S608 - our own names
@@ -214,14 +217,21 @@ def _answered_calls(row: Record) -> list[str]:
 
 
 def _fast_polls(rows: Sequence[Record], least: float) -> list[Record]:
-    """Resources that were read again within less than `least` seconds, with how often and how fast."""
+    """Resources at work that were read again within less than `least` seconds, with how often and how fast.
+
+    Whoever reads again what was told to have ended does not wait for it.
+    """
     polls = _grouped(
         (row for row in rows if row["operation"] in _POLLED and "stream=true" not in row["query"]),
         lambda row: row["path"],
     )
     found: list[Record] = []
     for path, group in polls.items():
-        gaps = [later["time"] - earlier["time"] for earlier, later in pairwise(group)]
+        gaps = [
+            later["time"] - earlier["time"]
+            for earlier, later in pairwise(group)
+            if earlier["told"] not in _ENDED
+        ]
         fast = [gap for gap in gaps if gap < least]
         if fast:
             found.append({"path": path, "times": len(fast), "shortest_seconds": round(min(fast), 4)})

@@ -59,6 +59,15 @@ def test_unknown_tools_and_their_fields_survive(shared: RunningService) -> None:
         assert get(client, f"/assistants/{identifier}")["tools"] == [tool]
 
 
+def test_a_description_that_is_null_is_none(shared: RunningService) -> None:
+    """In answers it is a text, or it is not there."""
+    told = {"name": "paper", "schema": {"type": "object"}}
+    form = {"type": "json_schema", "json_schema": {**told, "description": None}}
+    with shared.http() as client:
+        made = post(client, f"/assistants/{agent(client)}", {"response_format": form})
+    assert made["response_format"] == {"type": "json_schema", "json_schema": told}
+
+
 def test_a_deleted_agent_is_gone(shared: RunningService) -> None:
     with shared.http() as client:
         identifier = agent(client)

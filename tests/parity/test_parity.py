@@ -138,7 +138,8 @@ async def test_a_program_has_the_same_outcome_on_both(
                     await release_owner(ws, owner)
         requests[kind] = changing(running)
         verdict = ServiceLog(running.endpoint).verdict()
-        assert verdict["ok"], (kind, verdict)
+        found = {name: one for name, one in verdict.items() if isinstance(one, dict) and one["count"]}
+        assert verdict["ok"], (kind, found)
     assert outcomes[ServiceKind.RESPONSES] == outcomes[ServiceKind.CLASSIC]
     assert outcomes[ServiceKind.INLINE] == outcomes[ServiceKind.CLASSIC]
     ROWS.append(f"| {program.name} | the same | {' | '.join(str(requests[kind]) for kind in KINDS)} |")
