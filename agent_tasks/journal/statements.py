@@ -249,17 +249,8 @@ class Statements:
 
 @cache
 def _insert_or_read(columns: tuple[str, ...]) -> sa.CompoundSelect[Any]:
-    inserted = (
-        postgresql.insert(operations)
-        .values({name: sa.bindparam(f"new_{name}") for name in columns})
-        .on_conflict_do_nothing()
-        .returning(*operations.c)
-        .cte("inserted")
-    )
-    return sa.union_all(
-        sa.select(sa.true().label("is_new"), *inserted.c),
-        sa.select(sa.false(), *operations.c).where(*_HERE),
-    )
+    given: dict[str, sa.BindParameter[Any]] = {name: sa.bindparam(f"new_{name}") for name in columns}
+    return _or_read(postgresql.insert(operations).values(given))
 
 
 @cache
@@ -271,13 +262,11 @@ def _insert_taking_or_read(columns: tuple[str, ...]) -> sa.CompoundSelect[Any]:
     }
     with_it = sa.bindparam("taken_remote", type_=operations.c.remote.type)
     given["remote"] = sa.case((sa.exists(sa.select(taken.c.remote_id)), with_it), else_=given["remote"])
-    inserted = (
-        postgresql.insert(operations)
-        .from_select(list(given), sa.select(*given.values()))
-        .on_conflict_do_nothing()
-        .returning(*operations.c)
-        .cte("inserted")
-    )
+    return _or_read(postgresql.insert(operations).from_select(list(given), sa.select(*given.values())))
+
+
+def _or_read(insert: postgresql.Insert) -> sa.CompoundSelect[Any]:
+    inserted = insert.on_conflict_do_nothing().returning(*operations.c).cte("inserted")
     return sa.union_all(
         sa.select(sa.true().label("is_new"), *inserted.c),
         sa.select(sa.false(), *operations.c).where(*_HERE),
