@@ -373,7 +373,7 @@ async def test_a_group_that_is_under_way_at_the_end_is_made_and_deleted(
                 await asyncio.sleep(0)
     assert await ws.journal.operations.unsettled(ws.scope) == []
     assert await ws.journal.resources.live(ws.scope) == []
-    assert await ws.backend.empty_conversations.find("", since=0.0) == []  # type: ignore[union-attr]
+    assert [one async for one in ws.backend.marked("conversation", limit=100)] == []
     assert len(running.requests("conversations.delete")) == len(running.requests("conversations.create"))
 
 
